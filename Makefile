@@ -1,0 +1,63 @@
+# A fresh machine needs Python 3.11 or newer, make and git; the rest goes into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+# Extra arguments for pip. PyTorch's CPU build is much smaller than its default one:
+#   make test-peers PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+
+BIN    := $(VENV)/bin
+PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help demo test test-slow test-peers lint format types bench clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo        train a multilayer perceptron on handwritten digits"
+	@echo "make test        the test suite, without what is slow and without the peers"
+	@echo "make test-slow   the slow tests"
+	@echo "make test-peers  against PyTorch, JAX, autograd, CasADi and asdex (installs them)"
+	@echo "make lint        ruff: rules and formatting;  make format: apply them"
+	@echo "make types       mypy, strict, on src"
+	@echo "make bench       every script of bench/"
+	@echo "make clean       remove $(VENV) and caches (runs/ stays)"
+
+demo: $(VENV)/.installed-train
+	$(BIN)/wengert train --data digits --hidden 256,128 --activation relu --epochs 60 --batch 64 \
+	    --optimizer adam --lr 0.002 --schedule cosine --weight-decay 1e-3 --seed 0 --check
+
+test: $(VENV)/.installed-test
+	$(PYTEST) -n auto -m "not slow and not peers"
+
+test-slow: $(VENV)/.installed-test
+	$(PYTEST) -n auto -m "slow and not peers"
+
+test-peers: $(VENV)/.installed-test $(VENV)/.installed-peers
+	$(PYTEST) -m peers
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test $(VENV)/.installed-peers
+	set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "wengert needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp file per extra of pyproject.toml, so that a second call installs nothing.
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --editable ".[$*]"
+	@touch $@

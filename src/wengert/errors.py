@@ -1,0 +1,129 @@
+"""Every exception that wengert raises on purpose.
+
+Each one also subclasses the builtin that a NumPy user would catch::
+
+    WengertError
+    ├── InputError              TypeError    an argument has the wrong type (integers to ``grad``)
+    ├── ShapeError              ValueError   shapes that do not fit (tangents, cotangents, outputs)
+    ├── TraceError              TypeError    code that cannot be followed
+    │   ├── ConversionError     TypeError    a traced value forced into plain NumPy or ``math``
+    │   ├── UnsupportedError    TypeError, NotImplementedError   a function wengert does not know
+    │   ├── LeakedTracerError   RuntimeError a traced value used after its trace ended
+    │   └── BatchedControlError ValueError   a Python branch on a value that differs along ``vmap``
+    ├── MutationError           ValueError   an array changed in place where that is not visible
+    ├── DerivativeError         NotImplementedError   an operation without the derivative asked for
+    ├── DerivativeMismatchError AssertionError  a derivative that fails a check
+    ├── GraphError              ValueError   a graph that is not well formed, or does not parse
+    ├── PlanMismatchError       ValueError   a plan called with other arguments than it was made for
+    └── DataError               ValueError   a file or table that cannot be used
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+
+__all__ = [
+    "BatchedControlError",
+    "ConversionError",
+    "DataError",
+    "DerivativeError",
+    "DerivativeMismatchError",
+    "GraphError",
+    "InputError",
+    "LeakedTracerError",
+    "MutationError",
+    "PlanMismatchError",
+    "ShapeError",
+    "TraceError",
+    "UnsupportedError",
+    "WengertError",
+    "user_line",
+]
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_SKIPPED = (f"{os.sep}numpy{os.sep}", f"{os.sep}optree{os.sep}", "<frozen", "<__array_function__")
+
+
+class WengertError(Exception):
+    """Base of all exceptions raised by wengert."""
+
+
+class InputError(WengertError, TypeError):
+    """An argument has a type or dtype that the function cannot take."""
+
+
+class ShapeError(WengertError, ValueError):
+    """Shapes that do not fit each other."""
+
+
+class TraceError(WengertError, TypeError):
+    """Code that cannot be followed by tracing."""
+
+
+class ConversionError(TraceError):
+    """A traced value was forced into a plain number or array."""
+
+
+class UnsupportedError(TraceError, NotImplementedError):
+    """A function or option that wengert does not know."""
+
+
+class LeakedTracerError(TraceError, RuntimeError):
+    """A traced value was used after the trace that made it had ended."""
+
+
+class BatchedControlError(TraceError, ValueError):
+    """Python control flow on a value that differs along a mapped axis."""
+
+
+class MutationError(WengertError, ValueError):
+    """An array was changed in place where the change cannot be followed."""
+
+
+class DerivativeError(WengertError, NotImplementedError):
+    """An operation lacks the derivative that was asked for."""
+
+
+class DerivativeMismatchError(WengertError, AssertionError):
+    """A derivative disagrees with an independent computation of it."""
+
+
+class GraphError(WengertError, ValueError):
+    """A graph that is not well formed, or a text that is not a graph."""
+
+
+class PlanMismatchError(WengertError, ValueError):
+    """A plan was called with arguments that it was not made for."""
+
+
+class DataError(WengertError, ValueError):
+    """A file or table that cannot be used as it is."""
+
+
+def user_line() -> str:
+    """Return ``' at FILE:LINE: source'`` of the innermost frame outside wengert and NumPy.
+
+    Returns
+    -------
+    str
+        Text to append to a message; empty when there is no such frame.
+    """
+    place = user_frame()
+    if place is None:
+        return ""
+    name, number = place
+    source = linecache.getline(name, number).strip()
+    return f"\n  at {name}:{number}: {source}" if source else f"\n  at {name}:{number}"
+
+
+def user_frame() -> tuple[str, int] | None:
+    """Return ``(file name, line number)`` of the innermost frame outside wengert and NumPy."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_HERE) and not any(part in name for part in _SKIPPED):
+            return name, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None

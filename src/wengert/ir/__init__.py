@@ -1,0 +1,1 @@
+"""The graph and its passes: build, verify, print and parse, simplify."""

@@ -1,0 +1,211 @@
+"""The graph: a list of operations on arrays in single static assignment form.
+
+A `Value` is one array, a `Node` applies an operation (a row of the operation table) to values and
+names the values it makes, a `Graph` is a list of nodes between inputs and outputs. None of them is
+changed once built, so every pass is a function from graph to graph. This is Wengert's list (1964)
+with arrays for numbers.
+
+While a function is being recorded, a value also carries its concrete `data`; a graph that is kept
+carries abstract values (shape and dtype) only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+__all__ = ["Aval", "Const", "Graph", "Guard", "Node", "Operation", "Value", "aval_of"]
+
+
+class Aval(NamedTuple):
+    """What is known of an array before it is computed: its shape and its dtype.
+
+    `weak` marks a Python scalar, which takes part in NumPy's promotion without a dtype of its own.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    weak: bool = False
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a dense array of this shape and dtype."""
+        return self.size * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        """Return the text form: ``f64[3,2]``, with ``~`` before a weak scalar."""
+        name = f"{_KIND[self.dtype.kind]}{8 * self.dtype.itemsize}"
+        return f"{'~' if self.weak else ''}{name}[{','.join(map(str, self.shape))}]"
+
+
+_KIND = {"f": "f", "c": "c", "i": "i", "u": "u", "b": "b", "O": "o"}
+
+
+def aval_of(x: Any) -> Aval:
+    """Return the shape and dtype of an array, a scalar, a value or a traced value."""
+    if isinstance(x, Value):
+        return x.aval
+    if type(x) in (float, int, bool, complex):
+        return Aval((), np.dtype(type(x)), weak=True)
+    if isinstance(x, Aval):
+        return x
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
+    return Aval(tuple(x.shape), x.dtype)
+
+
+class Operation(Protocol):
+    """What a graph needs to know of an operation; rows of the operation table fit it."""
+
+    name: str
+    evaluate: Callable[..., Any]
+    infer: Callable[..., Any]
+
+
+class Value:
+    """One array of a graph. `data` is its concrete value while recording, else None."""
+
+    __slots__ = ("_aval", "data")
+
+    def __init__(self, data: Any = None, aval: Aval | None = None) -> None:
+        self.data = data
+        self._aval = aval
+
+    @property
+    def aval(self) -> Aval:
+        """Shape and dtype."""
+        if self._aval is None:
+            self._aval = aval_of(self.data)
+        return self._aval
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the array."""
+        return self.aval.dtype
+
+
+class Const:
+    """An array that the graph refers to but does not own: it is held by reference.
+
+    A change of the array in place is seen by the next run of the graph.
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    @property
+    def aval(self) -> Aval:
+        """Shape and dtype."""
+        return aval_of(self.data)
+
+
+class Node:
+    """One operation: ``outputs = op(*inputs, **attrs)``.
+
+    An input is a `Value`, a `Const`, or a plain Python or NumPy scalar. `line` is the user's
+    ``(file, line)`` where it is known.
+    """
+
+    __slots__ = ("attrs", "inputs", "line", "op", "outputs")
+
+    def __init__(
+        self,
+        op: Any,
+        inputs: Sequence[Any],
+        attrs: dict[str, Any],
+        outputs: tuple[Value, ...],
+        line: tuple[str, int] | None = None,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.attrs = attrs
+        self.outputs = outputs
+        self.line = line
+
+
+class Guard(NamedTuple):
+    """A decision that Python code took while it was recorded.
+
+    `value` was turned into a Python object by `kind` (``bool``, ``int``, ``float`` or ``array``)
+    with result `outcome`, after the first `position` nodes of the graph.
+    """
+
+    value: Value
+    kind: str
+    outcome: Any
+    position: int
+
+
+class Graph:
+    """A function as data: inputs, nodes in program order, outputs, and the guards it holds under.
+
+    Parameters
+    ----------
+    inputs : sequence of Value
+    nodes : sequence of Node
+        Each input of a node is defined before the node.
+    outputs : sequence of Value, Const or scalar
+    guards : sequence of Guard, optional
+    """
+
+    __slots__ = ("guards", "inputs", "nodes", "outputs")
+
+    def __init__(
+        self,
+        inputs: Sequence[Value],
+        nodes: Sequence[Node],
+        outputs: Sequence[Any],
+        guards: Sequence[Guard] = (),
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.nodes = tuple(nodes)
+        self.outputs = tuple(outputs)
+        self.guards = tuple(guards)
+
+    def values(self) -> Iterator[Value]:
+        """Iterate over all values in the order of their definition."""
+        yield from self.inputs
+        for node in self.nodes:
+            yield from node.outputs
+
+    def consts(self) -> list[Const]:
+        """List the arrays held by reference, each once, in order of first use."""
+        found: dict[int, Const] = {}
+        for node in self.nodes:
+            for x in node.inputs:
+                if isinstance(x, Const):
+                    found.setdefault(id(x), x)
+        for x in self.outputs:
+            if isinstance(x, Const):
+                found.setdefault(id(x), x)
+        return list(found.values())
+
+    def __str__(self) -> str:
+        """Return the text form."""
+        from wengert.ir.text import show
+
+        return show(self)
+
+    def __repr__(self) -> str:
+        """Return a one-line summary."""
+        return f"<Graph: {len(self.inputs)} inputs, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"

@@ -1,0 +1,1 @@
+"""The operation table: one row per operation, a module per family."""

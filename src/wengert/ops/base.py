@@ -1,0 +1,234 @@
+"""What a row of the operation table holds, and how an operation is called.
+
+An `Op` gathers everything about one operation: evaluation, shape rule, derivative, batching rule,
+operation count and sparsity pattern. Calling it evaluates it on plain arrays; when an argument is
+traced, the innermost trace decides what happens. The derivative is written once, as one of
+
+`Scale`
+    elementwise: ``rule(t, y, *xs)`` multiplies ``t`` by a partial derivative. The local Jacobian is
+    diagonal, so the same formula serves a tangent and a cotangent.
+`Fold`
+    a reduction whose local Jacobian is a `Scale` followed by a sum over `axis`.
+`Transpose`
+    linear, or linear in each of several arguments: the tangent is the operation itself, the
+    cotangent is ``rule(ct, *xs)``.
+`Jvp`
+    anything else: ``rule(t, y, *xs)`` is the tangent that one argument contributes, written with
+    operations linear in ``t``; reverse mode transposes those (Radul et al., *You Only Linearize
+    Once*, POPL 2023).
+`Zero`
+    piecewise constant.
+
+Rules are ordinary NumPy, so they run on arrays at once and are recorded when given traced values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.graph import Aval, aval_of
+
+__all__ = [
+    "TABLE",
+    "ZERO",
+    "Derivative",
+    "Fold",
+    "Jvp",
+    "Op",
+    "Scale",
+    "Traced",
+    "Transpose",
+    "Zero",
+    "dtype_of",
+    "is_inexact",
+    "like_shape",
+    "register",
+    "shape_of",
+]
+
+Rule = Any  # Callable[..., Any] | 1 | -1 | None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Elementwise derivative; a rule per argument: a formula, 1, -1, or None where it is zero."""
+
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Derivative of a reduction: ``rule(t, y, x, **attrs)`` with `y` shaped like ``keepdims``."""
+
+    rule: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Transpose:
+    """Derivative of a (multi)linear operation; None for arguments it is not linear in.
+
+    `joint` says that the operation is linear in all those arguments together (``concatenate``)
+    rather than in each one alone (``contract``). `accumulate` adds the cotangent into an existing
+    accumulator of the first argument's shape: ``accumulate(acc, ct, *xs, **attrs)``. `jvps` holds a
+    `Jvp` rule for the arguments that the operation is not linear in (the matrix of ``solve``).
+    """
+
+    rules: tuple[Rule, ...] | Callable[..., Any]
+    joint: bool = False
+    accumulate: Callable[..., Any] | None = None
+    jvps: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Jvp:
+    """Tangent contribution per argument, linear in the tangent; None where it is zero."""
+
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Zero:
+    """The derivative vanishes wherever it exists."""
+
+
+ZERO = Zero()
+Derivative = Scale | Fold | Transpose | Jvp | Zero
+
+
+class Traced:
+    """Base of traced values: `trace` decides what an operation on it does."""
+
+    __slots__ = ("_trace",)
+    _trace: Any
+
+
+class Op:
+    """One row of the operation table.
+
+    Parameters
+    ----------
+    name : str
+        Unique name, NumPy's where NumPy has one.
+    evaluate : callable
+        ``evaluate(*arrays, **attrs)`` with NumPy; a tuple of arrays for several outputs.
+    infer : callable
+        Shape rule: ``infer(*avals, **attrs) -> Aval`` (a Python scalar stands for itself).
+    derivative : Scale, Fold, Transpose, Jvp or Zero
+    batch : callable
+        ``batch(op, args, batched, attrs)`` applies the operation to arguments whose axis 0 is a
+        batch where `batched` says so; the outputs' axis 0 is the batch.
+    flops : callable
+        ``flops(out, *avals, **attrs)``: operations of one evaluation, multiply-add being 2.
+    counts : str
+        The kind of those operations: ``add``, ``multiply``, ``transcendental``, ``compare``,
+        ``move`` or ``mixed``.
+    pattern : callable
+        ``pattern(k, out, *avals, **attrs) -> (rows, columns)``: indices of the structural nonzeros
+        of the local Jacobian with respect to argument `k`, in flattened order.
+    residual : bool
+        Whether the derivative reads the arguments' values.
+    alias : str or None
+        NumPy returns a view for it: how an update of the view reaches its base.
+    ufunc : numpy.ufunc or None
+        For elementwise operations, so that backends can pass ``out=``.
+    """
+
+    __slots__ = (
+        "alias",
+        "batch",
+        "counts",
+        "derivative",
+        "evaluate",
+        "flops",
+        "infer",
+        "name",
+        "pattern",
+        "residual",
+        "ufunc",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        *,
+        infer: Callable[..., Any],
+        derivative: Derivative,
+        batch: Callable[..., Any],
+        flops: Callable[..., Any],
+        pattern: Callable[..., Any],
+        counts: str = "add",
+        residual: bool = True,
+        alias: str | None = None,
+        ufunc: np.ufunc | None = None,
+    ) -> None:
+        self.name = name
+        self.evaluate = evaluate
+        self.infer = infer
+        self.derivative = derivative
+        self.batch = batch
+        self.flops = flops
+        self.pattern = pattern
+        self.counts = counts
+        self.residual = residual
+        self.alias = alias
+        self.ufunc = ufunc
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        """Apply the operation: at once to plain arrays, else through the innermost trace."""
+        top = None
+        level = -1
+        for a in args:
+            if isinstance(a, Traced):
+                trace = a._trace
+                if trace.level > level:
+                    top, level = trace, trace.level
+        if top is None:
+            return self.evaluate(*args, **attrs)
+        return top.process(self, args, attrs)
+
+    def __repr__(self) -> str:
+        """Return the name."""
+        return f"<op {self.name}>"
+
+
+TABLE: dict[str, Op] = {}
+"""All operations by name."""
+
+
+def register(op: Op) -> Op:
+    """Add a row to the table."""
+    if op.name in TABLE:
+        raise ValueError(f"operation {op.name!r} is already in the table")
+    TABLE[op.name] = op
+    return op
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """Return the shape of an array, a traced value, an abstract value or a Python scalar."""
+    try:
+        return x.shape  # type: ignore[no-any-return]
+    except AttributeError:
+        return np.shape(x)
+
+
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """Return the dtype of an array, a traced value, an abstract value or a Python scalar."""
+    try:
+        return x.dtype  # type: ignore[no-any-return]
+    except AttributeError:
+        return aval_of(x).dtype
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether `x` is of a floating or complex dtype, so that it can be differentiated."""
+    return dtype_of(x).kind in "fc"
+
+
+def like_shape(shape: Sequence[int], like: Any) -> Aval:
+    """Return an abstract value of the given shape with the dtype of `like`."""
+    return Aval(tuple(shape), dtype_of(like))

@@ -1,0 +1,68 @@
+"""Operations that steer differentiation, and the one whose result's shape depends on data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import BatchedControlError, user_line
+from wengert.ir.graph import Aval, aval_of
+from wengert.ops import patterns
+from wengert.ops.base import ZERO, Op, Transpose, register, shape_of
+from wengert.ops.elementwise import batch_elementwise
+from wengert.ops.shape import no_flops
+
+__all__ = ["barrier", "nonzero", "stop_gradient"]
+
+stop_gradient = register(
+    Op(
+        "stop_gradient",
+        lambda x: x,
+        infer=aval_of,
+        derivative=ZERO,
+        batch=batch_elementwise,
+        flops=no_flops,
+        counts="move",
+        pattern=patterns.nothing,
+        residual=False,
+    )
+)
+
+# The identity, which simplification never removes or merges: what is computed from its result is
+# computed again, so a recomputation in the backward pass is not undone.
+barrier = register(
+    Op(
+        "barrier",
+        lambda x: x,
+        infer=aval_of,
+        derivative=Transpose((lambda ct, x: ct,)),
+        batch=batch_elementwise,
+        flops=no_flops,
+        counts="move",
+        pattern=patterns.elementwise,
+        residual=False,
+    )
+)
+
+
+def _batch_nonzero(*_: Any) -> Any:
+    raise BatchedControlError(
+        "a boolean mask that differs along a vmapped axis selects a different number of elements "
+        "for each example. Use np.where(mask, x, 0) instead of x[mask]." + user_line()
+    )
+
+
+nonzero = register(
+    Op(
+        "nonzero",
+        lambda mask, *, size: np.stack(np.nonzero(mask)),
+        infer=lambda mask, *, size: Aval((len(shape_of(mask)), size), np.dtype(np.intp)),
+        derivative=ZERO,
+        batch=_batch_nonzero,
+        flops=lambda out, mask, **_: aval_of(mask).size,
+        counts="compare",
+        pattern=patterns.nothing,
+        residual=False,
+    )
+)

@@ -1,0 +1,385 @@
+"""Elementwise operations: NumPy's ufuncs, SciPy's special functions, `select` and `convert`.
+
+A row reads ``row(ufunc, rules...)``: a rule ``lambda t, y, x: t * dy/dx`` per argument.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.special as sp
+
+from wengert.ir.graph import Aval, aval_of
+from wengert.ops import patterns
+from wengert.ops.base import ZERO, Derivative, Jvp, Op, Scale, Transpose, dtype_of, register, shape_of
+
+__all__ = ["UFUNCS", "convert", "select"]
+
+UFUNCS: dict[np.ufunc, Op] = {}
+"""The operation that each NumPy or SciPy ufunc stands for."""
+
+LN2 = float(np.log(2.0))
+LN10 = float(np.log(10.0))
+TWO_OVER_SQRT_PI = float(2 / np.sqrt(np.pi))
+
+
+def infer_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
+    """Make the shape rule of a ufunc: NumPy's broadcasting and promotion."""
+
+    def infer(*xs: Any, **_: Any) -> Any:
+        shape = np.broadcast_shapes(*(shape_of(x) for x in xs))
+        kinds = tuple(_promotable(x) for x in xs)
+        try:
+            dtypes = ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout)[ufunc.nin :]
+        except TypeError:  # ufuncs without a resolver for Python scalars (SciPy's)
+            dtypes = ufunc.resolve_dtypes(tuple(dtype_of(x) for x in xs) + (None,) * ufunc.nout)[ufunc.nin :]
+        found = tuple(Aval(shape, np.dtype(d)) for d in dtypes)
+        return found[0] if len(found) == 1 else found
+
+    return infer
+
+
+def _promotable(x: Any) -> Any:
+    aval = aval_of(x)
+    if not aval.weak:
+        return aval.dtype
+    return {"f": float, "c": complex, "b": bool}.get(aval.dtype.kind, int) if aval.dtype.kind != "b" else aval.dtype
+
+
+def batch_elementwise(op: Op, args: tuple[Any, ...], batched: tuple[bool, ...], attrs: dict[str, Any]) -> Any:
+    """Line up the batch axis before the axes of every argument."""
+    rank = max(len(shape_of(a)) - b for a, b in zip(args, batched, strict=True))
+    lined = []
+    for a, b in zip(args, batched, strict=True):
+        shape = shape_of(a)
+        if b and len(shape) - 1 < rank:
+            a = np.reshape(a, shape[:1] + (1,) * (rank - len(shape) + 1) + shape[1:])
+        lined.append(a)
+    return op(*lined, **attrs)
+
+
+def _flops(cost: int) -> Callable[..., int]:
+    return lambda out, *xs, **attrs: cost * out.size
+
+
+def row(
+    ufunc: np.ufunc,
+    *rules: Any,
+    derivative: Derivative | None = None,
+    evaluate: Callable[..., Any] | None = None,
+    name: str | None = None,
+    counts: str = "transcendental",
+    flops: int = 1,
+    residual: bool = True,
+) -> Op:
+    """Register a ufunc with a rule per argument."""
+    kind = derivative if derivative is not None else Scale(rules) if rules else ZERO
+    op = register(
+        Op(
+            name or ufunc.__name__,
+            evaluate or ufunc,
+            infer=infer_ufunc(ufunc),
+            derivative=kind,
+            batch=batch_elementwise,
+            flops=_flops(flops),
+            counts=counts,
+            pattern=patterns.nothing if kind is ZERO else patterns.elementwise,
+            residual=residual,
+            ufunc=ufunc,
+        )
+    )
+    if name is None:
+        UFUNCS[ufunc] = op
+    return op
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    return np.where(condition, a, b)
+
+
+def _gap(a: Any, y: Any) -> Any:
+    """Return ``a - y``, and 0 where both are the same infinity."""
+    return np.where(a == y, 0, a - y)
+
+
+def _power_base(t: Any, y: Any, a: Any, b: Any) -> Any:
+    if type(b) in (int, float):
+        if b == 2:
+            return t * (2 * a)
+        if b == 1:
+            return t
+        if b == 0:
+            return t * 0
+        return t * (b * a ** (b - 1))
+    exponent = np.where(b == 0, 1, b)
+    return t * (b * a ** (exponent - 1))
+
+
+def _power_exponent(t: Any, y: Any, a: Any, b: Any) -> Any:
+    safe = np.where(a == 0, 1, a)
+    at_zero = np.where(np.real(b) > 0, 0, np.where(np.real(b) == 0, -np.inf, np.nan))
+    return np.where(a == 0, t * np.where(np.real(b) > 0, 0, at_zero), t * y * np.log(safe))
+
+
+# --- arithmetic ---------------------------------------------------------------------------------
+add = row(np.add, 1, 1, evaluate=operator.add, counts="add", residual=False)
+subtract = row(np.subtract, 1, -1, evaluate=operator.sub, counts="add", residual=False)
+multiply = row(
+    np.multiply,
+    lambda t, y, a, b: t * b,
+    lambda t, y, a, b: t * a,
+    evaluate=operator.mul,
+    counts="multiply",
+)
+divide = row(
+    np.divide,
+    lambda t, y, a, b: t / b,
+    lambda t, y, a, b: -(t * (y / b)),
+    evaluate=operator.truediv,
+    counts="multiply",
+)
+power = row(np.power, _power_base, _power_exponent, evaluate=operator.pow)
+negative = row(np.negative, -1, evaluate=operator.neg, counts="add", residual=False)
+positive = row(np.positive, 1, counts="move", residual=False)
+float_power = row(np.float_power, _power_base, _power_exponent)
+square = row(np.square, lambda t, y, x: t * (2 * x), counts="multiply")
+reciprocal = row(np.reciprocal, lambda t, y, x: -(t * (y * y)), counts="multiply")
+absolute = row(np.absolute, lambda t, y, x: t * np.sign(x), counts="add")
+fabs = row(np.fabs, lambda t, y, x: t * np.sign(x), counts="add")
+floor_divide = row(np.floor_divide, counts="multiply")
+remainder = row(np.remainder, 1, lambda t, y, a, b: -(t * np.floor(a / b)), counts="multiply")
+fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.trunc(a / b)), counts="multiply")
+
+# --- exponentials, logarithms, roots ------------------------------------------------------------
+exp = row(np.exp, lambda t, y, x: t * y)
+exp2 = row(np.exp2, lambda t, y, x: t * (LN2 * y))
+expm1 = row(np.expm1, lambda t, y, x: t * (y + 1))
+log = row(np.log, lambda t, y, x: t / x)
+log2 = row(np.log2, lambda t, y, x: t / (LN2 * x))
+log10 = row(np.log10, lambda t, y, x: t / (LN10 * x))
+log1p = row(np.log1p, lambda t, y, x: t / (1 + x))
+sqrt = row(np.sqrt, lambda t, y, x: t * (0.5 / y))
+cbrt = row(np.cbrt, lambda t, y, x: t / (3 * (y * y)))
+hypot = row(
+    np.hypot,
+    lambda t, y, a, b: t * (a / np.where(y == 0, 1, y)),
+    lambda t, y, a, b: t * (b / np.where(y == 0, 1, y)),
+)
+logaddexp = row(
+    np.logaddexp,
+    lambda t, y, a, b: t * np.exp(_gap(a, y)),
+    lambda t, y, a, b: t * np.exp(_gap(b, y)),
+)
+logaddexp2 = row(
+    np.logaddexp2,
+    lambda t, y, a, b: t * np.exp2(_gap(a, y)),
+    lambda t, y, a, b: t * np.exp2(_gap(b, y)),
+)
+
+# --- trigonometry -------------------------------------------------------------------------------
+sin = row(np.sin, lambda t, y, x: t * np.cos(x))
+cos = row(np.cos, lambda t, y, x: -(t * np.sin(x)))
+tan = row(np.tan, lambda t, y, x: t * (1 + y * y))
+arcsin = row(np.arcsin, lambda t, y, x: t / np.sqrt(1 - x * x))
+arccos = row(np.arccos, lambda t, y, x: -t / np.sqrt(1 - x * x))
+arctan = row(np.arctan, lambda t, y, x: t / (1 + x * x))
+arctan2 = row(
+    np.arctan2,
+    lambda t, y, a, b: t * (b / (a * a + b * b)),
+    lambda t, y, a, b: -(t * (a / (a * a + b * b))),
+)
+sinh = row(np.sinh, lambda t, y, x: t * np.cosh(x))
+cosh = row(np.cosh, lambda t, y, x: t * np.sinh(x))
+tanh = row(np.tanh, lambda t, y, x: t * (1 - y * y))
+arcsinh = row(np.arcsinh, lambda t, y, x: t / np.sqrt(x * x + 1))
+arccosh = row(np.arccosh, lambda t, y, x: t / (np.sqrt(x - 1) * np.sqrt(x + 1)))
+arctanh = row(np.arctanh, lambda t, y, x: t / (1 - x * x))
+degrees = row(np.degrees, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
+rad2deg = row(np.rad2deg, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
+radians = row(np.radians, lambda t, y, x: t * (np.pi / 180), counts="multiply", residual=False)
+deg2rad = row(np.deg2rad, lambda t, y, x: t * (np.pi / 180), counts="multiply", residual=False)
+
+
+# --- choices: a tie gives half to each side, as balanced subgradients do --------------------------
+def _share(chosen: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    return lambda t, y, a, b: t * chosen(a, b) + (0.5 * t) * (a == b)
+
+
+def _not_nan_of(other: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    return lambda t, y, a, b: t * (other(a, b) | np.isnan(b)) + (0.5 * t) * (a == b)
+
+
+maximum = row(
+    np.maximum,
+    _share(lambda a, b: (a > b) | np.isnan(a)),
+    _share(lambda a, b: (b > a) | np.isnan(b)),
+    counts="compare",
+)
+minimum = row(
+    np.minimum,
+    _share(lambda a, b: (a < b) | np.isnan(a)),
+    _share(lambda a, b: (b < a) | np.isnan(b)),
+    counts="compare",
+)
+fmax = row(
+    np.fmax,
+    _share(lambda a, b: (a > b) | np.isnan(b)),
+    _share(lambda a, b: (b > a) | np.isnan(a)),
+    counts="compare",
+)
+fmin = row(
+    np.fmin,
+    _share(lambda a, b: (a < b) | np.isnan(b)),
+    _share(lambda a, b: (b < a) | np.isnan(a)),
+    counts="compare",
+)
+copysign = row(
+    np.copysign,
+    lambda t, y, a, b: t * (np.copysign(1, a) * np.copysign(1, b)).astype(dtype_of(t)),
+    None,
+    counts="compare",
+)
+heaviside = row(np.heaviside, None, lambda t, y, x, h: t * (x == 0), counts="compare")
+ldexp = row(np.ldexp, lambda t, y, x, i: np.ldexp(t, i), None, counts="multiply")
+nextafter = row(np.nextafter, 1, None, counts="move")
+
+# --- piecewise constant -------------------------------------------------------------------------
+for _ufunc in (np.floor, np.ceil, np.trunc, np.rint, np.sign, np.spacing):
+    row(_ufunc, counts="compare")
+for _ufunc in (
+    np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
+    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.isnan, np.isinf, np.isfinite, np.signbit,
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift,
+    np.gcd, np.lcm,
+):  # fmt: skip
+    row(_ufunc, counts="compare")
+
+# --- special functions --------------------------------------------------------------------------
+erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * np.exp(-(x * x))))
+erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * np.exp(-(x * x)))))
+erfinv = row(sp.erfinv, lambda t, y, x: t * (np.exp(y * y) / TWO_OVER_SQRT_PI))
+expit = row(sp.expit, lambda t, y, x: t * (y * (1 - y)))
+logit = row(sp.logit, lambda t, y, x: t / (x * (1 - x)))
+log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x))
+gamma = row(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)))
+gammaln = row(sp.gammaln, lambda t, y, x: t * sp.psi(x))
+psi = row(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x))
+zeta = row(sp.zeta, None, lambda t, y, s, x: -(t * (s * sp.zeta(s + 1, x))))
+xlogy = row(
+    sp.xlogy,
+    lambda t, y, a, b: t * np.where((a == 0) & (b == 0), 0, np.log(np.where(b == 0, 1, b)) + np.where(b == 0, -np.inf, 0)),
+    lambda t, y, a, b: t * np.where(a == 0, 0, a / np.where(a == 0, 1, b)),
+)
+xlog1py = row(
+    sp.xlog1py,
+    lambda t, y, a, b: t * np.log1p(b),
+    lambda t, y, a, b: t * np.where(a == 0, 0, a / np.where(a == 0, 1, 1 + b)),
+)
+entr = row(sp.entr, lambda t, y, x: -(t * (np.log(x) + 1)))
+ndtr = row(sp.ndtr, lambda t, y, x: t * (np.exp(-0.5 * (x * x)) / np.sqrt(2 * np.pi)))
+log_ndtr = row(sp.log_ndtr, lambda t, y, x: t * np.exp(-0.5 * (x * x) - y - 0.5 * np.log(2 * np.pi)))
+ndtri = row(sp.ndtri, lambda t, y, x: t * (np.sqrt(2 * np.pi) * np.exp(0.5 * (y * y))))
+i0 = row(sp.i0, lambda t, y, x: t * sp.i1(x))
+i1 = row(sp.i1, lambda t, y, x: t * (sp.i0(x) - np.where(x == 0, 0.5, y / np.where(x == 0, 1, x))))
+j0 = row(sp.j0, lambda t, y, x: -(t * sp.j1(x)))
+j1 = row(sp.j1, lambda t, y, x: t * (sp.j0(x) - np.where(x == 0, 0.5, y / np.where(x == 0, 1, x))))
+
+
+# --- complex parts: real-linear maps, with the pairing Re(ct * t) as in JAX ------------------------
+def _to_complex(ct: Any, x: Any) -> Any:
+    return convert(ct, dtype=dtype_of(x))
+
+
+def _conj(ct: Any, x: Any) -> Any:
+    return np.conjugate(ct)
+
+
+conjugate = row(np.conjugate, derivative=Transpose((_conj,)), counts="move", residual=False)
+
+
+def _part(name: str, evaluate: Callable[..., Any], rule: Callable[..., Any]) -> Op:
+    return register(
+        Op(
+            name,
+            evaluate,
+            infer=lambda x: Aval(shape_of(x), np.zeros((), dtype_of(x)).real.dtype),
+            derivative=Transpose((rule,)),
+            batch=batch_elementwise,
+            flops=lambda out, x: 0,
+            counts="move",
+            pattern=patterns.elementwise,
+            residual=False,
+            alias=name,
+        )
+    )
+
+
+real = _part("real", np.real, _to_complex)
+imag = _part("imag", np.imag, lambda ct, x: -1j * _to_complex(ct, x))
+complex_absolute = row(
+    np.absolute,
+    name="complex_absolute",
+    derivative=Jvp((lambda t, y, x: np.real(np.conjugate(x) * t) / np.where(y == 0, 1, y),)),
+)
+angle = row(
+    np.arctan2,  # only for its name and shape rule; see below
+    name="complex_angle",
+    derivative=Jvp((lambda t, y, x: np.imag(np.conjugate(x) * t) / _squared_modulus(x),)),
+)
+angle.evaluate = np.angle
+angle.ufunc = None
+angle.infer = lambda x: Aval(shape_of(x), np.zeros((), dtype_of(x)).real.dtype)
+complex_absolute.infer = angle.infer
+
+
+def _squared_modulus(x: Any) -> Any:
+    return np.real(x) ** 2 + np.imag(x) ** 2
+
+
+# --- choosing and converting ----------------------------------------------------------------------
+def _infer_select(c: Any, a: Any, b: Any) -> Aval:
+    shape = np.broadcast_shapes(shape_of(c), shape_of(a), shape_of(b))
+    return Aval(shape, np.result_type(*(x if aval_of(x).weak and not hasattr(x, "shape") else dtype_of(x) for x in (a, b))))
+
+
+select = register(
+    Op(
+        "select",
+        np.where,
+        infer=_infer_select,
+        derivative=Scale(
+            (None, lambda t, y, c, a, b: np.where(c, t, 0), lambda t, y, c, a, b: np.where(c, 0, t))
+        ),
+        batch=batch_elementwise,
+        flops=lambda out, *xs: out.size,
+        counts="compare",
+        pattern=lambda k, out, *xs: patterns.nothing(k, out) if k == 0 else patterns.elementwise(k, out, *xs),
+    )
+)
+
+
+def _convert(x: Any, *, dtype: Any) -> Any:
+    if isinstance(x, (np.ndarray, np.generic)):
+        if x.dtype.kind == "c" and dtype.kind not in "cb":
+            x = x.real
+        return x.astype(dtype)
+    return dtype.type(x)
+
+
+convert = register(
+    Op(
+        "convert",
+        _convert,
+        infer=lambda x, *, dtype: Aval(shape_of(x), dtype),
+        derivative=Transpose((lambda ct, x, *, dtype: convert(ct, dtype=dtype_of(x)),)),
+        batch=batch_elementwise,
+        flops=lambda out, x, **_: 0,
+        counts="move",
+        pattern=patterns.elementwise,
+        residual=False,
+    )
+)

@@ -1,0 +1,315 @@
+"""Indexing: reading (`getitem`), adding into (`index_add`) and replacing (`index_set`) a part.
+
+The index is split into a template `spec`, a tuple of slices, None, Ellipsis, ints and `Slot`
+marks, and the integer arrays that fill the slots, which are ordinary arguments. Boolean masks are
+turned into integers before they come here.
+
+The cotangent of a read is added into one accumulator of the array's shape (`accumulate`), so ``n``
+reads of an array of length ``n`` cost O(n), not O(n^2).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.graph import Aval
+from wengert.ops import patterns
+from wengert.ops.base import Op, Transpose, dtype_of, like_shape, register, shape_of
+
+__all__ = ["SLOT", "fill", "getitem", "index_add", "index_set", "is_basic"]
+
+
+class Slot:
+    """The place of an integer array in an index template."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the mark used in text."""
+        return "@"
+
+
+SLOT = Slot()
+
+
+def is_basic(spec: tuple[Any, ...]) -> bool:
+    """Whether the index has no array part, so that NumPy returns a view."""
+    return SLOT not in spec
+
+
+def fill(spec: tuple[Any, ...], index: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put the integer arrays into their places."""
+    if not index:
+        return spec
+    arrays = iter(index)
+    return tuple(next(arrays) if s is SLOT else s for s in spec)
+
+
+def _getitem(x: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    return x[fill(spec, index)]
+
+
+def _shape_probe(shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(np.zeros((), np.bool_), shape)
+
+
+def _infer(x: Any, *index: Any, spec: tuple[Any, ...]) -> Aval:
+    marks = tuple(np.zeros(shape_of(i), np.intp) for i in index)
+    shape = shape_of(x)
+    if 0 in shape and index:
+        shape = tuple(max(n, 1) for n in shape)
+        out = _shape_probe(shape)[fill(spec, marks)].shape
+        return like_shape(out, x)
+    return like_shape(_shape_probe(shape)[fill(spec, marks)].shape, x)
+
+
+def _accumulate(acc: Any, ct: Any, x: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    return index_add(acc, ct, *index, spec=spec)
+
+
+def _pull_getitem(ct: Any, x: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    return index_add(np.zeros(shape_of(x), dtype_of(ct)), ct, *index, spec=spec)
+
+
+def _normal_spec(spec: tuple[Any, ...], rank: int) -> list[Any]:
+    """Write Ellipsis and missing trailing axes as full slices."""
+    used = sum(1 for s in spec if s is not None and s is not Ellipsis)
+    fullness = [slice(None)] * (rank - used)
+    if Ellipsis in [s for s in spec if isinstance(s, type(Ellipsis))]:
+        at = next(i for i, s in enumerate(spec) if s is Ellipsis)
+        return [*spec[:at], *fullness, *spec[at + 1 :]]
+    return [*spec, *fullness]
+
+
+def _batch_index(
+    spec: tuple[Any, ...],
+    rank: int,
+    index: tuple[Any, ...],
+    index_batched: tuple[bool, ...],
+    n: int,
+) -> tuple[tuple[Any, ...], tuple[Any, ...], int]:
+    """Index a batch: return the template, the arrays, and how many axes stand before the result's
+    index axes (0 where they already lead).
+    """
+    if not index:
+        return (slice(None), *_normal_spec(spec, rank)), (), 0
+    normal = _normal_spec(spec, rank)
+    # Plain integers beside arrays take part in NumPy's advanced indexing: make them arrays too.
+    arrays, marks, given = [], [], iter(zip(index, index_batched, strict=True))
+    for s in normal:
+        if s is SLOT:
+            arrays.append(next(given))
+            marks.append(SLOT)
+        elif isinstance(s, (int, np.integer)):
+            arrays.append((np.asarray(s), False))
+            marks.append(SLOT)
+        else:
+            marks.append(s)
+    places = [i for i, m in enumerate(marks) if m is SLOT]
+    together = places[-1] - places[0] + 1 == len(places)
+    width = max(len(shape_of(a)) - b for a, b in arrays)
+    first = np.arange(n).reshape((n,) + (1,) * width)
+    lined: list[Any] = [first]
+    for a, b in arrays:
+        shape = shape_of(a)
+        if b:
+            a = np.reshape(a, shape[:1] + (1,) * (width - len(shape) + 1) + shape[1:])
+        lined.append(a)
+    before = sum(1 for m in marks[: places[0]]) if together else 0
+    # None adds an axis, a slice keeps one: each stands for one axis of the result.
+    return (SLOT, *marks), tuple(lined), before
+
+
+def _leading(shape_rank: int, width: int, before: int) -> list[int]:
+    """Permutation that moves the index axes 1..width behind `before` of the following axes."""
+    rest = list(range(1 + width, shape_rank))
+    return [0, *rest[:before], *range(1, 1 + width), *rest[before:]]
+
+
+def _index_width(arrays: tuple[Any, ...]) -> int:
+    return max((len(shape_of(a)) for a in arrays), default=1) - 1
+
+
+def _batch_getitem(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
+    x, *index = args
+    spec = attrs["spec"]
+    n = next(shape_of(a)[0] for a, b in zip(args, batched, strict=True) if b)
+    if not batched[0]:
+        return _gather_unbatched(op, x, tuple(index), tuple(batched[1:]), spec)
+    rank = len(shape_of(x)) - 1
+    spec, arrays, before = _batch_index(spec, rank, tuple(index), tuple(batched[1:]), n)
+    y = op(x, *arrays, spec=spec)
+    if before:
+        width = _index_width(arrays)
+        y = np.transpose(y, _leading(len(shape_of(y)), width, before))
+    return y
+
+
+def _gather_unbatched(
+    op: Op, x: Any, index: tuple[Any, ...], batched: tuple[bool, ...], spec: tuple[Any, ...]
+) -> Any:
+    """Read a shared array at batched indices: the batch is one more index axis, moved to front."""
+    marks, arrays, before = _batch_index(spec, len(shape_of(x)), index, batched, 1)
+    y = op(x, *arrays[1:], spec=marks[1:])
+    if before:
+        y = np.transpose(y, (before, *range(before), *range(before + 1, len(shape_of(y)))))
+    return y
+
+
+getitem = register(
+    Op(
+        "getitem",
+        _getitem,
+        infer=_infer,
+        derivative=Transpose(
+            (_pull_getitem, *(None,) * 32),
+            accumulate=_accumulate,
+        ),
+        batch=_batch_getitem,
+        flops=lambda out, *xs, **_: 0,
+        counts="move",
+        pattern=patterns.by_moving(_getitem),
+        residual=False,
+        alias="getitem",
+    )
+)
+
+
+def _batch_update(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
+    x, v, *index = args
+    spec = attrs["spec"]
+    n = next(shape_of(a)[0] for a, b in zip(args, batched, strict=True) if b)
+    if not batched[0]:
+        x = np.broadcast_to(x, (n, *shape_of(x)))
+    rank = len(shape_of(x)) - 1
+    part = _infer_part(x, index, batched[2:], spec)
+    spec, arrays, before = _batch_index(spec, rank, tuple(index), tuple(batched[2:]), n)
+    v = np.broadcast_to(
+        np.reshape(
+            v,
+            (shape_of(v)[0] if batched[1] else 1,)
+            + (1,) * (len(part) - (len(shape_of(v)) - batched[1]))
+            + shape_of(v)[1 if batched[1] else 0 :],
+        ),
+        (n, *part),
+    )
+    if before:
+        width = _index_width(arrays)
+        order = _leading(1 + len(part), width, before)
+        v = np.transpose(v, tuple(int(i) for i in np.argsort(order)))
+    return op(x, v, *arrays, spec=spec)
+
+
+def _infer_part(x: Any, index: Any, batched: Any, spec: tuple[Any, ...]) -> tuple[int, ...]:
+    """Shape of one example's indexed part, for a batched `x`."""
+    one = Aval(shape_of(x)[1:], dtype_of(x))
+    marks = tuple(
+        np.zeros(shape_of(i)[1:] if b else shape_of(i), np.intp)
+        for i, b in zip(index, batched, strict=True)
+    )
+    return _infer(one, *marks, spec=spec).shape
+
+
+def _index_add(acc: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    return add_into(np.array(acc, np.result_type(acc, v)), v, *index, spec=spec)
+
+
+def add_into(acc: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    """Add `v` into ``acc[index]`` in place; repeated indices add up."""
+    if not index:
+        acc[spec] += v
+    elif len(index) == 1 and len(spec) == 1 and acc.ndim == 1 and acc.dtype == np.float64:
+        where = np.asarray(index[0])
+        if where.size * 4 < acc.size or np.shape(v) != where.shape or where.size == 0:
+            np.add.at(acc, where, v)
+        else:
+            flat = where.ravel()
+            flat = np.where(flat < 0, flat + acc.size, flat)
+            acc += np.bincount(flat, np.ravel(v), acc.size)
+    else:
+        np.add.at(acc, fill(spec, index), v)
+    return acc
+
+
+def set_into(x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    """Replace ``x[index]`` by `v` in place."""
+    x[fill(spec, index)] = v
+    return x
+
+
+def _index_set(x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    return set_into(np.array(x), v, *index, spec=spec)
+
+
+def _pull_added(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    from wengert.ops.shape import match
+
+    return match(getitem(ct, *index, spec=spec), v)
+
+
+def _winners(shape: tuple[int, ...], index: tuple[Any, ...], spec: tuple[Any, ...]) -> Any:
+    """Mark the written positions that were not overwritten by a later repeated index."""
+    numbers = np.full(shape, -1, np.int64)
+    part = getitem(numbers, *index, spec=spec)
+    own = np.arange(math.prod(shape_of(part))).reshape(shape_of(part))
+    last = index_set(numbers, own, *index, spec=spec)
+    return getitem(last, *index, spec=spec) == own
+
+
+def _pull_set_value(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    from wengert.ops.shape import match
+
+    part = getitem(ct, *index, spec=spec)
+    if index:
+        part = np.where(_winners(shape_of(x), index, spec), part, 0)
+    return match(part, v)
+
+
+def _pull_set_base(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    from wengert.ops.shape import match
+
+    return match(index_set(ct, 0, *index, spec=spec), x)
+
+
+def _pattern_set(k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
+    return patterns.by_moving(_index_set)(k, out, *xs, **attrs)
+
+
+def _pattern_add(k: int, out: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    if k == 0:
+        return patterns.elementwise(0, out, x)
+    part = _getitem(np.arange(math.prod(shape_of(x))).reshape(shape_of(x)), *index, spec=spec)
+    ids = np.arange(math.prod(shape_of(v))).reshape(shape_of(v))
+    return np.ravel(part), np.broadcast_to(ids, np.shape(part)).ravel()
+
+
+index_add = register(
+    Op(
+        "index_add",
+        _index_add,
+        infer=lambda acc, v, *index, spec: Aval(shape_of(acc), np.result_type(dtype_of(acc), dtype_of(v))),
+        derivative=Transpose((lambda ct, *xs, spec: ct, _pull_added, *(None,) * 32), joint=True),
+        batch=_batch_update,
+        flops=lambda out, acc, v, *index, spec: math.prod(_infer(acc, *index, spec=spec).shape),
+        counts="add",
+        pattern=_pattern_add,
+        residual=False,
+    )
+)
+
+index_set = register(
+    Op(
+        "index_set",
+        _index_set,
+        infer=lambda x, v, *index, spec: like_shape(shape_of(x), x),
+        derivative=Transpose((_pull_set_base, _pull_set_value, *(None,) * 32), joint=True),
+        batch=_batch_update,
+        flops=lambda out, *xs, **_: 0,
+        counts="move",
+        pattern=_pattern_set,
+        residual=False,
+    )
+)

@@ -1,0 +1,1 @@
+"""What a graph costs, and the cache of compiled specialisations."""

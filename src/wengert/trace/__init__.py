@@ -1,0 +1,1 @@
+"""From ordinary NumPy code to a recorded graph."""

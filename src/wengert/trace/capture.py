@@ -1,0 +1,84 @@
+"""Plain arrays that a recording refers to, and what happens when they are changed meanwhile.
+
+A tape reads them again in the backward pass. NumPy code may have changed such an array in place by
+then (a work buffer in a loop), so a small array is copied when it is first seen and a large one gets a
+checksum, which is compared before the backward pass: a change raises, never a wrong derivative.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import MutationError
+
+__all__ = ["Captured", "checksum"]
+
+COPY_BYTES = 1 << 17
+"""Arrays up to this size are copied (128 KiB: about the cost of a checksum)."""
+
+
+def checksum(x: np.ndarray[Any, Any]) -> int:
+    """Return a sum over the bits of an array, at memory speed."""
+    if not x.flags.c_contiguous:
+        if x.flags.f_contiguous:
+            x = x.T
+        else:
+            x = np.ascontiguousarray(x)
+    data = x.reshape(-1).view(np.uint8)
+    whole = data.size // 8 * 8
+    words = data[:whole].view(np.uint64)
+    # The weights tell a swap of two elements from no change.
+    total = int(np.add.reduce(words)) + 31 * int(np.add.reduce(words[::7])) + 17 * int(np.add.reduce(words[::11]))
+    return total + int(np.add.reduce(data[whole:], dtype=np.uint64))
+
+
+class Captured:
+    """The plain arrays seen by one recording."""
+
+    __slots__ = ("copies", "watched")
+
+    def __init__(self) -> None:
+        self.copies: dict[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
+        self.watched: dict[int, tuple[np.ndarray[Any, Any], int]] = {}
+
+    def keep(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return an array that still holds the present content of `x` in the backward pass."""
+        key = id(x)
+        if x.nbytes <= COPY_BYTES:
+            found = self.copies.get(key)
+            if found is not None and (
+                x.nbytes == 0 or np.array_equal(found[1], x) and found[1].dtype == x.dtype
+            ):
+                return found[1]
+            copy = x.copy()
+            self.copies[key] = (x, copy)
+            return copy
+        if not x.flags.writeable and x.base is None:
+            return x
+        seen = self.watched.get(key)
+        if seen is None:
+            self.watched[key] = (x, checksum(x))
+        elif seen[1] != checksum(x):
+            _changed(x)
+        return x
+
+    def verify(self) -> None:
+        """Raise if a watched array was changed since it was seen.
+
+        Raises
+        ------
+        MutationError
+        """
+        for x, before in self.watched.values():
+            if checksum(x) != before:
+                _changed(x)
+
+
+def _changed(x: np.ndarray[Any, Any]) -> None:
+    raise MutationError(
+        f"a plain array of shape {x.shape} and dtype {x.dtype} was changed in place after a traced "
+        f"operation had used it, so its derivative would be wrong. Write w = w * 0.5 instead of "
+        f"w *= 0.5, or give the operation a copy."
+    )

@@ -1,0 +1,316 @@
+"""NumPy's products of arrays on traced values: matmul, dot, einsum and kin, all contractions."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ShapeError, UnsupportedError, user_line
+from wengert.ops.contract import LABELS, contract
+from wengert.ops.shape import reshape, transpose
+from wengert.trace.table import axis_index, cast, deliver, implements, refuse, traced
+from wengert.trace.tracer import UFUNC_METHODS, call_ufunc
+
+
+def product(a: Any, b: Any, ta: str, tb: str, out: str) -> Any:
+    """Contract two arrays, after summing the labels that only one of them has."""
+    ta, a = _presum(a, ta, tb + out)
+    tb, b = _presum(b, tb, ta + out)
+    return contract(a, b, spec=f"{ta},{tb}->{out}")
+
+
+def _presum(x: Any, term: str, others: str) -> tuple[str, Any]:
+    lonely = tuple(i for i, s in enumerate(term) if s not in others)
+    if not lonely:
+        return term, x
+    return "".join(s for i, s in enumerate(term) if i not in lonely), np.sum(x, axis=lonely)
+
+
+def _mismatch(name: str, a: Any, b: Any) -> ShapeError:
+    return ShapeError(f"{name}: shapes {a.shape} and {b.shape} do not fit" + user_line())
+
+
+@implements(np.matmul)
+def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
+    """Stand for `numpy.matmul`."""
+    a, b = traced(x1), traced(x2)
+    dtype = options.pop("dtype", None)
+    a, b = cast(a, dtype), cast(b, dtype)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError("matmul takes no scalars; use *" + user_line())
+    if a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[0]:
+        return deliver(contract(a, b, spec="ab,bc->ac"), out)
+    k_b = b.shape[-2] if b.ndim > 1 else b.shape[0]
+    if a.shape[-1] != k_b:
+        raise _mismatch("matmul", a, b)
+    batch_a, batch_b = a.shape[:-2], b.shape[:-2]
+    try:
+        batch = np.broadcast_shapes(batch_a, batch_b)
+    except ValueError:
+        raise _mismatch("matmul", a, b) from None
+    labels = LABELS[3 : 3 + len(batch)]
+    ta, a = _batch_labels(a, batch_a, batch, labels)
+    tb, b = _batch_labels(b, batch_b, batch, labels)
+    row = "a" if a.ndim - len(ta) == 2 else ""
+    col = "c" if b.ndim - len(tb) == 2 else ""
+    missing = [i for i, s in enumerate(labels) if s not in ta + tb]
+    present = "".join(s for s in labels if s in ta + tb)
+    y = contract(a, b, spec=f"{ta}{row}b,{tb}b{col}->{present}{row}{col}")
+    if missing:
+        y = reshape(y, shape=batch + y.shape[len(present) :])
+    return deliver(y, out)
+
+
+def _batch_labels(
+    x: Any, own: tuple[int, ...], batch: tuple[int, ...], labels: str
+) -> tuple[str, Any]:
+    """Label batch axes; axes of length 1 are dropped, so that they are never copied out."""
+    lead = len(batch) - len(own)
+    kept = [i for i, n in enumerate(own) if n == batch[lead + i] and n != 1]
+    if len(kept) < len(own):
+        x = np.reshape(x, tuple(own[i] for i in kept) + x.shape[len(own) :])
+    return "".join(labels[lead + i] for i in kept), x
+
+
+@implements(np.dot)
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    """Stand for `numpy.dot`."""
+    a, b = traced(a), traced(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return deliver(a * b, out)
+    if a.shape[-1] != (b.shape[-2] if b.ndim > 1 else b.shape[0]):
+        raise _mismatch("dot", a, b)
+    ta = LABELS[1 : a.ndim] + "a"
+    rest = LABELS[a.ndim : a.ndim + b.ndim - 1]
+    tb = rest[:-1] + "a" + rest[-1:] if b.ndim > 1 else "a"
+    return deliver(contract(a, b, spec=f"{ta},{tb}->{ta[:-1]}{rest}"), out)
+
+
+@implements(np.vdot)
+def vdot(a: Any, b: Any, /) -> Any:
+    """Stand for `numpy.vdot`."""
+    a, b = traced(a), traced(b)
+    if a.dtype.kind == "c":
+        a = np.conjugate(a)
+    return dot(np.reshape(a, -1), np.reshape(b, -1))
+
+
+@implements(np.vecdot) if hasattr(np, "vecdot") else (lambda f: f)
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **_: Any) -> Any:
+    """Stand for `numpy.vecdot`."""
+    a, b = traced(x1), traced(x2)
+    a = np.conjugate(a) if a.dtype.kind == "c" else a
+    return np.sum(a * b, axis=axis)
+
+
+@implements(np.inner)
+def inner(a: Any, b: Any, /) -> Any:
+    """Stand for `numpy.inner`."""
+    a, b = traced(a), traced(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if a.shape[-1] != b.shape[-1]:
+        raise _mismatch("inner", a, b)
+    ta = LABELS[1 : a.ndim] + "a"
+    tb = LABELS[a.ndim : a.ndim + b.ndim - 1] + "a"
+    return contract(a, b, spec=f"{ta},{tb}->{ta[:-1]}{tb[:-1]}")
+
+
+@implements(np.outer)
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """Stand for `numpy.outer`."""
+    a, b = np.reshape(traced(a), -1), np.reshape(traced(b), -1)
+    return deliver(contract(a, b, spec="a,b->ab"), out)
+
+
+def _ufunc_outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
+    a, b = traced(a), traced(b)
+    return call_ufunc(ufunc, "__call__", (np.reshape(a, a.shape + (1,) * b.ndim), b), options)
+
+
+UFUNC_METHODS[(None, "outer")] = _ufunc_outer  # type: ignore[index]
+
+
+@implements(np.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Stand for `numpy.tensordot`."""
+    a, b = traced(a), traced(b)
+    if np.ndim(axes) == 0:
+        n = operator.index(axes)
+        left, right = list(range(a.ndim - n, a.ndim)), list(range(n))
+    else:
+        left, right = ([*map(int, np.atleast_1d(i))] for i in axes)
+    left = [axis_index(i, a.ndim) for i in left]
+    right = [axis_index(i, b.ndim) for i in right]
+    if len(left) != len(right) or any(a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)):
+        raise _mismatch("tensordot", a, b)
+    ta = list(LABELS[: a.ndim])
+    tb = list(LABELS[a.ndim : a.ndim + b.ndim])
+    for i, j in zip(left, right, strict=True):
+        tb[j] = ta[i]
+    out = [s for i, s in enumerate(ta) if i not in left] + [s for j, s in enumerate(tb) if j not in right]
+    if not left:
+        return contract(a, b, spec=f"{''.join(ta)},{''.join(tb)}->{''.join(out)}")
+    return contract(a, b, spec=f"{''.join(ta)},{''.join(tb)}->{''.join(out)}")
+
+
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """Stand for `numpy.kron`."""
+    a, b = traced(a), traced(b)
+    rank = max(a.ndim, b.ndim)
+    a = np.reshape(a, (1,) * (rank - a.ndim) + a.shape)
+    b = np.reshape(b, (1,) * (rank - b.ndim) + b.shape)
+    ta, tb = LABELS[:rank], LABELS[rank : 2 * rank]
+    out = "".join(p + q for p, q in zip(ta, tb, strict=True))
+    y = contract(a, b, spec=f"{ta},{tb}->{out}")
+    return np.reshape(y, tuple(m * n for m, n in zip(a.shape, b.shape, strict=True)))
+
+
+# --- einsum -----------------------------------------------------------------------------------------
+@implements(np.einsum)
+def einsum(*operands: Any, out: Any = None, optimize: Any = True, **options: Any) -> Any:
+    """Stand for `numpy.einsum`; several operands are contracted pairwise along NumPy's path."""
+    refuse("einsum", dtype=(options.get("dtype"), None))
+    terms, result, arrays = _parse(operands)
+    terms, arrays = _broadcast_ones(terms, arrays)
+    pairs = [_diagonal(t, x) for t, x in zip(terms, arrays, strict=True)]
+    if len(pairs) > 2:
+        path = np.einsum_path(
+            ",".join(t for t, _ in pairs) + "->" + result,
+            *(np.broadcast_to(np.zeros(()), x.shape) for _, x in pairs),
+            optimize="optimal" if len(pairs) <= 5 else "greedy",
+        )[0][1:]
+        for step in path:
+            taken = [pairs[i] for i in step]
+            pairs = [p for i, p in enumerate(pairs) if i not in step]
+            needed = "".join(t for t, _ in pairs) + result
+            while len(taken) > 1:
+                (ta, a), (tb, b) = taken.pop(0), taken.pop(0)
+                later = needed + "".join(t for t, _ in taken)
+                merged = "".join(dict.fromkeys(s for s in ta + tb if s in later))
+                taken.insert(0, (merged, product(a, b, ta, tb, merged)))
+            pairs.append(taken[0])
+    if len(pairs) == 2:
+        (ta, a), (tb, b) = pairs
+        return deliver(product(a, b, ta, tb, result), out)
+    ((term, x),) = pairs
+    term, x = _presum(x, term, result)
+    order = tuple(term.index(s) for s in result)
+    return deliver(x if order == tuple(range(len(order))) else transpose(x, axes=order), out)
+
+
+def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
+    """Read the subscripts of einsum: explicit terms, an explicit result, no ellipsis."""
+    if isinstance(operands[0], str):
+        text, arrays = operands[0].replace(" ", ""), [traced(x) for x in operands[1:]]
+    else:
+        parts = list(operands)
+        result_list = parts.pop() if len(parts) % 2 else None
+        arrays = [traced(x) for x in parts[::2]]
+
+        def word(labels: Any) -> str:
+            return "".join("..." if s is Ellipsis else LABELS[s] for s in labels)
+
+        text = ",".join(word(s) for s in parts[1::2])
+        if result_list is not None:
+            text += "->" + word(result_list)
+    left, arrow, result = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(arrays):
+        raise ShapeError(f"einsum {text!r} names {len(terms)} operands, got {len(arrays)}" + user_line())
+    used = set(text)
+    spare = [s for s in LABELS if s not in used]
+    width = max((x.ndim - len(t.replace("...", "")) for t, x in zip(terms, arrays, strict=True) if "..." in t), default=0)
+    dots = "".join(spare[:width])
+    for i, (t, x) in enumerate(zip(terms, arrays, strict=True)):
+        if "..." in t:
+            own = x.ndim - len(t.replace("...", ""))
+            terms[i] = t.replace("...", dots[width - own :])
+        if len(terms[i]) != x.ndim:
+            raise ShapeError(f"einsum {text!r}: term {t!r} does not fit shape {x.shape}" + user_line())
+    if arrow:
+        result = result.replace("...", dots)
+    else:
+        joined = "".join(terms)
+        result = dots + "".join(sorted(s for s in set(joined) if joined.count(s) == 1 and s not in dots))
+    return terms, result, arrays
+
+
+def _broadcast_ones(terms: list[str], arrays: list[Any]) -> tuple[list[str], list[Any]]:
+    """Drop axes of length 1 whose label is longer elsewhere, and check that lengths agree."""
+    sizes: dict[str, int] = {}
+    for t, x in zip(terms, arrays, strict=True):
+        for s, n in zip(t, x.shape, strict=True):
+            if sizes.get(s, 1) != 1 and n not in (1, sizes[s]):
+                shapes = ", ".join(f"{u}: {y.shape}" for u, y in zip(terms, arrays, strict=True))
+                raise ShapeError(f"einsum: label {s!r} has lengths {sizes[s]} and {n} ({shapes})" + user_line())
+            sizes[s] = max(sizes.get(s, 1), n) if n != 0 else 0
+    for i, (t, x) in enumerate(zip(terms, arrays, strict=True)):
+        drop = tuple(j for j, s in enumerate(t) if x.shape[j] == 1 and sizes[s] != 1)
+        if drop:
+            keep = [j for j in range(len(t)) if j not in drop]
+            arrays[i] = np.reshape(x, tuple(x.shape[j] for j in keep))
+            terms[i] = "".join(t[j] for j in keep)
+    return terms, arrays
+
+
+def _diagonal(term: str, x: Any) -> tuple[str, Any]:
+    """Take the diagonal over a label that a term repeats."""
+    for s in dict.fromkeys(term):
+        while term.count(s) > 1:
+            i = term.index(s)
+            j = term.index(s, i + 1)
+            x = np.diagonal(x, axis1=i, axis2=j)
+            term = term[:i] + term[i + 1 : j] + term[j + 1 :] + s
+    return term, x
+
+
+@implements(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    """Stand for `numpy.cross` of 3-vectors."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(traced(a), axisa, -1), np.moveaxis(traced(b), axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise UnsupportedError("np.cross on traced values takes vectors of length 3" + user_line())
+    c = a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]
+    return np.moveaxis(c, -1, axisc)
+
+
+@implements(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """Stand for `numpy.convolve`."""
+    a, v = traced(a), traced(v)
+    if a.ndim != 1 or v.ndim != 1 or 0 in (a.size, v.size):
+        raise ShapeError("np.convolve takes two 1-d arrays that are not empty" + user_line())
+    if v.size > a.size:
+        a, v = v, a
+    n, m = a.size, v.size
+    padded = np.pad(a, m - 1)
+    windows = padded[np.arange(n + m - 1)[:, None] + np.arange(m)[None, :]]
+    y = windows @ v[::-1]
+    if mode == "full":
+        return y
+    if mode == "same":
+        return y[(m - 1) // 2 : (m - 1) // 2 + n]
+    return y[m - 1 : n]
+
+
+@implements(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    """Stand for `numpy.correlate`."""
+    v = traced(v)
+    v = np.conjugate(v) if v.dtype.kind == "c" else v
+    a = traced(a)
+    if v.size > a.size and mode != "full":
+        raise UnsupportedError("np.correlate with a second argument longer than the first" + user_line())
+    if mode == "same":
+        full = convolve(a, v[::-1], "full")
+        lo = v.size // 2
+        return full[lo : lo + a.size] if v.size % 2 else full[lo - 1 + 0 : lo - 1 + a.size][: a.size]
+    return convolve(a, v[::-1], mode)
+
+

@@ -1,0 +1,379 @@
+"""Recording: a trace appends every operation on its values to a list of nodes.
+
+`Tape` records what a derivative needs: operations with a derivative on values that depend on the
+inputs. What is piecewise constant comes back as a plain value, so a comparison costs nothing.
+`GraphRecorder` records everything, with the guards under which it holds, to be compiled.
+`AbstractTape` records shapes only; it linearises rules so that they can be transposed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import (
+    ConversionError,
+    DerivativeError,
+    LeakedTracerError,
+    MutationError,
+    user_frame,
+    user_line,
+)
+from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ops import elementwise as ew
+from wengert.ops.base import ZERO, Op, Scale, Transpose
+from wengert.trace.capture import COPY_BYTES, Captured, checksum
+from wengert.trace.tracer import Tracer
+
+__all__ = ["LEVELS", "AbstractTape", "GraphRecorder", "Tape", "Trace", "active_tapes"]
+
+LEVELS = itertools.count(1)
+"""Levels of traces: a trace begun later has a higher one, so inner derivatives are told from outer."""
+
+
+class _Active(threading.local):
+    def __init__(self) -> None:
+        self.tapes: list[Tape] = []
+
+
+_ACTIVE = _Active()
+
+
+def active_tapes() -> list[Tape]:
+    """Return the tapes that are recording in this thread, outermost first."""
+    return _ACTIVE.tapes
+
+
+class Trace:
+    """What every trace can do; `process` says what an operation on its values means."""
+
+    def __init__(self) -> None:
+        self.level = next(LEVELS)
+        self.alive = True
+
+    def shape(self, var: Any) -> tuple[int, ...]:
+        """Return the shape that the user sees."""
+        data = var.data
+        return data.shape if hasattr(data, "shape") else np.shape(data)
+
+    def describe(self, var: Any) -> str:
+        """Show a value."""
+        return repr(var.data) if self.alive else "from a trace that has ended"
+
+    def leaked(self) -> LeakedTracerError:
+        """Make the error for a value that outlived its trace."""
+        return LeakedTracerError(
+            "a traced value was used after the function that it was traced in had returned (it was "
+            "kept in a global, a closure or an object). Return it from the function instead, for "
+            "example with has_aux=True." + user_line()
+        )
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Apply an operation to arguments of which at least one belongs to this trace."""
+        raise NotImplementedError
+
+    def lift(self, x: Any) -> Tracer:
+        """Make a constant into a value of this trace."""
+        raise NotImplementedError
+
+    def concrete(self, var: Any, kind: str) -> Any:
+        """Return the plain value for a conversion of the given kind."""
+        raise NotImplementedError
+
+
+def frozen(t: Tracer) -> Tracer:
+    """Return a handle that later updates in place of `t` do not move."""
+    t._refresh()
+    return Tracer(t._trace, t._var)
+
+
+class Tape(Trace):
+    """The record that reverse mode and linearisation walk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: list[Any] = []
+        self.captured = Captured()
+
+    def __enter__(self) -> Tape:
+        """Begin recording."""
+        _ACTIVE.tapes.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End recording: values of this tape cannot be used any more."""
+        _ACTIVE.tapes.pop()
+        self.alive = False
+
+    def lift(self, x: Any) -> Tracer:
+        """Make a constant into a value of this trace."""
+        return Tracer(self, Value(x))
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Evaluate one level down, and append a node where there is a derivative."""
+        if not self.alive:
+            raise self.leaked()
+        inputs: list[Any] = []
+        values: list[Any] = []
+        nested = False
+        for a in args:
+            kind = type(a)
+            if kind is Tracer:
+                if a._view is not None:
+                    a._refresh()
+                if a._trace is self:
+                    var = a._var
+                    inputs.append(var)
+                    data = var.data
+                    if data is None:
+                        raise self.leaked()
+                    values.append(data)
+                    if type(data) is Tracer:
+                        nested = True
+                    continue
+                if not a._trace.alive:
+                    raise a._trace.leaked()
+                a = Tracer(a._trace, a._var)
+                nested = True
+            elif kind is np.ndarray and op.residual and op.derivative is not ZERO:
+                a = self.captured.keep(a)
+            inputs.append(a)
+            values.append(a)
+        y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
+        if op.derivative is ZERO:
+            return y
+        if type(y) is tuple:
+            outputs = tuple(Value(part) for part in y)
+            self.nodes.append(Node(op, inputs, attrs, outputs))
+            return tuple(
+                Tracer(self, v) if v.dtype.kind in "fc" else part
+                for v, part in zip(outputs, y, strict=True)
+            )
+        if op is ew.convert and y.dtype.kind not in "fc":
+            return y
+        out = Value(y)
+        self.nodes.append(Node(op, inputs, attrs, (out,)))
+        return Tracer(self, out)
+
+    def concrete(self, var: Any, kind: str) -> Any:
+        """Return the plain value, unless a derivative would be lost."""
+        data = var.data
+        if kind in ("float", "complex", "item"):
+            raise ConversionError(
+                "a traced value was turned into a plain Python number, by float(), .item(), a function "
+                "of the math module, or by storing it into a plain array: its derivative would be "
+                "lost. Use the NumPy function (np.sin(x) instead of math.sin(x)), make arrays with "
+                "np.zeros(shape, like=x), or take the value out of the derivative with "
+                "wg.stop_gradient(x)." + user_line()
+            )
+        return data._plain(kind) if isinstance(data, Tracer) else data
+
+
+class GraphRecorder(Trace):
+    """The record that is compiled: every operation, and a guard for each decision of Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: list[Node] = []
+        self.guards: list[Guard] = []
+        self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
+
+    def input(self, x: Any) -> Tracer:
+        """Make an input of the graph with an example value."""
+        return Tracer(self, Value(x))
+
+    def lift(self, x: Any) -> Tracer:
+        """Make a constant into a value of this trace."""
+        if not isinstance(x, np.ndarray):
+            x = np.asarray(x)
+        private = x.copy()
+        out = Value(private)
+        self.nodes.append(Node(ew.convert, (Const(private),), {"dtype": x.dtype}, (out,), user_frame()))
+        return Tracer(self, out)
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Evaluate and append a node."""
+        if not self.alive:
+            raise self.leaked()
+        if getattr(op, "inline", False):
+            return op.evaluate(*args, **attrs)
+        inputs: list[Any] = []
+        values: list[Any] = []
+        for a in args:
+            if type(a) is Tracer:
+                a._refresh()
+                if a._trace is not self:
+                    raise a._trace.leaked()
+                inputs.append(a._var)
+                values.append(a._var.data)
+            elif type(a) is np.ndarray:
+                inputs.append(self.refer(a))
+                values.append(a)
+            else:
+                inputs.append(a)
+                values.append(a)
+        y = op.evaluate(*values, **attrs)
+        outputs = tuple(Value(part) for part in y) if type(y) is tuple else (Value(y),)
+        self.nodes.append(Node(op, tuple(inputs), attrs, outputs, user_frame()))
+        made = tuple(Tracer(self, v) for v in outputs)
+        return made if type(y) is tuple else made[0]
+
+    def refer(self, x: np.ndarray[Any, Any]) -> Const:
+        """Refer to a plain array; a change since it was last seen makes another constant."""
+        found = self.consts.get(id(x))
+        if found is not None:
+            if self._unchanged(found):
+                return found[1]
+            self._settle(found)
+        const = Const(x)
+        mark = x.copy() if x.nbytes <= COPY_BYTES else checksum(x)
+        self.consts[id(x)] = (x, const, mark)
+        return const
+
+    @staticmethod
+    def _unchanged(entry: tuple[np.ndarray[Any, Any], Const, Any]) -> bool:
+        x, _, mark = entry
+        if isinstance(mark, np.ndarray):
+            return mark.tobytes() == x.tobytes()
+        return bool(checksum(x) == mark)
+
+    @staticmethod
+    def _settle(entry: tuple[np.ndarray[Any, Any], Const, Any]) -> None:
+        """Give a constant the content that the array had when it was used."""
+        x, const, mark = entry
+        if not isinstance(mark, np.ndarray):
+            raise MutationError(
+                f"a plain array of shape {x.shape} was changed in place while the function was "
+                f"traced under jit. Write w = w * 0.5 instead of w *= 0.5." + user_line()
+            )
+        const.data = mark
+
+    def concrete(self, var: Any, kind: str) -> Any:
+        """Return the plain value and record a guard for it."""
+        data = var.data
+        outcome = GUARDED[kind](data)
+        self.guards.append(Guard(var, kind, outcome, len(self.nodes)))
+        return outcome
+
+    def finish(self, inputs: list[Tracer], outputs: list[Any]) -> Graph:
+        """End recording and return the graph.
+
+        Parameters
+        ----------
+        inputs : list of Tracer
+            As made by `input`, in order.
+        outputs : list
+            Traced values, arrays or scalars.
+        """
+        for entry in self.consts.values():
+            if not self._unchanged(entry):
+                self._settle(entry)
+        made = []
+        for y in outputs:
+            if isinstance(y, Tracer):
+                y._refresh()
+                if y._trace is not self:
+                    raise y._trace.leaked()
+                made.append(y._var)
+            else:
+                made.append(Const(y) if isinstance(y, np.ndarray) else y)
+        self.alive = False
+        return Graph([t._var for t in inputs], self.nodes, made, self.guards)
+
+
+GUARDED = {
+    "bool": bool,
+    "int": int,
+    "index": lambda x: x.__index__(),
+    "float": float,
+    "complex": complex,
+    "item": lambda x: x.item() if hasattr(x, "item") else x,
+}
+"""How each kind of guard turns an array into the Python object that it compares."""
+
+
+_LINEAR = {
+    ew.add: None, ew.subtract: None, ew.negative: None, ew.positive: None, ew.multiply: 1, ew.divide: 0,
+    ew.select: None, ew.degrees: None, ew.rad2deg: None, ew.radians: None, ew.deg2rad: None,
+    ew.ldexp: 0,
+}  # fmt: skip
+"""Elementwise operations that are linear: in all arguments (None), in one of them (1: any single one,
+0: the first)."""
+
+
+class AbstractTape(Trace):
+    """Records shapes of operations that are linear in their traced arguments."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.nodes: list[Node] = []
+        self.what = what
+
+    def lift(self, x: Any) -> Tracer:
+        """Refuse: a constant is not linear in the tangent."""
+        raise self._not_linear("storing a constant")
+
+    def input(self, aval: Aval) -> Tracer:
+        """Make a tangent of the given shape and dtype."""
+        return Tracer(self, _Shape(aval))
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Append a node; nothing is evaluated."""
+        if getattr(op, "inline", False):
+            return op.evaluate(*args, **attrs)
+        inputs = []
+        avals = []
+        for a in args:
+            if type(a) is Tracer and a._trace is self:
+                inputs.append(a._var)
+                avals.append(a._var.aval)
+            else:
+                inputs.append(frozen(a) if isinstance(a, Tracer) else a)
+                plain = type(a) in (int, float, bool, complex)
+                avals.append(a if plain or isinstance(a, np.ndarray) else aval_of(a))
+        if op.derivative is ZERO:
+            return np.zeros(aval_of(op.infer(*avals, **attrs)).shape)
+        self._check_linear(op, [isinstance(i, _Shape) for i in inputs])
+        out = _Shape(op.infer(*avals, **attrs))
+        self.nodes.append(Node(op, inputs, attrs, (out,)))
+        return Tracer(self, out)
+
+    def concrete(self, var: Any, kind: str) -> Any:
+        """Refuse: a tangent has no value here."""
+        raise self._not_linear(f"{kind}() of a tangent")
+
+    def _check_linear(self, op: Op, traced: list[bool]) -> None:
+        derivative = op.derivative
+        if isinstance(derivative, Scale):
+            rule = _LINEAR.get(op, -1)
+            ok = rule is None or (sum(traced) == 1 and (rule == 1 or (rule == 0 and traced[0])))
+            if op is ew.select:
+                ok = not traced[0]
+        elif isinstance(derivative, Transpose):
+            rules = derivative.rules
+            linear = [True] * len(traced) if callable(rules) else [r is not None for r in rules]
+            ok = derivative.joint or sum(traced) == 1
+            ok = ok and all(lin for lin, t in zip(linear, traced, strict=False) if t)
+        else:
+            ok = False
+        if not ok:
+            raise self._not_linear(op.name)
+
+    def _not_linear(self, name: str) -> DerivativeError:
+        return DerivativeError(
+            f"the tangent rule of {self.what} is not linear in its tangents: it applies {name} to "
+            f"them. A rule may add tangents, and multiply or contract them with values only."
+        )
+
+
+class _Shape(Value):
+    """A value of which only shape and dtype are known; `data` stands for itself."""
+
+    __slots__ = ()
+
+    def __init__(self, aval: Aval) -> None:
+        super().__init__(None, aval)
+        self.data = self

@@ -1,0 +1,112 @@
+"""Helpers for stating what stands for a NumPy function."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from wengert.errors import ConversionError, UnsupportedError, user_line
+from wengert.ops import elementwise as ew
+from wengert.ops.base import Traced
+from wengert.trace import tracer
+from wengert.trace.tracer import FUNCTIONS, Tracer
+
+__all__ = ["NO_VALUE", "axes", "axis_index", "deliver", "implements", "refuse", "traced"]
+
+NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def implements(*functions: Any) -> Callable[[F], F]:
+    """Say that the decorated function stands for NumPy functions on traced values."""
+
+    def decorate(implementation: F) -> F:
+        for function in functions:
+            FUNCTIONS[function] = implementation
+        return implementation
+
+    return decorate
+
+
+def creates(*functions: Any) -> Callable[[F], F]:
+    """Say that the decorated function stands for ``function(..., like=x)``; it takes x first."""
+
+    def decorate(implementation: F) -> F:
+        for function in functions:
+            FUNCTIONS[function] = implementation
+            tracer.CREATION.add(function)
+        return implementation
+
+    return decorate
+
+
+def traced(x: Any) -> Any:
+    """Turn an array-like, nested lists of traced values included, into an array or traced value."""
+    if isinstance(x, (np.ndarray, np.generic, Traced)):
+        return x
+    return tracer.stack_nested(x) if _holds_traced(x) else np.asarray(x)
+
+
+def _holds_traced(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return any(_holds_traced(item) for item in x)
+    return isinstance(x, Traced)
+
+
+def axis_index(axis: Any, rank: int) -> int:
+    """Return an axis as a non-negative int."""
+    i = operator.index(axis)
+    if not -rank <= i < rank:
+        raise np.exceptions.AxisError(i, rank)
+    return i % rank
+
+
+def axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """Return the axes of a reduction as a sorted tuple of non-negative ints."""
+    if axis is None:
+        return tuple(range(rank))
+    if isinstance(axis, (tuple, list)):
+        found = tuple(sorted(axis_index(a, rank) for a in axis))
+        if len(set(found)) != len(found):
+            raise ValueError("duplicate value in 'axis'" + user_line())
+        return found
+    return (axis_index(axis, rank),)
+
+
+def deliver(result: Any, out: Any) -> Any:
+    """Return a result, or write it into a traced ``out=``."""
+    if isinstance(out, tuple) and len(out) == 1:
+        (out,) = out
+    if out is None or out is NO_VALUE:
+        return result
+    if not isinstance(out, Tracer):
+        raise ConversionError(
+            f"out= is a plain array of shape {np.shape(out)}, which cannot hold a traced value. Use the "
+            f"returned value, or make the array with np.zeros(shape, like=x)." + user_line()
+        )
+    out._store(result)
+    return out
+
+
+def refuse(name: str, **options: Any) -> None:
+    """Raise for the options that are set but not supported.
+
+    Raises
+    ------
+    UnsupportedError
+    """
+    for option, (value, default) in options.items():
+        if value is not default and value is not NO_VALUE and value != default:
+            raise UnsupportedError(
+                f"numpy.{name} with {option}={value!r} is not supported on traced values" + user_line()
+            )
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Convert to `dtype` unless it is None or the same."""
+    if dtype is None or dtype is NO_VALUE or x.dtype == np.dtype(dtype):
+        return x
+    return ew.convert(x, dtype=np.dtype(dtype))

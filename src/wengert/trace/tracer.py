@@ -1,0 +1,460 @@
+"""The traced value: an array-like object that records what ordinary NumPy code does with it.
+
+A `Tracer` is a handle. What it stands for at the moment is `var`, which belongs to one trace and
+never changes; an update in place gives the handle another `var`. A handle made by basic indexing or
+reshaping remembers its base, as NumPy's views do, so that updates are seen on both sides.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ConversionError, InputError, ShapeError, UnsupportedError, user_line
+from wengert.ops import elementwise as ew
+from wengert.ops.base import Op, Traced
+from wengert.ops.contract import contract
+from wengert.trace import indexing, views
+
+__all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""What stands for each NumPy function that dispatches on its arguments."""
+
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+"""What stands for ``ufunc.reduce``, ``ufunc.accumulate`` and the like."""
+
+_PLAIN = frozenset({float, int, bool, complex, np.ndarray, np.float64, np.float32, np.bool_, np.int64})
+_NONE: dict[str, Any] = {}
+_NOT_NUMERIC = (str, bytes, dict, set, type(None))
+
+
+def _operand(other: Any) -> Any:
+    """Turn an operand of an unusual type into an array, as NumPy's operators do."""
+    if isinstance(other, (np.ndarray, np.generic, Traced)):
+        return other
+    if isinstance(other, (list, tuple)):
+        return stack_nested(other)
+    if isinstance(other, _NOT_NUMERIC):
+        return NotImplemented
+    if hasattr(other, "__array__"):
+        return np.asarray(other)
+    if isinstance(other, (int, float, complex)):
+        return other
+    return NotImplemented
+
+
+def stack_nested(x: Any) -> Any:
+    """Turn nested lists that may hold traced values into one array."""
+    if not isinstance(x, (list, tuple)):
+        return x
+    parts = [stack_nested(item) for item in x]
+    if any(isinstance(p, Traced) for p in parts):
+        return np.stack(parts)
+    return np.asarray(parts)
+
+
+def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def forward(self: Tracer, other: Any) -> Any:
+        kind = type(other)
+        if kind is Tracer:
+            if other._trace is not self._trace:
+                return op(self, other)
+        elif kind not in _PLAIN:
+            other = _operand(other)
+            if other is NotImplemented:
+                return NotImplemented
+            return op(self, other)
+        return self._trace.process(op, (self, other), _NONE)
+
+    def backward(self: Tracer, other: Any) -> Any:
+        if type(other) not in _PLAIN:
+            other = _operand(other)
+            if other is NotImplemented:
+                return NotImplemented
+            return op(other, self)
+        return self._trace.process(op, (other, self), _NONE)
+
+    return forward, backward
+
+
+def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tracer, other: Any) -> Any:
+        other = _operand(other)
+        if other is NotImplemented:
+            return NotImplemented
+        new = op(self, other)
+        if not self._is_array():
+            return new
+        self._store(new)
+        return self
+
+    return method
+
+
+class Tracer(Traced):
+    """A traced array. It behaves as the NumPy array that it stands for."""
+
+    __slots__ = ("_var", "_version", "_view")
+    __array_priority__ = 1000.0
+
+    def __init__(self, trace: Any, var: Any) -> None:
+        self._trace = trace
+        self._var = var
+        self._view: Any = None
+        self._version = 0
+
+    # --- what it looks like ---------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        shape: tuple[int, ...] = self._trace.shape(self._var)
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the array."""
+        data = self._var.data
+        return data.dtype if hasattr(data, "dtype") else np.dtype(type(data))
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def __len__(self) -> int:
+        """Return the length of the first axis."""
+        if not self.shape:
+            raise InputError("len() of a 0-d array" + user_line())
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the first axis."""
+        if not self.shape:
+            raise InputError("iteration over a 0-d array" + user_line())
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self) -> str:
+        """Show the value where there is one."""
+        self._refresh()
+        return f"Traced({self._trace.describe(self._var)})"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        """Format the value for printing, as the array it stands for."""
+        value = lower(self)
+        return format(value, spec) if not isinstance(value, Traced) else repr(self)
+
+    # --- in place ---------------------------------------------------------------------------------
+    def _refresh(self) -> None:
+        """Bring a view up to date with its base."""
+        if self._view is not None:
+            base, op, attrs, seen = self._view
+            base._refresh()
+            if base._version != seen:
+                new = op(base, **attrs)
+                self._trace, self._var = new._trace, new._var
+                self._view = (base, op, attrs, base._version)
+                self._version += 1
+
+    def _assign(self, new: Any) -> None:
+        """Let the handle, and the base that it is a view of, stand for a new value."""
+        if not isinstance(new, Tracer):
+            new = self._trace.lift(new)
+        if self._view is not None:
+            base, op, attrs, _ = self._view
+            base._assign(views.write(base, op, attrs, new))
+            self._view = (base, op, attrs, base._version)
+        self._trace, self._var = new._trace, new._var
+        self._version += 1
+
+    def _store(self, new: Any) -> None:
+        """Write an array of the same shape into this one, with NumPy's casting rule."""
+        shape = np.shape(new) if not isinstance(new, Traced) else new.shape  # type: ignore[attr-defined]
+        if shape != self.shape:
+            try:
+                fits = np.broadcast_shapes(shape, self.shape) == self.shape
+            except ValueError:
+                fits = False
+            if not fits:
+                raise ShapeError(
+                    f"a result of shape {shape} does not fit an array of shape {self.shape} in "
+                    f"place; write y = y + ... instead of y += ..." + user_line()
+                )
+            new = np.broadcast_to(new, self.shape)
+        dtype = self.dtype
+        if new.dtype != dtype:
+            if not np.can_cast(new.dtype, dtype, "same_kind"):
+                raise InputError(
+                    f"cannot store {new.dtype} into an array of {dtype} in place; make the array "
+                    f"with dtype={new.dtype} or write y = y + ..." + user_line()
+                )
+            new = ew.convert(new, dtype=dtype)
+        self._assign(new)
+
+    def _is_array(self) -> bool:
+        """Whether NumPy would hold an array, which updates in place, and not a scalar."""
+        if self.shape:
+            return True
+        return isinstance(lower(self), np.ndarray)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Replace a part; recorded as a new array."""
+        indexing.assign(self, index, value)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a part."""
+        return indexing.read(self, index)
+
+    # --- turning into plain Python ---------------------------------------------------------------
+    def _plain(self, kind: str) -> Any:
+        self._refresh()
+        return self._trace.concrete(self._var, kind)
+
+    def __bool__(self) -> bool:
+        """Decide a branch; under ``jit`` the outcome becomes a guard."""
+        return bool(self._plain("bool"))
+
+    def __int__(self) -> int:
+        """Convert to int, which is piecewise constant; under ``jit`` it becomes a guard."""
+        return int(self._plain("int"))
+
+    def __index__(self) -> int:
+        """Use an integer as an index or a count."""
+        if self.dtype.kind not in "iub":
+            raise InputError(f"only integers can be an index, not {self.dtype}" + user_line())
+        return operator.index(self._plain("index"))
+
+    def __float__(self) -> float:
+        """Convert to float where no derivative gets lost."""
+        return float(self._plain("float"))
+
+    def __complex__(self) -> complex:
+        """Convert to complex where no derivative gets lost."""
+        return complex(self._plain("complex"))
+
+    def item(self, *args: Any) -> Any:
+        """Return a Python scalar where no derivative gets lost."""
+        x = self[np.unravel_index(args[0], self.shape) if len(args) == 1 else args] if args else self
+        if not isinstance(x, Tracer):
+            return np.asarray(x).item()
+        if x.size != 1:
+            raise ShapeError("item() takes an array of one element" + user_line())
+        return np.asarray(x.reshape(())._plain("item")).item()  # type: ignore[attr-defined]
+
+    def tolist(self) -> Any:
+        """Return nested lists of traced scalars."""
+        return [x.tolist() if hasattr(x, "tolist") else x for x in self] if self.shape else self
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        """Refuse: a plain array would lose the derivative."""
+        raise ConversionError(
+            "a traced value was turned into a plain NumPy array: it was stored into a plain array "
+            "(y[i] = x), collected by np.array or np.asarray, or given to a function that "
+            "NumPy does not dispatch. Make the array with np.zeros(shape, like=x), collect "
+            "values with np.stack([...]), or take the value out of the derivative with "
+            "wg.stop_gradient(x)." + user_line()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # --- NumPy's protocols --------------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Apply a ufunc or one of its methods."""
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Apply a NumPy function."""
+        implementation = FUNCTIONS.get(func)
+        if implementation is None:
+            raise UnsupportedError(unsupported(f"{func.__module__}.{func.__name__}") + user_line())
+        if func in CREATION:
+            return implementation(self, *args, **kwargs)
+        return implementation(*args, **kwargs)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """Return the array-API namespace: NumPy's, with creation functions that keep traces."""
+        from wengert.trace.namespace import NAMESPACE
+
+        return NAMESPACE
+
+    __add__, __radd__ = _binary(ew.add)
+    __sub__, __rsub__ = _binary(ew.subtract)
+    __mul__, __rmul__ = _binary(ew.multiply)
+    __truediv__, __rtruediv__ = _binary(ew.divide)
+    __pow__, __rpow__ = _binary(ew.power)
+    __floordiv__, __rfloordiv__ = _binary(ew.floor_divide)
+    __mod__, __rmod__ = _binary(ew.remainder)
+    __and__, __rand__ = _binary(ew.UFUNCS[np.bitwise_and])
+    __or__, __ror__ = _binary(ew.UFUNCS[np.bitwise_or])
+    __xor__, __rxor__ = _binary(ew.UFUNCS[np.bitwise_xor])
+    __lshift__, __rlshift__ = _binary(ew.UFUNCS[np.left_shift])
+    __rshift__, __rrshift__ = _binary(ew.UFUNCS[np.right_shift])
+    __lt__, _ = _binary(ew.UFUNCS[np.less])
+    __le__, _ = _binary(ew.UFUNCS[np.less_equal])
+    __gt__, _ = _binary(ew.UFUNCS[np.greater])
+    __ge__, _ = _binary(ew.UFUNCS[np.greater_equal])
+    __eq__, _ = _binary(ew.UFUNCS[np.equal])  # type: ignore[assignment]
+    __ne__, _ = _binary(ew.UFUNCS[np.not_equal])  # type: ignore[assignment]
+    __iadd__ = _inplace(ew.add)
+    __isub__ = _inplace(ew.subtract)
+    __imul__ = _inplace(ew.multiply)
+    __itruediv__ = _inplace(ew.divide)
+    __ipow__ = _inplace(ew.power)
+    __ifloordiv__ = _inplace(ew.floor_divide)
+    __imod__ = _inplace(ew.remainder)
+    __iand__ = _inplace(ew.UFUNCS[np.bitwise_and])
+    __ior__ = _inplace(ew.UFUNCS[np.bitwise_or])
+    __ixor__ = _inplace(ew.UFUNCS[np.bitwise_xor])
+
+    def __neg__(self) -> Any:
+        """Negate."""
+        return ew.negative(self)
+
+    def __pos__(self) -> Any:
+        """Copy."""
+        return ew.positive(self)
+
+    def __abs__(self) -> Any:
+        """Absolute value."""
+        return np.abs(self)  # type: ignore[call-overload]
+
+    def __invert__(self) -> Any:
+        """Invert bits."""
+        return ew.UFUNCS[np.invert](self)
+
+    def __divmod__(self, other: Any) -> Any:
+        """Quotient and remainder."""
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        """Quotient and remainder."""
+        return other // self, other % self
+
+    def __matmul__(self, other: Any) -> Any:
+        """Matrix product."""
+        if type(other) in (Tracer, np.ndarray) and other.ndim == 2 and self.ndim == 2:
+            return contract(self, other, spec="ab,bc->ac")
+        return np.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        """Matrix product."""
+        return np.matmul(other, self)
+
+    def __imatmul__(self, other: Any) -> Any:
+        """Matrix product in place."""
+        self._store(self @ other)
+        return self
+
+
+CREATION: set[Any] = set()
+"""Functions that are given ``like=x``: they take the traced value first."""
+
+
+def lower(x: Any) -> Any:
+    """Return the concrete array under all traces, without any guard (batched under ``vmap``)."""
+    while isinstance(x, Tracer):
+        x._refresh()
+        x = x._var.data
+    return x
+
+
+def unsupported(name: str) -> str:
+    """Say that a function is not supported, and what is near it."""
+    import difflib
+
+    known = sorted({f"{f.__module__}.{f.__name__}" for f in FUNCTIONS} | {f"numpy.{u.__name__}" for u in ew.UFUNCS})
+    near = difflib.get_close_matches(name, known, 3, 0.6)
+    hint = f" Near it: {', '.join(near)}." if near else ""
+    return (
+        f"wengert does not differentiate {name}.{hint} Supported are the functions of numpy and "
+        f"numpy.linalg listed in docs/numpy.md; write it with those, or give its derivative with "
+        f"wg.custom_jvp."
+    )
+
+
+_IGNORED = {"casting": "same_kind", "order": "K", "subok": True}
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Apply a ufunc, or a method of it, to arguments of which at least one is traced."""
+    if method == "__call__":
+        op = ew.UFUNCS.get(ufunc)
+        if not kwargs:
+            if op is not None:
+                if op is ew.absolute or op is ew.UFUNCS[np.sign]:
+                    return views.real_or_complex(op, inputs[0])
+                return op(*inputs)
+        return _call_with_options(ufunc, op, inputs, kwargs)
+    implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
+    if implementation is None:
+        raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}.{method}") + user_line())
+    if (ufunc, method) in UFUNC_METHODS:
+        return implementation(*inputs, **kwargs)
+    return implementation(ufunc, *inputs, **kwargs)
+
+
+def _call_with_options(
+    ufunc: np.ufunc, op: Op | None, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Apply a ufunc with ``out=``, ``where=`` or ``dtype=``."""
+    kwargs = {k: v for k, v in kwargs.items() if k not in _IGNORED or _IGNORED[k] != v}
+    out = kwargs.pop("out", None)
+    where = kwargs.pop("where", True)
+    dtype = kwargs.pop("dtype", None)
+    if kwargs:
+        raise UnsupportedError(
+            f"numpy.{ufunc.__name__} with {', '.join(kwargs)} is not supported on traced values"
+            + user_line()
+        )
+    targets = out if isinstance(out, tuple) else (out,)
+    for target in targets:
+        if target is not None and not isinstance(target, Tracer):
+            raise ConversionError(
+                f"the result of numpy.{ufunc.__name__} on a traced value would be stored into a plain "
+                f"array of shape {np.shape(target)} (out= or an in-place operator). Write "
+                f"y = y + x instead of y += x, or make y with np.zeros(shape, like=x)." + user_line()
+            )
+    if dtype is not None:
+        inputs = tuple(ew.convert(x, dtype=np.dtype(dtype)) for x in inputs)
+    if op is None:
+        composite = FUNCTIONS.get(ufunc)
+        if composite is None:
+            raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}") + user_line())
+        result = composite(*inputs)
+    else:
+        result = call_ufunc(ufunc, "__call__", inputs, {})
+    if out is None:
+        if where is not True:
+            raise UnsupportedError(
+                f"numpy.{ufunc.__name__} with where= and no out= leaves elements undefined; use "
+                f"np.where(mask, np.{ufunc.__name__}(...), default)" + user_line()
+            )
+        return result
+    results = result if isinstance(result, tuple) else (result,)
+    for target, value in zip(targets, results, strict=True):
+        if target is not None:
+            target._store(value if where is True else np.where(where, value, target))
+    return targets[0] if len(targets) == 1 else targets

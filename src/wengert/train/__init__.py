@@ -1,0 +1,70 @@
+"""Training a multilayer perceptron with wengert's gradients.
+
+The parameters are a list of layers, the loss is a NumPy function, and an optimiser is a few lines:
+
+>>> from wengert.train import Config, prepare, held_out_metrics, train
+>>> problem = prepare(Config(data="digits", hidden=(64,), epochs=20))
+>>> accuracy = held_out_metrics(problem, train(problem))["accuracy"]
+"""
+
+from wengert.train.activations import ACTIVATIONS, Activation
+from wengert.train.checkpoint import Checkpoint
+from wengert.train.config import Config
+from wengert.train.data import BUNDLED, Dataset, load
+from wengert.train.errors import (
+    CheckpointError,
+    DataError,
+    DivergedError,
+    RunFolderError,
+    SettingsError,
+)
+from wengert.train.gradcheck import GradientCheck, check_gradient
+from wengert.train.loop import evaluate, fit
+from wengert.train.losses import LOSSES, Loss, Objective, softmax_cross_entropy, squared_error
+from wengert.train.model import MLP
+from wengert.train.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, Momentum
+from wengert.train.parts import Part, Scaling, Split, split
+from wengert.train.run import Problem, held_out_metrics, prepare, train
+from wengert.train.rundir import RunFolder
+from wengert.train.state import Metrics, State
+
+__all__ = [
+    "ACTIVATIONS",
+    "BUNDLED",
+    "LOSSES",
+    "MLP",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SGD",
+    "Activation",
+    "Adam",
+    "Checkpoint",
+    "CheckpointError",
+    "Config",
+    "DataError",
+    "Dataset",
+    "DivergedError",
+    "GradientCheck",
+    "Loss",
+    "Metrics",
+    "Momentum",
+    "Objective",
+    "Part",
+    "Problem",
+    "RunFolder",
+    "RunFolderError",
+    "Scaling",
+    "SettingsError",
+    "Split",
+    "State",
+    "check_gradient",
+    "evaluate",
+    "fit",
+    "held_out_metrics",
+    "load",
+    "prepare",
+    "softmax_cross_entropy",
+    "split",
+    "squared_error",
+    "train",
+]

@@ -1,0 +1,105 @@
+"""Checkpoints: the whole state of a run as one NPZ file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wengert.train.atomic import write_atomic
+from wengert.train.config import Config
+from wengert.train.errors import CheckpointError, SettingsError
+from wengert.train.npz import NotNpzError, read_npz
+from wengert.train.optim import OptimizerState
+from wengert.train.params import Array
+from wengert.train.state import Metrics, State
+
+__all__ = ["Checkpoint", "load", "save"]
+
+FORMAT = "wengert checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state with the settings and the fingerprint of the data that it belongs to."""
+
+    state: State
+    config: Config
+    fingerprint: str
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; a reader sees the old or the new one, whenever the writer is stopped."""
+    state = checkpoint.state
+    about = {
+        "format": FORMAT,
+        "config": checkpoint.config.to_json(),
+        "fingerprint": checkpoint.fingerprint,
+        "epoch": state.epoch,
+        "best_epoch": state.best_epoch,
+        "steps": state.optimizer.t,
+        "rng": state.rng,
+    }
+    arrays: dict[str, Any] = {
+        "about": np.array(json.dumps(about)),
+        "params": state.params,
+        "best_params": state.best_params,
+        "history": np.array(state.history, dtype=np.float64).reshape(-1, len(Metrics._fields)),
+        **{f"slot{i}": slot for i, slot in enumerate(state.optimizer.slots)},
+    }
+    write_atomic(path, lambda file: np.savez(file, **arrays))
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        The file is missing, damaged, or not a checkpoint of this version.
+    """
+    arrays = _read(path)
+    try:
+        about = json.loads(str(arrays["about"]))
+        if about["format"] != FORMAT:
+            raise CheckpointError(
+                f"{path}: is a {about['format']!r}, this version of wengert reads {FORMAT!r}; "
+                "resume it with the version that wrote it, or start a new run"
+            )
+        return Checkpoint(
+            _state(about, arrays), Config.from_json(about["config"]), about["fingerprint"]
+        )
+    except (KeyError, TypeError, json.JSONDecodeError, SettingsError) as error:
+        raise CheckpointError(
+            f"{path}: is not a checkpoint of wengert ({error}); pass the folder of a run that "
+            "`wengert train` started, or start a new run with another --out"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        return read_npz(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such checkpoint; check the path") from None
+    except NotNpzError as error:
+        raise CheckpointError(
+            f"{path}: is damaged or not a checkpoint ({error}); remove it to begin this run again "
+            "from its start, or restore the file from a copy"
+        ) from error
+
+
+def _state(about: dict[str, Any], arrays: dict[str, Array]) -> State:
+    slots = tuple(arrays[f"slot{i}"] for i in range(sum(n.startswith("slot") for n in arrays)))
+    history = tuple(Metrics(int(row[0]), *map(float, row[1:])) for row in arrays["history"])
+    return State(
+        epoch=about["epoch"],
+        params=arrays["params"],
+        optimizer=OptimizerState(about["steps"], slots),
+        rng=about["rng"],
+        history=history,
+        best_epoch=about["best_epoch"],
+        best_params=arrays["best_params"],
+    )

@@ -1,0 +1,160 @@
+"""A whole run: settings to data to trained weights, kept in a folder and resumable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from wengert.train.checkpoint import Checkpoint
+from wengert.train.config import Config
+from wengert.train.data import Dataset, load
+from wengert.train.errors import CheckpointError, SettingsError
+from wengert.train.loop import OnEpoch, OnStep, evaluate, fit
+from wengert.train.losses import Objective
+from wengert.train.model import MLP
+from wengert.train.params import Params, views
+from wengert.train.parts import Split, split
+from wengert.train.rundir import RunFolder
+from wengert.train.state import State, generators, start
+
+__all__ = ["Problem", "held_out_metrics", "prepare", "resume_config", "train"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the settings determine before any training."""
+
+    config: Config
+    dataset: Dataset
+    split: Split
+    objective: Objective
+
+    def layers(self, state: State) -> Params:
+        """Return the best weights of a run."""
+        return views(state.best_params, self.objective.model.sizes)
+
+
+def prepare(config: Config) -> Problem:
+    """Load and split the data and build the objective. Raises `DataError`."""
+    dataset = load(config.data, config.target, config.task)
+    parts = split(dataset, generators(config.seed)[0], config.validation)
+    model = MLP((dataset.x.shape[1], *config.hidden, dataset.outputs), config.activation)
+    return Problem(config, dataset, parts, Objective(model, dataset.task, config.weight_decay))
+
+
+def resume_config(folder: RunFolder, given: Config, explicit: set[str]) -> Config:
+    """Return the settings to resume a run with.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    given : Config
+        Settings as if for a new run.
+    explicit : set of str
+        The settings that were given by the user; the others are those of the run. With the
+        schedule ``constant``, more epochs may be given, as the ones before do not depend on it.
+
+    Raises
+    ------
+    SettingsError
+        A given setting differs from the run's; the message lists them line by line.
+    """
+    stored = folder.read_config()
+    wanted = replace(stored, **{name: getattr(given, name) for name in explicit})
+    free = {"epochs"} if stored.schedule == "constant" else set()
+    rows = [row for row in stored.differences(wanted) if row[0] not in free]
+    if rows:
+        table = "\n".join(f"  {name:<14} {old:<16} {new}" for name, old, new in rows)
+        raise SettingsError(
+            f"{folder.path}: the run has other settings than those given:\n"
+            f"  {'setting':<14} {'run':<16} given\n{table}\n"
+            "leave these options out to resume, or start a new run with another --out"
+        )
+    return wanted
+
+
+def train(
+    problem: Problem,
+    folder: RunFolder | None = None,
+    *,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> State:
+    """Train, from the folder's last state if it has one.
+
+    Each epoch ends with the state on disk, so that an interrupt loses at most one epoch.
+
+    Parameters
+    ----------
+    problem : Problem
+    folder : RunFolder, optional
+        Where states and metrics are kept; nowhere by default.
+    on_step, on_epoch : callable, optional
+        As in `wengert.train.fit`; ``on_epoch`` is called when the state is on disk.
+
+    Raises
+    ------
+    CheckpointError
+        The folder's state cannot be read, or belongs to other data.
+    DivergedError
+        The loss is infinite or not a number.
+    """
+    config, fingerprint = problem.config, problem.dataset.fingerprint()
+    state = start(problem.objective.model, config)
+    if folder:
+        stored = folder.read_checkpoint()
+        if stored:
+            _check_data(folder, stored, fingerprint)
+            state = stored.state
+        folder.write_config(config)
+        folder.write_checkpoint(Checkpoint(state, config, fingerprint))
+        folder.write_metrics(state.history)
+
+    last = state
+
+    def keep(state: State) -> None:
+        nonlocal last
+        last = state
+        if folder:
+            folder.write_checkpoint(Checkpoint(state, config, fingerprint))
+            folder.append_metrics(state.history[-1])
+        if on_epoch:
+            on_epoch(state)
+
+    parts = problem.split
+    validation = parts.validation if len(parts.validation) else None
+    try:
+        fit(
+            problem.objective,
+            parts.train,
+            validation,
+            config,
+            state=state,
+            on_step=on_step,
+            on_epoch=keep,
+        )
+    finally:  # an interrupted run leaves its best weights too
+        if folder:
+            folder.write_weights(problem.layers(last), parts.scaling, problem.dataset.classes)
+    return last
+
+
+def _check_data(folder: RunFolder, stored: Checkpoint, fingerprint: str) -> None:
+    if stored.fingerprint != fingerprint:
+        raise CheckpointError(
+            f"{folder.checkpoint_path}: belongs to other data (fingerprint {stored.fingerprint}, "
+            f"the data now have {fingerprint}); restore the data, or start a new run with "
+            "another --out"
+        )
+
+
+def held_out_metrics(problem: Problem, state: State) -> dict[str, float]:
+    """Return loss and score of the best weights on the test part.
+
+    Classification: ``loss`` (cross-entropy, nats) and ``accuracy``. Regression: ``loss`` (half
+    the mean squared error of the standardised target), ``r2`` and ``rmse`` in the target's unit.
+    """
+    loss, score = evaluate(problem.objective, problem.layers(state), problem.split.test)
+    if problem.dataset.task == "classification":
+        return {"loss": loss, "accuracy": score}
+    rmse = (2.0 * loss) ** 0.5 * float(problem.split.scaling.y_scale[0])
+    return {"loss": loss, "r2": score, "rmse": rmse}

@@ -1,0 +1,1 @@
+"""Derivatives and batching as interpretations of recorded operations."""

@@ -1,0 +1,94 @@
+"""Batching: run a function written for one example on many at once.
+
+A batched value's data has the batch as axis 0; the user sees the other axes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import BatchedControlError, ConversionError, user_line
+from wengert.ops.base import Op
+from wengert.trace.record import Trace
+from wengert.trace.tracer import Tracer
+
+__all__ = ["BatchTrace"]
+
+
+class Batched:
+    """Data with the batch as axis 0, or without one (`batched` False)."""
+
+    __slots__ = ("batched", "data")
+
+    def __init__(self, data: Any, batched: bool) -> None:
+        self.data = data
+        self.batched = batched
+
+
+class BatchTrace(Trace):
+    """Applies each operation's batching rule."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def shape(self, var: Any) -> tuple[int, ...]:
+        """Return the shape of one example."""
+        shape = super().shape(var)
+        return shape[1:] if var.batched else shape
+
+    def describe(self, var: Any) -> str:
+        """Show the batched data."""
+        return f"{var.data!r}, batched along axis 0" if self.alive else super().describe(var)
+
+    def lift(self, x: Any) -> Tracer:
+        """Make a constant into a value of this trace."""
+        return Tracer(self, Batched(x, False))
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Apply the operation to whole batches, one level down."""
+        if not self.alive:
+            raise self.leaked()
+        xs: list[Any] = []
+        batched: list[bool] = []
+        for a in args:
+            if type(a) is Tracer:
+                a._refresh()
+                if a._trace is self:
+                    xs.append(a._var.data)
+                    batched.append(a._var.batched)
+                    continue
+            xs.append(a)
+            batched.append(False)
+        if any(batched):
+            y = op.batch(op, tuple(xs), tuple(batched), attrs)
+            flag = True
+        else:
+            y = op(*xs, **attrs)
+            flag = False
+        if isinstance(y, tuple):
+            return tuple(Tracer(self, Batched(part, flag)) for part in y)
+        return Tracer(self, Batched(y, flag))
+
+    def concrete(self, var: Any, kind: str) -> Any:
+        """Return the plain value if it is the same for the whole batch."""
+        if not var.batched:
+            return var.data._plain(kind) if isinstance(var.data, Tracer) else var.data
+        if kind in ("float", "complex", "item"):
+            raise ConversionError(
+                "a value that differs along a vmapped axis was turned into one Python number, by "
+                "float(), .item() or a function of the math module. Use the NumPy function (np.sin(x) "
+                "instead of math.sin(x))." + user_line()
+            )
+        raise BatchedControlError(
+            f"a Python decision ({kind}()) was taken on a value that differs along a vmapped axis, so "
+            f"there is no single outcome. Use np.where(condition, a, b) instead of if, "
+            f"or a fixed number of steps instead of while." + user_line()
+        )
+
+
+def front(x: Any, axis: int) -> Any:
+    """Move a batch axis to the front."""
+    return x if axis == 0 else np.moveaxis(x, axis, 0)

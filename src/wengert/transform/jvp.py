@@ -1,0 +1,95 @@
+"""Forward mode: each value travels with its tangent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wengert.errors import ConversionError, user_line
+from wengert.ops.base import ZERO, Op, is_inexact
+from wengert.trace.record import Trace
+from wengert.trace.tracer import Tracer
+from wengert.transform.push import push
+
+__all__ = ["JvpTrace", "jvp_flat"]
+
+
+class Dual:
+    """A primal (`data`) and its tangent, None for zero."""
+
+    __slots__ = ("data", "tangent")
+
+    def __init__(self, data: Any, tangent: Any) -> None:
+        self.data = data
+        self.tangent = tangent
+
+
+class JvpTrace(Trace):
+    """Evaluates every operation and pushes the tangents through it."""
+
+    def lift(self, x: Any) -> Tracer:
+        """Make a constant into a value of this trace, with tangent zero."""
+        return Tracer(self, Dual(x, None))
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Evaluate one level down, then push."""
+        if not self.alive:
+            raise self.leaked()
+        xs: list[Any] = []
+        ts: list[Any] = []
+        for a in args:
+            if type(a) is Tracer:
+                a._refresh()
+                if a._trace is self:
+                    xs.append(a._var.data)
+                    ts.append(a._var.tangent)
+                    continue
+            xs.append(a)
+            ts.append(None)
+        derivative = op.derivative
+        if getattr(op, "custom", False) and any(t is not None for t in ts):
+            y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
+        else:
+            y = op(*xs, **attrs)
+            if derivative is ZERO or all(t is None for t in ts):
+                return y
+            t = push(op, y, xs, ts, attrs)
+        if isinstance(y, tuple):
+            t = t if t is not None else (None,) * len(y)
+            return tuple(
+                p if q is None or not is_inexact(p) else Tracer(self, Dual(p, q))
+                for p, q in zip(y, t, strict=True)
+            )
+        if t is None or not is_inexact(y):
+            return y
+        return Tracer(self, Dual(y, t))
+
+    def concrete(self, var: Any, kind: str) -> Any:
+        """Return the plain value, unless a derivative would be lost."""
+        if kind in ("float", "complex", "item") and var.tangent is not None:
+            raise ConversionError(
+                "a traced value was turned into a plain Python number, by float(), .item() or a function "
+                "of the math module: its tangent would be lost. Use the NumPy function (np.sin(x) "
+                "instead of math.sin(x)) or wg.stop_gradient(x)." + user_line()
+            )
+        return var.data._plain(kind) if isinstance(var.data, Tracer) else var.data
+
+
+def jvp_flat(f: Any, primals: list[Any], tangents: list[Any]) -> tuple[list[Any], list[Any], JvpTrace]:
+    """Run ``f(*primals)`` with tangents; return flat results, their tangents (None for zero), and the trace."""
+    trace = JvpTrace()
+    duals = [p if t is None else Tracer(trace, Dual(p, t)) for p, t in zip(primals, tangents, strict=True)]
+    try:
+        outs = f(*duals)
+    finally:
+        trace.alive = False
+    ys, ts = [], []
+    for y in outs:
+        if isinstance(y, Tracer):
+            y._refresh()
+        if isinstance(y, Tracer) and y._trace is trace:
+            ys.append(y._var.data)
+            ts.append(y._var.tangent)
+        else:
+            ys.append(y)
+            ts.append(None)
+    return ys, ts, trace

@@ -1,0 +1,113 @@
+"""Linearisation: a function recorded at a point, as a linear map that goes both ways.
+
+`Linearized.push` is the Jacobian times a tangent, `Linearized.pull` a cotangent times the Jacobian;
+both walk the same tape, and neither evaluates the function again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.graph import Node, Value
+from wengert.ops.base import ZERO, is_inexact
+from wengert.trace.record import Tape
+from wengert.trace.tracer import Tracer
+from wengert.transform.pull import Cotangents, backward
+from wengert.transform.push import push
+
+__all__ = ["Linearized", "forward", "linearize_flat", "quiet"]
+
+
+class quiet(np.errstate):  # noqa: N801
+    """Silence floating-point warnings while derivatives are computed.
+
+    The function itself has already warned; a derivative is infinite or NaN where it is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(all="ignore")
+
+
+class Linearized:
+    """A function's values at a point and its derivative there.
+
+    Attributes
+    ----------
+    ys : list
+        The function's flat results, one level down.
+    """
+
+    __slots__ = ("outs", "roots", "tape", "ys")
+
+    def __init__(self, tape: Tape, roots: list[Value], outs: list[Value | None], ys: list[Any]) -> None:
+        self.tape = tape
+        self.roots = roots
+        self.outs = outs
+        self.ys = ys
+
+    def push(self, tangents: list[Any]) -> list[Any]:
+        """Return the tangents of the results; None is zero, on both sides."""
+        table = {r: t for r, t in zip(self.roots, tangents, strict=True) if t is not None}
+        self.tape.captured.verify()
+        with quiet():
+            forward(self.tape.nodes, table)
+        return [None if v is None else table.get(v) for v in self.outs]
+
+    def pull(self, cotangents: list[Any]) -> list[Any]:
+        """Return the cotangents of the inputs; None is zero, on both sides."""
+        cts = Cotangents()
+        for v, ct in zip(self.outs, cotangents, strict=True):
+            if v is not None and ct is not None:
+                cts.add(v, ct)
+        self.tape.captured.verify()
+        with quiet():
+            backward(self.tape.nodes, cts)
+        return [cts.table.get(r) for r in self.roots]
+
+
+def forward(nodes: list[Any], table: dict[Value, Any]) -> None:
+    """Push tangents along a tape; `table` gets those of all values that have one."""
+    for node in nodes:
+        if type(node) is not Node:
+            node.forward(table, forward)
+            continue
+        if node.op.derivative is ZERO:
+            continue
+        ts = [table.get(v) if isinstance(v, Value) else None for v in node.inputs]
+        if all(t is None for t in ts):
+            continue
+        xs = [v.data if isinstance(v, Value) else v for v in node.inputs]
+        outputs = node.outputs
+        y = outputs[0].data if len(outputs) == 1 else tuple(v.data for v in outputs)
+        t = push(node.op, y, xs, ts, node.attrs)
+        if t is None:
+            continue
+        for v, part in zip(outputs, t if isinstance(t, tuple) else (t,), strict=True):
+            if part is not None:
+                table[v] = part
+
+
+def linearize_flat(f: Callable[..., list[Any]], leaves: list[Any]) -> Linearized:
+    """Record ``f(*leaves)``, which returns a list of arrays, at a point.
+
+    Leaves of integer dtype are passed through as constants.
+    """
+    with Tape() as tape:
+        args = [tape.lift(x) if is_inexact(x) else x for x in leaves]
+        results = f(*args)
+        outs: list[Value | None] = []
+        ys = []
+        for y in results:
+            if isinstance(y, Tracer):
+                y._refresh()
+                if y._trace is tape:
+                    outs.append(y._var)
+                    ys.append(y._var.data)
+                    continue
+            outs.append(None)
+            ys.append(y)
+    roots = [a._var if isinstance(a, Tracer) and a._trace is tape else Value(a) for a in args]
+    return Linearized(tape, roots, outs, ys)

@@ -1,0 +1,202 @@
+"""Reverse mode: walk the nodes backwards and accumulate cotangents.
+
+Every node is visited once, so the cost is a small multiple of the recorded function's own (Baur and
+Strassen, *The complexity of partial derivatives*, 1983; Griewank and Walther, *Evaluating
+Derivatives*, ch. 3). Cotangents are accumulated in place once the accumulator is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.graph import Node, Value
+from wengert.ops.base import Fold, Jvp, Op, Scale, Traced, Transpose, dtype_of, shape_of
+from wengert.ops.index import add_into, index_add
+from wengert.ops.reduce import expand
+from wengert.ops.shape import broadcast_to, match
+from wengert.trace.record import AbstractTape
+from wengert.trace.tracer import Tracer
+
+__all__ = ["Cotangents", "backward", "transpose_rule"]
+
+
+class Cotangents:
+    """Cotangents by value, and which of the accumulators may be changed in place."""
+
+    __slots__ = ("owned", "table")
+
+    def __init__(self) -> None:
+        self.table: dict[Value, Any] = {}
+        self.owned: set[Value] = set()
+
+    def add(self, v: Value, ct: Any) -> None:
+        """Add a contribution."""
+        table = self.table
+        have = table.get(v)
+        if have is None:
+            table[v] = ct
+        elif v in self.owned and not isinstance(ct, Traced):
+            np.add(have, ct, out=have)
+        else:
+            total = have + ct
+            table[v] = total
+            if type(total) is np.ndarray:
+                self.owned.add(v)
+
+    def add_part(self, node: Node, v: Value, x: Any, ct: Any, rest: Sequence[Any]) -> None:
+        """Add the cotangent of a read ``x[index]`` into the accumulator of `x`."""
+        have = self.table.get(v)
+        if isinstance(ct, Traced) or isinstance(have, Traced) or isinstance(x, Traced) or any(
+            isinstance(i, Traced) for i in rest
+        ):
+            if have is None:
+                have = np.zeros(shape_of(x), dtype_of(x))
+            if node.attrs.keys() != {"spec"}:
+                raise AssertionError(node.op.name)
+            self.table[v] = index_add(have, ct, *rest, **node.attrs)
+            self.owned.discard(v)
+            return
+        if have is None:
+            have = np.zeros(shape_of(x), dtype_of(x))
+        elif v not in self.owned:
+            have = np.array(have)
+        self.table[v] = add_into(have, ct, *rest, **node.attrs)
+        self.owned.add(v)
+
+
+def backward(nodes: Sequence[Any], cts: Cotangents) -> None:
+    """Carry the cotangents of results to the values that they were computed from.
+
+    Parameters
+    ----------
+    nodes : sequence of Node or Segment
+        A tape, in the order of recording.
+    cts : Cotangents
+        Seeds on entry; on return the cotangents of the tape's inputs.
+    """
+    table = cts.table
+    for node in reversed(nodes):
+        if type(node) is not Node:
+            node.backward(cts, backward)
+            continue
+        outputs = node.outputs
+        if len(outputs) == 1:
+            y = outputs[0]
+            ct = table.pop(y, None)
+            if ct is None:
+                continue
+            cts.owned.discard(y)
+            primal = y.data
+        else:
+            parts = [table.pop(v, None) for v in outputs]
+            if all(p is None for p in parts):
+                continue
+            ct = tuple(
+                np.zeros(v.shape, v.dtype) if p is None else p for p, v in zip(parts, outputs, strict=True)
+            )
+            primal = tuple(v.data for v in outputs)
+        pull(node, ct, primal, cts)
+
+
+def pull(node: Node, ct: Any, y: Any, cts: Cotangents) -> None:
+    """Carry one node's cotangent to its arguments."""
+    op, inputs, attrs = node.op, node.inputs, node.attrs
+    xs = [v.data if isinstance(v, Value) else v for v in inputs]
+    derivative = op.derivative
+    kind = type(derivative)
+    if kind is Scale:
+        for rule, v, x in zip(derivative.rules, inputs, xs, strict=True):
+            if rule is None or not isinstance(v, Value):
+                continue
+            part = ct if rule == 1 else -ct if rule == -1 else rule(ct, y, *xs, **attrs)
+            cts.add(v, match(part, x))
+    elif kind is Transpose:
+        _pull_linear(node, derivative, ct, y, xs, cts)
+    elif kind is Fold:
+        x = xs[0]
+        axis = attrs["axis"]
+        spread = expand(ct, x, axis)
+        cts.add(inputs[0], match(derivative.rule(spread, expand(y, x, axis), x, **attrs), x))
+    elif kind is Jvp:
+        for rule, v, x in zip(derivative.rules, inputs, xs, strict=True):
+            if rule is not None and isinstance(v, Value):
+                _add_transposed(op, rule, ct, y, xs, x, attrs, v, cts)
+    else:
+        derivative.pull(node, ct, y, xs, cts)
+
+
+def _add_transposed(
+    op: Op, rule: Any, ct: Any, y: Any, xs: list[Any], x: Any, attrs: dict[str, Any], v: Value, cts: Cotangents
+) -> None:
+    (part,) = transpose_rule(op.name, lambda t: rule(t, y, *xs, **attrs), ct, [x])
+    if part is not None:
+        cts.add(v, match(part, x))
+
+
+def _pull_linear(
+    node: Node, derivative: Transpose, ct: Any, y: Any, xs: list[Any], cts: Cotangents
+) -> None:
+    inputs, attrs = node.inputs, node.attrs
+    rules = derivative.rules
+    if callable(rules):
+        for part, v, x in zip(rules(ct, *xs, **attrs), inputs, xs, strict=True):
+            if isinstance(v, Value):
+                cts.add(v, match(part, x))
+        return
+    if derivative.accumulate is not None:
+        v = inputs[0]
+        if isinstance(v, Value):
+            cts.add_part(node, v, xs[0], ct, xs[1:])
+        return
+    for k, (v, x) in enumerate(zip(inputs, xs, strict=True)):
+        if not isinstance(v, Value):
+            continue
+        if rules[k] is not None:
+            cts.add(v, match(rules[k](ct, *xs, **attrs), x))
+        elif k < len(derivative.jvps) and derivative.jvps[k] is not None:
+            _add_transposed(node.op, derivative.jvps[k], ct, y, xs, x, attrs, v, cts)
+
+
+def transpose_rule(name: str, rule: Any, ct: Any, xs: list[Any]) -> list[Any]:
+    """Transpose a linear function given as code.
+
+    Parameters
+    ----------
+    name : str
+        For error messages.
+    rule : callable
+        ``rule(*tangents)``, linear; a tuple for several results.
+    ct : array or tuple of arrays
+        Cotangent of the result.
+    xs : list
+        Arrays (or abstract values) with the shapes and dtypes of the tangents.
+
+    Returns
+    -------
+    list of array or None
+        Cotangents of the tangents; None where the result does not depend on one.
+    """
+    tape = AbstractTape(name)
+    ts = [tape.input(_aval(x)) for x in xs]
+    roots = [t._var for t in ts]
+    out = rule(*ts)
+    cts = Cotangents()
+    outs = out if isinstance(out, tuple) else (out,)
+    seeds = ct if isinstance(ct, tuple) else (ct,)
+    for o, c in zip(outs, seeds, strict=True):
+        if isinstance(o, Tracer) and o._trace is tape:
+            if shape_of(c) != o.shape:
+                c = broadcast_to(c, shape=o.shape) if len(shape_of(c)) <= len(o.shape) else match(c, o)
+            cts.add(o._var, match(c, o))
+    tape.alive = False
+    backward(tape.nodes, cts)
+    return [cts.table.get(r) for r in roots]
+
+
+def _aval(x: Any) -> Any:
+    from wengert.ir.graph import Aval
+
+    return Aval(shape_of(x), dtype_of(x))

@@ -1,0 +1,89 @@
+"""Forward mode for one operation: from tangents of the arguments to the tangent of the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.ops.base import Fold, Jvp, Op, Scale, Transpose, dtype_of, shape_of
+from wengert.ops.elementwise import convert
+from wengert.ops.reduce import expand, reduce_sum
+from wengert.ops.shape import broadcast_to
+
+__all__ = ["push"]
+
+
+def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
+    """Return the tangent of ``y = op(*xs, **attrs)``; None where it is zero.
+
+    Parameters
+    ----------
+    y : array or tuple of arrays
+    xs : list of arrays
+    ts : list of arrays or None
+        None is a zero tangent.
+    """
+    derivative = op.derivative
+    if isinstance(derivative, Fold):
+        axis = attrs["axis"]
+        scaled = derivative.rule(ts[0], expand(y, xs[0], axis), xs[0], **attrs)
+        return reduce_sum(scaled, axis=axis, keepdims=attrs["keepdims"])
+    if isinstance(derivative, Transpose):
+        total = _push_linear(op, derivative, y, xs, ts, attrs)
+    elif isinstance(derivative, Scale | Jvp):
+        total = None
+        for rule, t in zip(derivative.rules, ts, strict=False):
+            if t is None or rule is None:
+                continue
+            part = t if rule == 1 else -t if rule == -1 else rule(t, y, *xs, **attrs)
+            total = part if total is None else _plus(total, part)
+    else:  # custom rules
+        total = derivative.push(y, xs, ts, attrs)  # type: ignore[attr-defined]
+    if total is None or isinstance(y, tuple):
+        return total
+    return fit(total, y)
+
+
+def fit(t: Any, y: Any) -> Any:
+    """Give a tangent the shape and dtype of its primal."""
+    if shape_of(t) != shape_of(y):
+        t = broadcast_to(t, shape=shape_of(y))
+    if dtype_of(t) != dtype_of(y):
+        t = convert(t, dtype=dtype_of(y))
+    return t
+
+
+def _plus(a: Any, b: Any) -> Any:
+    if isinstance(a, tuple):
+        return tuple(_sum_or_one(p, q) for p, q in zip(a, b, strict=True))
+    return a + b
+
+
+def _sum_or_one(p: Any, q: Any) -> Any:
+    return q if p is None else p if q is None else p + q
+
+
+def _push_linear(
+    op: Op, derivative: Transpose, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]
+) -> Any:
+    rules = derivative.rules
+    linear = [True] * len(xs) if callable(rules) else [r is not None for r in rules]
+    total = None
+    if derivative.joint:
+        if any(t is not None for t in ts):
+            full = [
+                x if not lin else np.zeros(shape_of(x), dtype_of(x)) if t is None else t
+                for x, t, lin in zip(xs, ts, linear, strict=False)
+            ]
+            total = op(*full, **attrs)
+    else:
+        for k, t in enumerate(ts):
+            if t is not None and linear[k]:
+                part = op(*xs[:k], t, *xs[k + 1 :], **attrs)
+                total = part if total is None else total + part
+    for k, rule in enumerate(derivative.jvps):
+        if rule is not None and ts[k] is not None:
+            part = rule(ts[k], y, *xs, **attrs)
+            total = part if total is None else total + part
+    return total

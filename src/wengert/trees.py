@@ -1,0 +1,172 @@
+"""Pytrees: nested lists, tuples, dicts and registered classes whose leaves are arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optree
+
+from wengert.errors import InputError, ShapeError, user_line
+from wengert.ops.base import Traced, dtype_of, shape_of
+
+__all__ = ["Selection", "flatten", "map_leaves", "own", "select", "unwrap"]
+
+
+def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+    """Return the leaves of a pytree, and the function that puts leaves back into its form."""
+    if isinstance(tree, (np.ndarray, Traced, np.generic, float)):
+        return [tree], _only
+    leaves, spec = optree.tree_flatten(tree)  # type: ignore[arg-type]
+    return leaves, spec.unflatten
+
+
+def _only(leaves: Sequence[Any]) -> Any:
+    return leaves[0]
+
+
+def map_leaves(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply `f` to the leaves of a pytree."""
+    if isinstance(tree, (np.ndarray, Traced, np.generic, float)) and not rest:
+        return f(tree)
+    return optree.tree_map(f, tree, *rest)
+
+
+class Selection:
+    """The arguments that are differentiated, as flat leaves."""
+
+    __slots__ = ("args", "argnums", "counts", "leaves", "rebuilds", "single")
+
+    def __init__(self, args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> None:
+        self.single = isinstance(argnums, int)
+        wanted: tuple[Any, ...] = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.argnums = []
+        for i in wanted:
+            if not isinstance(i, int) or not -len(args) <= i < len(args):
+                raise InputError(
+                    f"{name}: argnums={argnums!r} does not name a positional argument; the function was "
+                    f"called with {len(args)}" + user_line()
+                )
+            self.argnums.append(i % len(args))
+        self.args = args
+        self.leaves: list[Any] = []
+        self.counts = []
+        self.rebuilds = []
+        for i in self.argnums:
+            leaves, rebuild = flatten(args[i])
+            self.leaves += [_leaf(x, name, i) for x in leaves]
+            self.counts.append(len(leaves))
+            self.rebuilds.append(rebuild)
+
+    def call(self, f: Callable[..., Any], leaves: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Call `f` with the selected arguments' leaves replaced."""
+        args = list(self.args)
+        start = 0
+        for i, n, rebuild in zip(self.argnums, self.counts, self.rebuilds, strict=True):
+            args[i] = rebuild(leaves[start : start + n])
+            start += n
+        return f(*args, **kwargs)
+
+    def pack(self, leaves: Sequence[Any]) -> Any:
+        """Put one value a leaf into the form of the selected arguments."""
+        packed = []
+        start = 0
+        for n, rebuild in zip(self.counts, self.rebuilds, strict=True):
+            packed.append(rebuild(leaves[start : start + n]))
+            start += n
+        return packed[0] if self.single else tuple(packed)
+
+
+def select(args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> Selection:
+    """Pick the arguments to differentiate and check that they are floating-point."""
+    return Selection(args, argnums, name)
+
+
+def _leaf(x: Any, name: str, argnum: int) -> Any:
+    if type(x) is np.ndarray:
+        kind = x.dtype.kind
+    elif isinstance(x, (float, complex)) and not isinstance(x, np.generic):
+        x = np.float64(x) if isinstance(x, float) else np.complex128(x)
+        return x
+    else:
+        if not isinstance(x, (Traced, np.generic, np.ndarray)):
+            x = np.asarray(x)
+        kind = dtype_of(x).kind
+    if kind not in "fc":
+        raise InputError(
+            f"{name} takes floating-point inputs, but argument {argnum} has dtype {dtype_of(x)}. Write "
+            f"3.0 instead of 3, or convert it with x.astype(float)." + user_line()
+        )
+    return x
+
+
+def unwrap(tree: Any, trace: Any) -> Any:
+    """Replace the values of one trace in a pytree by what they stand for one level down."""
+
+    def lowered(x: Any) -> Any:
+        if isinstance(x, Traced):
+            x._refresh()  # type: ignore[attr-defined]
+            if x._trace is trace:
+                return x._var.data  # type: ignore[attr-defined]
+        return x
+
+    return map_leaves(lowered, tree)
+
+
+def own(arrays: Sequence[Any], likes: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
+    """Make results the caller's own: zeros for None, copies of views and of shared arrays."""
+    seen = {id(x) for x in taken}
+    made = []
+    for x, like in zip(arrays, likes, strict=True):
+        if x is None:
+            x = np.zeros(shape_of(like), dtype_of(like))
+            if isinstance(like, np.generic):
+                x = x[()]
+        elif type(x) is np.ndarray:
+            if id(x) in seen or x.base is not None or not x.flags.writeable:
+                x = x.copy()
+            seen.add(id(x))
+        made.append(x)
+    return made
+
+
+def same_form(got: Any, want: Any, what: str) -> tuple[list[Any], list[Any], Callable[[Sequence[Any]], Any]]:
+    """Flatten two pytrees that must have the same form, shapes and dtypes.
+
+    Raises
+    ------
+    ShapeError, InputError
+        Naming each leaf that differs.
+    """
+    wanted, rebuild = flatten(want)
+    given, _ = flatten(got)
+    if optree.tree_structure(got) != optree.tree_structure(want):  # type: ignore[arg-type]
+        raise ShapeError(
+            f"{what} must have the form of the value it belongs to:\n  expected {_form(want)}\n"
+            f"  got      {_form(got)}" + user_line()
+        )
+    made = []
+    for i, (g, w) in enumerate(zip(given, wanted, strict=True)):
+        place = f" (leaf {i})" if len(wanted) > 1 else ""
+        if not isinstance(g, (np.ndarray, Traced)):
+            g = np.asarray(g)
+        if shape_of(g) != shape_of(w):
+            raise ShapeError(
+                f"{what}{place} has shape {shape_of(g)}, but the value it belongs to has shape "
+                f"{shape_of(w)}" + user_line()
+            )
+        kind, want_kind = dtype_of(g).kind, dtype_of(w).kind
+        if want_kind in "fc" and dtype_of(g) != dtype_of(w):
+            if kind == "c" and want_kind == "f" or kind not in "fciub":
+                raise InputError(
+                    f"{what}{place} has dtype {dtype_of(g)}, but the value it belongs to has "
+                    f"{dtype_of(w)}" + user_line()
+                )
+            g = g.astype(dtype_of(w))
+        made.append(g)
+    return made, wanted, rebuild
+
+
+def _form(tree: Any) -> str:
+    return str(map_leaves(lambda x: f"{dtype_of(x)}{list(shape_of(x))}", tree))
