@@ -15,5 +15,8 @@ from wengert.api import (
     vjp,
     vmap,
 )
+from wengert.compile import jit
+from wengert.transform.checkpoint import checkpoint
+from wengert.transform.custom import custom_jvp, custom_vjp
 
 __version__ = "0.1.0"

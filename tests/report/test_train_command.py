@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -245,3 +247,32 @@ def test_the_demo_reaches_its_accuracy(wengert):
     assert summary["test"]["accuracy"] >= 0.975
     assert summary["gradient_check"]["recursion"] <= 1e-12
     assert "test accuracy" in out
+
+
+@pytest.mark.slow
+def test_interrupted_by_the_keyboard_again_and_again(start, csv_file, tmp_path):
+    """A process of its own, stopped after ever longer times until it gets to the end."""
+    more = ["--epochs", "200", "--patience", "0"]
+    assert start("--out", "whole", *more)[0] == 0
+    first = ["--data", str(csv_file), "--target", "label", *QUICK, *more]
+    resume, codes, wait = [], [], 0.4
+    while not codes or codes[-1] != 0:
+        command_line = [sys.executable, "-m", "wengert.report.cli", "train", "--out", "cut"]
+        process = subprocess.Popen(
+            [*command_line, *(resume or first)], cwd=tmp_path, stdout=subprocess.DEVNULL
+        )
+        try:
+            codes.append(process.wait(timeout=wait))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            codes.append(process.wait())
+        # Python dies by the signal itself while it is still importing modules.
+        assert codes[-1] in {0, 130, -signal.SIGINT}
+        wait *= 1.3
+        if Path("cut/config.json").exists():
+            resume = ["--resume"]
+    assert len(codes) > 1
+    for name in ("weights.npz", "checkpoint.npz"):
+        with np.load(f"cut/{name}") as one, np.load(f"whole/{name}") as other:
+            np.testing.assert_equal(dict(one), dict(other))
+    assert Path("cut/metrics.csv").read_text() == Path("whole/metrics.csv").read_text()

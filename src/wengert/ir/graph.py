@@ -17,7 +17,19 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Aval", "Const", "Graph", "Guard", "Node", "Operation", "Value", "aval_of"]
+__all__ = [
+    "SLOT",
+    "Aval",
+    "Const",
+    "Graph",
+    "Guard",
+    "Node",
+    "Operation",
+    "Slot",
+    "Value",
+    "aval_of",
+    "dtype_name",
+]
 
 
 class Aval(NamedTuple):
@@ -47,16 +59,19 @@ class Aval(NamedTuple):
 
     def __str__(self) -> str:
         """Return the text form: ``f64[3,2]``, with ``~`` before a weak scalar."""
-        name = f"{_KIND[self.dtype.kind]}{8 * self.dtype.itemsize}"
-        return f"{'~' if self.weak else ''}{name}[{','.join(map(str, self.shape))}]"
+        shape = ",".join(map(str, self.shape))
+        return f"{'~' if self.weak else ''}{dtype_name(self.dtype)}[{shape}]"
 
 
-_KIND = {"f": "f", "c": "c", "i": "i", "u": "u", "b": "b", "O": "o"}
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """Return the text form of a dtype: kind and bits, ``f64``; ``>f64`` in foreign byte order."""
+    order = "" if dtype.isnative else dtype.byteorder
+    return f"{order}{"o" if dtype.kind == "O" else dtype.kind}{8 * dtype.itemsize}"
 
 
 def aval_of(x: Any) -> Aval:
     """Return the shape and dtype of an array, a scalar, a value or a traced value."""
-    if isinstance(x, Value):
+    if isinstance(x, (Value, Const)):
         return x.aval
     if type(x) in (float, int, bool, complex):
         return Aval((), np.dtype(type(x)), weak=True)
@@ -65,6 +80,23 @@ def aval_of(x: Any) -> Aval:
     if not hasattr(x, "dtype"):
         x = np.asarray(x)
     return Aval(tuple(x.shape), x.dtype)
+
+
+class Slot:
+    """The place of an integer array in an index template; `SLOT` is the only one."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the mark used in text."""
+        return "@"
+
+    def __reduce__(self) -> str:
+        """Copy and unpickle as the one `SLOT`."""
+        return "SLOT"
+
+
+SLOT = Slot()
 
 
 class Operation(Protocol):
@@ -200,12 +232,7 @@ class Graph:
                 found.setdefault(id(x), x)
         return list(found.values())
 
-    def __str__(self) -> str:
-        """Return the text form."""
-        from wengert.ir.text import show
-
-        return show(self)
-
     def __repr__(self) -> str:
-        """Return a one-line summary."""
-        return f"<Graph: {len(self.inputs)} inputs, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
+        """Return a one-line summary; `wengert.ir.text` gives ``str(graph)`` the whole text."""
+        sizes = f"{len(self.inputs)} inputs, {len(self.nodes)} nodes, {len(self.outputs)} outputs"
+        return f"<Graph: {sizes}>"

@@ -15,24 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Aval
+from wengert.ir.graph import SLOT, Aval
 from wengert.ops import patterns
 from wengert.ops.base import Op, Transpose, dtype_of, like_shape, register, shape_of
 
 __all__ = ["SLOT", "fill", "getitem", "index_add", "index_set", "is_basic"]
-
-
-class Slot:
-    """The place of an integer array in an index template."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Return the mark used in text."""
-        return "@"
-
-
-SLOT = Slot()
 
 
 def is_basic(spec: tuple[Any, ...]) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
-from wengert.api import value_and_grad
+from rich.text import Text
 
+from wengert.api import value_and_grad
 from wengert.plan import cost
 from wengert.train import GradientCheck, Problem, State
 from wengert.train.gradcheck import RECURSION_TOLERANCE
@@ -73,7 +74,7 @@ class Results:
     def table(self) -> Table:
         """Return the results for a rich console."""
         dataset = self.problem.dataset
-        table = Table(title=f"{dataset.name}: {dataset.task}", show_header=False)
+        table = Table(title=Text(f"{dataset.name}: {dataset.task}"), show_header=False)
         for name, text in [*self._model(), *self._gradient(), *self._operations()]:
             table.add_row(name, text)
         table.add_row("training time", f"{self.seconds:.2f} s")

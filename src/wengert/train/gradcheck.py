@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from wengert.api import value_and_grad
 
+from wengert.api import value_and_grad
 from wengert.train import recursion
 from wengert.train.losses import Objective
 from wengert.train.params import Array, flatten, views

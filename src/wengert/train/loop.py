@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from wengert.api import jit, value_and_grad
 
+from wengert.api import jit, value_and_grad
 from wengert.train.config import Config
 from wengert.train.errors import DivergedError
 from wengert.train.losses import LOSSES, Objective

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from wengert import testing
 from wengert.errors import DerivativeMismatchError, InputError, WengertError
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         raise
     except Exception as error:
         raise InputError(f"{args.function} raised {_describe(error)} at that point") from error
-    Console().print(str(report), markup=False, highlight=False)
+    print(report)
     return 0
 
 

@@ -99,7 +99,7 @@ def _widths(text: str) -> tuple[int, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Train, print a table of results, and return 0, 1 (a check failed) or 130 (interrupted)."""
-    console = Console()
+    console = Console(highlight=False, markup=False)
     folder, config = _open(args)
     problem = prepare(config)
     if not args.resume:

@@ -1,0 +1,90 @@
+"""What a function costs, counted on its graph before it runs.
+
+A multiply and an add are two operations; a call of ``exp`` and the like is one, and is also listed
+apart. Moving data counts no operations.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wengert import trees
+from wengert.errors import DerivativeError
+from wengert.ir.graph import Graph, Value, aval_of
+from wengert.ir.simplify import simplify
+from wengert.plan.record import record
+
+__all__ = ["Count", "count", "count_graph"]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Operations of one evaluation.
+
+    Attributes
+    ----------
+    flops : int
+        All operations.
+    by_kind : dict
+        ``add``, ``multiply``, ``transcendental``, ``compare``, ``mixed`` (contractions and
+        factorisations): operations of each.
+    by_op : dict
+        Operations of each row of the operation table.
+    bytes : int
+        Bytes of all arrays read and written, each operation on its own.
+    unknown : tuple of str
+        Operations whose count is not known.
+    """
+
+    flops: int
+    by_kind: dict[str, int] = field(default_factory=dict)
+    by_op: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    unknown: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        kinds = ", ".join(f"{k} {n:,}" for k, n in sorted(self.by_kind.items()) if n)
+        unknown = f"; unknown: {', '.join(self.unknown)}" if self.unknown else ""
+        return f"{self.flops:,} operations ({kinds}), {self.bytes:,} bytes{unknown}"
+
+
+def count_graph(graph: Graph) -> Count:
+    """Count the operations of a graph."""
+    kinds: Counter[str] = Counter()
+    ops: Counter[str] = Counter()
+    unknown = []
+    moved = 0
+    for node in graph.nodes:
+        avals = [x.aval if isinstance(x, Value) else aval_of(getattr(x, "data", x)) for x in node.inputs]
+        outs = [v.aval for v in node.outputs]
+        moved += sum(a.nbytes for a in avals) + sum(a.nbytes for a in outs)
+        try:
+            n = node.op.flops(outs[0], *avals, **node.attrs)
+        except DerivativeError:
+            unknown.append(node.op.name)
+            continue
+        kinds[node.op.counts] += n
+        ops[node.op.name] += n
+    return Count(sum(ops.values()), dict(kinds), dict(ops), moved, tuple(sorted(set(unknown))))
+
+
+def count(f: Callable[..., Any], *args: Any) -> Count:
+    """Count the operations of ``f(*args)``.
+
+    Parameters
+    ----------
+    f : callable
+        Any function, a transformed one as well.
+    *args : pytrees of arrays
+
+    Returns
+    -------
+    Count
+    """
+    leaves, rebuild = trees.flatten(args)
+    recorded = record(f, leaves, lambda g, xs: g(*rebuild(xs)))
+    return count_graph(simplify(recorded.graph))

@@ -1,0 +1,112 @@
+"""The decision tree of guards: which specialisation holds for which outcomes of Python's decisions.
+
+Every specialisation of one signature was recorded from the same code, so all of them take the same
+first decision, and those that agree on it take the same second one: a tree whose edges are outcomes.
+A run starts with the specialisation used last; where a guard differs, it goes on with one from the
+subtree of the outcome it got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wengert.backend.base import GuardMiss
+
+__all__ = ["DecisionTree", "Leaf"]
+
+
+class Leaf:
+    """One specialisation: a program, and the outcomes that it holds under."""
+
+    __slots__ = ("outcomes", "plan", "rebuild", "run")
+
+    def __init__(self, plan: Any, run: Callable[..., Any], rebuild: Callable[..., Any], outcomes: Sequence[Any]) -> None:
+        self.plan = plan
+        self.run = run
+        self.rebuild = rebuild
+        self.outcomes = tuple(outcomes)
+
+
+class _Branch:
+    """A point of the tree: the outcomes seen at one decision, and the leaf used last below."""
+
+    __slots__ = ("children", "last")
+
+    def __init__(self, last: Leaf) -> None:
+        self.children: dict[Any, _Branch] = {}
+        self.last = last
+
+
+class DecisionTree:
+    """Specialisations of one signature.
+
+    Attributes
+    ----------
+    size : int
+        How many there are.
+    """
+
+    def __init__(self) -> None:
+        self.root: _Branch | None = None
+        self.size = 0
+
+    def add(self, leaf: Leaf) -> None:
+        """Add a specialisation, and start with it from now on."""
+        if self.root is None:
+            self.root = _Branch(leaf)
+        branch = self.root
+        branch.last = leaf
+        for outcome in leaf.outcomes:
+            key = (type(outcome), outcome)
+            child = branch.children.get(key)
+            if child is None:
+                child = branch.children[key] = _Branch(leaf)
+            child.last = leaf
+            branch = child
+        self.size += 1
+
+    def run(self, inputs: Sequence[Any]) -> tuple[Leaf, Any] | None:
+        """Run the specialisation that holds for these inputs.
+
+        Returns
+        -------
+        (Leaf, outputs) or None
+            None when a guard has an outcome not seen before.
+        """
+        root = self.root
+        if root is None:
+            return None
+        leaf = root.last
+        try:
+            return leaf, leaf.run(inputs)
+        except GuardMiss as miss:
+            return self._search(inputs, leaf, miss)
+
+    def _search(self, inputs: Sequence[Any], leaf: Leaf, miss: GuardMiss) -> tuple[Leaf, Any] | None:
+        branch = self.root
+        depth = 0
+        while True:
+            assert branch is not None
+            for outcome in leaf.outcomes[depth : miss.index]:
+                branch = branch.children[(type(outcome), outcome)]
+            child = branch.children.get((type(miss.outcome), miss.outcome))
+            if child is None:
+                return None
+            branch, depth, leaf = child, miss.index + 1, child.last
+            try:
+                outputs = leaf.run(inputs)
+            except GuardMiss as again:
+                miss = again
+                continue
+            self._remember(leaf)
+            return leaf, outputs
+
+    def _remember(self, leaf: Leaf) -> None:
+        """Start with this leaf next time, at every branch above it."""
+        branch = self.root
+        assert branch is not None
+        branch.last = leaf
+        for outcome in leaf.outcomes:
+            branch = branch.children[(type(outcome), outcome)]
+            branch.last = leaf
