@@ -23,6 +23,7 @@ __all__ = [
     "Const",
     "Graph",
     "Guard",
+    "GuardMiss",
     "Node",
     "Operation",
     "Slot",
@@ -66,7 +67,8 @@ class Aval(NamedTuple):
 def dtype_name(dtype: np.dtype[Any]) -> str:
     """Return the text form of a dtype: kind and bits, ``f64``; ``>f64`` in foreign byte order."""
     order = "" if dtype.isnative else dtype.byteorder
-    return f"{order}{"o" if dtype.kind == "O" else dtype.kind}{8 * dtype.itemsize}"
+    kind = "o" if dtype.kind == "O" else dtype.kind
+    return f"{order}{kind}{8 * dtype.itemsize}"
 
 
 def aval_of(x: Any) -> Aval:
@@ -186,6 +188,23 @@ class Guard(NamedTuple):
     kind: str
     outcome: Any
     position: int
+
+
+class GuardMiss(Exception):
+    """A guard had another outcome than the graph was recorded under.
+
+    Attributes
+    ----------
+    index : int
+        Which of the graph's guards.
+    outcome : object
+        What it was this time.
+    """
+
+    def __init__(self, index: int, outcome: Any) -> None:
+        super().__init__(index, outcome)
+        self.index = index
+        self.outcome = outcome
 
 
 class Graph:

@@ -1,0 +1,228 @@
+"""Simplification: fewer nodes, the same elements.
+
+Four small passes, each from graph to graph, and `simplify`, which runs them in one walk over the
+nodes and one back. A simplified graph gives the results of the original bit for bit (the bit
+pattern of a NaN aside), element for element. What may change is the memory order of an intermediate
+array, and with it the order in which NumPy adds up its elements.
+
+Guards are kept one for one, in order: a guard's value is always alive and stays a value of the
+graph, and the guard stands after the nodes that remain of those before it.
+
+The original is left as it is. A simplified graph is for running: simplify with
+``differentiable=True`` where derivatives of the result will be taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from wengert.ir.build import Emit, map_graph, typed
+from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.identities import IDENTITIES, Identity, Source
+
+__all__ = ["apply_identities", "fold_constants", "merge_common", "remove_dead", "simplify"]
+
+KEPT = frozenset({"barrier"})
+"""Names of operations that are never merged, folded or replaced. So are those whose row has a true
+`effect`, which are never removed either."""
+
+
+def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
+    """Return a graph that gives the same results with fewer nodes.
+
+    Parameters
+    ----------
+    graph : Graph
+    differentiable : bool
+        Keep operations that matter to derivatives only (`stop_gradient`).
+
+    Returns
+    -------
+    Graph
+        Inputs and outputs are the same in number and order; an output may have become a constant
+        or an input. The time is linear in the number of nodes.
+    """
+    skipped = ("stop_gradient",) if differentiable else ()
+    walk = _Walk(graph, [_folded, _Identities(skipped), _Common()])
+    return remove_dead(map_graph(graph, walk))
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """Compute the nodes whose inputs are all plain scalars and whose result is one.
+
+    What an array held by reference contains may change, so it is never folded. A computation that
+    raises or warns is left to the run.
+    """
+    return map_graph(graph, _Walk(graph, [_folded]))
+
+
+def apply_identities(graph: Graph, *, differentiable: bool = False) -> Graph:
+    """Apply the table of algebraic identities."""
+    skipped = ("stop_gradient",) if differentiable else ()
+    return map_graph(graph, _Walk(graph, [_Identities(skipped)]))
+
+
+def merge_common(graph: Graph) -> Graph:
+    """Compute each operation on the same inputs with the same attributes once."""
+    return map_graph(graph, _Walk(graph, [_Common()]))
+
+
+def remove_dead(graph: Graph) -> Graph:
+    """Drop the nodes that neither an output nor a guard needs."""
+    alive = {y for y in graph.outputs if isinstance(y, Value)}
+    alive.update(g.value for g in graph.guards)
+    kept = []
+    for node in reversed(graph.nodes):
+        if getattr(node.op, "effect", False) or any(y in alive for y in node.outputs):
+            alive.update(x for x in node.inputs if isinstance(x, Value))
+            kept.append(node)
+    kept.reverse()
+    if len(kept) == len(graph.nodes):
+        return graph
+    return Graph(graph.inputs, kept, graph.outputs, _moved_guards(graph, kept))
+
+
+def _moved_guards(graph: Graph, kept: Iterable[Node]) -> list[Guard]:
+    """Put each guard after the kept ones of the nodes before it."""
+    there = set(map(id, kept))
+    before = [0]
+    for node in graph.nodes:
+        before.append(before[-1] + (id(node) in there))
+    return [g._replace(position=before[g.position]) for g in graph.guards]
+
+
+# --- one walk forward -----------------------------------------------------------------------------
+Rewrite: TypeAlias = Callable[[Node, Source], Any]
+
+
+class _Walk:
+    """Applies rewrites to each node until none fires; a step of `map_graph`.
+
+    A rewrite returns operands that stand for the node's outputs (a tuple), a better node, or None.
+    """
+
+    def __init__(self, graph: Graph, rewrites: Collection[Rewrite]) -> None:
+        self.rewrites = rewrites
+        self.guarded = {g.value for g in graph.guards}
+        self.made: dict[Value, Node] = {}
+
+    def __call__(self, node: Node, emit: Emit) -> tuple[Any, ...] | None:
+        """Rewrite one node."""
+        first = node
+        while not _is_kept(node.op):
+            found = self._fired(node)
+            if isinstance(found, tuple):
+                return found
+            if found is None:
+                break
+            node = found
+        for y in node.outputs:
+            self.made[y] = node
+        if node is first:
+            return None
+        emit(node)
+        return node.outputs
+
+    def _fired(self, node: Node) -> Any:
+        for rewrite in self.rewrites:
+            found = rewrite(node, self._source)
+            if found is not None and not self._loses_a_guard(node, found):
+                return found
+        return None
+
+    def _source(self, x: Any) -> Node | None:
+        return self.made.get(x) if isinstance(x, Value) else None
+
+    def _loses_a_guard(self, node: Node, found: Any) -> bool:
+        """Whether a guard's value would be replaced by a constant, which cannot be checked."""
+        if not self.guarded or not isinstance(found, tuple):
+            return False
+        pairs = zip(node.outputs, found, strict=True)
+        return any(y in self.guarded and not isinstance(x, Value) for y, x in pairs)
+
+
+def _is_kept(op: Any) -> bool:
+    return op.name in KEPT or getattr(op, "effect", False)
+
+
+# --- folding --------------------------------------------------------------------------------------
+def _folded(node: Node, source: Source) -> Any:
+    inputs = node.inputs
+    for x in inputs:
+        if isinstance(x, (Value, Const)):
+            return None
+    (*rest, y) = node.outputs
+    if rest or y.aval.shape or (len(inputs) > 1 and all(type(x) is int for x in inputs)):
+        return None  # several results, an array, or Python integers without bound
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise", under="ignore"):
+            found = typed(node.op.evaluate(*inputs, **node.attrs), y.aval)
+    except Exception:
+        return None
+    found = found[()] if isinstance(found, np.ndarray) else found
+    return (found,) if aval_of(found) == y.aval else None
+
+
+# --- identities -----------------------------------------------------------------------------------
+def _by_operation() -> dict[str, tuple[Identity, ...]]:
+    names = {name for row in IDENTITIES for name in row.ops}
+    return {name: tuple(row for row in IDENTITIES if name in row.ops) for name in names}
+
+
+_ROWS = _by_operation()
+
+
+class _Identities:
+    """The table of identities as a rewrite."""
+
+    def __init__(self, skipped: Collection[str] = ()) -> None:
+        self.rows = {name: rows for name, rows in _ROWS.items() if name not in skipped}
+
+    def __call__(self, node: Node, source: Source) -> Any:
+        """Apply the first row that fires."""
+        for row in self.rows.get(node.op.name, ()):
+            found = row.rule(node, source)
+            if found is not None:
+                return found if isinstance(found, Node) else (found,)
+        return None
+
+
+# --- common subexpressions ------------------------------------------------------------------------
+class _Common:
+    """Finds the earlier node that computes the same, as a rewrite; it has to come last."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Any, Node] = {}
+
+    def __call__(self, node: Node, source: Source) -> Any:
+        """Return the outputs of the earlier node."""
+        attrs = tuple((name, key(a)) for name, a in sorted(node.attrs.items()))
+        weak = tuple(y.aval.weak for y in node.outputs)
+        k = (node.op, tuple(map(key, node.inputs)), attrs, weak)
+        earlier = self.seen.setdefault(k, node)
+        return None if earlier is node else earlier.outputs
+
+
+def key(x: Any) -> Any:
+    """Return a dictionary key that tells apart what differs in bits, dtype or weakness.
+
+    Values and arrays held by reference stand for themselves; ``1``, ``1.0``, ``True`` and
+    ``np.float64(1)`` are four keys, 0.0 and -0.0 two.
+    """
+    if isinstance(x, (Value, Const)):
+        return x
+    if type(x) is float:
+        return float, struct.pack("d", x)
+    if type(x) is complex:
+        return complex, struct.pack("dd", x.real, x.imag)
+    if isinstance(x, np.generic):
+        return type(x), x.tobytes()
+    if isinstance(x, tuple):
+        return tuple, tuple(map(key, x))
+    if isinstance(x, slice):
+        return slice, x.start, x.stop, x.step
+    return (type(x), x) if isinstance(x, Hashable) else (type(x), id(x))
