@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ def differences(f: Callable[..., Any], xs: Sequence[Any], ts: Sequence[Any]) -> 
     def extrapolated(rows: list[list[Any]], factor: int) -> list[list[Any]]:
         return [
             [(factor * fine - coarse) / (factor - 1) for fine, coarse in zip(b, a, strict=True)]
-            for a, b in zip(rows, rows[1:], strict=False)
+            for a, b in itertools.pairwise(rows)
         ]
 
     rows = [central(STEP / 2**k) for k in range(3)]
@@ -86,13 +87,13 @@ def close(actual: Any, expected: Any, tol: float = TOLERANCE, what: str = "") ->
         np.testing.assert_allclose(a, b, rtol=tol, atol=tol * scale, err_msg=what)
 
 
-def same(actual: Any, expected: Any, what: str = "") -> None:
-    """Compare results in shape, dtype and value to rounding."""
+def same(actual: Any, expected: Any, what: str = "", units: float = 1e2) -> None:
+    """Compare results in shape, dtype and value, to some units in the last place."""
     got, want = leaves(actual), leaves(expected)
     dtypes = [y.dtype for y in got], [y.dtype for y in want]
     assert dtypes[0] == dtypes[1], f"{what}: dtypes {dtypes[0]}, expected {dtypes[1]}"
     widest = max((np.finfo(y.dtype).eps for y in want if inexact(y)), default=0)
-    close(actual, expected, max(float(widest) * 100, 1e-13), what)
+    close(actual, expected, max(float(widest) * units, 1e-13), what)
 
 
 def narrow(x: Any) -> Any:

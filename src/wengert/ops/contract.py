@@ -164,7 +164,7 @@ def _flops(out: Any, a: Any, b: Any, *, spec: str) -> int:
     return 2 * products if any(s not in result for s in sizes) else products
 
 
-contract = register(
+contract: Op = register(
     Op(
         "contract",
         _contract,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from wengert.ops.base import ZERO, Op, Transpose, register, shape_of
 from wengert.ops.elementwise import batch_elementwise
 from wengert.ops.shape import no_flops
 
-__all__ = ["barrier", "nonzero", "stop_gradient"]
+__all__ = ["barrier", "nonzero", "refuse_batched_mask", "stop_gradient"]
 
 stop_gradient = register(
     Op(
         "stop_gradient",
-        lambda x: x,
+        # A copy: it is the user's, who may change it in place.
+        lambda x: x.copy() if isinstance(x, np.ndarray) else x,
         infer=aval_of,
         derivative=ZERO,
         batch=batch_elementwise,
@@ -46,7 +47,8 @@ barrier = register(
 )
 
 
-def _batch_nonzero(*_: Any) -> Any:
+def refuse_batched_mask(*_: Any) -> NoReturn:
+    """Raise: a mask that differs along a batch has no single shape to select."""
     raise BatchedControlError(
         "a boolean mask that differs along a vmapped axis selects a different number of elements "
         "for each example. Use np.where(mask, x, 0) instead of x[mask]." + user_line()
@@ -59,7 +61,7 @@ nonzero = register(
         lambda mask, *, size: np.stack(np.nonzero(mask)),
         infer=lambda mask, *, size: Aval((len(shape_of(mask)), size), np.dtype(np.intp)),
         derivative=ZERO,
-        batch=_batch_nonzero,
+        batch=refuse_batched_mask,
         flops=lambda out, mask, **_: aval_of(mask).size,
         counts="compare",
         pattern=patterns.nothing,

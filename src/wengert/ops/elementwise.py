@@ -12,9 +12,20 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
+from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops import patterns
-from wengert.ops.base import ZERO, Derivative, Jvp, Op, Scale, Transpose, dtype_of, register, shape_of
+from wengert.ops.base import (
+    ZERO,
+    Derivative,
+    Jvp,
+    Op,
+    Scale,
+    Transpose,
+    dtype_of,
+    register,
+    shape_of,
+)
 
 __all__ = ["UFUNCS", "convert", "select"]
 
@@ -24,6 +35,8 @@ UFUNCS: dict[np.ufunc, Op] = {}
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
 TWO_OVER_SQRT_PI = float(2 / np.sqrt(np.pi))
+SQRT_TWO_PI = float(np.sqrt(2 * np.pi))
+LOG_SQRT_TWO_PI = float(0.5 * np.log(2 * np.pi))
 
 
 def infer_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -35,7 +48,9 @@ def infer_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
         try:
             dtypes = ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout)[ufunc.nin :]
         except TypeError:  # ufuncs without a resolver for Python scalars (SciPy's)
-            dtypes = ufunc.resolve_dtypes(tuple(dtype_of(x) for x in xs) + (None,) * ufunc.nout)[ufunc.nin :]
+            dtypes = ufunc.resolve_dtypes(tuple(dtype_of(x) for x in xs) + (None,) * ufunc.nout)[
+                ufunc.nin :
+            ]
         found = tuple(Aval(shape, np.dtype(d)) for d in dtypes)
         return found[0] if len(found) == 1 else found
 
@@ -46,10 +61,16 @@ def _promotable(x: Any) -> Any:
     aval = aval_of(x)
     if not aval.weak:
         return aval.dtype
-    return {"f": float, "c": complex, "b": bool}.get(aval.dtype.kind, int) if aval.dtype.kind != "b" else aval.dtype
+    return (
+        {"f": float, "c": complex, "b": bool}.get(aval.dtype.kind, int)
+        if aval.dtype.kind != "b"
+        else aval.dtype
+    )
 
 
-def batch_elementwise(op: Op, args: tuple[Any, ...], batched: tuple[bool, ...], attrs: dict[str, Any]) -> Any:
+def batch_elementwise(
+    op: Op, args: tuple[Any, ...], batched: tuple[bool, ...], attrs: dict[str, Any]
+) -> Any:
     """Line up the batch axis before the axes of every argument."""
     rank = max(len(shape_of(a)) - b for a, b in zip(args, batched, strict=True))
     lined = []
@@ -100,9 +121,18 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return np.where(condition, a, b)
 
 
-def _gap(a: Any, y: Any) -> Any:
-    """Return ``a - y``, and 0 where both are the same infinity."""
-    return np.where(a == y, 0, a - y)
+def _gap(a: Any, b: Any) -> Any:
+    """Return ``a - b``, and 0 where both are the same infinity."""
+    return np.where((a == b) & np.isinf(a), 0, a - b)
+
+
+def _no_rule(name: str, argument: str) -> Callable[..., Any]:
+    """Refuse a derivative that has no closed form, rather than take it for zero."""
+
+    def rule(*_: Any) -> Any:
+        raise DerivativeError(f"{name} has no derivative with respect to its argument {argument}")
+
+    return rule
 
 
 def _power_base(t: Any, y: Any, a: Any, b: Any) -> Any:
@@ -114,14 +144,12 @@ def _power_base(t: Any, y: Any, a: Any, b: Any) -> Any:
         if b == 0:
             return t * 0
         return t * (b * a ** (b - 1))
-    exponent = np.where(b == 0, 1, b)
-    return t * (b * a ** (exponent - 1))
+    return t * (b * a ** np.where((a == 0) & (b == 0), 1, b - 1))
 
 
 def _power_exponent(t: Any, y: Any, a: Any, b: Any) -> Any:
-    safe = np.where(a == 0, 1, a)
-    at_zero = np.where(np.real(b) > 0, 0, np.where(np.real(b) == 0, -np.inf, np.nan))
-    return np.where(a == 0, t * np.where(np.real(b) > 0, 0, at_zero), t * y * np.log(safe))
+    base = convert(np.where(a == 0, 1, a), dtype=dtype_of(y))
+    return t * (y * np.log(base))
 
 
 # --- arithmetic ---------------------------------------------------------------------------------
@@ -150,8 +178,8 @@ reciprocal = row(np.reciprocal, lambda t, y, x: -(t * (y * y)), counts="multiply
 absolute = row(np.absolute, lambda t, y, x: t * np.sign(x), counts="add")
 fabs = row(np.fabs, lambda t, y, x: t * np.sign(x), counts="add")
 floor_divide = row(np.floor_divide, counts="multiply")
-remainder = row(np.remainder, 1, lambda t, y, a, b: -(t * np.floor(a / b)), counts="multiply")
-fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.trunc(a / b)), counts="multiply")
+remainder = row(np.remainder, 1, lambda t, y, a, b: -(t * np.floor_divide(a, b)), counts="multiply")
+fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts="multiply")
 
 # --- exponentials, logarithms, roots ------------------------------------------------------------
 exp = row(np.exp, lambda t, y, x: t * y)
@@ -170,13 +198,13 @@ hypot = row(
 )
 logaddexp = row(
     np.logaddexp,
-    lambda t, y, a, b: t * np.exp(_gap(a, y)),
-    lambda t, y, a, b: t * np.exp(_gap(b, y)),
+    lambda t, y, a, b: t * sp.expit(_gap(a, b)),
+    lambda t, y, a, b: t * sp.expit(_gap(b, a)),
 )
 logaddexp2 = row(
     np.logaddexp2,
-    lambda t, y, a, b: t * np.exp2(_gap(a, y)),
-    lambda t, y, a, b: t * np.exp2(_gap(b, y)),
+    lambda t, y, a, b: t * sp.expit(LN2 * _gap(a, b)),
+    lambda t, y, a, b: t * sp.expit(LN2 * _gap(b, a)),
 )
 
 # --- trigonometry -------------------------------------------------------------------------------
@@ -208,10 +236,6 @@ def _share(chosen: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return lambda t, y, a, b: t * chosen(a, b) + (0.5 * t) * (a == b)
 
 
-def _not_nan_of(other: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    return lambda t, y, a, b: t * (other(a, b) | np.isnan(b)) + (0.5 * t) * (a == b)
-
-
 maximum = row(
     np.maximum,
     _share(lambda a, b: (a > b) | np.isnan(a)),
@@ -238,7 +262,7 @@ fmin = row(
 )
 copysign = row(
     np.copysign,
-    lambda t, y, a, b: t * (np.copysign(1, a) * np.copysign(1, b)).astype(dtype_of(t)),
+    lambda t, y, a, b: t * (np.sign(a) * np.sign(y)),
     None,
     counts="compare",
 )
@@ -254,11 +278,25 @@ for _ufunc in (
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isnan, np.isinf, np.isfinite, np.signbit,
     np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift,
-    np.gcd, np.lcm,
+    np.gcd, np.lcm, *((np.bitwise_count,) if hasattr(np, "bitwise_count") else ()),
 ):  # fmt: skip
     row(_ufunc, counts="compare")
 
+
 # --- special functions --------------------------------------------------------------------------
+class _Probe:
+    """An argument that makes a ufunc name itself."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, *_: Any, **__: Any) -> np.ufunc:
+        return ufunc
+
+
+def _ufunc_of(function: Callable[..., Any], nin: int) -> np.ufunc:
+    """Return the ufunc that a Python function of SciPy calls."""
+    ufunc: np.ufunc = function(*(_Probe() for _ in range(nin)))
+    return ufunc
+
+
 erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * np.exp(-(x * x))))
 erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * np.exp(-(x * x)))))
 erfinv = row(sp.erfinv, lambda t, y, x: t * (np.exp(y * y) / TWO_OVER_SQRT_PI))
@@ -268,28 +306,44 @@ log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x))
 gamma = row(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)))
 gammaln = row(sp.gammaln, lambda t, y, x: t * sp.psi(x))
 psi = row(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x))
-zeta = row(sp.zeta, None, lambda t, y, s, x: -(t * (s * sp.zeta(s + 1, x))))
+zeta = row(
+    _ufunc_of(sp.zeta, 2),
+    _no_rule("zeta", "0"),
+    lambda t, y, s, x: -(t * (s * sp.zeta(s + 1, x))),
+    name="zeta",
+)
+UFUNCS[zeta.ufunc] = zeta  # type: ignore[index]
 xlogy = row(
     sp.xlogy,
-    lambda t, y, a, b: t * np.where((a == 0) & (b == 0), 0, np.log(np.where(b == 0, 1, b)) + np.where(b == 0, -np.inf, 0)),
-    lambda t, y, a, b: t * np.where(a == 0, 0, a / np.where(a == 0, 1, b)),
+    lambda t, y, a, b: t * np.log(b),
+    lambda t, y, a, b: t * (a / np.where((a == 0) & (b == 0), 1, b)),
 )
 xlog1py = row(
     sp.xlog1py,
     lambda t, y, a, b: t * np.log1p(b),
-    lambda t, y, a, b: t * np.where(a == 0, 0, a / np.where(a == 0, 1, 1 + b)),
+    lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),
 )
 entr = row(sp.entr, lambda t, y, x: -(t * (np.log(x) + 1)))
-ndtr = row(sp.ndtr, lambda t, y, x: t * (np.exp(-0.5 * (x * x)) / np.sqrt(2 * np.pi)))
-log_ndtr = row(sp.log_ndtr, lambda t, y, x: t * np.exp(-0.5 * (x * x) - y - 0.5 * np.log(2 * np.pi)))
-ndtri = row(sp.ndtri, lambda t, y, x: t * (np.sqrt(2 * np.pi) * np.exp(0.5 * (y * y))))
+ndtr = row(sp.ndtr, lambda t, y, x: t * (np.exp(-0.5 * (x * x)) / SQRT_TWO_PI))
+log_ndtr = row(sp.log_ndtr, lambda t, y, x: t * np.exp(-0.5 * (x * x) - y - LOG_SQRT_TWO_PI))
+ndtri = row(sp.ndtri, lambda t, y, x: t * (SQRT_TWO_PI * np.exp(0.5 * (y * y))))
+iv = row(
+    sp.iv,
+    _no_rule("iv", "v (the order)"),
+    lambda t, y, v, x: t * (0.5 * (sp.iv(v - 1, x) + sp.iv(v + 1, x))),
+)
+jv = row(
+    sp.jv,
+    _no_rule("jv", "v (the order)"),
+    lambda t, y, v, x: t * (0.5 * (sp.jv(v - 1, x) - sp.jv(v + 1, x))),
+)
 i0 = row(sp.i0, lambda t, y, x: t * sp.i1(x))
-i1 = row(sp.i1, lambda t, y, x: t * (sp.i0(x) - np.where(x == 0, 0.5, y / np.where(x == 0, 1, x))))
+i1 = row(sp.i1, lambda t, y, x: t * (0.5 * (sp.i0(x) + sp.iv(2.0, x))))
 j0 = row(sp.j0, lambda t, y, x: -(t * sp.j1(x)))
-j1 = row(sp.j1, lambda t, y, x: t * (sp.j0(x) - np.where(x == 0, 0.5, y / np.where(x == 0, 1, x))))
+j1 = row(sp.j1, lambda t, y, x: t * (0.5 * (sp.j0(x) - sp.jv(2.0, x))))
 
 
-# --- complex parts: real-linear maps, with the pairing Re(ct * t) as in JAX ------------------------
+# --- complex parts: real-linear maps, with the pairing Re(ct * t) as in JAX ---------------------
 def _to_complex(ct: Any, x: Any) -> Any:
     return convert(ct, dtype=dtype_of(x))
 
@@ -340,10 +394,30 @@ def _squared_modulus(x: Any) -> Any:
     return np.real(x) ** 2 + np.imag(x) ** 2
 
 
+exponent = register(
+    Op(
+        "exponent",
+        lambda x: np.frexp(x)[1],
+        infer=lambda x: Aval(shape_of(x), np.dtype(np.intc)),
+        derivative=ZERO,
+        batch=batch_elementwise,
+        flops=_flops(1),
+        counts="compare",
+        pattern=patterns.nothing,
+        residual=False,
+    )
+)
+
+
 # --- choosing and converting ----------------------------------------------------------------------
 def _infer_select(c: Any, a: Any, b: Any) -> Aval:
     shape = np.broadcast_shapes(shape_of(c), shape_of(a), shape_of(b))
-    return Aval(shape, np.result_type(*(x if aval_of(x).weak and not hasattr(x, "shape") else dtype_of(x) for x in (a, b))))
+    return Aval(
+        shape,
+        np.result_type(
+            *(x if aval_of(x).weak and not hasattr(x, "shape") else dtype_of(x) for x in (a, b))
+        ),
+    )
 
 
 select = register(
@@ -357,7 +431,9 @@ select = register(
         batch=batch_elementwise,
         flops=lambda out, *xs: out.size,
         counts="compare",
-        pattern=lambda k, out, *xs: patterns.nothing(k, out) if k == 0 else patterns.elementwise(k, out, *xs),
+        pattern=lambda k, out, *xs: (
+            patterns.nothing(k, out) if k == 0 else patterns.elementwise(k, out, *xs)
+        ),
     )
 )
 
@@ -370,7 +446,7 @@ def _convert(x: Any, *, dtype: Any) -> Any:
     return dtype.type(x)
 
 
-convert = register(
+convert: Op = register(
     Op(
         "convert",
         _convert,

@@ -18,6 +18,7 @@ import numpy as np
 from wengert.ir.graph import SLOT, Aval
 from wengert.ops import patterns
 from wengert.ops.base import Op, Transpose, dtype_of, like_shape, register, shape_of
+from wengert.ops.shape import match
 
 __all__ = ["SLOT", "fill", "getitem", "index_add", "index_set", "is_basic"]
 
@@ -36,6 +37,11 @@ def fill(spec: tuple[Any, ...], index: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _getitem(x: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
+    if len(index) == 1 and len(spec) > 1 and spec[-1] is Ellipsis and spec[-2] is SLOT:
+        axis = len(spec) - 2
+        if all(s == slice(None) for s in spec[:axis]):
+            # As in NumPy's take, repeat and delete, the result is row-major; x[:, i] would not be.
+            return x.take(index[0], axis=axis)
     return x[fill(spec, index)]
 
 
@@ -45,12 +51,7 @@ def _shape_probe(shape: tuple[int, ...]) -> Any:
 
 def _infer(x: Any, *index: Any, spec: tuple[Any, ...]) -> Aval:
     marks = tuple(np.zeros(shape_of(i), np.intp) for i in index)
-    shape = shape_of(x)
-    if 0 in shape and index:
-        shape = tuple(max(n, 1) for n in shape)
-        out = _shape_probe(shape)[fill(spec, marks)].shape
-        return like_shape(out, x)
-    return like_shape(_shape_probe(shape)[fill(spec, marks)].shape, x)
+    return like_shape(_shape_probe(shape_of(x))[fill(spec, marks)].shape, x)
 
 
 def _accumulate(acc: Any, ct: Any, x: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
@@ -78,8 +79,10 @@ def _batch_index(
     index_batched: tuple[bool, ...],
     n: int,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], int]:
-    """Index a batch: return the template, the arrays, and how many axes stand before the result's
-    index axes (0 where they already lead).
+    """Index a batch.
+
+    Return the template, the arrays, and how many axes stand before the result's index axes (0 where
+    they already lead).
     """
     if not index:
         return (slice(None), *_normal_spec(spec, rank)), (), 0
@@ -158,7 +161,7 @@ getitem = register(
         batch=_batch_getitem,
         flops=lambda out, *xs, **_: 0,
         counts="move",
-        pattern=patterns.by_moving(_getitem),
+        pattern=patterns.by_moving(_getitem, data=1),
         residual=False,
         alias="getitem",
     )
@@ -215,6 +218,8 @@ def add_into(acc: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
         else:
             flat = where.ravel()
             flat = np.where(flat < 0, flat + acc.size, flat)
+            if flat.min() < 0 or flat.max() >= acc.size:  # np.bincount would not say so
+                np.add.at(acc, where, v)
             acc += np.bincount(flat, np.ravel(v), acc.size)
     else:
         np.add.at(acc, fill(spec, index), v)
@@ -232,8 +237,6 @@ def _index_set(x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
 
 
 def _pull_added(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
-    from wengert.ops.shape import match
-
     return match(getitem(ct, *index, spec=spec), v)
 
 
@@ -247,8 +250,6 @@ def _winners(shape: tuple[int, ...], index: tuple[Any, ...], spec: tuple[Any, ..
 
 
 def _pull_set_value(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
-    from wengert.ops.shape import match
-
     part = getitem(ct, *index, spec=spec)
     if index:
         part = np.where(_winners(shape_of(x), index, spec), part, 0)
@@ -256,13 +257,11 @@ def _pull_set_value(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...])
 
 
 def _pull_set_base(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
-    from wengert.ops.shape import match
-
     return match(index_set(ct, 0, *index, spec=spec), x)
 
 
 def _pattern_set(k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
-    return patterns.by_moving(_index_set)(k, out, *xs, **attrs)
+    return patterns.by_moving(_index_set, data=2)(k, out, *xs, **attrs)
 
 
 def _pattern_add(k: int, out: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
@@ -273,11 +272,16 @@ def _pattern_add(k: int, out: Any, x: Any, v: Any, *index: Any, spec: tuple[Any,
     return np.ravel(part), np.broadcast_to(ids, np.shape(part)).ravel()
 
 
+def _infer_add(acc: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Aval:
+    plain = type(v) in (bool, int, float, complex)  # takes part in promotion without a dtype
+    return Aval(shape_of(acc), np.result_type(dtype_of(acc), v if plain else dtype_of(v)))
+
+
 index_add = register(
     Op(
         "index_add",
         _index_add,
-        infer=lambda acc, v, *index, spec: Aval(shape_of(acc), np.result_type(dtype_of(acc), dtype_of(v))),
+        infer=_infer_add,
         derivative=Transpose((lambda ct, *xs, spec: ct, _pull_added, *(None,) * 32), joint=True),
         batch=_batch_update,
         flops=lambda out, acc, v, *index, spec: math.prod(_infer(acc, *index, spec=spec).shape),

@@ -40,7 +40,8 @@ __all__ = [
 def _batch_axis(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
     n = next(shape_of(a)[0] for a, b in zip(args, batched, strict=True) if b)
     lined = [
-        a if b else np.broadcast_to(a, (n, *shape_of(a))) for a, b in zip(args, batched, strict=True)
+        a if b else np.broadcast_to(a, (n, *shape_of(a)))
+        for a, b in zip(args, batched, strict=True)
     ]
     return op(*lined, **{**attrs, "axis": attrs["axis"] + 1})
 
@@ -53,7 +54,7 @@ def _along(
     counts: str,
     triangular: bool = False,
     flops: Callable[..., int] | None = None,
-    dtype: Any = None,
+    dtype: Callable[[Any], Any] = lambda given: given,
 ) -> Op:
     pattern = patterns.nothing if derivative is ZERO else patterns.along_axis(triangular)
     return register(
@@ -61,7 +62,7 @@ def _along(
             name,
             evaluate,
             infer=lambda x, *rest, **attrs: Aval(
-                shape_of(x), np.dtype(dtype or np.result_type(dtype_of(x), *map(dtype_of, rest)))
+                shape_of(x), np.dtype(dtype(np.result_type(dtype_of(x), *map(dtype_of, rest))))
             ),
             derivative=derivative,
             batch=_batch_axis,
@@ -73,8 +74,18 @@ def _along(
     )
 
 
+def _steps(out: Aval, *_: Any, axis: int) -> int:
+    """Count one operation for each element but the first of every line."""
+    return out.size - out.size // out.shape[axis] if out.size else 0
+
+
 def _flip(x: Any, axis: int) -> Any:
     return x[(slice(None),) * axis + (slice(None, None, -1),)]
+
+
+def _accumulated(dtype: Any) -> Any:
+    """Return the dtype in which NumPy adds up: at least the default integer."""
+    return np.add.reduce(np.zeros(1, dtype)).dtype
 
 
 def _pull_cumsum(ct: Any, x: Any, *, axis: int) -> Any:
@@ -86,13 +97,17 @@ cumsum = _along(
     lambda x, *, axis: np.cumsum(x, axis),
     Transpose((_pull_cumsum,)),
     counts="add",
+    flops=_steps,
     triangular=True,
+    dtype=_accumulated,
 )
 
 
 def _shifted(y: Any, axis: int, first: float) -> Any:
     """Delay by one position along `axis`, starting with `first`."""
     head = list(shape_of(y))
+    if not head[axis]:
+        return y
     head[axis] = 1
     part = y[(slice(None),) * axis + (slice(None, -1),)]
     return np.concatenate([np.full(head, first, dtype_of(y)), part], axis=axis)
@@ -100,9 +115,11 @@ def _shifted(y: Any, axis: int, first: float) -> Any:
 
 def _recurrence(a: Any, b: Any, *, axis: int) -> Any:
     """Solve ``z[i] = a[i] z[i-1] + b[i]`` along `axis`, with ``z[-1] = 0``."""
-    p = np.cumprod(a, axis)
-    scale = np.abs(p)
-    if p.size and scale.min() > 1e-150 and scale.max() < 1e150:
+    with np.errstate(all="ignore"):
+        p = np.cumprod(a, axis)
+        scale = np.abs(p)
+    bound = np.sqrt(np.finfo(p.dtype).max)
+    if p.size and scale.min() > 1 / bound and scale.max() < bound:
         return p * np.cumsum(b / p, axis)
     a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
     z = np.empty(np.broadcast_shapes(a.shape, b.shape), np.result_type(a, b))
@@ -116,7 +133,7 @@ def _pull_recurrence(ct: Any, a: Any, b: Any, *, axis: int) -> Any:
     return _flip(recurrence(_shifted(_flip(a, axis), axis, 0.0), _flip(ct, axis), axis=axis), axis)
 
 
-recurrence = _along(
+recurrence: Op = _along(
     "recurrence",
     _recurrence,
     Transpose(
@@ -136,21 +153,17 @@ cumprod = _along(
     lambda x, *, axis: np.cumprod(x, axis),
     Jvp((lambda t, y, x, *, axis: recurrence(x, t * _shifted(y, axis, 1.0), axis=axis),)),
     counts="multiply",
+    flops=_steps,
     triangular=True,
+    dtype=_accumulated,
 )
 
 
 def take_along(x: Any, order: Any, axis: int) -> Any:
-    """Gather along one axis by an integer array of the same rank."""
+    """Gather along one axis by an integer array of the same rank; other axes broadcast."""
     rank = len(shape_of(order))
-    index = []
-    for i, n in enumerate(shape_of(order)):
-        if i == axis:
-            index.append(order)
-        elif shape_of(x)[i] == n:
-            index.append(np.arange(n).reshape((n,) + (1,) * (rank - 1 - i)))
-        else:  # broadcast along this axis
-            index.append(np.zeros((1,) * rank, np.intp))
+    index = [np.arange(n).reshape((n,) + (1,) * (rank - 1 - i)) for i, n in enumerate(shape_of(x))]
+    index[axis] = order
     return getitem(x, *index, spec=(SLOT,) * rank)
 
 
@@ -178,7 +191,7 @@ cummin = _running("cummin", np.minimum)
 
 def _sorting_flops(out: Any, *xs: Any, axis: int, **_: Any) -> int:
     n = out.shape[axis] if out.shape else 1
-    return out.size * max(math.ceil(math.log2(max(n, 1))), 1)
+    return int(out.size * max(math.ceil(math.log2(max(n, 1))), 1))
 
 
 sort = _along(
@@ -188,30 +201,28 @@ sort = _along(
     counts="compare",
     flops=_sorting_flops,
 )
-argsort = _along(
+argsort: Op = _along(
     "argsort",
     lambda x, *, axis: np.argsort(x, axis, kind="stable"),
     ZERO,
     counts="compare",
     flops=_sorting_flops,
-    dtype=np.intp,
+    dtype=lambda given: np.intp,
 )
 partition = _along(
     "partition",
     lambda x, *, axis, kth: np.partition(x, kth, axis),
-    Jvp(
-        (lambda t, y, x, *, axis, kth: take_along(t, argpartition(x, axis=axis, kth=kth), axis),)
-    ),
+    Jvp((lambda t, y, x, *, axis, kth: take_along(t, argpartition(x, axis=axis, kth=kth), axis),)),
     counts="compare",
     flops=lambda out, *xs, **_: 2 * out.size,
 )
-argpartition = _along(
+argpartition: Op = _along(
     "argpartition",
     lambda x, *, axis, kth: np.argpartition(x, kth, axis),
     ZERO,
     counts="compare",
     flops=lambda out, *xs, **_: 2 * out.size,
-    dtype=np.intp,
+    dtype=lambda given: np.intp,
 )
 
 
@@ -231,7 +242,9 @@ searchsorted = register(
         infer=lambda a, v, *, side: Aval(shape_of(v), np.dtype(np.intp)),
         derivative=ZERO,
         batch=_batch_search,
-        flops=lambda out, a, v, **_: out.size * max(math.ceil(math.log2(max(shape_of(a)[0], 1))), 1),
+        flops=lambda out, a, v, **_: (
+            out.size * max(math.ceil(math.log2(max(shape_of(a)[0], 1))), 1)
+        ),
         counts="compare",
         pattern=patterns.nothing,
         residual=False,

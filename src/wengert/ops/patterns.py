@@ -40,15 +40,16 @@ def nothing(k: int, out: Any, *xs: Any, **_: Any) -> Pair:
     return np.empty(0, np.int64), np.empty(0, np.int64)
 
 
-def by_moving(evaluate: Callable[..., Any]) -> Callable[..., Pair]:
+def by_moving(evaluate: Callable[..., Any], data: int | None = None) -> Callable[..., Pair]:
     """Operations whose outputs are copies of inputs: run them on the numbers of the elements.
 
-    Arguments other than `k` are filled with -1; index arguments are used as they are.
+    Arguments other than `k` are filled with -1; those after the first `data` are indices, used as
+    they are.
     """
 
     def pattern(k: int, out: Any, *xs: Any, **attrs: Any) -> Pair:
         def numbers(i: int, x: Any) -> Any:
-            if isinstance(x, np.ndarray) and x.dtype.kind in "iub" and i != k:
+            if data is not None and i >= data:
                 return x
             return _ids(shape_of(x)) if i == k else np.full(shape_of(x), -1, np.int64)
 
@@ -70,21 +71,25 @@ def grouped(k: int, out: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Pai
 def along_axis(triangular: bool) -> Callable[..., Pair]:
     """Operations along one axis: all positions of a line mix, or only earlier into later ones."""
 
-    def pattern(k: int, out: Any, x: Any, *, axis: int = -1, **_: Any) -> Pair:
-        lines = np.moveaxis(_ids(shape_of(x)), axis, -1)
+    def pattern(k: int, out: Any, *xs: Any, axis: int = -1, **_: Any) -> Pair:
+        lines = np.moveaxis(_ids(shape_of(xs[k])), axis, -1)
         n = lines.shape[-1]
         i, j = np.tril_indices(n) if triangular else tuple(v.ravel() for v in np.indices((n, n)))
-        flat = lines.reshape(-1, n)
+        flat = lines.reshape(math.prod(lines.shape[:-1]), n)
         return flat[:, i].ravel(), flat[:, j].ravel()
 
     return pattern
 
 
 def contraction(k: int, out: Any, a: Any, b: Any, *, spec: str) -> Pair:
-    """Outputs and the entries of one operand that share labels, over the other's own labels."""
+    """Pair outputs with the entries of one operand that share labels."""
     operands, result = spec.split("->")
     labels = operands.split(",")
-    sizes = {s: n for term, x in zip(labels, (a, b), strict=True) for s, n in zip(term, shape_of(x), strict=True)}
+    sizes = {
+        s: n
+        for term, x in zip(labels, (a, b), strict=True)
+        for s, n in zip(term, shape_of(x), strict=True)
+    }
     every = "".join(dict.fromkeys(result + labels[k]))
     grid = tuple(sizes[s] for s in every)
 

@@ -71,10 +71,15 @@ def _reduction(
     )
 
 
+_add: Any = np.add.reduce
+_max: Any = np.maximum.reduce
+_logaddexp: Any = np.logaddexp.reduce
+
+
 def _sum(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     if len(axis) == 1:
-        return np.add.reduce(x, axis[0], keepdims=keepdims)
-    return np.add.reduce(x, axis, keepdims=keepdims)
+        return _add(x, axis[0], keepdims=keepdims)
+    return _add(x, axis, keepdims=keepdims)
 
 
 def _sum_dtype(x: Any) -> Any:
@@ -113,20 +118,24 @@ reduce_min = _reduction(
 def _others(x: Any, axis: tuple[int, ...]) -> Any:
     """Return, at each position, the product of all the others along `axis`; exact with zeros.
 
-    Prefix products times suffix products: 3 n multiplications, no division.
+    Prefix products times suffix products: 3 n - 6 multiplications, no division.
     """
     kept = tuple(i for i in range(len(shape_of(x))) if i not in axis)
     order = (*kept, *axis)
     moved = np.transpose(x, order)
     head = shape_of(moved)[: len(kept)]
-    flat = np.reshape(moved, (*head, -1))
-    if shape_of(flat)[-1] == 0:
+    flat = np.reshape(moved, (*head, math.prod(shape_of(moved)[len(kept) :])))
+    n = shape_of(flat)[-1]
+    if n == 0:
         return x
-    one = np.ones((*head, 1), dtype_of(x))
-    before = np.cumprod(np.concatenate([one, flat[..., :-1]], axis=-1), axis=-1)
-    after = np.cumprod(np.concatenate([one, flat[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+    if n == 1:
+        return np.ones(shape_of(x), dtype_of(x))
+    before = np.cumprod(flat[..., :-1], axis=-1)
+    after = np.cumprod(flat[..., :0:-1], axis=-1)[..., ::-1]
+    middle = before[..., :-1] * after[..., 1:]
+    others = np.concatenate([after[..., :1], middle, before[..., -1:]], axis=-1)
     back = np.argsort(order)
-    return np.transpose(np.reshape(before * after, shape_of(moved)), tuple(int(i) for i in back))
+    return np.transpose(np.reshape(others, shape_of(moved)), tuple(int(i) for i in back))
 
 
 reduce_prod = _reduction(
@@ -141,17 +150,19 @@ reduce_prod = _reduction(
 def _logsumexp(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     """Evaluate stably: shift by the maximum; -inf where all entries are."""
     if dtype_of(x).kind == "c" or 0 in shape_of(x):
-        return np.logaddexp.reduce(x, axis, keepdims=keepdims)
-    top = np.maximum.reduce(x, axis, keepdims=True)
+        return _logaddexp(x, axis, keepdims=keepdims)
+    top = _max(x, axis, keepdims=True)
     shift = np.where(np.isfinite(top), top, 0)
-    work = np.subtract(x, shift)
+    work = np.asarray(np.subtract(x, shift))
     with np.errstate(divide="ignore"):
-        y = np.log(np.add.reduce(np.exp(work, out=work) if isinstance(work, np.ndarray) else np.exp(work), axis, keepdims=True)) + shift
+        y = np.log(_add(np.exp(work, out=work), axis, keepdims=True)) + shift
     return y if keepdims else y.reshape(reduced(np.shape(x), axis, False))[()]
 
 
-def _softmax(t: Any, y: Any, x: Any, **_: Any) -> Any:
-    return t * np.exp(np.where(x == y, 0, x - y))
+def _softmax(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
+    """Weigh by the softmax; equal infinities share."""
+    w = np.exp(np.where(x == y, 0, x - y))
+    return (t / np.sum(w, axis=axis, keepdims=True)) * w
 
 
 reduce_logsumexp = _reduction(

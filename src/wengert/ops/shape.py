@@ -33,7 +33,7 @@ def no_flops(out: Any, *xs: Any, **attrs: Any) -> int:
     return 0
 
 
-reshape = register(
+reshape: Op = register(
     Op(
         "reshape",
         _reshape,
@@ -61,7 +61,7 @@ def _transpose(x: Any, *, axes: tuple[int, ...]) -> Any:
     return x.transpose(axes)
 
 
-transpose = register(
+transpose: Op = register(
     Op(
         "transpose",
         _transpose,
@@ -157,8 +157,6 @@ concatenate = register(
 
 def sum_to(ct: Any, shape: tuple[int, ...]) -> Any:
     """Sum `ct` over the axes along which an array of `shape` was broadcast to it."""
-    from wengert.ops.reduce import reduce_sum
-
     have = shape_of(ct)
     if have == shape:
         return ct
@@ -166,7 +164,7 @@ def sum_to(ct: Any, shape: tuple[int, ...]) -> Any:
     axes = tuple(range(lead)) + tuple(
         i + lead for i, n in enumerate(shape) if n == 1 and have[i + lead] != 1
     )
-    ct = reduce_sum(ct, axis=axes, keepdims=False)
+    ct = np.add.reduce(ct, axes[0] if len(axes) == 1 else axes)
     return ct if shape_of(ct) == shape else reshape(ct, shape=shape)
 
 

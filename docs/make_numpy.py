@@ -1,0 +1,149 @@
+"""Write docs/numpy.md: the NumPy functions that wengert differentiates.
+
+Run ``python docs/make_numpy.py`` after adding one; a test compares the file with what this writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from wengert.ops.base import ZERO, Op
+from wengert.ops.elementwise import UFUNCS
+from wengert.trace import methods as methods  # fills the tables
+from wengert.trace.tracer import CREATION, FUNCTIONS, UFUNC_METHODS, Tracer
+
+PAGE = """\
+# NumPy under wengert
+
+A function given to wengert is ordinary NumPy: its functions, operators, methods and indexing work
+on traced arrays as on plain ones, with NumPy's values, shapes, promotion (NEP 50) and errors. This
+page lists what is supported; `python docs/make_numpy.py` writes it from the tables of the code. Any
+other function of NumPy raises `UnsupportedError`, which names it; give a function that NumPy lacks
+its derivative with `wg.custom_jvp` or `wg.custom_vjp`.
+
+## Elementwise functions
+
+{smooth}
+
+Piecewise constant, with derivative zero:
+
+{flat}
+
+Of `scipy.special`:
+
+{special}
+
+`dtype=`, `out=` (a traced array) and, with `out=`, `where=` work on all of them.
+
+## Methods of ufuncs
+
+{ufunc_methods}
+
+`reduce`, `accumulate`, `reduceat` and `outer` work on every ufunc with two arguments.
+
+## Functions
+
+{functions}
+
+`numpy.linalg`:
+
+{linalg}
+
+`numpy.fft`:
+
+{fft}
+
+Creation functions take `like=x`, which makes an array that traced values can be stored in:
+
+{creation}
+
+## Methods and attributes of arrays
+
+{methods}
+
+## Indexing
+
+Reading, `x[i] = v` and `x[i] += v` with integers, slices, `...`, `None`, integer arrays and boolean
+masks. Repeated indices add up in `np.add.at`; in `x[i] = v` the last one stays. Under `vmap` a mask
+that differs between examples raises; write `np.where(mask, x, 0)`.
+
+## Conventions
+
+Derivatives where mathematics leaves a choice. NumPy has no say here; most are JAX's.
+
+| at | derivative |
+|---|---|
+| ties of `maximum`, `minimum`, `fmax`, `fmin`, `max`, `min`, `clip` | shared equally |
+| ties of `sort`, `partition`, `median`, `quantile` | the order of a stable sort |
+| ties of `maximum.accumulate`, `minimum.accumulate` | to the last |
+| NaN in `fmax`, `fmin`, `nanmax`, `nansum` ... | to what is not NaN |
+| `abs`, `hypot`, `copysign`, `sign` at 0 | 0, real or complex |
+| `sqrt`, `cbrt`, `log`, `x**a` with a < 1 at 0 | `inf`, as is the limit |
+| `std` of equal numbers | `nan`: the root of 0 times 0; `var` gives 0 |
+| `a**b` at a = 0 | in a: the limit, 0 at b = 0; in b: 0 for b >= 0, else `nan` |
+| `a**b` at a < 0 | in a: `b * a**(b - 1)`; in b: `nan` |
+| `logaddexp`, `logaddexp.reduce` at equal infinities | shared equally |
+| `prod`, `cumprod` with zeros | exact |
+| `remainder`, `fmod` | in b: minus NumPy's own quotient |
+| `arctan2` at (0, 0) | `nan` |
+| `floor`, `round`, `argmax`, comparisons, integers, booleans | 0 |
+| `where(c, a, b)` | 0 in the branch not taken; make that branch safe where it is `nan` |
+
+A real function of complex `z = a + i b` has the gradient `df/da - i df/db`; a holomorphic function
+has its complex derivative with `holomorphic=True`. Derivatives have the dtype of what they belong
+to: float32 stays float32.
+
+Derivatives do not warn where they are infinite or NaN; the function itself does, as in NumPy.
+"""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as one wrapped paragraph of code words."""
+    return textwrap.fill(
+        ", ".join(f"`{n}`" for n in sorted(set(names))), 100, break_on_hyphens=False
+    )
+
+
+def flat(op: Op) -> bool:
+    """Whether an elementwise operation is piecewise constant."""
+    return op.derivative is ZERO
+
+
+def public(module: str) -> list[str]:
+    """Names of the supported functions of a module of NumPy."""
+    return [
+        f.__name__
+        for f in FUNCTIONS
+        if f.__module__ == module and f not in CREATION and not isinstance(f, np.ufunc)
+    ]
+
+
+def attributes() -> list[str]:
+    """Public names that a traced array has."""
+    return [n for n, _ in inspect.getmembers(Tracer) if not n.startswith("_")]
+
+
+def page() -> str:
+    """Return the text of docs/numpy.md."""
+    numpys = {u: op for u, op in UFUNCS.items() if getattr(np, u.__name__, None) is u}
+    composites = [f.__name__ for f in FUNCTIONS if isinstance(f, np.ufunc)]
+    return PAGE.format(
+        smooth=listed([*(u.__name__ for u, op in numpys.items() if not flat(op)), *composites]),
+        flat=listed(u.__name__ for u, op in numpys.items() if flat(op)),
+        special=listed(op.name for u, op in UFUNCS.items() if u not in numpys),
+        ufunc_methods=listed(f"{u.__name__}.{m}" for u, m in UFUNC_METHODS if u is not None),
+        functions=listed(public("numpy")),
+        linalg=listed(public("numpy.linalg")),
+        fft=listed(public("numpy.fft")),
+        creation=listed(f.__name__ for f in CREATION),
+        methods=listed(attributes()),
+    )
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("numpy.md").write_text(page(), encoding="utf-8")
