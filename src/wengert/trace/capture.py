@@ -1,8 +1,9 @@
 """Plain arrays that a recording refers to, and what happens when they are changed meanwhile.
 
 A tape reads them again in the backward pass. NumPy code may have changed such an array in place by
-then (a work buffer in a loop), so a small array is copied when it is first seen and a large one gets a
-checksum, which is compared before the backward pass: a change raises, never a wrong derivative.
+then (a work buffer in a loop), so a small array is copied when it is first seen and a large one
+gets a checksum, which is compared at each use and before the backward pass: a change raises, never
+a wrong derivative.
 """
 
 from __future__ import annotations
@@ -19,8 +20,17 @@ COPY_BYTES = 1 << 17
 """Arrays up to this size are copied (128 KiB: about the cost of a checksum)."""
 
 
+BLOCK = 1 << 14
+_WEIGHTS = np.random.default_rng(1964).integers(0, 1 << 63, BLOCK, np.uint64) * 2 + 1
+
+
 def checksum(x: np.ndarray[Any, Any]) -> int:
-    """Return a sum over the bits of an array, at memory speed."""
+    """Return a hash of the bits of an array and of their order, near memory speed.
+
+    Words of 64 bits, mixed so that the high bits count, are multiplied by fixed random odd weights
+    and added modulo 2^64, a block after the other (Carter and Wegman, *Universal classes of hash
+    functions*, 1979).
+    """
     if not x.flags.c_contiguous:
         if x.flags.f_contiguous:
             x = x.T
@@ -29,9 +39,16 @@ def checksum(x: np.ndarray[Any, Any]) -> int:
     data = x.reshape(-1).view(np.uint8)
     whole = data.size // 8 * 8
     words = data[:whole].view(np.uint64)
-    # The weights tell a swap of two elements from no change.
-    total = int(np.add.reduce(words)) + 31 * int(np.add.reduce(words[::7])) + 17 * int(np.add.reduce(words[::11]))
-    return total + int(np.add.reduce(data[whole:], dtype=np.uint64))
+    mixed = np.empty(min(BLOCK, words.size), np.uint64)
+    total = hash(data[whole:].tobytes())
+    for start in range(0, words.size, BLOCK):
+        block = words[start : start + BLOCK]
+        part = mixed[: block.size]
+        np.right_shift(block, 32, out=part)
+        np.bitwise_xor(part, block, out=part)
+        np.multiply(part, _WEIGHTS[: block.size], out=part)
+        total = (total * 0x9E3779B97F4A7C15 + int(np.add.reduce(part))) & 0xFFFFFFFFFFFFFFFF
+    return total
 
 
 class Captured:
@@ -49,7 +66,7 @@ class Captured:
         if x.nbytes <= COPY_BYTES:
             found = self.copies.get(key)
             if found is not None and (
-                x.nbytes == 0 or np.array_equal(found[1], x) and found[1].dtype == x.dtype
+                x.nbytes == 0 or (np.array_equal(found[1], x) and found[1].dtype == x.dtype)
             ):
                 return found[1]
             copy = x.copy()

@@ -6,13 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ConversionError, user_line
-from wengert.ops.base import Traced
-from wengert.ops.control import nonzero
+from wengert.errors import BatchedControlError, ConversionError, UnsupportedError, user_line
+from wengert.ops.base import Traced, dtype_of
+from wengert.ops.control import nonzero, refuse_batched_mask
+from wengert.ops.elementwise import real
 from wengert.ops.index import SLOT, getitem, index_set
 from wengert.trace import views
 
 __all__ = ["assign", "parse", "read"]
+
+
+def stack_nested(x: Any) -> Any:
+    """Turn nested lists that may hold traced values into one array."""
+    if not isinstance(x, (list, tuple)):
+        return x
+    parts = [stack_nested(item) for item in x]
+    if any(isinstance(p, Traced) for p in parts):
+        return np.stack(parts)
+    return np.asarray(parts)
 
 
 def parse(index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -44,8 +55,6 @@ def _plain_slice(s: slice) -> slice:
 
 def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> None:
     if isinstance(part, (list, tuple)):
-        from wengert.trace.tracer import stack_nested
-
         part = stack_nested(part)
         if part.size == 0:
             part = part.astype(np.intp)
@@ -53,16 +62,21 @@ def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> None:
         part = np.asarray(part)
     if part.dtype.kind != "b":
         if part.dtype.kind not in "iu":
-            raise IndexError(f"arrays used as indices must be integers or booleans, not {part.dtype}" + user_line())
+            raise IndexError(
+                f"arrays used as indices must be integers or booleans, not {part.dtype}"
+                + user_line()
+            )
         if isinstance(part, np.ndarray) and part.ndim == 0:
             spec.append(int(part))
         else:
             spec.append(SLOT)
             arrays.append(part)
     elif part.ndim == 0:
-        # a 0-d mask adds an axis of length 1 or 0
-        spec.extend((None, SLOT))
-        arrays.append(np.zeros(1 if bool(part) else 0, np.intp))
+        if not part:
+            raise UnsupportedError(
+                "x[False] of a traced value; use np.where(condition, x, 0)" + user_line()
+            )
+        spec.append(None)
     else:
         rows = positions(part)
         for i in range(part.ndim):
@@ -71,10 +85,14 @@ def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> None:
 
 
 def positions(mask: Any) -> Any:
-    """Return the integer positions of a boolean mask; how many there are is a guard under ``jit``."""
+    """Return the integer positions of a boolean mask; their number is a guard under ``jit``."""
     if not isinstance(mask, Traced):
         return np.nonzero(mask)
-    return nonzero(mask, size=int(np.count_nonzero(mask)))
+    try:
+        size = int(np.count_nonzero(mask))  # type: ignore[call-overload]
+    except BatchedControlError:
+        refuse_batched_mask()
+    return nonzero(mask, size=size)
 
 
 def read(x: Any, index: Any) -> Any:
@@ -84,8 +102,8 @@ def read(x: Any, index: Any) -> Any:
         return getitem(x, *arrays, spec=spec)
     attrs = {"spec": spec}
     y = x._trace.process(getitem, (x,), attrs)
-    if type(y) is type(x) and y._var is not x._var and y.shape != ():
-        y._view = (x, getitem, attrs, x._version)
+    if type(y) is type(x) and (y.shape or any(s is Ellipsis for s in spec)):
+        views.attach(y, x, getitem, attrs)
     return y
 
 
@@ -93,21 +111,14 @@ def assign(x: Any, index: Any, value: Any) -> None:
     """Perform ``x[index] = value``."""
     spec, arrays = parse(index)
     if isinstance(value, (list, tuple)):
-        from wengert.trace.tracer import stack_nested
-
         value = stack_nested(value)
-    if isinstance(value, Traced) and x.dtype.kind not in "fc" and value.dtype.kind in "fc":  # type: ignore[attr-defined]
+    kind = dtype_of(value).kind if isinstance(value, Traced) else ""
+    if kind in ("f", "c") and x.dtype.kind not in "fc":
         raise ConversionError(
-            f"a traced {value.dtype} value was stored into an array of {x.dtype}, which would cut its "  # type: ignore[attr-defined]
-            f"fraction and its derivative. Make the array with dtype=float." + user_line()
+            f"a traced {dtype_of(value)} value was stored into an array of {x.dtype}, which would "
+            f"cut its fraction and its derivative. Make the array with dtype=float." + user_line()
         )
-    if x._view is not None and x._view[1].alias == "readonly":
-        views.write(x._view[0], x._view[1], x._view[2], value)
     x._refresh()
-    if (
-        isinstance(value, Traced)
-        and x.dtype.kind == "f"
-        and value.dtype.kind == "c"  # type: ignore[attr-defined]
-    ):
-        value = np.real(value)
+    if kind == "c" and x.dtype.kind == "f":
+        value = real(value)
     x._assign(index_set(x, value, *arrays, spec=spec))

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from wengert.errors import InputError, UnsupportedError, user_line
 from wengert.ops import elementwise as ew
 from wengert.trace import (  # noqa: F401  (they fill the table that the methods read)
+    namespace,
+    numpy_arrange,
+    numpy_calculus,
     numpy_contract,
+    numpy_fft,
     numpy_linalg,
     numpy_misc,
     numpy_reduce,
     numpy_shape,
+    numpy_stats,
+    views,
 )
 from wengert.trace.tracer import FUNCTIONS, Tracer
 
 _FUNCTIONS = {
     "all": np.all, "any": np.any, "argmax": np.argmax, "argmin": np.argmin, "argsort": np.argsort,
-    "argpartition": np.argpartition, "choose": np.choose, "clip": np.clip, "compress": np.compress,
-    "copy": np.copy, "cumprod": np.cumprod, "cumsum": np.cumsum, "diagonal": np.diagonal,
+    "argpartition": np.argpartition, "choose": np.choose, "clip": np.clip,
+    "cumprod": np.cumprod, "cumsum": np.cumsum, "diagonal": np.diagonal,
     "dot": np.dot, "max": np.max, "mean": np.mean, "min": np.min, "nonzero": np.nonzero,
     "prod": np.prod, "ravel": np.ravel, "repeat": np.repeat, "round": np.round,
     "searchsorted": np.searchsorted, "squeeze": np.squeeze, "std": np.std, "sum": np.sum,
-    "swapaxes": np.swapaxes, "take": np.take, "trace": np.trace, "var": np.var, "flatten": np.copy,
+    "swapaxes": np.swapaxes, "take": np.take, "trace": np.trace, "var": np.var,
 }  # fmt: skip
 
 
@@ -32,7 +39,7 @@ def _method(function: Any) -> Callable[..., Any]:
     implementation = FUNCTIONS[function]
 
     def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        return implementation(self, *args, **kwargs)
+        return views.delivered(function, implementation(self, *args, **kwargs), (self,), kwargs)
 
     return method
 
@@ -47,33 +54,107 @@ def _reshape(self: Tracer, *shape: Any, order: str = "C", copy: Any = None) -> A
 
 
 def _transpose(self: Tracer, *axes: Any) -> Any:
-    order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes or None
-    return np.transpose(self, order)  # type: ignore[call-overload]
+    order = (
+        axes[0]
+        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list)))
+        else axes or None
+    )
+    return np.transpose(self, order)
 
 
 def _flatten(self: Tracer, order: str = "C") -> Any:
-    return np.ravel(np.copy(self), order)  # type: ignore[call-overload]
+    return np.ravel(np.copy(self, "C"), order)  # type: ignore[call-overload]
 
 
-def _astype(self: Tracer, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
-    return ew.convert(self, dtype=np.dtype(dtype))
+def _astype(
+    self: Tracer,
+    dtype: Any,
+    order: str = "K",
+    casting: str = "unsafe",
+    subok: bool = True,
+    copy: bool = True,
+) -> Any:
+    if not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
+        raise InputError(
+            f"cannot cast {self.dtype} to {np.dtype(dtype)} with casting={casting!r}" + user_line()
+        )
+    if not copy and self.dtype == dtype:
+        return self
+    return numpy_shape.converted(self, np.dtype(dtype))
+
+
+def _copy(self: Tracer, order: str = "C") -> Any:
+    return np.copy(self, order) if self.shape else ew.convert(self, dtype=self.dtype)  # type: ignore[call-overload]
+
+
+def _view(self: Tracer, dtype: Any = None, type: Any = None) -> Any:
+    if type is not None or dtype not in (None, self.dtype):
+        raise UnsupportedError("view() of a traced array as another type; use astype" + user_line())
+    return self[...]
+
+
+def _compress(self: Tracer, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return np.compress(condition, self, axis, out)
+
+
+def _put(self: Tracer, indices: Any, values: Any, mode: str = "raise") -> None:
+    numpy_misc.put(self, indices, values, mode)
+
+
+def _partition(
+    self: Tracer, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None
+) -> None:
+    self._assign(np.partition(self, kth, axis, kind, order))  # type: ignore[call-overload]
+
+
+class Flat:
+    """The elements of a traced array in C order, to iterate over, read and write: ``x.flat``."""
+
+    __slots__ = ("_base",)
+
+    def __init__(self, base: Tracer) -> None:
+        self._base = base
+
+    def __len__(self) -> int:
+        """Return the number of elements."""
+        return self._base.size
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the elements."""
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a copy of elements."""
+        y = np.ravel(self._base)[index]
+        return np.copy(y) if y.shape else y
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Replace elements in the array itself."""
+        _set_flat(self._base, index, value)
+
+
+def _set_flat(x: Tracer, index: Any, value: Any) -> None:
+    numpy_misc.put(x, np.arange(x.size)[index], value)
 
 
 def _fill(self: Tracer, value: Any) -> None:
     self[...] = value
 
 
-def _sort(self: Tracer, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
-    self._assign(np.sort(self, axis=axis))  # type: ignore[call-overload]
+def _sort(
+    self: Tracer, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> None:
+    self._assign(np.sort(self, axis=axis))
 
 
 def _conj(self: Tracer) -> Any:
-    return np.conjugate(self)  # type: ignore[call-overload]
+    return np.conjugate(self)
 
 
 for _name, _implementation in {
     "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "astype": _astype,
-    "fill": _fill, "sort": _sort, "conj": _conj, "conjugate": _conj,
+    "fill": _fill, "sort": _sort, "conj": _conj, "conjugate": _conj, "copy": _copy, "view": _view,
+    "put": _put, "partition": _partition, "compress": _compress,
 }.items():  # fmt: skip
     setattr(Tracer, _name, _implementation)
 
@@ -81,9 +162,9 @@ for _name, _implementation in {
 def _set_part(part: str) -> Callable[[Tracer, Any], None]:
     def setter(self: Tracer, value: Any) -> None:
         if part == "real":
-            self[...] = value + 1j * np.imag(self) if self.dtype.kind == "c" else value  # type: ignore[call-overload]
+            self[...] = value + 1j * np.imag(self) if self.dtype.kind == "c" else value
         else:
-            self[...] = np.real(self) + 1j * value  # type: ignore[call-overload]
+            self[...] = np.real(self) + 1j * value
 
     return setter
 
@@ -92,5 +173,5 @@ Tracer.T = property(lambda self: np.transpose(self))  # type: ignore[attr-define
 Tracer.mT = property(lambda self: np.swapaxes(self, -1, -2))  # type: ignore[attr-defined]
 Tracer.real = property(lambda self: np.real(self), _set_part("real"))  # type: ignore[attr-defined]
 Tracer.imag = property(lambda self: np.imag(self), _set_part("imag"))  # type: ignore[attr-defined]
-Tracer.flat = property(lambda self: iter(np.ravel(self)))  # type: ignore[attr-defined]
+Tracer.flat = property(Flat, lambda self, value: _set_flat(self, slice(None), value))  # type: ignore[attr-defined]
 Tracer.device = property(lambda self: "cpu")  # type: ignore[attr-defined]

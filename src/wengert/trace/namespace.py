@@ -8,8 +8,9 @@ import numpy as np
 
 from wengert.ops.base import Traced
 from wengert.trace.table import cast, traced
+from wengert.trace.tracer import NAMESPACES
 
-__all__ = ["NAMESPACE"]
+__all__ = ["Namespace"]
 
 
 class Namespace:
@@ -21,10 +22,14 @@ class Namespace:
 
     @staticmethod
     def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
-        """Return `x` as an array or traced value."""
-        return cast(traced(x), dtype)
+        """Return `x` as an array or traced value, itself where it is one of that dtype."""
+        y = cast(traced(x), dtype)
+        return np.copy(y) if copy and y is x else y
 
-    array = asarray
+    @staticmethod
+    def array(x: Any, /, *, dtype: Any = None, copy: Any = True) -> Any:
+        """Return `x` as a new array or traced value."""
+        return Namespace.asarray(x, dtype=dtype, copy=copy)
 
     @staticmethod
     def isdtype(dtype: Any, kind: Any) -> bool:
@@ -37,4 +42,4 @@ class Namespace:
         return isinstance(x, Traced)
 
 
-NAMESPACE = Namespace()
+NAMESPACES.append(Namespace())

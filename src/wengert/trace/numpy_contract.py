@@ -10,7 +10,7 @@ import numpy as np
 from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.contract import LABELS, contract
 from wengert.ops.shape import reshape, transpose
-from wengert.trace.table import axis_index, cast, deliver, implements, refuse, traced
+from wengert.trace.table import axis_index, cast, deliver, implements, optional, refuse, traced
 from wengert.trace.tracer import UFUNC_METHODS, call_ufunc
 
 
@@ -97,12 +97,26 @@ def vdot(a: Any, b: Any, /) -> Any:
     return dot(np.reshape(a, -1), np.reshape(b, -1))
 
 
-@implements(np.vecdot) if hasattr(np, "vecdot") else (lambda f: f)
+@implements(*optional("vecdot"))
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **_: Any) -> Any:
     """Stand for `numpy.vecdot`."""
     a, b = traced(x1), traced(x2)
     a = np.conjugate(a) if a.dtype.kind == "c" else a
     return np.sum(a * b, axis=axis)
+
+
+@implements(*optional("matvec"))
+def matvec(x1: Any, x2: Any, /, **_: Any) -> Any:
+    """Stand for `numpy.matvec`."""
+    return matmul(traced(x1), traced(x2)[..., None])[..., 0]
+
+
+@implements(*optional("vecmat"))
+def vecmat(x1: Any, x2: Any, /, **_: Any) -> Any:
+    """Stand for `numpy.vecmat`."""
+    a = traced(x1)
+    a = np.conjugate(a) if a.dtype.kind == "c" else a
+    return matmul(a[..., None, :], traced(x2))[..., 0, :]
 
 
 @implements(np.inner)
@@ -144,13 +158,17 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         left, right = ([*map(int, np.atleast_1d(i))] for i in axes)
     left = [axis_index(i, a.ndim) for i in left]
     right = [axis_index(i, b.ndim) for i in right]
-    if len(left) != len(right) or any(a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)):
+    if len(left) != len(right) or any(
+        a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)
+    ):
         raise _mismatch("tensordot", a, b)
     ta = list(LABELS[: a.ndim])
     tb = list(LABELS[a.ndim : a.ndim + b.ndim])
     for i, j in zip(left, right, strict=True):
         tb[j] = ta[i]
-    out = [s for i, s in enumerate(ta) if i not in left] + [s for j, s in enumerate(tb) if j not in right]
+    out = [s for i, s in enumerate(ta) if i not in left] + [
+        s for j, s in enumerate(tb) if j not in right
+    ]
     if not left:
         return contract(a, b, spec=f"{''.join(ta)},{''.join(tb)}->{''.join(out)}")
     return contract(a, b, spec=f"{''.join(ta)},{''.join(tb)}->{''.join(out)}")
@@ -169,7 +187,7 @@ def kron(a: Any, b: Any) -> Any:
     return np.reshape(y, tuple(m * n for m, n in zip(a.shape, b.shape, strict=True)))
 
 
-# --- einsum -----------------------------------------------------------------------------------------
+# --- einsum ---------------------------------------------------------------------------------------
 @implements(np.einsum)
 def einsum(*operands: Any, out: Any = None, optimize: Any = True, **options: Any) -> Any:
     """Stand for `numpy.einsum`; several operands are contracted pairwise along NumPy's path."""
@@ -220,22 +238,35 @@ def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
     left, arrow, result = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(arrays):
-        raise ShapeError(f"einsum {text!r} names {len(terms)} operands, got {len(arrays)}" + user_line())
+        raise ShapeError(
+            f"einsum {text!r} names {len(terms)} operands, got {len(arrays)}" + user_line()
+        )
     used = set(text)
     spare = [s for s in LABELS if s not in used]
-    width = max((x.ndim - len(t.replace("...", "")) for t, x in zip(terms, arrays, strict=True) if "..." in t), default=0)
+    width = max(
+        (
+            x.ndim - len(t.replace("...", ""))
+            for t, x in zip(terms, arrays, strict=True)
+            if "..." in t
+        ),
+        default=0,
+    )
     dots = "".join(spare[:width])
     for i, (t, x) in enumerate(zip(terms, arrays, strict=True)):
         if "..." in t:
             own = x.ndim - len(t.replace("...", ""))
             terms[i] = t.replace("...", dots[width - own :])
         if len(terms[i]) != x.ndim:
-            raise ShapeError(f"einsum {text!r}: term {t!r} does not fit shape {x.shape}" + user_line())
+            raise ShapeError(
+                f"einsum {text!r}: term {t!r} does not fit shape {x.shape}" + user_line()
+            )
     if arrow:
         result = result.replace("...", dots)
     else:
         joined = "".join(terms)
-        result = dots + "".join(sorted(s for s in set(joined) if joined.count(s) == 1 and s not in dots))
+        result = dots + "".join(
+            sorted(s for s in set(joined) if joined.count(s) == 1 and s not in dots)
+        )
     return terms, result, arrays
 
 
@@ -246,7 +277,9 @@ def _broadcast_ones(terms: list[str], arrays: list[Any]) -> tuple[list[str], lis
         for s, n in zip(t, x.shape, strict=True):
             if sizes.get(s, 1) != 1 and n not in (1, sizes[s]):
                 shapes = ", ".join(f"{u}: {y.shape}" for u, y in zip(terms, arrays, strict=True))
-                raise ShapeError(f"einsum: label {s!r} has lengths {sizes[s]} and {n} ({shapes})" + user_line())
+                raise ShapeError(
+                    f"einsum: label {s!r} has lengths {sizes[s]} and {n} ({shapes})" + user_line()
+                )
             sizes[s] = max(sizes.get(s, 1), n) if n != 0 else 0
     for i, (t, x) in enumerate(zip(terms, arrays, strict=True)):
         drop = tuple(j for j, s in enumerate(t) if x.shape[j] == 1 and sizes[s] != 1)
@@ -269,7 +302,9 @@ def _diagonal(term: str, x: Any) -> tuple[str, Any]:
 
 
 @implements(np.cross)
-def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
+) -> Any:
     """Stand for `numpy.cross` of 3-vectors."""
     if axis is not None:
         axisa = axisb = axisc = axis
@@ -306,11 +341,13 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     v = np.conjugate(v) if v.dtype.kind == "c" else v
     a = traced(a)
     if v.size > a.size and mode != "full":
-        raise UnsupportedError("np.correlate with a second argument longer than the first" + user_line())
+        raise UnsupportedError(
+            "np.correlate with a second argument longer than the first" + user_line()
+        )
     if mode == "same":
         full = convolve(a, v[::-1], "full")
         lo = v.size // 2
-        return full[lo : lo + a.size] if v.size % 2 else full[lo - 1 + 0 : lo - 1 + a.size][: a.size]
+        return (
+            full[lo : lo + a.size] if v.size % 2 else full[lo - 1 + 0 : lo - 1 + a.size][: a.size]
+        )
     return convolve(a, v[::-1], mode)
-
-

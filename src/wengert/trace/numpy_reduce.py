@@ -1,19 +1,27 @@
-"""NumPy's reductions, cumulative operations and statistics on traced values."""
+"""NumPy's reductions, cumulative operations and sorting on traced values."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import ShapeError, UnsupportedError, user_line
+from wengert.errors import user_line
 from wengert.ops import order as order_ops
 from wengert.ops import reduce as red
 from wengert.ops.base import Op
 from wengert.ops.shape import reshape
-from wengert.trace.table import NO_VALUE, axes, axis_index, cast, deliver, implements, refuse, traced
+from wengert.trace.table import (
+    NO_VALUE,
+    axes,
+    axis_index,
+    cast,
+    deliver,
+    implements,
+    refuse,
+    traced,
+)
 from wengert.trace.tracer import UFUNC_METHODS
 
 
@@ -58,12 +66,23 @@ def _reduction(name: str, op: Op) -> Callable[..., Any]:
         where: Any = NO_VALUE,
     ) -> Any:
         a = cast(traced(a), dtype)
-        if name in ("max", "min") and (where is not NO_VALUE and where is not True) and initial is NO_VALUE:
+        if (
+            name in ("max", "min")
+            and (where is not NO_VALUE and where is not True)
+            and initial is NO_VALUE
+        ):
             raise ValueError(f"np.{name} with where= needs initial=" + user_line())
         a = _masked(a, where, _identity(name, a.dtype))
         dims = axes(axis, a.ndim)
-        if a.size == 0 and name in ("max", "min") and initial is NO_VALUE and any(a.shape[i] == 0 for i in dims):
-            raise ValueError(f"np.{name} of an empty array has no value; give initial=" + user_line())
+        if (
+            a.size == 0
+            and name in ("max", "min")
+            and initial is NO_VALUE
+            and any(a.shape[i] == 0 for i in dims)
+        ):
+            raise ValueError(
+                f"np.{name} of an empty array has no value; give initial=" + user_line()
+            )
         if a.size == 0 and name in ("max", "min"):
             kept = red.reduced(a.shape, dims, _keep(keepdims))
             return deliver(np.full(kept, initial, a.dtype), out)
@@ -106,13 +125,17 @@ np_min = implements(np.min, np.amin)(_extremum("min", red.reduce_min))
 
 
 @implements(np.any)
-def np_any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE) -> Any:
+def np_any(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE
+) -> Any:
     """Stand for `numpy.any`."""
     return _general["any"](a, axis, None, out, keepdims, NO_VALUE, where)
 
 
 @implements(np.all)
-def np_all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE) -> Any:
+def np_all(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE
+) -> Any:
     """Stand for `numpy.all`."""
     return _general["all"](a, axis, None, out, keepdims, NO_VALUE, where)
 
@@ -134,26 +157,62 @@ def _ufunc_reduce(name: str) -> Callable[..., Any]:
 
 for _ufunc, _name in {
     np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min",
-    np.fmax: "max", np.fmin: "min", np.logaddexp: "logsumexp",
+    np.logaddexp: "logsumexp",
     np.logical_and: "all", np.logical_or: "any",
 }.items():  # fmt: skip
     UFUNC_METHODS[(_ufunc, "reduce")] = _ufunc_reduce(_name)
 
 
-def _nan_aware(name: str) -> Callable[..., Any]:
-    """``fmax.reduce`` and ``fmin.reduce`` pass over NaN."""
-    plain = _ufunc_reduce(name)
-
-    def implementation(a: Any, *args: Any, **kwargs: Any) -> Any:
-        if bool(np.any(np.isnan(a))):
-            raise UnsupportedError(f"numpy.f{name}.reduce of an array with NaN" + user_line())
-        return plain(a, *args, **kwargs)
-
-    return implementation
+def _lines(a: Any, axis: Any, dtype: Any) -> Any:
+    a = cast(traced(a), dtype)
+    return np.moveaxis(a, axis_index(axis, a.ndim), 0)
 
 
-UFUNC_METHODS[(np.fmax, "reduce")] = _nan_aware("max")
-UFUNC_METHODS[(np.fmin, "reduce")] = _nan_aware("min")
+def _fold(
+    ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None,
+    keepdims: bool = False, initial: Any = NO_VALUE, where: Any = True,
+) -> Any:  # fmt: skip
+    """Stand for ``ufunc.reduce`` of a ufunc without a reduction of its own: one step an element."""
+    refuse(f"{ufunc.__name__}.reduce", where=(where, True))
+    lines = _lines(a, axis, dtype)
+    steps = [lines[i] for i in range(lines.shape[0])]
+    if initial is not NO_VALUE:
+        steps.insert(0, initial)
+    if not steps:
+        raise ValueError(
+            f"np.{ufunc.__name__}.reduce of an empty array; give initial=" + user_line()
+        )
+    y = steps[0]
+    for x in steps[1:]:
+        y = ufunc(y, x)
+    return deliver(np.expand_dims(y, axis) if keepdims else y, out)
+
+
+def _scan(ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+    """Stand for ``ufunc.accumulate`` in the same way."""
+    lines = _lines(a, axis, dtype)
+    made = [lines[i] for i in range(min(lines.shape[0], 1))]
+    for i in range(1, lines.shape[0]):
+        made.append(ufunc(made[-1], lines[i]))
+    return deliver(np.moveaxis(np.stack(made), 0, axis) if made else traced(a), out)
+
+
+def _segments(
+    ufunc: np.ufunc, a: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None
+) -> Any:
+    """Stand for ``ufunc.reduceat``: a reduction over each segment."""
+    lines = _lines(a, axis, dtype)
+    starts = [int(i) for i in indices]
+    stops = [*starts[1:], lines.shape[0]]
+    made = [
+        ufunc.reduce(lines[i:j]) if i < j else lines[i] for i, j in zip(starts, stops, strict=True)
+    ]
+    return deliver(np.moveaxis(np.stack(made), 0, axis), out)
+
+
+UFUNC_METHODS[(None, "reduce")] = _fold  # type: ignore[index]
+UFUNC_METHODS[(None, "accumulate")] = _scan  # type: ignore[index]
+UFUNC_METHODS[(None, "reduceat")] = _segments  # type: ignore[index]
 
 
 def _accumulate(op: Op) -> Callable[..., Any]:
@@ -187,7 +246,13 @@ implements(np.cumprod)(_cumulative(order_ops.cumprod))
 
 def _include_initial(op: Op, first: float) -> Callable[..., Any]:
     def implementation(
-        x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+        x: Any,
+        /,
+        *,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        include_initial: bool = False,
     ) -> Any:
         x = cast(traced(x), dtype)
         if axis is None:
@@ -210,121 +275,7 @@ if hasattr(np, "cumulative_sum"):
     implements(np.cumulative_prod)(_include_initial(order_ops.cumprod, 1.0))
 
 
-# --- statistics ---------------------------------------------------------------------------------
-def _count(shape: tuple[int, ...], dims: tuple[int, ...], where: Any) -> Any:
-    if where is NO_VALUE or where is True:
-        return math.prod(shape[i] for i in dims)
-    return np.sum(np.broadcast_to(where, shape), axis=dims, keepdims=True)
-
-
-@implements(np.mean)
-def mean(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE
-) -> Any:
-    """Stand for `numpy.mean`."""
-    a = cast(traced(a), dtype)
-    if a.dtype.kind in "iub":
-        a = a.astype(float)
-    dims = axes(axis, a.ndim)
-    n = _count(a.shape, dims, where)
-    total = np_sum(a, dims, keepdims=_keep(keepdims), where=where)
-    if not isinstance(n, int):
-        n = n if _keep(keepdims) else reshape_to(n, total)
-        return deliver((total / n).astype(a.dtype), out)
-    return deliver(total / n if n else total * np.nan, out)
-
-
-def reshape_to(x: Any, like: Any) -> Any:
-    """Reshape `x` to the shape of `like`."""
-    return np.reshape(x, like.shape)
-
-
-@implements(np.var)
-def var(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: Any = 0,
-    keepdims: Any = NO_VALUE,
-    *,
-    where: Any = NO_VALUE,
-    mean: Any = NO_VALUE,
-    correction: Any = NO_VALUE,
-) -> Any:
-    """Stand for `numpy._var`."""
-    a = cast(traced(a), dtype)
-    if a.dtype.kind in "iub":
-        a = a.astype(float)
-    if correction is not NO_VALUE:
-        ddof = correction
-    dims = axes(axis, a.ndim)
-    center = np.mean(a, axis=dims, keepdims=True, where=where if where is not NO_VALUE else True) if mean is NO_VALUE else mean
-    d = a - center
-    squares = np.real(d * np.conjugate(d)) if a.dtype.kind == "c" else d * d
-    total = np_sum(squares, dims, keepdims=_keep(keepdims), where=where)
-    n = _count(a.shape, dims, where)
-    if not isinstance(n, int):
-        n = n if _keep(keepdims) else reshape_to(n, total)
-        return deliver((total / np.maximum(n - ddof, 0)).astype(total.dtype), out)
-    return deliver(total / max(n - ddof, 0) if n - ddof > 0 else total * np.nan, out)
-
-
-@implements(np.std)
-def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """Stand for `numpy.std`."""
-    return deliver(np.sqrt(var(a, axis, dtype, None, *args, **kwargs)), out)
-
-
-@implements(np.average)
-def average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = NO_VALUE
-) -> Any:
-    """Stand for `numpy.average`."""
-    a = traced(a)
-    if weights is None:
-        avg = mean(a, axis, keepdims=keepdims)
-        n = a.size / max(avg.size, 1)
-        return (avg, np.full(avg.shape, n)) if returned else avg
-    w = traced(weights)
-    dims = axes(axis, a.ndim)
-    if w.shape != a.shape:
-        if w.shape != tuple(a.shape[i] for i in dims):
-            raise ShapeError(f"weights of shape {w.shape} do not fit a of shape {a.shape}" + user_line())
-        w = np.reshape(w, tuple(a.shape[i] if i in dims else 1 for i in range(a.ndim)))
-    w = np.broadcast_to(w, a.shape)
-    total = np.sum(w, axis=dims, keepdims=_keep(keepdims))
-    avg = np.sum(a * w, axis=dims, keepdims=_keep(keepdims)) / total
-    return (avg, total) if returned else avg
-
-
-def _nan(reduction: Any, fill: Any) -> Callable[..., Any]:
-    def implementation(a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
-        a = traced(a)
-        return reduction(np.where(np.isnan(a), fill, a), axis, *args, **kwargs)
-
-    return implementation
-
-
-implements(np.nansum)(_nan(np.sum, 0))
-implements(np.nanprod)(_nan(np.prod, 1))
-implements(np.nanmax)(_nan(np.max, -np.inf))
-implements(np.nanmin)(_nan(np.min, np.inf))
-
-
-@implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NO_VALUE) -> Any:
-    """Stand for `numpy.nanmean`."""
-    a = traced(a)
-    return mean(np.where(np.isnan(a), 0, a), axis, dtype, out, keepdims, where=~np.isnan(a))
-
-
-@implements(np.ptp)
-def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE) -> Any:
-    """Stand for `numpy.ptp`."""
-    return deliver(np_max(a, axis, keepdims=keepdims) - np_min(a, axis, keepdims=keepdims), out)
-
-
+# --- counting and places --------------------------------------------------------------------------
 @implements(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Stand for `numpy.count_nonzero`."""
@@ -332,7 +283,9 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 
 def _arg(op: Op) -> Callable[..., Any]:
-    def implementation(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
+    def implementation(
+        a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NO_VALUE
+    ) -> Any:
         a = traced(a)
         if axis is None:
             shape = (1,) * a.ndim
@@ -359,7 +312,9 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 
 
 @implements(np.argsort)
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Any:
     """Stand for `numpy.argsort`."""
     refuse("argsort", order=(order, None))
     a = traced(a)
@@ -369,7 +324,9 @@ def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stab
 
 
 def _partition(op: Op) -> Callable[..., Any]:
-    def implementation(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    def implementation(
+        a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+    ) -> Any:
         refuse(op.name, order=(order, None))
         a = traced(a)
         if axis is None:
@@ -384,52 +341,6 @@ implements(np.partition)(_partition(order_ops.partition))
 implements(np.argpartition)(_partition(order_ops.argpartition))
 
 
-@implements(np.median)
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
-    """Stand for `numpy.median`."""
-    return quantile(a, 0.5, axis, out, keepdims=keepdims)
-
-
-@implements(np.quantile)
-def quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    """Stand for `numpy.quantile` with linear interpolation; `q` is a plain number or array."""
-    refuse("quantile", method=(method, "linear"), weights=(weights, None), interpolation=(interpolation, None))
-    a = traced(a)
-    dims = axes(axis, a.ndim)
-    kept = tuple(i for i in range(a.ndim) if i not in dims)
-    lines = np.reshape(np.transpose(a, (*kept, *dims)), (*(a.shape[i] for i in kept), -1))
-    ordered = np.sort(lines, axis=-1)
-    n = lines.shape[-1]
-    q = np.asarray(q, dtype=float)
-    place = q * (n - 1)
-    low = np.clip(np.floor(place).astype(int), 0, n - 1)
-    high = np.clip(low + 1, 0, n - 1)
-    share = (place - low).astype(a.dtype if a.dtype.kind == "f" else float)
-    y = ordered[..., low] * (1 - share) + ordered[..., high] * share
-    if q.ndim:
-        y = np.moveaxis(y, tuple(range(len(kept), len(kept) + q.ndim)), tuple(range(q.ndim)))
-    if keepdims:
-        y = np.reshape(y, q.shape + tuple(1 if i in dims else a.shape[i] for i in range(a.ndim)))
-    return deliver(y, out)
-
-
-@implements(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, out: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """Stand for `numpy.percentile`."""
-    return quantile(a, np.asarray(q) / 100, axis, out, *args, **kwargs)
-
-
 @implements(np.searchsorted)
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Stand for `numpy.searchsorted`."""
@@ -439,5 +350,47 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    """Stand for `numpy.digitize` with increasing bins."""
-    return order_ops.searchsorted(traced(bins), traced(x), side="left" if right else "right")
+    """Stand for `numpy.digitize`."""
+    x, bins = traced(x), traced(bins)
+    if bins.shape[0] > 1 and bool(bins[0] > bins[-1]):
+        side = "right" if right else "left"
+        return bins.shape[0] - order_ops.searchsorted(bins[::-1], x, side=side)
+    return order_ops.searchsorted(bins, x, side="left" if right else "right")
+
+
+@implements(np.lexsort)
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Stand for `numpy.lexsort`: stable sorts, from the last key of least weight to the first."""
+    parts = [traced(key) for key in keys]
+    axis = axis_index(axis, parts[0].ndim)
+    found = order_ops.argsort(parts[0], axis=axis)
+    for key in parts[1:]:
+        again = order_ops.argsort(order_ops.take_along(key, found, axis), axis=axis)
+        found = order_ops.take_along(found, again, axis)
+    return found
+
+
+@implements(np.unique)
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+    axis: Any = None, *, equal_nan: bool = True, sorted: bool = True,
+) -> Any:  # fmt: skip
+    """Stand for `numpy.unique` of the flattened array."""
+    refuse("unique", axis=(axis, None), equal_nan=(equal_nan, True))
+    a = np.ravel(traced(ar))
+    order = order_ops.argsort(a, axis=0)
+    ordered = a[order]
+    fresh = np.not_equal(ordered[1:], ordered[:-1]) & ~(
+        np.isnan(ordered[1:]) & np.isnan(ordered[:-1])
+    )
+    first = np.concatenate([np.ones(min(a.size, 1), bool), fresh])
+    starts = np.flatnonzero(first)
+    made = [ordered[starts]]
+    if return_index:
+        made.append(order[starts])
+    if return_inverse:
+        ranks = np.cumsum(first) - 1
+        made.append(np.reshape(ranks[order_ops.argsort(order, axis=0)], np.shape(ar)))
+    if return_counts:
+        made.append(np.diff(np.append(starts, a.size)))
+    return made[0] if len(made) == 1 else tuple(made)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import ShapeError, UnsupportedError, user_line
+from wengert.errors import ShapeError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops import shape as sh
 from wengert.ops.base import Traced
 from wengert.ops.index import index_set
 from wengert.trace import views
-from wengert.trace.table import axes, axis_index, cast, creates, deliver, implements, refuse, traced
+from wengert.trace.table import (
+    axes,
+    axis_index,
+    cast,
+    creates,
+    deliver,
+    implements,
+    optional,
+    refuse,
+    traced,
+)
 from wengert.trace.tracer import Tracer, lower
 
 
@@ -21,8 +32,10 @@ def _view(x: Any, op: Any, **attrs: Any) -> Any:
     y = op(x, **attrs)
     if not isinstance(x, Tracer) or not isinstance(y, Tracer):
         return y
-    if op is sh.reshape and not np.may_share_memory(_data(x), _data(y)):
-        return y  # NumPy copied
+    if op is sh.reshape and not views.reshapes_in_place(x, attrs["shape"]):
+        if not views.is_batched(x):
+            return y  # NumPy copies too
+        op = views.UNCERTAIN
     return views.attach(y, x, op, attrs)
 
 
@@ -37,7 +50,9 @@ def full_shape(shape: Any, size: int) -> tuple[int, ...]:
     if -1 in dims:
         rest = math.prod(n for n in dims if n != -1)
         if dims.count(-1) > 1 or rest == 0 or size % rest:
-            raise ShapeError(f"cannot reshape an array of size {size} into shape {dims}" + user_line())
+            raise ShapeError(
+                f"cannot reshape an array of size {size} into shape {dims}" + user_line()
+            )
         dims = tuple(size // rest if n == -1 else n for n in dims)
     if math.prod(dims) != size:
         raise ShapeError(f"cannot reshape an array of size {size} into shape {dims}" + user_line())
@@ -45,13 +60,14 @@ def full_shape(shape: Any, size: int) -> tuple[int, ...]:
 
 
 @implements(np.reshape)
-def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+def reshape(
+    a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
+) -> Any:
     """Stand for `numpy.reshape`."""
     a = traced(a)
     shape = full_shape(shape if shape is not None else newshape, a.size)
     if order == "F":
-        flipped = transpose(reshape(transpose(a), shape[::-1]))
-        return flipped
+        return transpose(reshape(transpose(a), shape[::-1]))
     refuse("reshape", order=("C" if order == "A" else order, "C"))
     if shape == a.shape:
         return _view(a, sh.reshape, shape=shape)
@@ -60,21 +76,27 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = N
 
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
-    """Stand for `numpy.ravel`."""
-    return reshape(a, -1, order if order in "CF" else "C")
+    """Stand for `numpy.ravel`: contiguous, so a copy of a strided view even where it is flat."""
+    a = traced(a)
+    flat = reshape(a, -1, order if order in "CF" else "C")
+    if not isinstance(a, Tracer) or a.ndim != 1 or views.is_contiguous(a):
+        return flat
+    return copy(flat)
 
 
-@implements(np.transpose, *((np.permute_dims,) if hasattr(np, "permute_dims") else ()))
+@implements(np.transpose, *optional("permute_dims"))
 def transpose(a: Any, axes: Any = None) -> Any:
     """Stand for `numpy.transpose`."""
     a = traced(a)
-    order = tuple(range(a.ndim))[::-1] if axes is None else tuple(axis_index(i, a.ndim) for i in axes)
+    order = (
+        tuple(range(a.ndim))[::-1] if axes is None else tuple(axis_index(i, a.ndim) for i in axes)
+    )
     if sorted(order) != list(range(a.ndim)):
         raise ShapeError(f"axes {axes} do not fit an array of {a.ndim} axes" + user_line())
     return _view(a, sh.transpose, axes=order)
 
 
-@implements(np.matrix_transpose) if hasattr(np, "matrix_transpose") else (lambda f: f)
+@implements(*optional("matrix_transpose"))
 def matrix_transpose(x: Any, /) -> Any:
     """Stand for `numpy.matrix_transpose`."""
     return swapaxes(x, -1, -2)
@@ -94,10 +116,17 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Stand for `numpy.moveaxis`."""
     a = traced(a)
-    src = [axis_index(i, a.ndim) for i in (source if isinstance(source, (tuple, list)) else [source])]
-    dst = [axis_index(i, a.ndim) for i in (destination if isinstance(destination, (tuple, list)) else [destination])]
+    src = [
+        axis_index(i, a.ndim) for i in (source if isinstance(source, (tuple, list)) else [source])
+    ]
+    dst = [
+        axis_index(i, a.ndim)
+        for i in (destination if isinstance(destination, (tuple, list)) else [destination])
+    ]
     if len(src) != len(dst):
-        raise ValueError("source and destination must have the same number of elements" + user_line())
+        raise ValueError(
+            "source and destination must have the same number of elements" + user_line()
+        )
     order = [i for i in range(a.ndim) if i not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
         order.insert(d, s)
@@ -178,18 +207,26 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
 
 
 # --- joining and splitting ------------------------------------------------------------------------
-@implements(np.concatenate, *((np.concat,) if hasattr(np, "concat") else ()))
-def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+@implements(np.concatenate, *optional("concat"))
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
     """Stand for `numpy.concatenate`."""
     parts = [cast(traced(a), dtype) for a in arrays]
     if axis is None:
         parts, axis = [reshape(p, -1) for p in parts], 0
     rank = parts[0].ndim
     if rank == 0:
-        raise ValueError("zero-dimensional arrays cannot be concatenated; use np.stack" + user_line())
+        raise ValueError(
+            "zero-dimensional arrays cannot be concatenated; use np.stack" + user_line()
+        )
     axis = axis_index(axis, rank)
     for p in parts:
-        if p.ndim != rank or p.shape[:axis] + p.shape[axis + 1 :] != parts[0].shape[:axis] + parts[0].shape[axis + 1 :]:
+        if (
+            p.ndim != rank
+            or p.shape[:axis] + p.shape[axis + 1 :]
+            != parts[0].shape[:axis] + parts[0].shape[axis + 1 :]
+        ):
             shapes = ", ".join(str(q.shape) for q in parts)
             raise ShapeError(f"cannot concatenate shapes {shapes} along axis {axis}" + user_line())
     dtype = np.result_type(*(p.dtype for p in parts))
@@ -197,13 +234,17 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = 
 
 
 @implements(np.stack)
-def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def stack(
+    arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
     """Stand for `numpy.stack`."""
     parts = [traced(a) for a in arrays]
     if len({p.shape for p in parts}) != 1:
-        raise ShapeError(f"np.stack needs equal shapes, not {[p.shape for p in parts]}" + user_line())
+        raise ShapeError(
+            f"np.stack needs equal shapes, not {[p.shape for p in parts]}" + user_line()
+        )
     axis = axis_index(axis, parts[0].ndim + 1)
-    shape = parts[0].shape[:axis] + (1,) + parts[0].shape[axis:]
+    shape = (*parts[0].shape[:axis], 1, *parts[0].shape[axis:])
     return concatenate([sh.reshape(p, shape=shape) for p in parts], axis, out, dtype=dtype)
 
 
@@ -277,7 +318,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
         cuts = [sum(sizes[:i]) for i in range(1, k)]
     bounds = [None, *cuts, None]
     before = (slice(None),) * axis
-    return [a[(*before, slice(lo, hi))] for lo, hi in zip(bounds, bounds[1:], strict=False)]
+    return [a[(*before, slice(lo, hi))] for lo, hi in itertools.pairwise(bounds)]
 
 
 @implements(np.split)
@@ -300,157 +341,47 @@ def _split_along(axis: int) -> Any:
 implements(np.vsplit)(_split_along(0))
 implements(np.hsplit)(_split_along(1))
 implements(np.dsplit)(_split_along(2))
-if hasattr(np, "unstack"):
-
-    @implements(np.unstack)
-    def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-        """Stand for `numpy.unstack`."""
-        return tuple(moveaxis(x, axis, 0))
 
 
-# --- repeating and rearranging ----------------------------------------------------------------------
-@implements(np.tile)
-def tile(A: Any, reps: Any) -> Any:  # noqa: N803
-    """Stand for `numpy.tile`."""
-    a = traced(A)
-    reps = (int(reps),) if not np.ndim(reps) else tuple(int(r) for r in reps)
-    rank = max(a.ndim, len(reps))
-    reps = (1,) * (rank - len(reps)) + reps
-    shape = (1,) * (rank - a.ndim) + a.shape
-    spread = [n for r, m in zip(reps, shape, strict=True) for n in (r, m)]
-    a = reshape(a, tuple(n for m in shape for n in (1, m)))
-    return reshape(broadcast_to(a, spread), tuple(r * m for r, m in zip(reps, shape, strict=True)))
+@implements(*optional("unstack"))
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """Stand for `numpy.unstack`."""
+    return tuple(moveaxis(x, axis, 0))
 
 
-@implements(np.repeat)
-def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    """Stand for `numpy.repeat`."""
-    a = traced(a)
-    if axis is None:
-        a, axis = reshape(a, -1), 0
-    axis = axis_index(axis, a.ndim)
-    n = a.shape[axis]
-    where = np.repeat(np.arange(n), repeats)
-    return a[(*(slice(None),) * axis, where)]
-
-
-@implements(np.roll)
-def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """Stand for `numpy.roll`."""
-    a = traced(a)
-    if axis is None:
-        return reshape(roll(reshape(a, -1), shift, 0), a.shape)
-    shifts, dims = np.broadcast_arrays(shift, axis)
-    for s, d in zip(shifts.ravel(), dims.ravel(), strict=True):
-        d = axis_index(int(d), a.ndim)
-        n = a.shape[d]
-        s = int(s) % n if n else 0
-        if s:
-            before = (slice(None),) * d
-            a = concatenate([a[(*before, slice(n - s, None))], a[(*before, slice(None, n - s))]], d)
-    return a
-
-
-@implements(np.flip)
-def flip(m: Any, axis: Any = None) -> Any:
-    """Stand for `numpy.flip`."""
-    m = traced(m)
-    dims = axes(axis, m.ndim)
-    return m[tuple(slice(None, None, -1) if i in dims else slice(None) for i in range(m.ndim))]
-
-
-implements(np.flipud)(lambda m: flip(m, 0))
-implements(np.fliplr)(lambda m: flip(m, 1))
-
-
-@implements(np.rot90)
-def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """Stand for `numpy.rot90`."""
-    m = traced(m)
-    k %= 4
-    if k == 0:
-        return m
-    if k == 2:
-        return flip(flip(m, axes[0]), axes[1])
-    return swapaxes(flip(m, axes[1]), *axes) if k == 1 else flip(swapaxes(m, *axes), axes[1])
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """Stand for `numpy.pad`: mode constant, and every mode that copies elements."""
-    a = traced(array)
-    if isinstance(pad_width, dict):
-        pad_width = [pad_width.get(i, pad_width.get(i - a.ndim, (0, 0))) for i in range(a.ndim)]
-        pad_width = [(w, w) if np.ndim(w) == 0 else w for w in pad_width]
-    widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (a.ndim, 2))
-    if mode in ("edge", "reflect", "symmetric", "wrap") and kwargs.get("reflect_type", "even") == "even":
-        for axis, (lo, hi) in enumerate(widths):
-            if lo or hi:
-                where = np.pad(np.arange(a.shape[axis]), (int(lo), int(hi)), mode)
-                a = a[(*(slice(None),) * axis, where)]
-        return a
-    if mode != "constant":
-        raise UnsupportedError(
-            f"np.pad with mode={mode!r} is not supported on traced values; use constant, edge, reflect, "
-            f"symmetric or wrap" + user_line()
-        )
-    values = kwargs.get("constant_values", 0)
-    if isinstance(values, Traced) or np.ndim(values):
-        raise UnsupportedError("np.pad with several or traced constant_values; use np.concatenate" + user_line())
-    shape = tuple(int(lo) + n + int(hi) for n, (lo, hi) in zip(a.shape, widths, strict=True))
-    inside = tuple(slice(int(lo), int(lo) + n) for n, (lo, _) in zip(a.shape, widths, strict=True))
-    return index_set(np.full(shape, values, a.dtype), a, spec=inside)
-
-
-@implements(np.delete)
-def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
-    """Stand for `numpy.delete`."""
-    a = traced(arr)
-    if axis is None:
-        a, axis = reshape(a, -1), 0
-    axis = axis_index(axis, a.ndim)
-    keep = np.delete(np.arange(a.shape[axis]), obj)
-    return a[(*(slice(None),) * axis, keep)]
-
-
-@implements(np.insert)
-def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
-    """Stand for `numpy.insert` at one position."""
-    a = traced(arr)
-    if axis is None:
-        a, axis = reshape(a, -1), 0
-    axis = axis_index(axis, a.ndim)
-    if np.ndim(obj):
-        raise UnsupportedError("np.insert at several positions; use np.concatenate" + user_line())
-    n = a.shape[axis]
-    i = int(obj) + n if int(obj) < 0 else int(obj)
-    before = (slice(None),) * axis
-    values = traced(values)
-    if values.ndim < a.ndim:
-        values = broadcast_to(values, a.shape[:axis] + a.shape[axis + 1 :]) if a.ndim > 1 else reshape(values, -1)
-        values = expand_dims(values, axis) if a.ndim > 1 else values
-    return concatenate([a[(*before, slice(None, i))], values, a[(*before, slice(i, None))]], axis)
-
-
-@implements(np.resize)
-def resize(a: Any, new_shape: Any) -> Any:
-    """Stand for `numpy.resize`."""
-    a = reshape(traced(a), -1)
-    shape = (int(new_shape),) if not np.ndim(new_shape) else tuple(int(n) for n in new_shape)
-    return reshape(a[np.arange(math.prod(shape)) % max(a.size, 1)], shape)
-
-
-# --- copies, types, creation ------------------------------------------------------------------------
+# --- copies, types, creation ----------------------------------------------------------------------
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     """Stand for `numpy.copy`."""
-    return ew.convert(a, dtype=a.dtype)
+    if order == "C" and a.ndim > 1 and not _row_major(a):
+        return index_set(np.zeros(a.shape, a.dtype), a, spec=(Ellipsis,))
+    return held(converted(a, a.dtype))
 
 
-@implements(np.astype) if hasattr(np, "astype") else (lambda f: f)
+def converted(a: Any, dtype: np.dtype[Any]) -> Any:
+    """Copy in the order of the memory of `a`, as another dtype."""
+    zeros = views.ordered(a, dtype) if isinstance(a, Tracer) else None
+    if zeros is None:
+        return ew.convert(a, dtype=dtype)
+    return index_set(zeros, ew.convert(a, dtype=dtype), spec=(Ellipsis,))
+
+
+def held(x: Any) -> Any:
+    """Turn a traced scalar into an array without axes, as `numpy.array` does."""
+    if not isinstance(x, Tracer) or x._is_array():
+        return x
+    return index_set(np.zeros((), x.dtype), x, spec=())
+
+
+def _row_major(a: Any) -> bool:
+    data = views.example(a._trace, a._var)
+    return data is None or data.flags.c_contiguous
+
+
+@implements(*optional("astype"))
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """Stand for `numpy.astype`."""
-    return ew.convert(x, dtype=np.dtype(dtype))
+    return x if not copy and x.dtype == dtype else converted(x, np.dtype(dtype))
 
 
 @implements(np.shape)
@@ -502,43 +433,79 @@ def shares_memory(a: Any, b: Any, max_work: Any = None) -> bool:
     return bool(np.may_share_memory(_data(a), _data(b)))
 
 
+def _laid_out(a: Any, dtype: Any, order: str, shape: Any) -> Any:
+    """Return zeros like `a`, in its memory order where NumPy keeps that (``order="K"``)."""
+    data = views.template(a) if isinstance(a, Tracer) and order in "KA" and shape is None else "C"
+    if isinstance(data, np.ndarray):
+        return np.zeros_like(data, dtype or a.dtype)
+    shape = a.shape if shape is None else shape
+    return np.zeros(shape, dtype or a.dtype, order="F" if order == "F" else "C")
+
+
 @implements(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any
+) -> Any:
     """Stand for `numpy.zeros_like`."""
-    return _made(a, np.zeros(a.shape if shape is None else shape, dtype or a.dtype))
+    return _made(a, _laid_out(a, dtype, order, shape))
 
 
 @implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any
+) -> Any:
     """Stand for `numpy.ones_like`."""
-    return _made(a, np.ones(a.shape if shape is None else shape, dtype or a.dtype))
+    return full_like(a, 1, dtype, order, shape=shape)
 
 
 @implements(np.empty_like)
-def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def empty_like(
+    prototype: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    **_: Any,
+) -> Any:
     """Stand for `numpy.empty_like`."""
     return zeros_like(prototype, dtype, shape=shape)
 
 
 @implements(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    **_: Any,
+) -> Any:
     """Stand for `numpy.full_like`."""
-    shape = a.shape if shape is None else (shape if isinstance(shape, tuple) else tuple(np.atleast_1d(shape)))
+    shape = (
+        a.shape
+        if shape is None
+        else (shape if isinstance(shape, tuple) else tuple(np.atleast_1d(shape)))
+    )
     target = np.dtype(dtype or a.dtype)
     if isinstance(fill_value, Traced):
         return sh.broadcast_to(cast(fill_value, target), shape=shape)
-    return _made(a, np.full(shape, fill_value, target))
+    made = _laid_out(a, target, order, None if shape == a.shape else shape)
+    made[...] = fill_value
+    return _made(a, made)
 
 
 def _made(like: Any, x: Any) -> Any:
-    """Give a new constant array to the trace of `like`, so that traced values can be stored in it."""
+    """Give a new array to the trace of `like`, so that traced values can be stored in it."""
     return like._trace.lift(x) if isinstance(like, Tracer) else x
 
 
 def _creation(function: Any) -> Any:
     def implementation(like: Any, *args: Any, **kwargs: Any) -> Any:
         if any(isinstance(a, Traced) for a in args):
-            args = tuple(a.__index__() if isinstance(a, Traced) and a.dtype.kind in "iu" else a for a in args)  # type: ignore[attr-defined]
+            args = tuple(
+                a.__index__() if isinstance(a, Tracer) and a.dtype.kind in "iu" else a for a in args
+            )
         return _made(like, function(*args, **kwargs))
 
     return implementation
@@ -552,16 +519,26 @@ for _function in (np.zeros, np.ones, np.empty, np.arange, np.eye, np.identity, n
 def full(like: Any, shape: Any, fill_value: Any, dtype: Any = None, **_: Any) -> Any:
     """Stand for `numpy.full` with ``like=``."""
     if isinstance(fill_value, Traced):
-        return sh.broadcast_to(cast(fill_value, dtype), shape=shape if isinstance(shape, tuple) else (int(shape),))
+        return sh.broadcast_to(
+            cast(fill_value, dtype), shape=shape if isinstance(shape, tuple) else (int(shape),)
+        )
     return _made(like, np.full(shape, fill_value, dtype))
 
 
-@creates(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
-def array(like: Any, a: Any, dtype: Any = None, **options: Any) -> Any:
-    """Stand for `numpy.array` and its kin with ``like=``."""
+@creates(np.asarray, np.asanyarray, np.ascontiguousarray)
+def asarray(like: Any, a: Any, dtype: Any = None, *_: Any, copy: Any = None, **options: Any) -> Any:
+    """Stand for `numpy.asarray` and its kin with ``like=``: no copy of a traced value."""
+    if isinstance(a, Tracer) and not copy and (dtype is None or a.dtype == dtype):
+        return held(a)
+    return array(like, a, dtype)
+
+
+@creates(np.array)
+def array(like: Any, a: Any, dtype: Any = None, *_: Any, copy: Any = True, **options: Any) -> Any:
+    """Stand for `numpy.array` with ``like=``."""
     x = traced(a)
+    if x is a and not copy and isinstance(a, Tracer) and (dtype is None or a.dtype == dtype):
+        return held(a)
     if isinstance(x, Traced):
-        return ew.convert(x, dtype=np.dtype(dtype or x.dtype))  # type: ignore[attr-defined]
+        return held(converted(x, np.dtype(dtype or x.dtype)))  # type: ignore[attr-defined]
     return _made(like, np.array(x, dtype))
-
-

@@ -19,6 +19,7 @@ from wengert.errors import (
     DerivativeError,
     LeakedTracerError,
     MutationError,
+    told,
     user_frame,
     user_line,
 )
@@ -26,20 +27,26 @@ from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value, aval_of
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, Scale, Transpose
 from wengert.trace.capture import COPY_BYTES, Captured, checksum
-from wengert.trace.tracer import Tracer
+from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = ["LEVELS", "AbstractTape", "GraphRecorder", "Tape", "Trace", "active_tapes"]
 
 LEVELS = itertools.count(1)
-"""Levels of traces: a trace begun later has a higher one, so inner derivatives are told from outer."""
+"""Levels of traces: one begun later has a higher one, so inner derivatives are told from outer."""
 
 
 class _Active(threading.local):
     def __init__(self) -> None:
         self.tapes: list[Tape] = []
+        self.recorders: list[GraphRecorder] = []
 
 
 _ACTIVE = _Active()
+
+
+def active_recorder() -> GraphRecorder | None:
+    """Return the innermost recorder of graphs at work in this thread."""
+    return _ACTIVE.recorders[-1] if _ACTIVE.recorders else None
 
 
 def active_tapes() -> list[Tape]:
@@ -83,6 +90,11 @@ class Trace:
         """Return the plain value for a conversion of the given kind."""
         raise NotImplementedError
 
+    def holds_array(self, var: Any) -> bool:
+        """Whether a value without axes is an array in NumPy, updated in place, and no scalar."""
+        data = var.data
+        return data._is_array() if isinstance(data, Tracer) else isinstance(data, np.ndarray)
+
 
 def frozen(t: Tracer) -> Tracer:
     """Return a handle that later updates in place of `t` do not move."""
@@ -103,14 +115,25 @@ class Tape(Trace):
         _ACTIVE.tapes.append(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this tape cannot be used any more."""
         _ACTIVE.tapes.pop()
         self.alive = False
+        if error is not None and told(error) is not error:
+            raise told(error) from None
 
     def lift(self, x: Any) -> Tracer:
         """Make a constant into a value of this trace."""
-        return Tracer(self, Value(x))
+        return Tracer(self, Value(frozen(x) if type(x) is Tracer else x))
+
+    @staticmethod
+    def let_go() -> LeakedTracerError:
+        """Make the error for a value whose array was let go by `wg.checkpoint`."""
+        return LeakedTracerError(
+            "a value computed inside a function under wg.checkpoint was used outside of it "
+            "without being returned (it was kept in an object or a closure, or stored into an "
+            "array from outside). Return it from that function instead." + user_line()
+        )
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Evaluate one level down, and append a node where there is a derivative."""
@@ -129,7 +152,7 @@ class Tape(Trace):
                     inputs.append(var)
                     data = var.data
                     if data is None:
-                        raise self.leaked()
+                        raise self.let_go()
                     values.append(data)
                     if type(data) is Tracer:
                         nested = True
@@ -138,8 +161,17 @@ class Tape(Trace):
                     raise a._trace.leaked()
                 a = Tracer(a._trace, a._var)
                 nested = True
-            elif kind is np.ndarray and op.residual and op.derivative is not ZERO:
-                a = self.captured.keep(a)
+            elif (
+                isinstance(a, np.ndarray)
+                and (op.residual or a.dtype.kind in "iub")
+                and op.derivative is not ZERO
+            ):
+                recorder = active_recorder()
+                if recorder is None or recorder.level > self.level:
+                    a = self.captured.keep(a)
+                else:  # a reference, so that a compiled derivative sees later changes
+                    a = recorder.constant(a)
+                    nested = True
             inputs.append(a)
             values.append(a)
         y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
@@ -163,13 +195,31 @@ class Tape(Trace):
         data = var.data
         if kind in ("float", "complex", "item"):
             raise ConversionError(
-                "a traced value was turned into a plain Python number, by float(), .item(), a function "
-                "of the math module, or by storing it into a plain array: its derivative would be "
-                "lost. Use the NumPy function (np.sin(x) instead of math.sin(x)), make arrays with "
-                "np.zeros(shape, like=x), or take the value out of the derivative with "
-                "wg.stop_gradient(x)." + user_line()
+                "a traced value was turned into a plain Python number, by float(), .item(), a "
+                "function of the math module, or by storing it into a plain array: its "
+                "derivative would be lost. Use the NumPy function (np.sin(x) instead of "
+                "math.sin(x)), make arrays with np.zeros(shape, like=x), or take the value out "
+                "of the derivative with wg.stop_gradient(x)." + user_line()
             )
         return data._plain(kind) if isinstance(data, Tracer) else data
+
+
+NUMBERS = frozenset({int, float, bool, complex})
+"""Python's own numbers, which take part in NumPy's promotion by their kind only."""
+
+
+class OuterValueError(LeakedTracerError):
+    """A recorded function closes over a value of an enclosing trace, so it cannot be compiled."""
+
+
+def _of_numbers(y: Any, by_operator: bool) -> Any:
+    """Return what Python's operators make of Python numbers, or what functions of NumPy make.
+
+    Python numbers have no dtype of their own in NumPy's promotion; NumPy's scalars have one.
+    """
+    if by_operator:
+        return y.item() if isinstance(y, (np.generic, np.ndarray)) else y
+    return np.asarray(y)[()] if type(y) in NUMBERS else y
 
 
 class GraphRecorder(Trace):
@@ -180,6 +230,21 @@ class GraphRecorder(Trace):
         self.nodes: list[Node] = []
         self.guards: list[Guard] = []
         self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
+        self.entries: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
+
+    def __enter__(self) -> GraphRecorder:
+        """Begin recording."""
+        _ACTIVE.recorders.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End recording: values of this recorder cannot be used any more."""
+        _ACTIVE.recorders.pop()
+        self.alive = False
+
+    def constant(self, x: np.ndarray[Any, Any]) -> Tracer:
+        """Return a traced value that stands for the present content of a plain array."""
+        return Tracer(self, self.refer(x))
 
     def input(self, x: Any) -> Tracer:
         """Make an input of the graph with an example value."""
@@ -189,9 +254,11 @@ class GraphRecorder(Trace):
         """Make a constant into a value of this trace."""
         if not isinstance(x, np.ndarray):
             x = np.asarray(x)
-        private = x.copy()
+        private = x.copy(order="K")
         out = Value(private)
-        self.nodes.append(Node(ew.convert, (Const(private),), {"dtype": x.dtype}, (out,), user_frame()))
+        self.nodes.append(
+            Node(ew.convert, (Const(private),), {"dtype": x.dtype}, (out,), user_frame())
+        )
         return Tracer(self, out)
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -206,7 +273,9 @@ class GraphRecorder(Trace):
             if type(a) is Tracer:
                 a._refresh()
                 if a._trace is not self:
-                    raise a._trace.leaked()
+                    raise self.outer(a)
+                if type(a._var) is Const:
+                    self._as_seen(a._var)
                 inputs.append(a._var)
                 values.append(a._var.data)
             elif type(a) is np.ndarray:
@@ -216,10 +285,23 @@ class GraphRecorder(Trace):
                 inputs.append(a)
                 values.append(a)
         y = op.evaluate(*values, **attrs)
+        if op.ufunc is not None and all(type(v) in NUMBERS for v in values):
+            y = _of_numbers(y, attrs is OPERATOR)
         outputs = tuple(Value(part) for part in y) if type(y) is tuple else (Value(y),)
         self.nodes.append(Node(op, tuple(inputs), attrs, outputs, user_frame()))
         made = tuple(Tracer(self, v) for v in outputs)
         return made if type(y) is tuple else made[0]
+
+    @staticmethod
+    def outer(a: Any) -> LeakedTracerError:
+        """Make the error for a value of another trace."""
+        if not a._trace.alive:
+            ended: Trace = a._trace
+            return ended.leaked()
+        return OuterValueError(
+            "a function under jit closes over a value that an enclosing transformation traces; "
+            "pass it as an argument" + user_line()
+        )
 
     def refer(self, x: np.ndarray[Any, Any]) -> Const:
         """Refer to a plain array; a change since it was last seen makes another constant."""
@@ -230,8 +312,14 @@ class GraphRecorder(Trace):
             self._settle(found)
         const = Const(x)
         mark = x.copy() if x.nbytes <= COPY_BYTES else checksum(x)
-        self.consts[id(x)] = (x, const, mark)
+        self.consts[id(x)] = self.entries[id(const)] = (x, const, mark)
         return const
+
+    def _as_seen(self, const: Const) -> None:
+        """Make sure that a constant has the content that its array had when it was referred to."""
+        entry = self.entries[id(const)]
+        if const.data is entry[0] and not self._unchanged(entry):
+            self._settle(entry)
 
     @staticmethod
     def _unchanged(entry: tuple[np.ndarray[Any, Any], Const, Any]) -> bool:
@@ -253,6 +341,8 @@ class GraphRecorder(Trace):
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value and record a guard for it."""
+        if type(var) is Const:
+            return GUARDED[kind](var.data)
         data = var.data
         outcome = GUARDED[kind](data)
         self.guards.append(Guard(var, kind, outcome, len(self.nodes)))
@@ -276,7 +366,7 @@ class GraphRecorder(Trace):
             if isinstance(y, Tracer):
                 y._refresh()
                 if y._trace is not self:
-                    raise y._trace.leaked()
+                    raise self.outer(y)
                 made.append(y._var)
             else:
                 made.append(Const(y) if isinstance(y, np.ndarray) else y)
@@ -284,7 +374,7 @@ class GraphRecorder(Trace):
         return Graph([t._var for t in inputs], self.nodes, made, self.guards)
 
 
-GUARDED = {
+GUARDED: dict[str, Any] = {
     "bool": bool,
     "int": int,
     "index": lambda x: x.__index__(),
@@ -296,12 +386,13 @@ GUARDED = {
 
 
 _LINEAR = {
-    ew.add: None, ew.subtract: None, ew.negative: None, ew.positive: None, ew.multiply: 1, ew.divide: 0,
+    ew.add: None, ew.subtract: None, ew.negative: None, ew.positive: None, ew.multiply: 1,
+    ew.divide: 0,
     ew.select: None, ew.degrees: None, ew.rad2deg: None, ew.radians: None, ew.deg2rad: None,
     ew.ldexp: 0,
 }  # fmt: skip
-"""Elementwise operations that are linear: in all arguments (None), in one of them (1: any single one,
-0: the first)."""
+"""Elementwise operations that are linear: in all arguments together (None), in any single one (1),
+or in the first (0)."""
 
 
 class AbstractTape(Trace):
@@ -334,8 +425,6 @@ class AbstractTape(Trace):
                 inputs.append(frozen(a) if isinstance(a, Tracer) else a)
                 plain = type(a) in (int, float, bool, complex)
                 avals.append(a if plain or isinstance(a, np.ndarray) else aval_of(a))
-        if op.derivative is ZERO:
-            return np.zeros(aval_of(op.infer(*avals, **attrs)).shape)
         self._check_linear(op, [isinstance(i, _Shape) for i in inputs])
         out = _Shape(op.infer(*avals, **attrs))
         self.nodes.append(Node(op, inputs, attrs, (out,)))

@@ -12,11 +12,12 @@ from wengert.errors import ConversionError, UnsupportedError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced
 from wengert.trace import tracer
+from wengert.trace.indexing import stack_nested
 from wengert.trace.tracer import FUNCTIONS, Tracer
 
 __all__ = ["NO_VALUE", "axes", "axis_index", "deliver", "implements", "refuse", "traced"]
 
-NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
+NO_VALUE: Any = np._NoValue
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -29,6 +30,11 @@ def implements(*functions: Any) -> Callable[[F], F]:
         return implementation
 
     return decorate
+
+
+def optional(*names: str) -> list[Any]:
+    """Return the functions of these names that this version of NumPy has."""
+    return [getattr(np, name) for name in names if hasattr(np, name)]
 
 
 def creates(*functions: Any) -> Callable[[F], F]:
@@ -47,7 +53,7 @@ def traced(x: Any) -> Any:
     """Turn an array-like, nested lists of traced values included, into an array or traced value."""
     if isinstance(x, (np.ndarray, np.generic, Traced)):
         return x
-    return tracer.stack_nested(x) if _holds_traced(x) else np.asarray(x)
+    return stack_nested(x) if _holds_traced(x) else np.asarray(x)
 
 
 def _holds_traced(x: Any) -> bool:
@@ -84,8 +90,8 @@ def deliver(result: Any, out: Any) -> Any:
         return result
     if not isinstance(out, Tracer):
         raise ConversionError(
-            f"out= is a plain array of shape {np.shape(out)}, which cannot hold a traced value. Use the "
-            f"returned value, or make the array with np.zeros(shape, like=x)." + user_line()
+            f"out= is a plain array of shape {np.shape(out)}, which cannot hold a traced value. "
+            f"Use the returned value, or make the array with np.zeros(shape, like=x)." + user_line()
         )
     out._store(result)
     return out
@@ -101,7 +107,8 @@ def refuse(name: str, **options: Any) -> None:
     for option, (value, default) in options.items():
         if value is not default and value is not NO_VALUE and value != default:
             raise UnsupportedError(
-                f"numpy.{name} with {option}={value!r} is not supported on traced values" + user_line()
+                f"numpy.{name} with {option}={value!r} is not supported on traced values"
+                + user_line()
             )
 
 

@@ -17,6 +17,7 @@ from wengert.errors import ConversionError, InputError, ShapeError, UnsupportedE
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced
 from wengert.ops.contract import contract
+from wengert.ops.index import index_set
 from wengert.trace import indexing, views
 
 __all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
@@ -27,8 +28,15 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 """What stands for ``ufunc.reduce``, ``ufunc.accumulate`` and the like."""
 
-_PLAIN = frozenset({float, int, bool, complex, np.ndarray, np.float64, np.float32, np.bool_, np.int64})
-_NONE: dict[str, Any] = {}
+NAMESPACES: list[Any] = []
+"""The array-API namespace of traced arrays, put here by `wengert.trace.namespace`."""
+
+_PLAIN = frozenset(
+    {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.bool_, np.int64}
+)
+OPERATOR: dict[str, Any] = {}
+"""Attributes (none) of an operation applied by one of Python's operators, not by a function."""
+
 _NOT_NUMERIC = (str, bytes, dict, set, type(None))
 
 
@@ -37,7 +45,7 @@ def _operand(other: Any) -> Any:
     if isinstance(other, (np.ndarray, np.generic, Traced)):
         return other
     if isinstance(other, (list, tuple)):
-        return stack_nested(other)
+        return indexing.stack_nested(other)
     if isinstance(other, _NOT_NUMERIC):
         return NotImplemented
     if hasattr(other, "__array__"):
@@ -45,16 +53,6 @@ def _operand(other: Any) -> Any:
     if isinstance(other, (int, float, complex)):
         return other
     return NotImplemented
-
-
-def stack_nested(x: Any) -> Any:
-    """Turn nested lists that may hold traced values into one array."""
-    if not isinstance(x, (list, tuple)):
-        return x
-    parts = [stack_nested(item) for item in x]
-    if any(isinstance(p, Traced) for p in parts):
-        return np.stack(parts)
-    return np.asarray(parts)
 
 
 def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -68,7 +66,7 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
             if other is NotImplemented:
                 return NotImplemented
             return op(self, other)
-        return self._trace.process(op, (self, other), _NONE)
+        return self._trace.process(op, (self, other), OPERATOR)
 
     def backward(self: Tracer, other: Any) -> Any:
         if type(other) not in _PLAIN:
@@ -76,7 +74,7 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
             if other is NotImplemented:
                 return NotImplemented
             return op(other, self)
-        return self._trace.process(op, (other, self), _NONE)
+        return self._trace.process(op, (other, self), OPERATOR)
 
     return forward, backward
 
@@ -98,13 +96,15 @@ def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
 class Tracer(Traced):
     """A traced array. It behaves as the NumPy array that it stands for."""
 
-    __slots__ = ("_var", "_version", "_view")
+    __slots__ = ("_clock", "_layout", "_var", "_version", "_view")
     __array_priority__ = 1000.0
 
     def __init__(self, trace: Any, var: Any) -> None:
         self._trace = trace
         self._var = var
         self._view: Any = None
+        self._clock: Any = None
+        self._layout: Any = None
         self._version = 0
 
     # --- what it looks like ---------------------------------------------------------------------
@@ -170,25 +170,17 @@ class Tracer(Traced):
     # --- in place ---------------------------------------------------------------------------------
     def _refresh(self) -> None:
         """Bring a view up to date with its base."""
-        if self._view is not None:
-            base, op, attrs, seen = self._view
-            base._refresh()
-            if base._version != seen:
-                new = op(base, **attrs)
-                self._trace, self._var = new._trace, new._var
-                self._view = (base, op, attrs, base._version)
-                self._version += 1
+        link = self._view
+        if link is not None and link.tick != self._clock[0]:
+            views.refresh(self)
 
     def _assign(self, new: Any) -> None:
         """Let the handle, and the base that it is a view of, stand for a new value."""
-        if not isinstance(new, Tracer):
-            new = self._trace.lift(new)
-        if self._view is not None:
-            base, op, attrs, _ = self._view
-            base._assign(views.write(base, op, attrs, new))
-            self._view = (base, op, attrs, base._version)
-        self._trace, self._var = new._trace, new._var
-        self._version += 1
+        if isinstance(new, Tracer):
+            new._refresh()
+        else:
+            new = self._trace.lift(np.array(new))
+        views.assign(self, new)
 
     def _store(self, new: Any) -> None:
         """Write an array of the same shape into this one, with NumPy's casting rule."""
@@ -212,13 +204,16 @@ class Tracer(Traced):
                     f"with dtype={new.dtype} or write y = y + ..." + user_line()
                 )
             new = ew.convert(new, dtype=dtype)
+        if not shape:
+            new = index_set(self, new, spec=())  # stays an array, where the operation gave a scalar
         self._assign(new)
 
     def _is_array(self) -> bool:
         """Whether NumPy would hold an array, which updates in place, and not a scalar."""
         if self.shape:
             return True
-        return isinstance(lower(self), np.ndarray)
+        self._refresh()
+        return bool(self._trace.holds_array(self._var))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Replace a part; recorded as a new array."""
@@ -228,9 +223,15 @@ class Tracer(Traced):
         """Read a part."""
         return indexing.read(self, index)
 
+    def _check_alive(self) -> None:
+        """Raise if the trace that the value belongs to has ended."""
+        if not self._trace.alive:
+            raise self._trace.leaked()
+
     # --- turning into plain Python ---------------------------------------------------------------
     def _plain(self, kind: str) -> Any:
         self._refresh()
+        self._check_alive()
         return self._trace.concrete(self._var, kind)
 
     def __bool__(self) -> bool:
@@ -257,12 +258,16 @@ class Tracer(Traced):
 
     def item(self, *args: Any) -> Any:
         """Return a Python scalar where no derivative gets lost."""
-        x = self[np.unravel_index(args[0], self.shape) if len(args) == 1 else args] if args else self
+        x = (
+            self[np.unravel_index(args[0], self.shape) if len(args) == 1 else args]
+            if args
+            else self
+        )
         if not isinstance(x, Tracer):
             return np.asarray(x).item()
         if x.size != 1:
             raise ShapeError("item() takes an array of one element" + user_line())
-        return np.asarray(x.reshape(())._plain("item")).item()  # type: ignore[attr-defined]
+        return np.asarray(x.reshape(())._plain("item")).item()
 
     def tolist(self) -> Any:
         """Return nested lists of traced scalars."""
@@ -270,17 +275,24 @@ class Tracer(Traced):
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         """Refuse: a plain array would lose the derivative."""
+        self._check_alive()
+        if self.dtype.kind in "iub":
+            raise ConversionError(
+                f"a traced array of {self.dtype} was turned into a plain NumPy array, as an index "
+                "of one (w[i]) or by np.array or np.asarray. Write np.asarray(w, like=i)[i] "
+                "instead of w[i], and np.stack([...]) to collect values." + user_line()
+            )
         raise ConversionError(
-            "a traced value was turned into a plain NumPy array: it was stored into a plain array "
-            "(y[i] = x), collected by np.array or np.asarray, or given to a function that "
-            "NumPy does not dispatch. Make the array with np.zeros(shape, like=x), collect "
-            "values with np.stack([...]), or take the value out of the derivative with "
-            "wg.stop_gradient(x)." + user_line()
+            f"a traced value of shape {self.shape} was turned into a plain NumPy array: it was "
+            "stored into a plain array (y[i] = x), collected by np.array or np.asarray, or given "
+            "to a function that NumPy does not dispatch. Make the array with np.zeros(shape, "
+            "like=x), collect values with np.stack([...]), or take the value out of the "
+            "derivative with wg.stop_gradient(x)." + user_line()
         )
 
     __hash__ = None  # type: ignore[assignment]
 
-    # --- NumPy's protocols --------------------------------------------------------------------------
+    # --- NumPy's protocols ------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Apply a ufunc or one of its methods."""
         return call_ufunc(ufunc, method, inputs, kwargs)
@@ -292,13 +304,23 @@ class Tracer(Traced):
             raise UnsupportedError(unsupported(f"{func.__module__}.{func.__name__}") + user_line())
         if func in CREATION:
             return implementation(self, *args, **kwargs)
-        return implementation(*args, **kwargs)
+        return views.delivered(func, implementation(*args, **kwargs), args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what is missing; called for unknown names only."""
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"a traced array has no attribute {name!r}", name=name, obj=self)
+        raise AttributeError(
+            f"traced arrays have no .{name}, which NumPy's arrays have; see docs/numpy.md for "
+            "what is supported, or take the value out of the derivative with wg.stop_gradient(x)"
+            + user_line(),
+            name=name,
+            obj=self,
+        )
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """Return the array-API namespace: NumPy's, with creation functions that keep traces."""
-        from wengert.trace.namespace import NAMESPACE
-
-        return NAMESPACE
+        return NAMESPACES[0]
 
     __add__, __radd__ = _binary(ew.add)
     __sub__, __rsub__ = _binary(ew.subtract)
@@ -316,8 +338,8 @@ class Tracer(Traced):
     __le__, _ = _binary(ew.UFUNCS[np.less_equal])
     __gt__, _ = _binary(ew.UFUNCS[np.greater])
     __ge__, _ = _binary(ew.UFUNCS[np.greater_equal])
-    __eq__, _ = _binary(ew.UFUNCS[np.equal])  # type: ignore[assignment]
-    __ne__, _ = _binary(ew.UFUNCS[np.not_equal])  # type: ignore[assignment]
+    __eq__, _ = _binary(ew.UFUNCS[np.equal])
+    __ne__, _ = _binary(ew.UFUNCS[np.not_equal])
     __iadd__ = _inplace(ew.add)
     __isub__ = _inplace(ew.subtract)
     __imul__ = _inplace(ew.multiply)
@@ -331,7 +353,7 @@ class Tracer(Traced):
 
     def __neg__(self) -> Any:
         """Negate."""
-        return ew.negative(self)
+        return self._trace.process(ew.negative, (self,), OPERATOR)
 
     def __pos__(self) -> Any:
         """Copy."""
@@ -339,7 +361,7 @@ class Tracer(Traced):
 
     def __abs__(self) -> Any:
         """Absolute value."""
-        return np.abs(self)  # type: ignore[call-overload]
+        return np.abs(self)
 
     def __invert__(self) -> Any:
         """Invert bits."""
@@ -385,7 +407,10 @@ def unsupported(name: str) -> str:
     """Say that a function is not supported, and what is near it."""
     import difflib
 
-    known = sorted({f"{f.__module__}.{f.__name__}" for f in FUNCTIONS} | {f"numpy.{u.__name__}" for u in ew.UFUNCS})
+    known = sorted(
+        {f"{f.__module__}.{f.__name__}" for f in FUNCTIONS}
+        | {f"numpy.{u.__name__}" for u in ew.UFUNCS}
+    )
     near = difflib.get_close_matches(name, known, 3, 0.6)
     hint = f" Near it: {', '.join(near)}." if near else ""
     return (
@@ -398,14 +423,16 @@ def unsupported(name: str) -> str:
 _IGNORED = {"casting": "same_kind", "order": "K", "subok": True}
 
 
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_ufunc(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Apply a ufunc, or a method of it, to arguments of which at least one is traced."""
     if method == "__call__":
         op = ew.UFUNCS.get(ufunc)
         if not kwargs:
+            if op is ew.absolute or op is ew.UFUNCS[np.sign]:
+                return views.real_or_complex(op, inputs[0])
             if op is not None:
-                if op is ew.absolute or op is ew.UFUNCS[np.sign]:
-                    return views.real_or_complex(op, inputs[0])
                 return op(*inputs)
         return _call_with_options(ufunc, op, inputs, kwargs)
     implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
@@ -424,7 +451,8 @@ def _call_with_options(
     out = kwargs.pop("out", None)
     where = kwargs.pop("where", True)
     dtype = kwargs.pop("dtype", None)
-    if kwargs:
+    composite = FUNCTIONS.get(ufunc) if op is None else None
+    if kwargs and composite is None:
         raise UnsupportedError(
             f"numpy.{ufunc.__name__} with {', '.join(kwargs)} is not supported on traced values"
             + user_line()
@@ -433,17 +461,16 @@ def _call_with_options(
     for target in targets:
         if target is not None and not isinstance(target, Tracer):
             raise ConversionError(
-                f"the result of numpy.{ufunc.__name__} on a traced value would be stored into a plain "
-                f"array of shape {np.shape(target)} (out= or an in-place operator). Write "
-                f"y = y + x instead of y += x, or make y with np.zeros(shape, like=x)." + user_line()
+                f"the result of numpy.{ufunc.__name__} on a traced value would be stored into a "
+                f"plain array of shape {np.shape(target)} (out= or an in-place operator). Write y "
+                "= y + x instead of y += x, or make y with np.zeros(shape, like=x)." + user_line()
             )
     if dtype is not None:
         inputs = tuple(ew.convert(x, dtype=np.dtype(dtype)) for x in inputs)
     if op is None:
-        composite = FUNCTIONS.get(ufunc)
         if composite is None:
             raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}") + user_line())
-        result = composite(*inputs)
+        result = composite(*inputs, **kwargs)
     else:
         result = call_ufunc(ufunc, "__call__", inputs, {})
     if out is None:
