@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optree
 
 from wengert import trees
 from wengert.errors import InputError, ShapeError, user_line
@@ -23,6 +22,7 @@ from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
 from wengert.transform.linear import Linearized, linearize_flat, quiet
 from wengert.transform.pull import Cotangents, backward
+from wengert.transform.vmap import vmap
 
 __all__ = [
     "grad",
@@ -79,7 +79,10 @@ def value_and_grad(
         chosen = trees.select(args, argnums, name)
         leaves = chosen.leaves
         if holomorphic and any(dtype_of(x).kind != "c" for x in leaves):
-            raise InputError(f"{name} with holomorphic=True takes complex inputs" + user_line())
+            kinds = ", ".join(str(dtype_of(x)) for x in leaves)
+            raise InputError(
+                f"{name} with holomorphic=True takes complex inputs, not {kinds}" + user_line()
+            )
         with Tape() as tape:
             inputs = [tape.lift(x) for x in leaves]
             roots = [t._var for t in inputs]
@@ -139,6 +142,8 @@ def _scalar(out: Any, tape: Tape, name: str, holomorphic: bool) -> tuple[Any, An
         y, seed = out._var.data, out._var
     else:
         y, seed = out, None
+        if isinstance(y, Tracer):
+            y._check_alive()
         if not isinstance(y, (Traced, np.ndarray, np.generic, float, int, complex)):
             what = "None; does it lack a return?" if y is None else f"a {type(y).__name__}"
             raise InputError(
@@ -149,14 +154,14 @@ def _scalar(out: Any, tape: Tape, name: str, holomorphic: bool) -> tuple[Any, An
     shape = shape_of(y)
     if shape != ():
         raise ShapeError(
-            f"{name} takes a function that returns a scalar, but it returned shape {shape}. Reduce it "
-            f"(np.sum, np.mean), or use wg.jacobian or wg.vjp." + user_line()
+            f"{name} takes a function that returns a scalar, but it returned shape {shape}. "
+            "Reduce it (np.sum, np.mean), or use wg.jacobian or wg.vjp." + user_line()
         )
     kind = dtype_of(y).kind
     if kind == "c" and not holomorphic:
         raise InputError(
-            f"{name} takes a function that returns a real scalar, but it returned {dtype_of(y)}. Use "
-            f"np.real(...) or np.abs(...) of it, or holomorphic=True." + user_line()
+            f"{name} takes a function that returns a real scalar, but it returned {dtype_of(y)}. "
+            "Use np.real(...) or np.abs(...) of it, or holomorphic=True." + user_line()
         )
     if seed is None and kind not in "fciub":
         raise InputError(f"{name}: the result has dtype {dtype_of(y)}" + user_line())
@@ -179,12 +184,12 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     y : pytree
         ``f(*primals)``.
     pullback : callable
-        ``pullback(ct)``, with `ct` of the form and shapes of `y`, returns a tuple of cotangents, one
-        for each of `primals`. It can be called many times.
+        ``pullback(ct)``, with `ct` of the form and shapes of `y`, returns a tuple of cotangents,
+        one for each of `primals`. It can be called many times.
     aux
         With `has_aux` only.
     """
-    lin, primal_pack, y, rebuild, aux, leaves = _linearized(f, primals, has_aux)
+    lin, primal_pack, y, _, aux, leaves = _linearized(f, primals, has_aux)
 
     def pullback(ct: Any) -> Any:
         cts, _, _ = trees.same_form(ct, y, "the cotangent")
@@ -234,9 +239,10 @@ def _linearized(f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool) 
         form.append(rebuild)
         return [y if isinstance(y, (np.ndarray, Traced)) else np.asarray(y)[()] for y in results]
 
-    lin = linearize_flat(flat, leaves)
+    lin = linearize_flat(flat, leaves, kept=True)
     aux = trees.unwrap(form[0], lin.tape) if has_aux else None
-    return lin, pack, form[-1](lin.ys), form[-1], aux, leaves
+    ys = [y.copy() if isinstance(y, np.ndarray) else trees.frozen(y) for y in lin.ys]
+    return lin, pack, form[-1](ys), form[-1], aux, leaves
 
 
 def _scalar_leaf(x: Any) -> Any:
@@ -287,7 +293,9 @@ def jvp(
         form.append(rebuild)
         return results
 
-    ys, yts, trace = jvp_flat(flat, leaves, [t if is_inexact(x) else None for t, x in zip(ts, leaves, strict=True)])
+    ys, yts, trace = jvp_flat(
+        flat, leaves, [t if is_inexact(x) else None for t, x in zip(ts, leaves, strict=True)]
+    )
     y = form[-1](ys)
     t = form[-1](trees.own(yts, ys, ts))
     return (y, t, trees.unwrap(form[0], trace)) if has_aux else (y, t)
@@ -314,8 +322,10 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return t
 
 
-# --- Jacobians and Hessians -------------------------------------------------------------------------
-def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+# --- Jacobians and Hessians -----------------------------------------------------------------------
+def jacfwd(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Return a function that computes the dense Jacobian in forward mode, all columns at once.
 
     See `jacobian`.
@@ -323,7 +333,9 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
     return _jacobian(f, argnums, has_aux, "forward")
 
 
-def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacrev(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Return a function that computes the dense Jacobian in reverse mode, all rows at once.
 
     See `jacobian`.
@@ -357,7 +369,9 @@ def jacobian(
     return _jacobian(f, argnums, has_aux, mode)
 
 
-def _jacobian(f: Callable[..., Any], argnums: Argnums, has_aux: bool, mode: str) -> Callable[..., Any]:
+def _jacobian(
+    f: Callable[..., Any], argnums: Argnums, has_aux: bool, mode: str
+) -> Callable[..., Any]:
     if mode not in ("auto", "forward", "reverse"):
         raise InputError(f"mode must be 'auto', 'forward' or 'reverse', not {mode!r}")
     name = f"jacobian({getattr(f, '__name__', 'f')})"
@@ -397,7 +411,7 @@ def _basis(x: Any) -> Any:
 
 
 def _mapped(function: Callable[[Any], list[Any]], basis: Any, likes: list[Any]) -> list[Any]:
-    """Apply a linear function to each element of a basis at once; results have the batch in front."""
+    """Apply a linear function to each element of a basis at once; the batch stands in front."""
     n = len(basis)
     if n == 0:
         return [np.zeros((0, *shape_of(y)), dtype_of(y)) for y in likes]
@@ -409,7 +423,11 @@ def _mapped(function: Callable[[Any], list[Any]], basis: Any, likes: list[Any]) 
     made = []
     for y, like in zip(found, likes, strict=True):
         if isinstance(y, Tracer) and y._trace is trace:
-            y = y._var.data if y._var.batched else np.broadcast_to(y._var.data, (n, *shape_of(like)))
+            y = (
+                y._var.data
+                if y._var.batched
+                else np.broadcast_to(y._var.data, (n, *shape_of(like)))
+            )
         elif y is None:
             y = np.zeros((n, *shape_of(like)), dtype_of(like))
         else:
@@ -422,13 +440,17 @@ def _columns(lin: Linearized, leaves: list[Any]) -> list[list[Any]]:
     """Jacobian blocks [output][input], a batch of tangents an input."""
     columns = []
     for k, x in enumerate(leaves):
+
         def push(t: Any, k: int = k) -> list[Any]:
             return lin.push([t if i == k else None for i in range(len(leaves))])
 
         blocks = _mapped(push, _basis(x), lin.ys)
-        columns.append([
-            np.reshape(np.moveaxis(b, 0, -1), shape_of(y) + shape_of(x)) for b, y in zip(blocks, lin.ys, strict=True)
-        ])
+        columns.append(
+            [
+                np.reshape(np.moveaxis(b, 0, -1), shape_of(y) + shape_of(x))
+                for b, y in zip(blocks, lin.ys, strict=True)
+            ]
+        )
     return [_owned(column[i] for column in columns) for i in range(len(lin.ys))]
 
 
@@ -444,15 +466,20 @@ def _rows(lin: Linearized, leaves: list[Any]) -> list[list[Any]]:
             return lin.pull([ct if i == k else None for i in range(len(lin.ys))])
 
         blocks = _mapped(pull, _basis(y), leaves)
-        rows.append(_owned(
-            np.reshape(b, shape_of(y) + shape_of(x)) for b, x in zip(blocks, leaves, strict=True)
-        ))
+        rows.append(
+            _owned(
+                np.reshape(b, shape_of(y) + shape_of(x))
+                for b, x in zip(blocks, leaves, strict=True)
+            )
+        )
     return rows
 
 
 def _owned(arrays: Any) -> list[Any]:
     return [
-        np.array(a) if type(a) is np.ndarray and (a.base is not None or not a.flags.writeable) else a
+        np.array(a)
+        if type(a) is np.ndarray and (a.base is not None or not a.flags.writeable)
+        else a
         for a in arrays
     ]
 
@@ -473,111 +500,6 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         trees of such arrays.
     """
     return jacfwd(grad(f, argnums), argnums)
-
-
-# --- batching -----------------------------------------------------------------------------------------
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
-    """Return a function that applies `f` to many examples at once.
-
-    Parameters
-    ----------
-    f : callable
-        Written for one example.
-    in_axes : int, None, or a sequence of them (or pytrees of them) a positional argument
-        The axis of each argument that runs over the examples; None for one that all share.
-    out_axes : int or a pytree of ints
-        Where that axis stands in the results.
-
-    Returns
-    -------
-    callable
-
-    Raises
-    ------
-    ShapeError
-        When the mapped axes differ in length.
-    BatchedControlError
-        When `f` branches in Python on a value that differs between examples.
-    """
-
-    @functools.wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
-        if len(axes) != len(args):
-            raise InputError(
-                f"vmap: in_axes has {len(axes)} entries for {len(args)} arguments" + user_line()
-            )
-        leaves, pack = trees.flatten(args)
-        flat_axes = []
-        for a, arg in zip(axes, args, strict=True):
-            flat_axes += _broadcast_axes(a, arg)
-        flat_axes += [0] * (len(leaves) - len(flat_axes))
-        size = _batch_size(leaves, flat_axes)
-        trace = BatchTrace(size)
-        inputs = [
-            x if a is None else Tracer(trace, Batched(_front(x, a), True))
-            for x, a in zip(leaves, flat_axes, strict=True)
-        ]
-        keywords = trees.map_leaves(lambda x: Tracer(trace, Batched(_front(x, 0), True)), kwargs) if kwargs else {}
-        try:
-            out = f(*pack(inputs), **keywords)
-            results, rebuild = trees.flatten(out)
-            places = _broadcast_axes(out_axes, out)
-            made = [_collected(y, trace, a) for y, a in zip(results, places, strict=True)]
-        finally:
-            trace.alive = False
-        return rebuild(made)
-
-    return wrapped
-
-
-def _broadcast_axes(axes: Any, tree: Any) -> list[Any]:
-    n = len(trees.flatten(tree)[0])
-    if axes is None or isinstance(axes, int):
-        return [axes] * n
-    return list(optree.broadcast_prefix(axes, tree, none_is_leaf=True))  # type: ignore[arg-type]
-
-
-def _batch_size(leaves: list[Any], axes: list[Any]) -> int:
-    sizes = {}
-    for i, (x, a) in enumerate(zip(leaves, axes, strict=True)):
-        if a is None:
-            continue
-        shape = shape_of(x)
-        if not -len(shape) <= a < len(shape):
-            raise ShapeError(
-                f"vmap: argument {i} of shape {shape} has no axis {a} to map over; use in_axes=None for "
-                f"an argument that all examples share" + user_line()
-            )
-        sizes[i] = shape[a]
-    if not sizes:
-        raise InputError("vmap: no argument is mapped; every in_axes is None" + user_line())
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"argument {i}: {n}" for i, n in sizes.items())
-        raise ShapeError(f"vmap: the mapped axes differ in length ({listed})" + user_line())
-    return next(iter(sizes.values()))
-
-
-def _front(x: Any, axis: int) -> Any:
-    if not isinstance(x, (np.ndarray, Traced)):
-        x = np.asarray(x)
-    return np.moveaxis(x, axis, 0) if axis else x
-
-
-def _collected(y: Any, trace: BatchTrace, axis: Any) -> Any:
-    if isinstance(y, Tracer):
-        y._refresh()
-    if isinstance(y, Tracer) and y._trace is trace:
-        data, batched = y._var.data, y._var.batched
-    else:
-        data, batched = y, False
-    if axis is None:
-        if batched:
-            raise ShapeError("vmap: out_axes is None for a result that differs along the batch" + user_line())
-        return data
-    if not batched:
-        data = np.array(np.broadcast_to(data, (trace.size, *shape_of(data)))) if not isinstance(data, Traced) else np.broadcast_to(data, (trace.size, *shape_of(data)))
-    return np.moveaxis(data, 0, axis) if axis else data
 
 
 def stop_gradient(x: Any) -> Any:

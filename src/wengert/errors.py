@@ -23,6 +23,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from types import FrameType
 
 __all__ = [
     "BatchedControlError",
@@ -102,6 +103,18 @@ class DataError(WengertError, ValueError):
     """A file or table that cannot be used as it is."""
 
 
+def told(error: BaseException) -> BaseException:
+    """Return the reason of an error that NumPy wrapped into one of its own, where it is wengert's.
+
+    A traced value stored into an element of a plain array arrives as ``ValueError: setting an array
+    element with a sequence``.
+    """
+    cause = error.__cause__
+    return (
+        cause if isinstance(cause, WengertError) and not isinstance(error, WengertError) else error
+    )
+
+
 def user_line() -> str:
     """Return ``' at FILE:LINE: source'`` of the innermost frame outside wengert and NumPy.
 
@@ -120,10 +133,10 @@ def user_line() -> str:
 
 def user_frame() -> tuple[str, int] | None:
     """Return ``(file name, line number)`` of the innermost frame outside wengert and NumPy."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_HERE) and not any(part in name for part in _SKIPPED):
             return name, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None

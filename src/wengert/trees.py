@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """Return the leaves of a pytree, and the function that puts leaves back into its form."""
     if isinstance(tree, (np.ndarray, Traced, np.generic, float)):
         return [tree], _only
-    leaves, spec = optree.tree_flatten(tree)  # type: ignore[arg-type]
+    leaves, spec = optree.tree_flatten(tree)
     return leaves, spec.unflatten
 
 
@@ -36,26 +36,41 @@ def map_leaves(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 class Selection:
     """The arguments that are differentiated, as flat leaves."""
 
-    __slots__ = ("args", "argnums", "counts", "leaves", "rebuilds", "single")
+    __slots__ = ("argnums", "args", "counts", "leaves", "rebuilds", "single")
 
     def __init__(self, args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> None:
-        self.single = isinstance(argnums, int)
-        wanted: tuple[Any, ...] = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-        self.argnums = []
+        self.single = not isinstance(argnums, Iterable) or isinstance(argnums, str)
+        wanted: tuple[Any, ...] = (argnums,) if self.single else tuple(argnums)  # type: ignore[arg-type]
+        n = len(args)
+        self.argnums: list[int] = []
         for i in wanted:
-            if not isinstance(i, int) or not -len(args) <= i < len(args):
+            if (
+                isinstance(i, (bool, np.bool_))
+                or not isinstance(i, (int, np.integer))
+                or not -n <= i < n
+            ):
                 raise InputError(
-                    f"{name}: argnums={argnums!r} does not name a positional argument; the function was "
-                    f"called with {len(args)}" + user_line()
+                    f"{name}: argnums={argnums!r} does not name a positional argument; the "
+                    f"function was called with {n} positional argument{'s' if n != 1 else ''}"
+                    + (
+                        "; pass what is differentiated by position: x=... is a constant"
+                        if n == 0
+                        else ""
+                    )
+                    + user_line()
                 )
-            self.argnums.append(i % len(args))
+            if int(i) % n in self.argnums:
+                raise InputError(
+                    f"{name}: argnums={argnums!r} names argument {int(i) % n} twice" + user_line()
+                )
+            self.argnums.append(int(i) % n)
         self.args = args
         self.leaves: list[Any] = []
         self.counts = []
         self.rebuilds = []
         for i in self.argnums:
             leaves, rebuild = flatten(args[i])
-            self.leaves += [_leaf(x, name, i) for x in leaves]
+            self.leaves += [_leaf(x, k, name, i, args[i]) for k, x in enumerate(leaves)]
             self.counts.append(len(leaves))
             self.rebuilds.append(rebuild)
 
@@ -83,20 +98,25 @@ def select(args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> Se
     return Selection(args, argnums, name)
 
 
-def _leaf(x: Any, name: str, argnum: int) -> Any:
+def _place(tree: Any, k: int) -> str:
+    """Say where leaf number `k` stands in a pytree: ``['layers'][0]``; empty for a single leaf."""
+    return optree.tree_accessors(tree)[k].codify("")
+
+
+def _leaf(x: Any, k: int, name: str, argnum: int, tree: Any) -> Any:
     if type(x) is np.ndarray:
         kind = x.dtype.kind
     elif isinstance(x, (float, complex)) and not isinstance(x, np.generic):
-        x = np.float64(x) if isinstance(x, float) else np.complex128(x)
-        return x
+        return np.float64(x) if isinstance(x, float) else np.complex128(x)
     else:
         if not isinstance(x, (Traced, np.generic, np.ndarray)):
             x = np.asarray(x)
         kind = dtype_of(x).kind
     if kind not in "fc":
         raise InputError(
-            f"{name} takes floating-point inputs, but argument {argnum} has dtype {dtype_of(x)}. Write "
-            f"3.0 instead of 3, or convert it with x.astype(float)." + user_line()
+            f"{name} takes floating-point inputs, but argument {argnum}{_place(tree, k)} has "
+            f"dtype {dtype_of(x)}. Write 3.0 instead of 3, convert it with x.astype(float), or "
+            "leave it out of argnums." + user_line()
         )
     return x
 
@@ -114,6 +134,14 @@ def unwrap(tree: Any, trace: Any) -> Any:
     return map_leaves(lowered, tree)
 
 
+def frozen(x: Any) -> Any:
+    """Return a traced value as a new handle, which later updates in place of `x` do not move."""
+    if not isinstance(x, Traced):
+        return x
+    x._refresh()  # type: ignore[attr-defined]
+    return type(x)(x._trace, x._var)  # type: ignore[call-arg, attr-defined]
+
+
 def own(arrays: Sequence[Any], likes: Sequence[Any], taken: Sequence[Any] = ()) -> list[Any]:
     """Make results the caller's own: zeros for None, copies of views and of shared arrays."""
     seen = {id(x) for x in taken}
@@ -127,11 +155,13 @@ def own(arrays: Sequence[Any], likes: Sequence[Any], taken: Sequence[Any] = ()) 
             if id(x) in seen or x.base is not None or not x.flags.writeable:
                 x = x.copy()
             seen.add(id(x))
-        made.append(x)
+        made.append(frozen(x))
     return made
 
 
-def same_form(got: Any, want: Any, what: str) -> tuple[list[Any], list[Any], Callable[[Sequence[Any]], Any]]:
+def same_form(
+    got: Any, want: Any, what: str
+) -> tuple[list[Any], list[Any], Callable[[Sequence[Any]], Any]]:
     """Flatten two pytrees that must have the same form, shapes and dtypes.
 
     Raises
@@ -141,27 +171,26 @@ def same_form(got: Any, want: Any, what: str) -> tuple[list[Any], list[Any], Cal
     """
     wanted, rebuild = flatten(want)
     given, _ = flatten(got)
-    if optree.tree_structure(got) != optree.tree_structure(want):  # type: ignore[arg-type]
+    if optree.tree_structure(got) != optree.tree_structure(want):
         raise ShapeError(
             f"{what} must have the form of the value it belongs to:\n  expected {_form(want)}\n"
             f"  got      {_form(got)}" + user_line()
         )
     made = []
     for i, (g, w) in enumerate(zip(given, wanted, strict=True)):
-        place = f" (leaf {i})" if len(wanted) > 1 else ""
         if not isinstance(g, (np.ndarray, Traced)):
             g = np.asarray(g)
         if shape_of(g) != shape_of(w):
             raise ShapeError(
-                f"{what}{place} has shape {shape_of(g)}, but the value it belongs to has shape "
-                f"{shape_of(w)}" + user_line()
+                f"{what}{_place(want, i) if len(wanted) > 1 else ''} has shape {shape_of(g)}, but "
+                f"the value it belongs to has shape {shape_of(w)}" + user_line()
             )
         kind, want_kind = dtype_of(g).kind, dtype_of(w).kind
         if want_kind in "fc" and dtype_of(g) != dtype_of(w):
-            if kind == "c" and want_kind == "f" or kind not in "fciub":
+            if (kind == "c" and want_kind == "f") or kind not in "fciub":
                 raise InputError(
-                    f"{what}{place} has dtype {dtype_of(g)}, but the value it belongs to has "
-                    f"{dtype_of(w)}" + user_line()
+                    f"{what}{_place(want, i) if len(wanted) > 1 else ''} has dtype {dtype_of(g)}, "
+                    f"but the value it belongs to has {dtype_of(w)}" + user_line()
                 )
             g = g.astype(dtype_of(w))
         made.append(g)
@@ -169,4 +198,16 @@ def same_form(got: Any, want: Any, what: str) -> tuple[list[Any], list[Any], Cal
 
 
 def _form(tree: Any) -> str:
-    return str(map_leaves(lambda x: f"{dtype_of(x)}{list(shape_of(x))}", tree))
+    return str(
+        map_leaves(lambda x: _Aval(f"{dtype_of(x)}[{','.join(map(str, shape_of(x)))}]"), tree)
+    )
+
+
+class _Aval(str):
+    """A text that shows itself without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the text."""
+        return str(self)

@@ -18,13 +18,17 @@ __all__ = ["BatchTrace"]
 
 
 class Batched:
-    """Data with the batch as axis 0, or without one (`batched` False)."""
+    """Data with the batch as axis 0, or without one (`batched` False).
 
-    __slots__ = ("batched", "data")
+    `array` says that an example without axes is an array in NumPy and not a scalar.
+    """
 
-    def __init__(self, data: Any, batched: bool) -> None:
+    __slots__ = ("array", "batched", "data")
+
+    def __init__(self, data: Any, batched: bool, array: bool = False) -> None:
         self.data = data
         self.batched = batched
+        self.array = array
 
 
 class BatchTrace(Trace):
@@ -45,7 +49,11 @@ class BatchTrace(Trace):
 
     def lift(self, x: Any) -> Tracer:
         """Make a constant into a value of this trace."""
-        return Tracer(self, Batched(x, False))
+        return Tracer(self, Batched(x, False, isinstance(x, np.ndarray)))
+
+    def holds_array(self, var: Any) -> bool:
+        """Whether an example without axes is an array in NumPy."""
+        return bool(var.array)
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Apply the operation to whole batches, one level down."""
@@ -70,7 +78,7 @@ class BatchTrace(Trace):
             flag = False
         if isinstance(y, tuple):
             return tuple(Tracer(self, Batched(part, flag)) for part in y)
-        return Tracer(self, Batched(y, flag))
+        return Tracer(self, Batched(y, flag, _makes_array(op, args[0], attrs)))
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value if it is the same for the whole batch."""
@@ -79,14 +87,24 @@ class BatchTrace(Trace):
         if kind in ("float", "complex", "item"):
             raise ConversionError(
                 "a value that differs along a vmapped axis was turned into one Python number, by "
-                "float(), .item() or a function of the math module. Use the NumPy function (np.sin(x) "
-                "instead of math.sin(x))." + user_line()
+                "float(), .item(), a function of the math module, or by storing it into a plain "
+                "array. Use the NumPy function (np.sin(x) instead of math.sin(x)), and make "
+                "arrays with np.zeros(shape, like=x)." + user_line()
             )
         raise BatchedControlError(
-            f"a Python decision ({kind}()) was taken on a value that differs along a vmapped axis, so "
-            f"there is no single outcome. Use np.where(condition, a, b) instead of if, "
-            f"or a fixed number of steps instead of while." + user_line()
+            f"a Python decision ({kind}()) was taken on a value that differs along a vmapped "
+            "axis, so there is no single outcome. Use np.where(condition, a, b) instead of if, "
+            "or a fixed number of steps instead of while." + user_line()
         )
+
+
+def _makes_array(op: Op, x: Any, attrs: dict[str, Any]) -> bool:
+    """Whether a result without axes is an array in NumPy."""
+    if op.alias == "getitem":
+        return any(s is Ellipsis for s in attrs["spec"])
+    if op.name in ("convert", "index_set", "index_add"):
+        return x._is_array() if isinstance(x, Tracer) else isinstance(x, np.ndarray)
+    return op.alias in ("reshape", "transpose", "readonly") or op.name == "select"
 
 
 def front(x: Any, axis: int) -> Any:

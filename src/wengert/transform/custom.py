@@ -7,16 +7,19 @@ rule, so every trace treats it as it treats a row of the table.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
+import optree
 
 from wengert import trees
 from wengert.errors import DerivativeError, InputError, LeakedTracerError, ShapeError, user_line
 from wengert.ir.graph import Node, Value
 from wengert.ops import patterns
 from wengert.ops.base import Op, Traced, dtype_of, is_inexact, shape_of
+from wengert.ops.elementwise import convert
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.pull import Cotangents, transpose_rule
@@ -28,8 +31,9 @@ R = TypeVar("R")
 
 
 class CustomOp(Op):
-    """One call of a function with its own derivative. `inline` tells recorders of all operations to
-    record what the function does instead.
+    """One call of a function with its own derivative.
+
+    `inline` tells recorders of all operations to record what the function does instead.
     """
 
     __slots__ = ("custom", "inline")
@@ -37,7 +41,7 @@ class CustomOp(Op):
     def __init__(self, name: str, evaluate: Callable[..., Any], derivative: Any) -> None:
         super().__init__(
             name,
-            evaluate,
+            _closed(name, evaluate),
             infer=_unknown,
             derivative=derivative,
             batch=_batch_custom,
@@ -53,23 +57,57 @@ def _unknown(*_: Any, **__: Any) -> Any:
     raise DerivativeError("a custom rule has to be evaluated to know its shape")
 
 
-def _batch_custom(op: CustomOp, args: tuple[Any, ...], batched: tuple[bool, ...], attrs: dict[str, Any]) -> Any:
+def _closed(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
+    """Check that a function of flat arrays does not close over values of a trace around it."""
+
+    def evaluate(*args: Any) -> Any:
+        out = f(*args)
+        _check_closed(name, out, args)
+        return _one(out)
+
+    return evaluate
+
+
+def _check_closed(name: str, out: Sequence[Any], args: Sequence[Any]) -> None:
+    level = max((a._trace.level for a in args if isinstance(a, Traced)), default=0)
+    if any(isinstance(y, Traced) and y._trace.level > level for y in out):
+        raise LeakedTracerError(
+            f"{name} depends on a traced value that is not one of its differentiated arguments "
+            f"(it closes over it, or gets it through nondiff_argnums), and its custom rule cannot "
+            f"know that derivative. Pass it as an ordinary argument." + user_line()
+        )
+
+
+def _one(ys: Sequence[Any]) -> Any:
+    """Return a single result alone, as operations do."""
+    return ys[0] if len(ys) == 1 else tuple(ys)
+
+
+# --- batches of calls -----------------------------------------------------------------------------
+def _batch_custom(
+    op: CustomOp, args: tuple[Any, ...], batched: tuple[bool, ...], _: dict[str, Any]
+) -> Any:
     """Batch the function and its rule alike, so that the rule still holds below."""
     n = next(shape_of(a)[0] for a, b in zip(args, batched, strict=True) if b)
-    new = CustomOp(op.name, over_batch(op.evaluate, n, batched), op.derivative.batched(n, batched))
-    return new(*args)
+    rule = op.derivative.batched(n, batched)  # type: ignore[union-attr]
+    evaluate = getattr(rule, "evaluate", None) or over_batch(op.evaluate, n, batched)
+    return CustomOp(op.name, evaluate, rule)(*args)
 
 
-def over_batch(f: Callable[..., Any], n: int, batched: Sequence[bool]) -> Callable[..., Any]:
-    """Apply a function of flat arrays, which returns a tuple of arrays, along a batch."""
+def over_batch(
+    f: Callable[..., Any], n: int, batched: Sequence[bool]
+) -> Callable[..., tuple[Any, ...]]:
+    """Apply a function of flat arrays, which returns one or a tuple of them, along a batch."""
 
-    def mapped(*args: Any) -> Any:
+    def mapped(*args: Any) -> tuple[Any, ...]:
         trace = BatchTrace(n)
         try:
-            inputs = [Tracer(trace, Batched(a, True)) if b else a for a, b in zip(args, batched, strict=True)]
+            inputs = [
+                Tracer(trace, Batched(a, True)) if b else a
+                for a, b in zip(args, batched, strict=True)
+            ]
             out = f(*inputs)
-            out = out if isinstance(out, tuple) else (out,)
-            return tuple(_whole(y, trace, n) for y in out)
+            return tuple(_whole(y, trace, n) for y in (out if isinstance(out, tuple) else (out,)))
         finally:
             trace.alive = False
 
@@ -77,45 +115,36 @@ def over_batch(f: Callable[..., Any], n: int, batched: Sequence[bool]) -> Callab
 
 
 def _whole(y: Any, trace: BatchTrace, n: int) -> Any:
-    if y is None:
-        return None
+    """Return a result with the batch as axis 0; None stays, which is a cotangent of zero."""
     if isinstance(y, Tracer):
         y._refresh()
         if y._trace is trace:
             if y._var.batched:
                 return y._var.data
             y = y._var.data
-    return np.broadcast_to(y, (n, *shape_of(y)))
+    return None if y is None else np.broadcast_to(y, (n, *shape_of(y)))
 
 
-def _guarded(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
-    """Check that a function with a custom rule does not close over values of a trace it is called in."""
-
-    def evaluate(*args: Any) -> Any:
-        level = max((a._trace.level for a in args if isinstance(a, Traced)), default=0)
-        out = f(*args)
-        out = out if isinstance(out, tuple) else (out,)
-        for y in out:
-            if isinstance(y, Traced) and y._trace.level > level:
-                raise LeakedTracerError(
-                    f"{name} closes over a traced value, whose derivative its custom rule cannot know. "
-                    f"Pass it as an argument." + user_line()
-                )
-        return _one(tuple(out))
-
-    return evaluate
-
-
+# --- rules ----------------------------------------------------------------------------------------
 class JvpRule:
-    """A user's tangent rule. It is transposed for reverse mode, so it must be linear in tangents."""
+    """A user's tangent rule. It is transposed for reverse mode, so it must be linear in tangents.
+
+    Parameters
+    ----------
+    name : str
+    rule : callable
+        ``rule(xs, ts) -> (ys, tangents)``, flat.
+    """
 
     def __init__(self, name: str, rule: Callable[..., Any]) -> None:
         self.name = name
-        self.rule = rule  # rule(xs, ts) -> (ys, tangents), flat
+        self.rule = rule
 
     def evaluate_and_push(self, op: Op, xs: list[Any], ts: list[Any]) -> tuple[Any, Any]:
         """Return values and tangents."""
-        ys, tangents = self.rule(xs, _filled(xs, ts))
+        ts = _filled(xs, ts)
+        ys, tangents = self.rule(xs, ts)
+        _check_closed(self.name, (*ys, *tangents), (*xs, *ts))
         return _one(ys), _one(tangents)
 
     def push(self, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
@@ -124,13 +153,15 @@ class JvpRule:
 
     def pull(self, node: Node, ct: Any, y: Any, xs: list[Any], cts: Cotangents) -> None:
         """Transpose the rule."""
-        wanted = [k for k, v in enumerate(node.inputs) if isinstance(v, Value) and is_inexact(xs[k])]
+        wanted = [
+            k for k, v in enumerate(node.inputs) if isinstance(v, Value) and is_inexact(xs[k])
+        ]
 
         def linear(*some: Any) -> Any:
             ts: list[Any] = [None] * len(xs)
             for k, t in zip(wanted, some, strict=True):
                 ts[k] = t
-            return self.rule(xs, _filled(xs, ts))[1]
+            return tuple(self.rule(xs, _filled(xs, ts))[1])
 
         seeds = ct if isinstance(ct, tuple) else (ct,)
         found = transpose_rule(self.name, linear, seeds, [xs[k] for k in wanted])
@@ -138,35 +169,48 @@ class JvpRule:
             if part is not None:
                 cts.add(node.inputs[k], part)
 
+    def forget(self) -> None:
+        """Do nothing: a tangent rule keeps nothing between the passes."""
+
     def batched(self, n: int, batched: Sequence[bool]) -> JvpRule:
         """Return the rule for a batch."""
 
         def rule(xs: Sequence[Any], ts: Sequence[Any]) -> tuple[Any, Any]:
             k = len(xs)
-            size = []
 
             def flat(*both: Any) -> tuple[Any, ...]:
                 ys, tangents = self.rule(list(both[:k]), list(both[k:]))
-                size.append(len(ys))
                 return (*ys, *tangents)
 
             out = over_batch(flat, n, [*batched, *batched])(*xs, *ts)
-            return out[: size[0]], out[size[0] :]
+            return out[: len(out) // 2], out[len(out) // 2 :]
 
         return JvpRule(self.name, rule)
 
 
 def _filled(xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
-    return [np.zeros(shape_of(x), dtype_of(x)) if t is None else t for x, t in zip(xs, ts, strict=True)]
+    """Replace None by zeros."""
+    return [
+        np.zeros(shape_of(x), dtype_of(x)) if t is None else t for x, t in zip(xs, ts, strict=True)
+    ]
 
 
 class VjpRule:
-    """A user's pair of a forward function that saves residuals and a backward function."""
+    """A user's pair of a forward function that saves residuals and a backward function.
+
+    Parameters
+    ----------
+    name : str
+    fwd : callable
+        ``fwd(*xs) -> (ys, residuals)``, flat tuples.
+    bwd : callable
+        ``bwd(residuals, cts) -> cotangents``, flat; None is zero.
+    """
 
     def __init__(self, name: str, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
         self.name = name
-        self.fwd = fwd  # fwd(*xs) -> (ys, residuals), flat tuples
-        self.bwd = bwd  # bwd(residuals, cts) -> cotangents, flat
+        self.fwd = fwd
+        self.bwd = bwd
         self.saved: tuple[tuple[Any, ...], Any] | None = None
 
     def evaluate(self, *xs: Any) -> Any:
@@ -175,37 +219,40 @@ class VjpRule:
         self.saved = (xs, residuals)
         return ys
 
+    def forget(self) -> None:
+        """Let the residuals go; they are computed again where they are needed."""
+        self.saved = None
+
     def residuals(self, xs: list[Any]) -> Any:
-        """Return the residuals at `xs`: those kept, or new ones when a derivative is nested inside."""
+        """Return the residuals at `xs`: those kept, or new ones inside a nested derivative."""
         if self.saved is not None and all(a is b for a, b in zip(self.saved[0], xs, strict=True)):
             return self.saved[1]
         return self.fwd(*xs)[1]
 
-    def evaluate_and_push(self, op: Op, xs: list[Any], ts: list[Any]) -> tuple[Any, Any]:
+    def evaluate_and_push(self, op: Op | None, xs: list[Any], ts: list[Any]) -> tuple[Any, Any]:
         """Refuse: a pullback says nothing of tangents."""
         raise DerivativeError(
-            f"{self.name} has a custom vjp only, so it cannot be differentiated in forward mode. Use "
-            f"reverse mode (wg.grad, wg.vjp, wg.jacrev), or give its rule with wg.custom_jvp, which "
-            f"serves both." + user_line()
+            f"{self.name} has a custom vjp only, so it cannot be differentiated in forward mode. "
+            f"Use reverse mode (wg.grad, wg.vjp, wg.jacrev), or give its rule with wg.custom_jvp, "
+            f"which serves both." + user_line()
         )
 
     def push(self, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
         """Refuse, as above."""
-        return self.evaluate_and_push(None, xs, ts)  # type: ignore[arg-type]
+        return self.evaluate_and_push(None, xs, ts)
 
     def pull(self, node: Node, ct: Any, y: Any, xs: list[Any], cts: Cotangents) -> None:
         """Run the backward function."""
         seeds = ct if isinstance(ct, tuple) else (ct,)
         found = self.bwd(self.residuals(xs), seeds)
         for v, x, part in zip(node.inputs, xs, found, strict=True):
-            if part is None or not isinstance(v, Value) or not is_inexact(x):
-                continue
-            if shape_of(part) != shape_of(x):
-                raise ShapeError(
-                    f"the backward function of {self.name} returned a cotangent of shape "
-                    f"{shape_of(part)} for an argument of shape {shape_of(x)}"
+            if part is not None and isinstance(v, Value) and is_inexact(x):
+                cts.add(
+                    v,
+                    _fitted(
+                        part, x, f"the backward function of {self.name}", "cotangent", "argument"
+                    ),
                 )
-            cts.add(v, part)
 
     def batched(self, n: int, batched: Sequence[bool]) -> VjpRule:
         """Return the rule for a batch; cotangents of shared arguments are summed over it."""
@@ -228,55 +275,128 @@ class VjpRule:
 
             out = over_batch(flat, n, [True] * (k + len(cts)))(*residuals, *cts)
             return [
-                part if b or part is None else np.sum(part, axis=0) for part, b in zip(out, batched, strict=True)
+                part if b or part is None else np.sum(part, axis=0)
+                for part, b in zip(out, batched, strict=True)
             ]
 
         return VjpRule(self.name, fwd, bwd)
 
 
+def _fitted(part: Any, like: Any, who: str, what: str, whose: str) -> Any:
+    """Check the shape of what a user's rule returned, and give it the dtype."""
+    if shape_of(part) != shape_of(like):
+        raise ShapeError(
+            f"{who} returned a {what} of shape {shape_of(part)} for {_an(whose)} of shape "
+            f"{shape_of(like)}" + user_line()
+        )
+    dtype, got = dtype_of(like), dtype_of(part)
+    if got == dtype or dtype.kind not in "fc":
+        return part
+    if got.kind not in "fciub" or (got.kind == "c" and dtype.kind == "f"):
+        raise InputError(
+            f"{who} returned a {what} of dtype {got} for {_an(whose)} of dtype {dtype}"
+            + user_line()
+        )
+    return convert(part, dtype=dtype)
+
+
+def _an(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+# --- decorators -----------------------------------------------------------------------------------
 class _Custom(Generic[P, R]):
     """Shared by both decorators: flattening of arguments and results."""
 
-    def __init__(self, f: Callable[P, R], nondiff_argnums: Sequence[int] = ()) -> None:
-        functools.update_wrapper(self, f)
+    def __init__(self, f: Callable[P, R], nondiff_argnums: int | Sequence[int] = ()) -> None:
+        functools.update_wrapper(self, f)  # type: ignore[arg-type]
         self.f = f
         self.name = getattr(f, "__name__", "f")
-        self.nondiff = tuple(nondiff_argnums)
+        nums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
+        if any(i < 0 for i in nums):
+            raise InputError(f"{self.name}: nondiff_argnums counts from 0, got {tuple(nums)}")
+        self.nondiff = frozenset(nums)
 
-    def _split(self, args: tuple[Any, ...]) -> tuple[list[Any], Callable[..., Any], list[Any]]:
-        """Return the differentiable leaves, how to rebuild all arguments, and the fixed ones."""
-        free = tuple(a for i, a in enumerate(args) if i not in self.nondiff)
-        fixed = [a for i, a in enumerate(args) if i in self.nondiff]
-        leaves, pack = trees.flatten(free)
+    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the arguments by position, as rules take them."""
+        if not kwargs:
+            return args
+        try:
+            bound = inspect.signature(self.f).bind(*args, **kwargs)
+        except TypeError as error:
+            raise InputError(f"{self.name}: {error}" + user_line()) from None
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise InputError(
+                f"{self.name} has a custom rule, which takes positional arguments only; it was "
+                f"called with {', '.join(bound.kwargs)}=" + user_line()
+            )
+        return bound.args
 
-        def rebuild(some: Sequence[Any]) -> list[Any]:
-            moving = iter(pack(some))
-            still = iter(fixed)
-            return [next(still) if i in self.nondiff else next(moving) for i in range(len(args))]
-
-        made = [x if isinstance(x, (np.ndarray, Traced)) else np.asarray(x)[()] for x in leaves]
-        return made, rebuild, fixed
-
-
-def _apply(name: str, evaluate: Callable[..., Any], derivative: Any, leaves: list[Any], form: list[Any]) -> Any:
-    """Apply a function with a rule to flat arguments; `form` ends with how to rebuild the result."""
-    ys = CustomOp(name, _guarded(name, evaluate), derivative)(*leaves)
-    return form[-1](ys if isinstance(ys, tuple) else [ys])
-
-
-def _one(ys: tuple[Any, ...]) -> Any:
-    """Return a single result alone, as operations do."""
-    return ys[0] if len(ys) == 1 else ys
+    def _apply(self, call: _Call, evaluate: Callable[..., Any], derivative: Any) -> Any:
+        ys = CustomOp(self.name, evaluate, derivative)(*call.leaves)
+        return call.pack_result(ys if isinstance(ys, tuple) else [ys])
 
 
-class custom_jvp(_Custom[P, R]):  # noqa: N801
+class _Call:
+    """One call of a function with a custom rule, as flat arrays.
+
+    Attributes
+    ----------
+    leaves : list
+        Arrays of the differentiated arguments.
+    fixed : list
+        The other arguments.
+    """
+
+    def __init__(self, name: str, args: tuple[Any, ...], nondiff: frozenset[int]) -> None:
+        self.name = name
+        self.nondiff = nondiff
+        self.count = len(args)
+        self.free = tuple(a for i, a in enumerate(args) if i not in nondiff)
+        self.fixed = [a for i, a in enumerate(args) if i in nondiff]
+        found, self.pack = trees.flatten(self.free)
+        self.leaves = [
+            x if isinstance(x, (np.ndarray, Traced)) else np.asarray(x)[()] for x in found
+        ]
+        for x in self.leaves:
+            if dtype_of(x).kind not in "fciub":
+                raise InputError(
+                    f"{name} takes arrays; name an argument of type {type(x).__name__} in "
+                    f"nondiff_argnums" + user_line()
+                )
+        self._result: Callable[[Sequence[Any]], Any] | None = None
+
+    def arguments(self, leaves: Sequence[Any]) -> list[Any]:
+        """Return all arguments, those that are differentiated made of `leaves`."""
+        moving, still = iter(self.pack(leaves)), iter(self.fixed)
+        return [next(still) if i in self.nondiff else next(moving) for i in range(self.count)]
+
+    def flat_result(self, y: Any) -> tuple[Any, ...]:
+        """Flatten a result of the function, and remember its form."""
+        ys, self._result = trees.flatten(y)
+        for part in ys:
+            if not isinstance(part, (np.ndarray, np.generic, Traced, float, int, complex)):
+                raise InputError(
+                    f"{self.name} has a custom rule and must return arrays, not a "
+                    f"{type(part).__name__}" + user_line()
+                )
+        return tuple(ys)
+
+    def pack_result(self, ys: Sequence[Any]) -> Any:
+        """Put flat results, or their cotangents, into the form of the result."""
+        assert self._result is not None
+        return self._result(list(ys))
+
+
+class custom_jvp(_Custom[P, R]):
     """Give a function its own tangent rule, from which reverse mode follows by transposition.
 
     Parameters
     ----------
     f : callable
         The function; arguments and results may be pytrees of arrays.
-    nondiff_argnums : sequence of int
+    nondiff_argnums : int or sequence of int
         Arguments that are not arrays, or not differentiated; the rule gets them first.
 
     Examples
@@ -293,57 +413,65 @@ class custom_jvp(_Custom[P, R]):  # noqa: N801
     0.5
     """
 
-    def __init__(self, f: Callable[P, R], nondiff_argnums: Sequence[int] = ()) -> None:
+    def __init__(self, f: Callable[P, R], nondiff_argnums: int | Sequence[int] = ()) -> None:
         super().__init__(f, nondiff_argnums)
         self.jvp: Callable[..., Any] | None = None
 
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
-        """Set the rule ``rule(*nondiff, primals, tangents) -> (result, tangent)``."""
+        """Set the rule ``rule(*nondiff, primals, tangents) -> (result, tangent)``.
+
+        It must be linear in the tangents: add them, multiply or contract them with values.
+        """
         self.jvp = rule
         return rule
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Apply the function."""
+        """Apply the function.
+
+        Raises
+        ------
+        DerivativeError
+            When there is no rule.
+        """
         rule = self.jvp
         if rule is None:
             raise DerivativeError(f"{self.name} has no rule yet; give it with @{self.name}.defjvp")
-        _no_keywords(self.name, kwargs)
-        leaves, rebuild, fixed = self._split(args)
-        form: list[Any] = []
+        call = _Call(self.name, self._positional(args, kwargs), self.nondiff)
 
         def evaluate(*xs: Any) -> tuple[Any, ...]:
-            ys, back = trees.flatten(self.f(*rebuild(xs)))  # type: ignore[call-arg]
-            form.append(back)
-            return tuple(ys)
+            return call.flat_result(self.f(*call.arguments(xs)))  # type: ignore[call-arg]
 
         def flat_rule(xs: Sequence[Any], ts: Sequence[Any]) -> tuple[Any, Any]:
-            free = [i for i in range(len(args)) if i not in self.nondiff]
-            primals, tangents = rebuild(xs), rebuild(ts)
-            out = rule(*fixed, tuple(primals[i] for i in free), tuple(tangents[i] for i in free))
+            out = rule(*call.fixed, call.pack(xs), call.pack(ts))
             if not isinstance(out, tuple) or len(out) != 2:
-                raise InputError(f"the rule of {self.name} must return (result, tangent)")
-            ys, back = trees.flatten(out[0])
-            form.append(back)
-            t, _ = trees.flatten(out[1])
-            for y, d in zip(ys, t, strict=True):
-                if shape_of(y) != shape_of(d):
-                    raise ShapeError(
-                        f"the rule of {self.name} returned a tangent of shape {shape_of(d)} for a result "
-                        f"of shape {shape_of(y)}"
-                    )
-            return tuple(ys), tuple(t)
+                raise InputError(
+                    f"the rule of {self.name} must return (result, tangent)" + user_line()
+                )
+            return call.flat_result(out[0]), _flat_tangents(self.name, *out)
 
-        return _apply(self.name, evaluate, JvpRule(self.name, flat_rule), leaves, form)  # type: ignore[no-any-return]
+        return self._apply(call, evaluate, JvpRule(self.name, flat_rule))  # type: ignore[no-any-return]
 
 
-class custom_vjp(_Custom[P, R]):  # noqa: N801
+def _flat_tangents(name: str, result: Any, tangent: Any) -> tuple[Any, ...]:
+    """Flatten the tangent of a rule; it must have the form, shapes and dtypes of the result."""
+    if optree.tree_structure(tangent) != optree.tree_structure(result):
+        raise ShapeError(
+            f"the rule of {name} returned a tangent of another form than the result:\n"
+            f"  result  {optree.tree_structure(result)}\n  tangent {optree.tree_structure(tangent)}"
+            + user_line()
+        )
+    pairs = zip(trees.flatten(tangent)[0], trees.flatten(result)[0], strict=True)
+    return tuple(_fitted(t, y, f"the rule of {name}", "tangent", "result") for t, y in pairs)
+
+
+class custom_vjp(_Custom[P, R]):
     """Give a function its own pullback. Only reverse mode can use it.
 
     Parameters
     ----------
     f : callable
         The function; arguments and results may be pytrees of arrays.
-    nondiff_argnums : sequence of int
+    nondiff_argnums : int or sequence of int
         Arguments that are not arrays, or not differentiated; ``bwd`` gets them first.
 
     Examples
@@ -357,55 +485,99 @@ class custom_vjp(_Custom[P, R]):  # noqa: N801
     1.0
     """
 
-    def __init__(self, f: Callable[P, R], nondiff_argnums: Sequence[int] = ()) -> None:
+    def __init__(self, f: Callable[P, R], nondiff_argnums: int | Sequence[int] = ()) -> None:
         super().__init__(f, nondiff_argnums)
         self.rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
 
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
-        """Set ``fwd(*args) -> (result, residuals)`` and ``bwd(*nondiff, residuals, ct) -> cotangents``.
+        """Set ``fwd(*args) -> (result, saved)`` and ``bwd(*nondiff, saved, ct) -> cotangents``.
 
-        ``bwd`` returns a tuple with one cotangent an argument; None is zero.
+        ``bwd`` returns a tuple with one cotangent for each differentiated argument; None is zero.
         """
         self.rules = (fwd, bwd)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Apply the function."""
+        """Apply the function.
+
+        Raises
+        ------
+        DerivativeError
+            When there is no rule.
+        """
         if self.rules is None:
-            raise DerivativeError(f"{self.name} has no rule yet; give it with {self.name}.defvjp(fwd, bwd)")
-        _no_keywords(self.name, kwargs)
-        fwd, bwd = self.rules
-        leaves, rebuild, fixed = self._split(args)
-        if not any(isinstance(x, Traced) for x in leaves):
-            return self.f(*args, **kwargs)
-        form: list[Any] = []
-        saved_form: list[Any] = []
-
-        def flat_fwd(*xs: Any) -> tuple[Any, Any]:
-            y, residuals = fwd(*rebuild(xs))
-            ys, back = trees.flatten(y)
-            saved, saved_back = trees.flatten(residuals)
-            form.append(back)
-            saved_form.append(saved_back)
-            return tuple(ys), tuple(saved)
-
-        def flat_bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-            out = bwd(*fixed, saved_form[-1](list(residuals)), form[-1](list(cts)))
-            free = [a for i, a in enumerate(args) if i not in self.nondiff]
-            if not isinstance(out, tuple) or len(out) != len(free):
-                raise InputError(
-                    f"the backward function of {self.name} must return a tuple with one cotangent for each "
-                    f"of {len(free)} arguments"
-                )
-            flat: list[Any] = []
-            for part, a in zip(out, free, strict=True):
-                n = len(trees.flatten(a)[0])
-                flat += [None] * n if part is None else trees.flatten(part)[0]
-            return flat
-
-        rule = VjpRule(self.name, flat_fwd, flat_bwd)
-        return _apply(self.name, rule.evaluate, rule, leaves, form)  # type: ignore[no-any-return]
+            raise DerivativeError(
+                f"{self.name} has no rule yet; give it with {self.name}.defvjp(fwd, bwd)"
+            )
+        call = _Call(self.name, self._positional(args, kwargs), self.nondiff)
+        if not any(isinstance(x, Traced) for x in call.leaves):
+            y = self.f(*call.arguments(call.leaves))  # type: ignore[call-arg]
+            _check_closed(self.name, call.flat_result(y), ())
+            return y
+        rule = _vjp_rule(self.name, call, *self.rules)
+        return self._apply(call, rule.evaluate, rule)  # type: ignore[no-any-return]
 
 
-def _no_keywords(name: str, kwargs: dict[str, Any]) -> None:
-    if kwargs:
-        raise InputError(f"{name} has a custom rule and takes positional arguments only" + user_line())
+def _vjp_rule(name: str, call: _Call, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> VjpRule:
+    """Make a rule of flat arrays from the user's functions."""
+    pack_residuals: list[Callable[[Sequence[Any]], Any]] = []
+
+    def flat_fwd(*xs: Any) -> tuple[Any, Any]:
+        out = fwd(*call.arguments(xs))
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise InputError(
+                f"the forward function of {name} must return (result, residuals)" + user_line()
+            )
+        arrays, pack = _arrays_of(out[1])
+        pack_residuals[:] = [pack]
+        return call.flat_result(out[0]), tuple(arrays)
+
+    def flat_bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+        out = bwd(*call.fixed, pack_residuals[0](residuals), call.pack_result(cts))
+        if not isinstance(out, tuple) or len(out) != len(call.free):
+            raise InputError(
+                f"the backward function of {name} must return a tuple with one cotangent for each "
+                f"of {len(call.free)} arguments" + user_line()
+            )
+        return [
+            ct
+            for part, a in zip(out, call.free, strict=True)
+            for ct in _flat_cotangents(name, part, a)
+        ]
+
+    return VjpRule(name, flat_fwd, flat_bwd)
+
+
+def _flat_cotangents(name: str, part: Any, argument: Any) -> list[Any]:
+    """Flatten the cotangent of one argument; None is zero."""
+    leaves, _ = trees.flatten(argument)
+    if part is None:
+        return [None] * len(leaves)
+    want, got = (
+        optree.tree_structure(x, none_is_leaf=True)  # a None inside is zero
+        for x in (argument, part)
+    )
+    if want != got:
+        raise ShapeError(
+            f"the backward function of {name} returned a cotangent of another form than the "
+            f"argument:\n  argument  {want}\n  cotangent {got}" + user_line()
+        )
+    pairs = zip(
+        optree.tree_leaves(part, none_is_leaf=True),
+        optree.tree_leaves(argument, none_is_leaf=True),
+        strict=True,
+    )
+    return [ct for ct, x in pairs if x is not None]
+
+
+def _arrays_of(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+    """Return the arrays in a pytree of anything, and the function that puts others there."""
+    leaves, rebuild = trees.flatten(tree)
+    is_array = [isinstance(x, (np.ndarray, np.generic, Traced)) for x in leaves]
+    arrays = [x for a, x in zip(is_array, leaves, strict=True) if a]
+    others = [None if a else x for a, x in zip(is_array, leaves, strict=True)]
+
+    def pack(arrays: Sequence[Any]) -> Any:
+        moving = iter(arrays)
+        return rebuild([next(moving) if a else x for a, x in zip(is_array, others, strict=True)])
+
+    return arrays, pack

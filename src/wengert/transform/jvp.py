@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from wengert.errors import ConversionError, user_line
+from wengert.errors import ConversionError, told, user_line
 from wengert.ops.base import ZERO, Op, is_inexact
-from wengert.trace.record import Trace
+from wengert.ops.elementwise import convert
+from wengert.trace.record import Trace, frozen
 from wengert.trace.tracer import Tracer
+from wengert.transform.linear import quiet
 from wengert.transform.push import push
 
 __all__ = ["JvpTrace", "jvp_flat"]
@@ -50,16 +52,18 @@ class JvpTrace(Trace):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
         else:
             y = op(*xs, **attrs)
-            if derivative is ZERO or all(t is None for t in ts):
+            if derivative is ZERO:
                 return y
-            t = push(op, y, xs, ts, attrs)
+            t = None
+            if any(t is not None for t in ts):
+                with quiet():
+                    t = push(op, y, xs, ts, attrs)
         if isinstance(y, tuple):
             t = t if t is not None else (None,) * len(y)
             return tuple(
-                p if q is None or not is_inexact(p) else Tracer(self, Dual(p, q))
-                for p, q in zip(y, t, strict=True)
+                Tracer(self, Dual(p, q)) if is_inexact(p) else p for p, q in zip(y, t, strict=True)
             )
-        if t is None or not is_inexact(y):
+        if op is convert and not is_inexact(y):
             return y
         return Tracer(self, Dual(y, t))
 
@@ -67,19 +71,33 @@ class JvpTrace(Trace):
         """Return the plain value, unless a derivative would be lost."""
         if kind in ("float", "complex", "item") and var.tangent is not None:
             raise ConversionError(
-                "a traced value was turned into a plain Python number, by float(), .item() or a function "
-                "of the math module: its tangent would be lost. Use the NumPy function (np.sin(x) "
-                "instead of math.sin(x)) or wg.stop_gradient(x)." + user_line()
+                "a traced value was turned into a plain Python number, by float(), .item(), a "
+                "function of the math module, or by storing it into a plain array: its tangent "
+                "would be lost. Use the NumPy function (np.sin(x) instead of math.sin(x)), make "
+                "arrays with np.zeros(shape, like=x), or take the value out of the derivative "
+                "with wg.stop_gradient(x)." + user_line()
             )
         return var.data._plain(kind) if isinstance(var.data, Tracer) else var.data
 
 
-def jvp_flat(f: Any, primals: list[Any], tangents: list[Any]) -> tuple[list[Any], list[Any], JvpTrace]:
-    """Run ``f(*primals)`` with tangents; return flat results, their tangents (None for zero), and the trace."""
+def kept(x: Any) -> Any:
+    """Return `x`, or a handle that later updates in place of a traced `x` do not move."""
+    return frozen(x) if type(x) is Tracer else x
+
+
+def jvp_flat(
+    f: Any, primals: list[Any], tangents: list[Any]
+) -> tuple[list[Any], list[Any], JvpTrace]:
+    """Run ``f(*primals)``; return flat results, their tangents (None for zero), and the trace."""
     trace = JvpTrace()
-    duals = [p if t is None else Tracer(trace, Dual(p, t)) for p, t in zip(primals, tangents, strict=True)]
+    duals = [
+        p if t is None else Tracer(trace, Dual(kept(p), kept(t)))
+        for p, t in zip(primals, tangents, strict=True)
+    ]
     try:
         outs = f(*duals)
+    except ValueError as error:
+        raise told(error) from None
     finally:
         trace.alive = False
     ys, ts = [], []
@@ -90,6 +108,8 @@ def jvp_flat(f: Any, primals: list[Any], tangents: list[Any]) -> tuple[list[Any]
             ys.append(y._var.data)
             ts.append(y._var.tangent)
         else:
+            if isinstance(y, Tracer):
+                y._check_alive()
             ys.append(y)
             ts.append(None)
     return ys, ts, trace

@@ -21,7 +21,7 @@ from wengert.transform.push import push
 __all__ = ["Linearized", "forward", "linearize_flat", "quiet"]
 
 
-class quiet(np.errstate):  # noqa: N801
+class quiet(np.errstate):
     """Silence floating-point warnings while derivatives are computed.
 
     The function itself has already warned; a derivative is infinite or NaN where it is.
@@ -42,7 +42,9 @@ class Linearized:
 
     __slots__ = ("outs", "roots", "tape", "ys")
 
-    def __init__(self, tape: Tape, roots: list[Value], outs: list[Value | None], ys: list[Any]) -> None:
+    def __init__(
+        self, tape: Tape, roots: list[Value], outs: list[Value | None], ys: list[Any]
+    ) -> None:
         self.tape = tape
         self.roots = roots
         self.outs = outs
@@ -90,13 +92,19 @@ def forward(nodes: list[Any], table: dict[Value, Any]) -> None:
                 table[v] = part
 
 
-def linearize_flat(f: Callable[..., list[Any]], leaves: list[Any]) -> Linearized:
+def linearize_flat(
+    f: Callable[..., list[Any]], leaves: list[Any], kept: bool = False
+) -> Linearized:
     """Record ``f(*leaves)``, which returns a list of arrays, at a point.
 
-    Leaves of integer dtype are passed through as constants.
+    Leaves of integer dtype are passed through as constants. `kept` says that the caller may change
+    the leaves in place before the derivative is used.
     """
     with Tape() as tape:
+        if kept:
+            leaves = [tape.captured.keep(x) if isinstance(x, np.ndarray) else x for x in leaves]
         args = [tape.lift(x) if is_inexact(x) else x for x in leaves]
+        roots = [a._var if isinstance(a, Tracer) and a._trace is tape else Value(a) for a in args]
         results = f(*args)
         outs: list[Value | None] = []
         ys = []
@@ -107,7 +115,7 @@ def linearize_flat(f: Callable[..., list[Any]], leaves: list[Any]) -> Linearized
                     outs.append(y._var)
                     ys.append(y._var.data)
                     continue
+                y._check_alive()
             outs.append(None)
             ys.append(y)
-    roots = [a._var if isinstance(a, Tracer) and a._trace is tape else Value(a) for a in args]
     return Linearized(tape, roots, outs, ys)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Node, Value
+from wengert.ir.graph import Aval, Node, Value
 from wengert.ops.base import Fold, Jvp, Op, Scale, Traced, Transpose, dtype_of, shape_of
 from wengert.ops.index import add_into, index_add
 from wengert.ops.reduce import expand
@@ -49,8 +49,11 @@ class Cotangents:
     def add_part(self, node: Node, v: Value, x: Any, ct: Any, rest: Sequence[Any]) -> None:
         """Add the cotangent of a read ``x[index]`` into the accumulator of `x`."""
         have = self.table.get(v)
-        if isinstance(ct, Traced) or isinstance(have, Traced) or isinstance(x, Traced) or any(
-            isinstance(i, Traced) for i in rest
+        if (
+            isinstance(ct, Traced)
+            or isinstance(have, Traced)
+            or isinstance(x, Traced)
+            or any(isinstance(i, Traced) for i in rest)
         ):
             if have is None:
                 have = np.zeros(shape_of(x), dtype_of(x))
@@ -94,9 +97,13 @@ def backward(nodes: Sequence[Any], cts: Cotangents) -> None:
             parts = [table.pop(v, None) for v in outputs]
             if all(p is None for p in parts):
                 continue
-            ct = tuple(
-                np.zeros(v.shape, v.dtype) if p is None else p for p, v in zip(parts, outputs, strict=True)
-            )
+            if type(node.op.derivative) is Jvp:  # its rule is transposed, where None is zero
+                ct = tuple(parts)
+            else:
+                ct = tuple(
+                    np.zeros(v.shape, v.dtype) if p is None else p
+                    for p, v in zip(parts, outputs, strict=True)
+                )
             primal = tuple(v.data for v in outputs)
         pull(node, ct, primal, cts)
 
@@ -129,7 +136,15 @@ def pull(node: Node, ct: Any, y: Any, cts: Cotangents) -> None:
 
 
 def _add_transposed(
-    op: Op, rule: Any, ct: Any, y: Any, xs: list[Any], x: Any, attrs: dict[str, Any], v: Value, cts: Cotangents
+    op: Op,
+    rule: Any,
+    ct: Any,
+    y: Any,
+    xs: list[Any],
+    x: Any,
+    attrs: dict[str, Any],
+    v: Value,
+    cts: Cotangents,
 ) -> None:
     (part,) = transpose_rule(op.name, lambda t: rule(t, y, *xs, **attrs), ct, [x])
     if part is not None:
@@ -170,7 +185,7 @@ def transpose_rule(name: str, rule: Any, ct: Any, xs: list[Any]) -> list[Any]:
     rule : callable
         ``rule(*tangents)``, linear; a tuple for several results.
     ct : array or tuple of arrays
-        Cotangent of the result.
+        Cotangent of the result; None for those of a tuple that have none.
     xs : list
         Arrays (or abstract values) with the shapes and dtypes of the tangents.
 
@@ -187,9 +202,13 @@ def transpose_rule(name: str, rule: Any, ct: Any, xs: list[Any]) -> list[Any]:
     outs = out if isinstance(out, tuple) else (out,)
     seeds = ct if isinstance(ct, tuple) else (ct,)
     for o, c in zip(outs, seeds, strict=True):
-        if isinstance(o, Tracer) and o._trace is tape:
+        if c is not None and isinstance(o, Tracer) and o._trace is tape:
             if shape_of(c) != o.shape:
-                c = broadcast_to(c, shape=o.shape) if len(shape_of(c)) <= len(o.shape) else match(c, o)
+                c = (
+                    broadcast_to(c, shape=o.shape)
+                    if len(shape_of(c)) <= len(o.shape)
+                    else match(c, o)
+                )
             cts.add(o._var, match(c, o))
     tape.alive = False
     backward(tape.nodes, cts)
@@ -197,6 +216,4 @@ def transpose_rule(name: str, rule: Any, ct: Any, xs: list[Any]) -> list[Any]:
 
 
 def _aval(x: Any) -> Any:
-    from wengert.ir.graph import Aval
-
     return Aval(shape_of(x), dtype_of(x))

@@ -15,7 +15,7 @@ __all__ = ["push"]
 
 
 def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
-    """Return the tangent of ``y = op(*xs, **attrs)``; None where it is zero.
+    """Return the tangent of ``y = op(*xs, **attrs)``; None where it is zero, a tuple like `y`.
 
     Parameters
     ----------
@@ -40,8 +40,10 @@ def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) ->
             total = part if total is None else _plus(total, part)
     else:  # custom rules
         total = derivative.push(y, xs, ts, attrs)  # type: ignore[attr-defined]
-    if total is None or isinstance(y, tuple):
-        return total
+    if total is None:
+        return None
+    if isinstance(y, tuple):
+        return tuple(None if t is None else fit(t, p) for t, p in zip(total, y, strict=True))
     return fit(total, y)
 
 
