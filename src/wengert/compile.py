@@ -1,35 +1,37 @@
-"""`jit`: record a function once for each signature and set of decisions, then run the compiled graph."""
+"""`jit`: record a function once for each signature and path through it, then run the graph."""
 
 from __future__ import annotations
 
 import functools
+import inspect
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import optree
 
+from wengert import trees
 from wengert.backend.base import Backend
+from wengert.backend.native import NativeBackend
 from wengert.backend.numpy import NumpyBackend
 from wengert.errors import InputError, user_line
-from wengert.ir.simplify import simplify
 from wengert.ops.base import Traced
+from wengert.plan.form import Form, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.plan import Plan
-from wengert.plan.record import DYNAMIC, record
+from wengert.plan.record import record
+from wengert.trace.record import OuterValueError
 from wengert.transform.linear import quiet
 
 __all__ = ["CacheInfo", "Jitted", "TooManySpecialisations", "jit"]
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"numpy": NumpyBackend}
+BACKENDS: dict[str, Callable[[], Backend]] = {"numpy": NumpyBackend, "native": NativeBackend}
 """Backends by name; each entry makes one."""
 
-_SCALARS = frozenset({float, int, bool, complex})
 
-
-class TooManySpecialisations(UserWarning):  # noqa: N818
-    """A jitted function takes so many different paths that it is run without compilation."""
+class TooManySpecialisations(UserWarning):
+    """A jitted function takes so many different paths that some are run without compilation."""
 
 
 class CacheInfo(NamedTuple):
@@ -42,7 +44,7 @@ class CacheInfo(NamedTuple):
     specialisations: int
     """Compiled plans, over all signatures."""
     fallbacks: int
-    """Signatures that are run without compilation."""
+    """Signatures with more paths than `limit`, some of which run without compilation."""
 
 
 class Jitted:
@@ -60,165 +62,220 @@ class Jitted:
         if backend not in BACKENDS:
             raise InputError(f"backend={backend!r} is not one of {', '.join(sorted(BACKENDS))}")
         self._f = f
-        self._name = getattr(f, "__name__", "f")
-        self._static_argnums = tuple(static_argnums)
-        self._static_argnames = tuple(static_argnames)
+        self._name = getattr(f, "__name__", type(f).__name__)
+        self._options = (tuple(static_argnums), tuple(static_argnames), backend, limit)
+        self._nums, self._names = _static_places(f, self._name, static_argnums, static_argnames)
         self._backend = BACKENDS[backend]()
         self._limit = limit
+        self._lock = threading.Lock()
         self._trees: dict[Any, DecisionTree] = {}
-        self._calls: dict[Any, Any] = {}
-        self._fallback: set[Any] = set()
+        self._overflowed: set[Any] = set()
         self._traces = 0
 
-    # --- calling ------------------------------------------------------------------------------------
+    # --- calling ----------------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the specialisation for these arguments, compiling it first if it is new."""
-        if not kwargs and not self._static_argnums and all(type(a) is np.ndarray for a in args):
-            leaves: Sequence[Any] = args
-            key: Any = tuple([(a.shape, a.dtype) for a in args])
-            form = None
-        else:
-            leaves, form = self._flatten(args, kwargs)
-            if any(isinstance(x, Traced) for x in leaves) or self._holds_traced(form):
+        leaves, key = self._key(args, kwargs)
+        if key is None:
+            return self._f(*args, **kwargs)  # as part of the enclosing transformation
+        found = self._run(key, leaves)
+        if found is None:
+            if self._is_full(key):
+                return self._uncompiled(key, args, kwargs)
+            try:
+                found = self._specialise(key, args, kwargs)
+            except OuterValueError:
                 return self._f(*args, **kwargs)
-            key = (form, tuple([_signature(x) for x in leaves]))
+        leaf, outputs = found
+        return leaf.rebuild(outputs)
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
+        """Return the data of a call and the key of its decision tree, None for traced data."""
+        if not kwargs and not self._nums and all(type(a) is np.ndarray for a in args):
+            return args, tuple([(a.shape, a.dtype) for a in args])
+        leaves, form = self._split(args, kwargs)
+        for x in [*leaves, *[s.value for _, s in form.static]]:
+            if isinstance(x, Traced):
+                return leaves, None
+        return leaves, (form, tuple([signature(x) for x in leaves]))
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form]:
+        return split(args, kwargs, self._nums, self._names)
+
+    def _run(self, key: Any, leaves: Sequence[Any]) -> tuple[Leaf, Any] | None:
+        """Run a compiled specialisation if there is one that holds."""
         tree = self._trees.get(key)
-        if tree is not None:
-            with quiet():
-                found = tree.run(leaves)
-            if found is not None:
-                leaf, outputs = found
-                return leaf.rebuild(outputs)
-        if key in self._fallback:
-            return self._f(*args, **kwargs)
-        return self._specialise(key, args, kwargs)
+        if tree is None:
+            return None
+        with quiet():
+            return tree.run(leaves)
 
-    def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
-        """Split a call into dynamic leaves and what the specialisation depends on."""
-        static: list[Any] = []
-        n = len(args)
-        where = {i % n if n else i for i in self._static_argnums if -n <= i < n}
-        if where or self._static_argnames:
-            static += [(i, args[i]) for i in sorted(where)]
-            static += [(k, kwargs[k]) for k in self._static_argnames if k in kwargs]
-            args = tuple(None if i in where else a for i, a in enumerate(args))
-            kwargs = {k: v for k, v in kwargs.items() if k not in self._static_argnames}
-        leaves, spec = optree.tree_flatten((args, kwargs))  # type: ignore[arg-type]
-        dynamic = []
-        fixed = []
-        for i, x in enumerate(leaves):
-            if isinstance(x, (Traced, *DYNAMIC)):
-                dynamic.append(x)
-            else:
-                fixed.append((i, _Static(x)))
-        return dynamic, (spec, tuple(fixed), tuple((k, _Static(v)) for k, v in static))
+    def _specialise(
+        self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Leaf, Any]:
+        """Record, compile, keep and run a new specialisation."""
+        leaves, form = self._split(args, kwargs)
+        with self._lock:
+            self._traces += 1
+        recorded = record(self._f, leaves, form)
+        program = self._backend.compile(recorded.graph)
+        plan = Plan(
+            self._name,
+            recorded.graph,
+            program,
+            self._backend.name,
+            self._split,
+            form,
+            recorded.rebuild,
+        )
+        leaf = Leaf(plan, program.run, recorded.rebuild)
+        with quiet():
+            outputs = leaf.run(leaves)
+        with self._lock:  # not held while recording, so that threads cannot wait for each other
+            self._trees.setdefault(key, DecisionTree()).add(leaf)
+        return leaf, outputs
 
-    def _holds_traced(self, form: Any) -> bool:
-        return any(isinstance(v.value, Traced) for _, v in form[2])
+    def _is_full(self, key: Any) -> bool:
+        tree = self._trees.get(key)
+        return tree is not None and tree.size >= self._limit
 
-    def _specialise(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        plan, leaf, leaves = self._compile(args, kwargs)
-        tree = self._trees.setdefault(key, DecisionTree())
-        tree.add(leaf)
-        if tree.size >= self._limit and key not in self._fallback:
-            self._fallback.add(key)
+    def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the function itself; as in a compiled one, arguments stay and results are new."""
+        with self._lock:
+            first = key not in self._overflowed
+            self._overflowed.add(key)
+        if first:
             warnings.warn(
-                f"{self._name} took {tree.size} different paths for one signature (a Python if, while, int() "
-                f"or float() on traced values); calls on further paths run without compilation. Use "
-                f"np.where, or raise the limit with wg.jit(f, limit=...)." + user_line(),
+                f"{self._name} takes more than {self._limit} different paths for one signature (a "
+                f"Python if, while, int() or float() on traced values); further paths run without "
+                f"compilation. Use np.where, or raise the limit with wg.jit(f, "
+                f"limit=...)." + user_line(),
                 TooManySpecialisations,
                 stacklevel=3,
             )
-        with quiet():
-            return leaf.rebuild(leaf.run(leaves))
+        args, kwargs = trees.map_leaves(_read_only, (args, kwargs))
+        return trees.map_leaves(_new, self._f(*args, **kwargs))
 
-    def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Plan, Leaf, list[Any]]:
-        leaves, form = self._flatten(args, kwargs)
-        spec, fixed, static = form
-        self._traces += 1
-
-        def call(f: Callable[..., Any], traced: Sequence[Any]) -> Any:
-            moving = iter(traced)
-            still = {i: s.value for i, s in fixed}
-            total = len(traced) + len(still)
-            new_args, new_kwargs = spec.unflatten(
-                [still[i] if i in still else next(moving) for i in range(total)]
-            )
-            new_args = list(new_args)
-            for k, s in static:
-                if isinstance(k, int):
-                    new_args[k] = s.value
-                else:
-                    new_kwargs[k] = s.value
-            return f(*new_args, **new_kwargs)
-
-        recorded = record(self._f, leaves, call)
-        graph = simplify(recorded.graph)
-        program = self._backend.compile(graph)
-        plan = Plan(self._name, graph, program, self._backend.name, self._flatten, form, recorded.rebuild)
-        leaf = Leaf(plan, program.run, recorded.rebuild, [g.outcome for g in graph.guards])
-        return plan, leaf, leaves
-
-    # --- looking ------------------------------------------------------------------------------------
+    # --- looking ----------------------------------------------------------------------------------
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
-        """Return the plan for a call with these arguments, compiled now.
+        """Return the plan for a call with these arguments, compiled now if it is new.
 
         Returns
         -------
         Plan
             Printable and callable.
+
+        Raises
+        ------
+        InputError
+            For traced arguments.
         """
-        plan, _, _ = self._compile(args, kwargs)
+        leaves, key = self._key(args, kwargs)
+        if key is None:
+            raise InputError(
+                f"{self._name}.plan takes plain arrays, not traced values" + user_line()
+            )
+        leaf, _ = self._run(key, leaves) or self._specialise(key, args, kwargs)
+        plan: Plan = leaf.plan
         return plan
 
     def cache_info(self) -> CacheInfo:
         """Return what this function has compiled so far."""
-        total = sum(t.size for t in self._trees.values())
-        return CacheInfo(self._traces, len(self._trees), total, len(self._fallback))
+        found = list(self._trees.values())
+        return CacheInfo(
+            self._traces, len(found), sum(t.size for t in found), len(self._overflowed)
+        )
 
     def clear_cache(self) -> None:
         """Forget all specialisations."""
-        self._trees.clear()
-        self._fallback.clear()
+        with self._lock:
+            self._trees.clear()
+            self._overflowed.clear()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Bind to an instance, as functions do; the instance is a static argument."""
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else Bound(self, instance)
+
+    def __reduce__(self) -> Any:
+        """Pickle by name where the name leads here, as functions are, else as ``jit(f)``."""
+        module: Any = inspect.getmodule(self._f)
+        name = getattr(self, "__qualname__", "")
+        if (
+            functools.reduce(lambda x, part: getattr(x, part, None), name.split("."), module)
+            is self
+        ):
+            return name
+        return Jitted, (self._f, *self._options)
 
     def __repr__(self) -> str:
         """Return a line."""
         return f"<jit of {self._name}: {self.cache_info()}>"
 
 
-class _Static:
-    """A part of a call that the specialisation depends on, compared by value, else by identity."""
+class Bound:
+    """A jitted method of an object."""
 
-    __slots__ = ("value",)
+    def __init__(self, function: Jitted, instance: Any) -> None:
+        self.__doc__ = function.__doc__
+        self.__func__ = function
+        self.__self__ = instance
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the method."""
+        return self.__func__(self.__self__, *args, **kwargs)
 
-    def __hash__(self) -> int:
-        try:
-            return hash((type(self.value), self.value))
-        except TypeError:
-            return id(self.value)
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Return the plan for a call with these arguments."""
+        return self.__func__.plan(self.__self__, *args, **kwargs)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Static) or type(self.value) is not type(other.value):
-            return False
-        if self.value is other.value:
-            return True
-        try:
-            hash(self.value)
-        except TypeError:
-            return False
-        return bool(self.value == other.value)
+    def __getattr__(self, name: str) -> Any:
+        """Look up everything else on the function."""
+        return getattr(self.__func__, name)
 
 
-def _signature(x: Any) -> Any:
-    kind = type(x)
-    return kind if kind in _SCALARS else (x.shape, x.dtype)
+def _static_places(
+    f: Callable[..., Any], name: str, nums: Sequence[int], names: Sequence[str]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the positions and the keywords of the static arguments, as far as each has them.
+
+    Raises
+    ------
+    InputError
+        For an argument that `f` does not have.
+    """
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):  # built-in functions
+        return tuple(nums), tuple(names)
+    kinds = {p.kind for p in parameters}
+    placed = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    keywords = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    n = len(placed)
+    for i in nums:
+        if not -n <= i < n and inspect.Parameter.VAR_POSITIONAL not in kinds:
+            raise InputError(
+                f"static_argnums={i} does not name an argument of {name}, which takes {n}"
+            )
+    for k in names:
+        if k not in keywords and inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise InputError(f"static_argnames={k!r} does not name an argument of {name}")
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        nums = [i % n for i in nums]
+    positions = {*nums, *(placed.index(k) for k in names if k in placed)}
+    both = {*names, *(placed[i] for i in nums if 0 <= i < n and placed[i] in keywords)}
+    return tuple(sorted(positions)), tuple(sorted(both))
+
+
+def _read_only(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    view = x.view()
+    view.flags.writeable = False
+    return view
+
+
+def _new(x: Any) -> Any:
+    return np.array(x) if isinstance(x, np.ndarray) else x
 
 
 def jit(
@@ -236,9 +293,12 @@ def jit(
     f : callable
         Written in NumPy; derivatives included: ``jit(grad(loss))``.
     static_argnums, static_argnames
-        Arguments that are part of the program: another value is another program. Arrays and numbers
-        are inputs unless named here; strings and other objects are always static.
-    backend : {"numpy"}
+        Arguments that are part of the program, by position or by name: another value is another
+        program. They must be hashable. Arrays and numbers are data unless named here; strings and
+        other objects are always static.
+    backend : {"numpy", "native"}
+        ``numpy`` calls NumPy for each operation; ``native`` is machine code, made by LLVM, which
+        fuses loops and calls NumPy for what it has no code for.
     limit : int
         Largest number of paths compiled for one signature. A Python ``if``, ``while``, ``int()`` or
         index on a traced value records its outcome as a guard; another outcome runs, or records,
@@ -248,13 +308,31 @@ def jit(
     Returns
     -------
     Jitted
-        A function with ``plan(*example)``, ``cache_info()`` and ``clear_cache()``. Arrays that `f`
-        closes over are read at each call, so a later change in place is seen; other Python state is
-        read when the function is recorded, and random numbers are drawn then.
+        A function with ``plan(*example)``, ``cache_info()`` and ``clear_cache()``. Its results are
+        new arrays, whatever `f` returns.
+
+    Raises
+    ------
+    MutationError
+        On a call in which `f` changes an argument in place.
+
+    Notes
+    -----
+    A plain array that `f` uses together with its arguments is read at each call, so a later change
+    in place is seen. What `f` computes from plain values alone (``2 * w``, ``w[1]``) is computed
+    when it is recorded; so are attributes and globals looked up, and random numbers drawn: pass
+    what changes as an argument.
+
+    Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
+    float32, and a counter that no Python decision depends on does not lead to another recording.
     """
     if f is None:
         return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames, backend=backend, limit=limit
+            jit,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            backend=backend,
+            limit=limit,
         )
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)

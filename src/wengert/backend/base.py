@@ -5,41 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from wengert.ir.graph import Graph
+from wengert.ir.graph import Graph, GuardMiss
 
 __all__ = ["Backend", "GuardMiss", "Program"]
 
 
-class GuardMiss(Exception):  # noqa: N818  (control flow, never seen by users)
-    """A guard had another outcome than the graph was recorded under.
-
-    Attributes
-    ----------
-    index : int
-        Which of the graph's guards.
-    outcome : object
-        What it was this time.
-    """
-
-    def __init__(self, index: int, outcome: Any) -> None:
-        super().__init__(index, outcome)
-        self.index = index
-        self.outcome = outcome
-
-
 class Program(Protocol):
-    """A compiled graph."""
+    """A compiled graph. Several threads may run it at once."""
 
-    source: str
-    """Readable code of what runs."""
+    @property
+    def source(self) -> str:
+        """Readable code of what runs."""
+        ...
 
     def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
-        """Run on arrays of the graph's input shapes and dtypes; outputs are new arrays.
+        """Run on data of the graph's input shapes and dtypes.
+
+        Nothing that the caller holds is written to: inputs and arrays held by reference stay. Each
+        output is an array of its own, which shares memory with no input, no array held by
+        reference, no other output and no later run; or a scalar where NumPy makes one; or a Python
+        number where the graph says that it is weak.
 
         Raises
         ------
         GuardMiss
-            At the first guard whose outcome differs.
+            At the first guard whose outcome differs. Outcomes that are floats or complex are
+            compared bit for bit (`wengert.ir.simplify.key`), so NaN is NaN.
         """
         ...
 

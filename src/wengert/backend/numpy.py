@@ -1,33 +1,37 @@
 """The reference backend: one Python function of NumPy calls a graph.
 
-Names are reused once a value is dead, so memory is released as early as possible, and an elementwise
-operation writes into an argument that dies there.
+A name is used again once its value is dead, and an elementwise operation writes into an argument
+that dies there, so a chain of operations on a large array holds one array, not one for each.
 """
 
 from __future__ import annotations
 
+import operator
+import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.backend.base import GuardMiss
-from wengert.ir.graph import Const, Graph, Guard, Node, Value
-from wengert.ops.index import add_into, set_into
+from wengert.ir.build import typed
+from wengert.ir.graph import Const, Graph, Guard, GuardMiss, Node, Value, aval_of
+from wengert.ir.simplify import key
+from wengert.ops.index import SLOT, add_into, is_basic, set_into
 
 __all__ = ["NumpyBackend", "NumpyProgram"]
 
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
-_UPDATES = {"index_add": ("add_into", add_into), "index_set": ("set_into", set_into)}
-_IDENTITY = {"stop_gradient", "barrier"}
-_CHECKS = {
-    "bool": "bool({})",
-    "int": "int({})",
-    "index": "int({})",
-    "float": "float({})",
-    "complex": "complex({})",
-    "item": "item({})",
-}
+INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+OPERATORS = {operator.add, operator.sub, operator.mul, operator.truediv, operator.pow}
+UPDATES = {"index_add": add_into, "index_set": set_into}
+"""Operations that may work in their first argument's memory, and the functions that do."""
+IDENTITY = {"stop_gradient", "barrier"}
+CHECKS = {"bool": "bool({})", "int": "int({})", "index": "int({})"}
+"""How guards with exact outcomes read; the others compare bits."""
+RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o"}
+"""Names that a program uses in other ways."""
+LARGE = 1 << 16
+"""Dead arrays of so many bytes are released at once, smaller ones when their name is used again."""
 
 
 class NumpyProgram:
@@ -49,83 +53,254 @@ class NumpyBackend:
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """Write the function and let Python compile it."""
-        writer = _Writer(graph)
+        writer = Writer(graph)
         source = writer.write()
-        scope = dict(writer.names)
-        exec(compile(source, "<wengert plan>", "exec"), scope)  # noqa: S102
+        scope = dict(writer.scope)
+        exec(compile(source, "<wengert plan>", "exec"), scope)
         return NumpyProgram(source, scope["run"])
 
 
-class _Storage:
-    """Which arrays are views of which, and when the memory under them is last used."""
+class Storage:
+    """Which arrays share memory with which, and when that memory is last used.
+
+    Attributes
+    ----------
+    root : dict
+        From each value to the one whose array holds its memory; None where that is not ours.
+    last : dict
+        The number of the node that uses a value, or a view of it, last.
+    readonly : set
+        Values that may be read-only views.
+    """
 
     def __init__(self, graph: Graph) -> None:
-        self.root: dict[Value, Value | None] = {v: None for v in graph.inputs}
+        self.root: dict[Value, Value | None] = {v: v for v in graph.inputs}
+        self.borrowed = set(graph.inputs)
         self.last: dict[Value, int] = {}
-        inputs = set(graph.inputs)
-        for v in graph.inputs:
-            self.root[v] = v
-        self.borrowed = inputs
+        self.readonly: set[Value] = set()
         for i, node in enumerate(graph.nodes):
             for x in node.inputs:
-                if isinstance(x, Value):
-                    self._use(x, i)
-            alias = node.op.alias is not None or node.op.name in _IDENTITY
+                self._use(x, i)
             for v in node.outputs:
-                first = node.inputs[0] if node.inputs else None
-                self.root[v] = self.root[first] if alias and isinstance(first, Value) else None if alias else v
-        end = len(graph.nodes)
+                self.root[v] = self._memory(node, v)
         for g in graph.guards:
             self._use(g.value, g.position)
         for y in graph.outputs:
-            if isinstance(y, Value):
-                self._use(y, end)
+            self._use(y, len(graph.nodes))
 
-    def _use(self, x: Value, i: int) -> None:
-        self.last[x] = max(self.last.get(x, -1), i)
+    def _memory(self, node: Node, v: Value) -> Value | None:
+        if not _shares(node):
+            return v
+        x = node.inputs[0]
+        real = node.op.alias == "imag" and aval_of(x).dtype.kind != "c"  # zeros, which NumPy locks
+        if node.op.alias == "readonly" or real or x in self.readonly:
+            self.readonly.add(v)
+        return self.root[x] if isinstance(x, Value) else None
+
+    def _use(self, x: Any, i: int) -> None:
+        if isinstance(x, Value):
+            root = self.root[x]
+            owner = x if root is None else root
+            for v in (x, owner):
+                self.last[v] = max(self.last.get(v, -1), i)
+
+    def is_ours(self, x: Value) -> bool:
+        """Whether the memory of `x` was made by this program."""
         root = self.root[x]
-        if root is not None and root is not x:
-            self.last[root] = max(self.last.get(root, -1), i)
+        return root is not None and root not in self.borrowed
 
-    def free_at(self, x: Value, i: int) -> bool:
-        """Whether the array of `x` is ours and nobody reads it after node `i`."""
-        return self.root[x] is x and x not in self.borrowed and self.last[x] <= i
+    def dies(self, x: Value, i: int) -> bool:
+        """Whether `x` owns its memory, and nobody reads that after node `i`."""
+        return self.is_ours(x) and self.root[x] is x and self.last[x] <= i
 
 
-class _Writer:
+def _shares(node: Node) -> bool:
+    """Whether the result may share memory with the first argument."""
+    op = node.op
+    return op.name in IDENTITY or (op.alias is not None and is_basic(node.attrs.get("spec", ())))
+
+
+class Writer:
+    """Writes the Python function of a graph."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.storage = _Storage(graph)
-        self.names: dict[str, Any] = {"np": np, "GuardMiss": GuardMiss, "item": _item}
+        self.storage = Storage(graph)
+        self.scope: dict[str, Any] = {
+            "GuardMiss": GuardMiss,
+            "key": key,
+            "own": _own,
+            "typed": typed,
+        }
+        # Of constants and functions, by id; `scope` keeps them alive.
+        self.names: dict[int, str] = {}
+        self.expiring: dict[int, list[Value]] = {}
+        for v, i in self.storage.last.items():
+            self.expiring.setdefault(i, []).append(v)
         self.slots: dict[Value, str] = {}
         self.spare: list[str] = []
         self.count = 0
-        self.consts: dict[int, str] = {}
+        self.numbers: Counter[str] = Counter()
+        self.constants: list[str] = []
         self.lines: list[str] = []
 
     def write(self) -> str:
+        """Return the source."""
         graph = self.graph
-        arguments = [self._slot(v) for v in graph.inputs]
+        arguments = [f"{self._slot(v)}" for v in graph.inputs]
         guards: dict[int, list[tuple[int, Guard]]] = {}
         for k, g in enumerate(graph.guards):
             guards.setdefault(g.position, []).append((k, g))
-        self._checks(guards.get(0, []))
+        self._check(guards.get(0, []))
         for i, node in enumerate(graph.nodes):
             self._node(i, node)
-            self._checks(guards.get(i + 1, []))
-        outputs = self._outputs()
-        body = "\n".join(f"    {line}" for line in self.lines)
-        return f"def run({', '.join(arguments)}):\n{body}\n    return [{', '.join(outputs)}]\n"
+            self._check(guards.get(i + 1, []))
+        results = ", ".join(self._outputs())
+        types = [f"    # {a}: {v.aval}" for a, v in zip(arguments, graph.inputs, strict=True)]
+        types += [f"    # {n} = {_shown(self.scope[n])}" for n in self.constants]
+        body = "\n".join([*types, *(f"    {line}" for line in self.lines)])
+        return f"def run({', '.join(arguments)}):\n{body}\n    return [{results}]\n"
 
-    def _checks(self, guards: list[tuple[int, Guard]]) -> None:
+    # --- statements -------------------------------------------------------------------------------
+    def _node(self, i: int, node: Node) -> None:
+        """Write one node; then the names of what died are free again."""
+        call, target = self._call(i, node)
+        freed = [x for x in self.expiring.pop(i, ()) if x is not target and x in self.slots]
+        freed += [] if target is None else [target]  # the result takes its name
+        large = {self.slots[x]: None for x in freed if self._is_large(x)}
+        self.spare += [self.slots.pop(x) for x in freed]
+        targets = [self._slot(v) for v in node.outputs]
+        self.lines.append(f"{', '.join(targets)} = {call}  # {_remark(node)}")
+        for v in node.outputs:
+            if v not in self.storage.last:  # never read
+                if self._is_large(v):
+                    large[self.slots[v]] = None
+                self.spare.append(self.slots.pop(v))
+        dead = [name for name in large if name in self.spare]
+        if dead:
+            self.lines.append(f"del {', '.join(dead)}")
+
+    def _is_large(self, x: Value) -> bool:
+        root = self.storage.root[x]
+        return root is not None and root not in self.storage.borrowed and root.aval.nbytes >= LARGE
+
+    def _check(self, guards: list[tuple[int, Guard]]) -> None:
         for k, g in guards:
-            got = _CHECKS[g.kind].format(self._name(g.value))
-            want = self._constant("g", g.outcome) if not isinstance(g.outcome, (bool, int)) else repr(g.outcome)
-            self.lines.append(f"if (o := {got}) != {want}: raise GuardMiss({k}, o)")
+            name = self._name(g.value)
+            if g.kind in CHECKS:
+                test = f"(o := {CHECKS[g.kind].format(name)}) != {g.outcome!r}"
+            else:
+                got = (
+                    f"getattr({name}, 'item', lambda: {name})()"
+                    if g.kind == "item"
+                    else f"{g.kind}({name})"
+                )
+                test = f"key(o := {got}) != {self._constant('g', key(g.outcome))}"
+            self.lines.append(f"if {test}: raise GuardMiss({k}, o)")
 
+    def _outputs(self) -> list[str]:
+        """Name the results; a result is copied unless its memory is ours and given out once."""
+        given: set[Value | None] = set()
+        made = []
+        for y in self.graph.outputs:
+            name = self._name(y)
+            if not aval_of(y).weak:
+                root = self.storage.root[y] if isinstance(y, Value) else None
+                if (
+                    isinstance(y, Value) and (root in given or not self._can_give(y))
+                ) or isinstance(y, Const):
+                    name = f"own({name})"
+                given.add(root)
+            made.append(name)
+        return made
+
+    def _can_give(self, y: Value) -> bool:
+        """Whether the caller may have the array itself: writeable, and not part of a larger one."""
+        root = self.storage.root[y]
+        if root is None or not self.storage.is_ours(y) or y in self.storage.readonly:
+            return False
+        return root.aval.nbytes <= y.aval.nbytes
+
+    # --- expressions ------------------------------------------------------------------------------
+    def _call(self, i: int, node: Node) -> tuple[str, Value | None]:
+        """Return the expression of a node, and the argument whose memory it writes into."""
+        op = node.op
+        args = [self._name(x) for x in node.inputs]
+        if op.name in IDENTITY:
+            return args[0], None
+        if op.name in UPDATES and self._works_in(node.inputs[0], i, node):
+            function = UPDATES[op.name]
+            return self._apply(function, args, node, function.__name__), node.inputs[0]
+        if op.ufunc is not None and not node.attrs:
+            for x in node.inputs:
+                if self._owns_result(x, i, node):
+                    return self._apply(op.ufunc, [*args, f"out={self.slots[x]}"], node), x
+            if op.name in INFIX and not self._has_numbers_only(node):
+                return f"{args[0]} {INFIX[op.name]} {args[1]}", None
+        if op.name == "getitem":
+            index = _subscript(node.attrs["spec"], args[1:])
+            if index is not None:
+                return f"{args[0]}[{index}]", None
+        if self._has_numbers_only(node):
+            return self._of_numbers(node, args), None
+        return self._apply(op.evaluate, args, node), None
+
+    def _has_numbers_only(self, node: Node) -> bool:
+        return all(aval_of(x).weak for x in node.inputs)
+
+    def _of_numbers(self, node: Node, args: list[str]) -> str:
+        """Write an operation on Python numbers, of which Python and NumPy make different types."""
+        if node.op.evaluate in OPERATORS:
+            call = f"{args[0]} {INFIX[node.op.name]} {args[1]}"
+        else:
+            call = self._apply(node.op.evaluate, args, node)
+        out = node.outputs[0].aval
+        if len(node.outputs) > 1 or (out.weak and node.op.evaluate in OPERATORS):
+            return call
+        return f"typed({call}, {self._constant('a', out)})"
+
+    def _apply(self, function: Any, args: list[str], node: Node, called: str = "") -> str:
+        name = self.names.get(id(function))
+        if name is None:
+            name = called or node.op.name
+            while name in self.scope or name in RESERVED:
+                name += "_"
+            self.scope[name] = function
+            self.names[id(function)] = name
+        return f"{name}({', '.join(args)}{self._attrs(node)})"
+
+    def _attrs(self, node: Node) -> str:
+        parts = []
+        for k, value in node.attrs.items():
+            plain = isinstance(value, (bool, int, str)) or (
+                isinstance(value, tuple) and all(type(p) is int for p in value)
+            )
+            parts.append(f", {k}={value!r}" if plain else f", {k}={self._constant('a', value)}")
+        return "".join(parts)
+
+    def _owns_result(self, x: Any, i: int, node: Node) -> bool:
+        """Whether the result may be written into the memory of `x`, which dies here."""
+        out = node.outputs[0]
+        return (
+            isinstance(x, Value)
+            and len(node.outputs) == 1
+            and x.aval == out.aval
+            and out.shape != ()  # may be a scalar, which has no memory
+            and self.storage.dies(x, i)
+        )
+
+    def _works_in(self, x: Any, i: int, node: Node) -> bool:
+        """As above, for an update, whose other arguments must not share memory with `x`."""
+        root = self.storage.root
+        rest = [root[v] for v in node.inputs[1:] if isinstance(v, Value)]
+        return self._owns_result(x, i, node) and x not in rest
+
+    # --- names ------------------------------------------------------------------------------------
     def _slot(self, v: Value) -> str:
-        name = self.spare.pop() if self.spare else f"v{self.count}"
-        if name == f"v{self.count}":
+        if self.spare:
+            name = self.spare.pop()
+        else:
+            name = f"v{self.count}"
             self.count += 1
         self.slots[v] = name
         return name
@@ -134,115 +309,60 @@ class _Writer:
         if isinstance(x, Value):
             return self.slots[x]
         if isinstance(x, Const):
-            key = id(x)
-            if key not in self.consts:
-                self.consts[key] = self._constant("c", x.data)
-            return self.consts[key]
-        if type(x) in (int, bool):
-            return f"({x!r})" if x < 0 else repr(x)
-        if type(x) is float and x == x and x not in (float("inf"), float("-inf")):
-            return f"({x!r})"
-        return self._constant("k", x)
+            return self._constant("c", x.data)
+        plain = type(x) in (int, bool) or (type(x) is float and np.isfinite(x))
+        if not plain:
+            return self._constant("k", x)
+        text = repr(x)
+        return f"({text})" if text.startswith("-") else text
 
     def _constant(self, prefix: str, x: Any) -> str:
-        name = f"{prefix}{len(self.names)}"
-        self.names[name] = x
-        return name
+        if id(x) not in self.names:
+            name = f"{prefix}{self.numbers[prefix]}"
+            self.numbers[prefix] += 1
+            self.constants.append(name)
+            self.scope[name] = x
+            self.names[id(x)] = name
+        return self.names[id(x)]
 
-    def _node(self, i: int, node: Node) -> None:
-        call = self._call(i, node)
-        for x in _unique(node.inputs):
-            if isinstance(x, Value) and self.storage.last[x] <= i and x in self.slots:
-                self.spare.append(self.slots.pop(x))
-        targets = []
-        for v in node.outputs:
-            targets.append(self._slot(v))
-        self.lines.append(f"{', '.join(targets)} = {call}" if len(targets) > 1 else f"{targets[0]} = {call}")
-        for v in node.outputs:
-            if v not in self.storage.last:  # never read
-                self.spare.append(self.slots.pop(v))
 
-    def _call(self, i: int, node: Node) -> str:
-        op = node.op
-        args = [self._name(x) for x in node.inputs]
-        if op.name in _IDENTITY:
-            return args[0]
-        if op.name in _UPDATES and self._owned(i, node.inputs[0], node.outputs[0]):
-            name, function = _UPDATES[op.name]
-            self.names[name] = function
-            return f"{name}({', '.join(args)}{self._attrs(node)})"
-        if op.ufunc is not None and not node.attrs:
-            target = self._target(i, node)
-            if target is not None:
-                name = f"u_{op.name}"
-                self.names[name] = op.ufunc
-                return f"{name}({', '.join(args)}, {target})"
-            if op.name in _INFIX:
-                return f"{args[0]} {_INFIX[op.name]} {args[1]}"
-        name = f"f_{op.name}"
-        self.names[name] = op.evaluate
-        return f"{name}({', '.join(args)}{self._attrs(node)})"
-
-    def _attrs(self, node: Node) -> str:
-        parts = []
-        for key, value in node.attrs.items():
-            plain = isinstance(value, (bool, int, str)) or (
-                isinstance(value, tuple) and all(type(p) is int for p in value)
-            )
-            parts.append(f", {key}={value!r}" if plain else f", {key}={self._constant('a', value)}")
-        return "".join(parts)
-
-    def _owned(self, i: int, x: Any, out: Value) -> bool:
-        return (
-            isinstance(x, Value)
-            and self.storage.free_at(x, i)
-            and x.shape == out.shape
-            and x.shape != ()
-            and x.dtype == out.dtype
-        )
-
-    def _target(self, i: int, node: Node) -> str | None:
-        """Find an argument of the same shape and dtype that dies here."""
-        if len(node.outputs) != 1:
+def _subscript(spec: tuple[Any, ...], names: Sequence[str]) -> str | None:
+    """Write an index as Python does; None where it has parts that are not plain."""
+    given = iter(names)
+    parts = []
+    for s in spec:
+        if s is SLOT:
+            parts.append(next(given))
+        elif s is Ellipsis:
+            parts.append("...")
+        elif isinstance(s, slice) and all(
+            type(p) in (int, type(None)) for p in (s.start, s.stop, s.step)
+        ):
+            start, stop, step = ("" if p is None else str(p) for p in (s.start, s.stop, s.step))
+            parts.append(f"{start}:{stop}:{step}" if step else f"{start}:{stop}")
+        elif s is None or type(s) is int:
+            parts.append(repr(s))
+        else:
             return None
-        (out,) = node.outputs
-        for x in node.inputs:
-            if self._owned(i, x, out):
-                return self.slots[x]
-        return None
-
-    def _outputs(self) -> list[str]:
-        """Name the results; a result is copied unless its memory is new and given out once."""
-        given: set[Value] = set()
-        made = []
-        for y in self.graph.outputs:
-            name = self._name(y)
-            if isinstance(y, Value):
-                root = self.storage.root[y]
-                fresh = root is not None and root not in self.storage.borrowed and root not in given
-                if root is not None:
-                    given.add(root)
-                if not fresh or (root is not y and self._readonly(y)):
-                    name = f"np.array({name}, copy=True)[()]" if y.shape == () else f"np.array({name})"
-            elif isinstance(y, Const):
-                name = f"np.array({name})"
-            made.append(name)
-        return made
-
-    def _readonly(self, y: Value) -> bool:
-        """Whether a view may be one of NumPy's broadcast ones."""
-        for node in self.graph.nodes:
-            if y in node.outputs:
-                first = node.inputs[0]
-                if node.op.alias == "readonly":
-                    return True
-                return isinstance(first, Value) and self.storage.root[first] is not first and self._readonly(first)
-        return False
+    return (
+        ", ".join(parts) + ("," if len(parts) == 1 and spec[0] is SLOT else "") if parts else "()"
+    )
 
 
-def _unique(xs: Sequence[Any]) -> list[Any]:
-    return list({id(x): x for x in xs}.values())
+def _remark(node: Node) -> str:
+    shown = ", ".join(str(v.aval) for v in node.outputs)
+    return (
+        shown if node.line is None else f"{shown}  {os.path.basename(node.line[0])}:{node.line[1]}"
+    )
 
 
-def _item(x: Any) -> Any:
-    return x.item() if hasattr(x, "item") else x
+def _shown(x: Any) -> str:
+    """Show a constant of the program in a comment."""
+    if isinstance(x, np.ndarray):
+        return f"{aval_of(x)} held by reference"
+    return repr(x) if callable(x) or "\n" not in repr(x) else type(x).__name__
+
+
+def _own(x: Any) -> Any:
+    """Return a copy of an array; a scalar cannot be changed."""
+    return np.array(x) if isinstance(x, np.ndarray) else x

@@ -1,7 +1,7 @@
 """What a function costs, counted on its graph before it runs.
 
 A multiply and an add are two operations; a call of ``exp`` and the like is one, and is also listed
-apart. Moving data counts no operations.
+apart. Moving data counts no operations, and a view moves no data.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wengert import trees
 from wengert.errors import DerivativeError
-from wengert.ir.graph import Graph, Value, aval_of
-from wengert.ir.simplify import simplify
+from wengert.ir.graph import Graph, Node, aval_of
+from wengert.ops.index import is_basic
+from wengert.plan.form import split
 from wengert.plan.record import record
 
 __all__ = ["Count", "count", "count_graph"]
@@ -49,42 +49,46 @@ class Count:
         """Return a line for people."""
         kinds = ", ".join(f"{k} {n:,}" for k, n in sorted(self.by_kind.items()) if n)
         unknown = f"; unknown: {', '.join(self.unknown)}" if self.unknown else ""
-        return f"{self.flops:,} operations ({kinds}), {self.bytes:,} bytes{unknown}"
+        shown = f" ({kinds})" if kinds else ""
+        return f"{self.flops:,} operations{shown}, {self.bytes:,} bytes{unknown}"
 
 
 def count_graph(graph: Graph) -> Count:
     """Count the operations of a graph."""
     kinds: Counter[str] = Counter()
     ops: Counter[str] = Counter()
-    unknown = []
+    unknown = set()
     moved = 0
     for node in graph.nodes:
-        avals = [x.aval if isinstance(x, Value) else aval_of(getattr(x, "data", x)) for x in node.inputs]
+        avals = [aval_of(x) for x in node.inputs]
         outs = [v.aval for v in node.outputs]
-        moved += sum(a.nbytes for a in avals) + sum(a.nbytes for a in outs)
+        if not _is_view(node):
+            moved += sum(a.nbytes for a in avals) + sum(a.nbytes for a in outs)
         try:
             n = node.op.flops(outs[0], *avals, **node.attrs)
         except DerivativeError:
-            unknown.append(node.op.name)
+            unknown.add(node.op.name)
             continue
         kinds[node.op.counts] += n
         ops[node.op.name] += n
-    return Count(sum(ops.values()), dict(kinds), dict(ops), moved, tuple(sorted(set(unknown))))
+    return Count(sum(ops.values()), dict(kinds), dict(ops), moved, tuple(sorted(unknown)))
 
 
-def count(f: Callable[..., Any], *args: Any) -> Count:
-    """Count the operations of ``f(*args)``.
+def _is_view(node: Node) -> bool:
+    return node.op.alias is not None and is_basic(node.attrs.get("spec", ()))
+
+
+def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
+    """Count the operations of ``f(*args, **kwargs)``.
 
     Parameters
     ----------
     f : callable
         Any function, a transformed one as well.
-    *args : pytrees of arrays
+    *args, **kwargs : pytrees of arrays
 
     Returns
     -------
     Count
     """
-    leaves, rebuild = trees.flatten(args)
-    recorded = record(f, leaves, lambda g, xs: g(*rebuild(xs)))
-    return count_graph(simplify(recorded.graph))
+    return count_graph(record(f, *split(args, kwargs)).graph)

@@ -1,9 +1,9 @@
 """The decision tree of guards: which specialisation holds for which outcomes of Python's decisions.
 
 Every specialisation of one signature was recorded from the same code, so all of them take the same
-first decision, and those that agree on it take the same second one: a tree whose edges are outcomes.
-A run starts with the specialisation used last; where a guard differs, it goes on with one from the
-subtree of the outcome it got.
+first decision, and those that agree on it take the same second one: a tree whose edges are
+outcomes. A run starts with the specialisation used last; where a guard differs, it goes on with one
+from the subtree of the outcome it got.
 """
 
 from __future__ import annotations
@@ -11,21 +11,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wengert.backend.base import GuardMiss
+from wengert.ir.graph import GuardMiss
+from wengert.ir.simplify import key
 
 __all__ = ["DecisionTree", "Leaf"]
 
 
 class Leaf:
-    """One specialisation: a program, and the outcomes that it holds under."""
+    """One specialisation: a program, and the outcomes that it holds under.
+
+    Parameters
+    ----------
+    plan : Plan
+    run : callable
+        From inputs to outputs; raises `GuardMiss` where it does not hold.
+    rebuild : callable
+        From outputs to the function's result.
+    """
 
     __slots__ = ("outcomes", "plan", "rebuild", "run")
 
-    def __init__(self, plan: Any, run: Callable[..., Any], rebuild: Callable[..., Any], outcomes: Sequence[Any]) -> None:
+    def __init__(self, plan: Any, run: Callable[..., Any], rebuild: Callable[..., Any]) -> None:
         self.plan = plan
         self.run = run
         self.rebuild = rebuild
-        self.outcomes = tuple(outcomes)
+        self.outcomes = tuple(key(g.outcome) for g in plan.graph.guards)
 
 
 class _Branch:
@@ -41,6 +51,8 @@ class _Branch:
 class DecisionTree:
     """Specialisations of one signature.
 
+    One thread may add while others run.
+
     Attributes
     ----------
     size : int
@@ -53,18 +65,14 @@ class DecisionTree:
 
     def add(self, leaf: Leaf) -> None:
         """Add a specialisation, and start with it from now on."""
-        if self.root is None:
-            self.root = _Branch(leaf)
-        branch = self.root
+        known = self.root is not None
+        branch = self.root = self.root or _Branch(leaf)
         branch.last = leaf
         for outcome in leaf.outcomes:
-            key = (type(outcome), outcome)
-            child = branch.children.get(key)
-            if child is None:
-                child = branch.children[key] = _Branch(leaf)
-            child.last = leaf
-            branch = child
-        self.size += 1
+            known = known and outcome in branch.children
+            branch = branch.children.setdefault(outcome, _Branch(leaf))
+            branch.last = leaf
+        self.size += not known
 
     def run(self, inputs: Sequence[Any]) -> tuple[Leaf, Any] | None:
         """Run the specialisation that holds for these inputs.
@@ -81,16 +89,17 @@ class DecisionTree:
         try:
             return leaf, leaf.run(inputs)
         except GuardMiss as miss:
-            return self._search(inputs, leaf, miss)
+            return self._search(root, inputs, leaf, miss)
 
-    def _search(self, inputs: Sequence[Any], leaf: Leaf, miss: GuardMiss) -> tuple[Leaf, Any] | None:
-        branch = self.root
+    def _search(
+        self, branch: _Branch, inputs: Sequence[Any], leaf: Leaf, miss: GuardMiss
+    ) -> tuple[Leaf, Any] | None:
+        """Go on below the branch where `leaf` missed, until a specialisation holds."""
         depth = 0
         while True:
-            assert branch is not None
             for outcome in leaf.outcomes[depth : miss.index]:
-                branch = branch.children[(type(outcome), outcome)]
-            child = branch.children.get((type(miss.outcome), miss.outcome))
+                branch = branch.children[outcome]
+            child = branch.children.get(key(miss.outcome))
             if child is None:
                 return None
             branch, depth, leaf = child, miss.index + 1, child.last
@@ -108,5 +117,5 @@ class DecisionTree:
         assert branch is not None
         branch.last = leaf
         for outcome in leaf.outcomes:
-            branch = branch.children[(type(outcome), outcome)]
+            branch = branch.children[outcome]
             branch.last = leaf

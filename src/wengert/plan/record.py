@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import optree
 
-from wengert.errors import MutationError, user_line
+from wengert.errors import MutationError, told, user_line
+from wengert.ir.build import strip
 from wengert.ir.graph import Graph
+from wengert.ir.simplify import simplify
 from wengert.ops.base import Traced
+from wengert.plan.form import DYNAMIC, Form
 from wengert.trace.record import GraphRecorder
 
-__all__ = ["DYNAMIC", "Recorded", "record"]
-
-DYNAMIC = (np.ndarray, np.generic, float, int, complex, bool)
-"""Leaves that become inputs of a graph; anything else is part of the function."""
+__all__ = ["Recorded", "record"]
 
 
 class Recorded(NamedTuple):
@@ -25,7 +24,7 @@ class Recorded(NamedTuple):
     Attributes
     ----------
     graph : Graph
-        From the dynamic leaves of the arguments to those of the result.
+        From the data among the arguments to the data in the result, simplified.
     rebuild : callable
         From the graph's outputs to the function's result.
     """
@@ -34,54 +33,66 @@ class Recorded(NamedTuple):
     rebuild: Callable[[Sequence[Any]], Any]
 
 
-def record(
-    f: Callable[..., Any], leaves: Sequence[Any], call: Callable[[Callable[..., Any], Sequence[Any]], Any]
-) -> Recorded:
-    """Record ``call(f, leaves)``.
+def record(f: Callable[..., Any], leaves: Sequence[Any], form: Form) -> Recorded:
+    """Record a call of `f`.
 
     Parameters
     ----------
     f : callable
     leaves : sequence
         Arrays and scalars; each becomes an input of the graph.
-    call : callable
-        ``call(f, leaves)`` calls `f` with arguments made from the leaves.
+    form : Form
+        How the arguments are made from them.
 
     Raises
     ------
     MutationError
         When `f` changes an argument in place, which its caller would expect to see.
     """
-    recorder = GraphRecorder()
-    inputs = [recorder.input(x) for x in leaves]
-    roots = [t._var for t in inputs]
     try:
-        out = call(f, inputs)
-        for t in inputs:
-            if t._version and t._view is None:
-                raise MutationError(
-                    f"{getattr(f, '__name__', 'the function')} changes an argument of shape {t.shape} in "
-                    f"place, which a compiled function does not do to its caller's arrays. Begin with "
-                    f"x = x.copy(), and return the new value." + user_line()
-                )
-        results, spec = optree.tree_flatten(out)
-        dynamic = [i for i, y in enumerate(results) if isinstance(y, (Traced, *DYNAMIC))]
-        graph = recorder.finish(inputs, [results[i] for i in dynamic])
-    finally:
-        recorder.alive = False
-    fixed = {i: y for i, y in enumerate(results) if i not in set(dynamic)}
-    if not fixed:
-        rebuild = _single if spec == _LEAF else spec.unflatten
-    else:
-
-        def rebuild(ys: Sequence[Any]) -> Any:
-            moving = iter(ys)
-            return spec.unflatten([fixed[i] if i in fixed else next(moving) for i in range(len(results))])
-
-    return Recorded(Graph(roots, graph.nodes, graph.outputs, graph.guards), rebuild)
+        with GraphRecorder() as recorder:
+            inputs = [recorder.input(x) for x in leaves]
+            roots = [t._var for t in inputs]
+            out = form.call(f, inputs)
+            _check_unchanged(f, inputs)
+            results, spec = optree.tree_flatten(out)
+            dynamic = [isinstance(y, (Traced, *DYNAMIC)) for y in results]
+            graph = recorder.finish(inputs, [y for y, d in zip(results, dynamic, strict=True) if d])
+    except ValueError as error:
+        reason = told(error)
+        if reason is error:
+            raise
+        raise reason from None
+    graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
+    return Recorded(strip(simplify(graph)), _rebuild(spec, results, dynamic))
 
 
-_LEAF = optree.tree_structure(0.0)
+def _check_unchanged(f: Callable[..., Any], inputs: Sequence[Any]) -> None:
+    for t in inputs:
+        if t._version:
+            raise MutationError(
+                f"{getattr(f, '__name__', 'the function')} changes an argument of shape {t.shape} "
+                f"in place, which a compiled function does not do to its caller's arrays. Begin "
+                f"with x = x.copy(), and return the new value." + user_line()
+            )
+
+
+_LEAF = optree.tree_structure(0.0)  # type: ignore[arg-type]
+
+
+def _rebuild(spec: Any, results: list[Any], dynamic: list[bool]) -> Callable[[Sequence[Any]], Any]:
+    """Make the function that puts data into the form of the result; the other leaves stay."""
+    if all(dynamic):
+        return _single if spec == _LEAF else spec.unflatten
+    still = [None if d else y for y, d in zip(results, dynamic, strict=True)]
+
+    def rebuild(ys: Sequence[Any]) -> Any:
+        moving = iter(ys)
+        return spec.unflatten(
+            [next(moving) if d else y for y, d in zip(still, dynamic, strict=True)]
+        )
+
+    return rebuild
 
 
 def _single(ys: Sequence[Any]) -> Any:
