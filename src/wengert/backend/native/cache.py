@@ -1,0 +1,112 @@
+"""Machine code on disk, so that a second process starts at once.
+
+An entry is a file named by the hash of everything that the code depends on: the LLVM assembly, the
+version of LLVM, and the CPU with its features. It begins with the hash of its content, so a damaged
+one is noticed and ignored. Files are written beside their place and moved there, which is safe
+under concurrent processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+__all__ = ["Cache", "default_folder"]
+
+LIMIT = 256 << 20
+"""Bytes that all entries together may take."""
+
+
+def default_folder() -> Path:
+    """Return wengert's folder in the user's cache directory."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "wengert" / "native"
+
+
+class Cache:
+    """Machine code by key. Every failure of the file system means that there is no entry."""
+
+    def __init__(self, folder: Path | None, limit: int = LIMIT) -> None:
+        self.folder = folder
+        self.limit = limit
+        self._added: int | None = None  # bytes since the sizes were last added up
+
+    @staticmethod
+    def key(*parts: str) -> str:
+        """Return the name of an entry."""
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def get(self, key: str) -> bytes | None:
+        """Return an entry; None where there is none or it is damaged."""
+        if self.folder is None:
+            return None
+        path = self.folder / key
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        digest, code = data[:32], data[32:]
+        if hashlib.sha256(code).digest() != digest:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # recently used entries are kept longest
+        return code
+
+    def put(self, key: str, code: bytes) -> None:
+        """Add an entry, and remove the oldest ones beyond the limit."""
+        if self.folder is None or len(code) > self.limit:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(code).digest() + code)
+                os.replace(name, self.folder / key)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+                raise
+            if self._added is None or self._added + len(code) > self.limit // 16:
+                self._shrink()
+                self._added = 0
+            self._added += len(code)
+        except OSError:
+            return
+
+    def _shrink(self) -> None:
+        if self.folder is None:
+            return
+        entries = []
+        with os.scandir(self.folder) as files:
+            for file in files:
+                with contextlib.suppress(OSError):
+                    status = file.stat()
+                    entries.append((status.st_mtime, status.st_size, file.path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self.limit:
+                return
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            total -= size
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -1,0 +1,235 @@
+"""LLVM: from text to functions in memory."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import functools
+import threading
+from typing import Any
+
+from wengert.backend.native.cache import Cache, default_folder
+
+__all__ = ["WIDE", "Compiled", "compile_module", "external_declarations", "lanes", "vector_library"]
+
+_LOCK = threading.Lock()
+
+FORMAT = "1"
+"""Changes when cached code of an earlier version must not be used."""
+
+# Functions with vector versions in glibc's libmvec, and their number of arguments.
+_VECTOR = {
+    "exp": 1, "exp2": 1, "expm1": 1, "log": 1, "log2": 1, "log10": 1, "log1p": 1, "cbrt": 1,
+    "sin": 1, "cos": 1, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "sinh": 1, "cosh": 1,
+    "tanh": 1, "asinh": 1, "acosh": 1, "atanh": 1, "erf": 1, "erfc": 1, "atan2": 2, "hypot": 2,
+    "pow": 2,
+}  # fmt: skip
+
+
+@functools.cache
+def binding() -> Any:
+    """Return llvmlite's binding, initialised."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+@functools.cache
+def machine_features() -> str:
+    """Return the features of this CPU, with the widest vectors that it has."""
+    features = binding().get_host_cpu_features()
+    text = str(features.flatten())
+    return text + ",-prefer-256-bit" if features.get("avx512f", False) else text
+
+
+def target_machine(level: int) -> Any:
+    """Return a target machine for this CPU."""
+    llvm = binding()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=machine_features(),
+        opt=level,
+        reloc="pic",
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+@functools.cache
+def vector_library() -> dict[str, str]:
+    """Return the vector-variant attribute of each libm function that libmvec has for this CPU."""
+    llvm = binding()
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f", False):
+        isa, double, single = "e", 8, 16
+    elif features.get("avx2", False):
+        isa, double, single = "d", 4, 8
+    else:
+        return {}
+    try:
+        library = ctypes.CDLL("libmvec.so.1")
+    except OSError:
+        return {}
+    found = {}
+    for name, arity in _VECTOR.items():
+        for suffix, lanes in (("", double), ("f", single)):
+            symbol = f"_ZGV{isa}N{lanes}{'v' * arity}_{name}{suffix}"
+            try:
+                address = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value
+            except AttributeError:
+                continue
+            llvm.add_symbol(symbol, address)
+            kind = "double" if suffix == "" else "float"
+            found[name + suffix] = f"{symbol}|{lanes}|{'v' * arity}|{kind}|{isa}"
+    return found
+
+
+WIDE = "wide."
+"""Before the name of a function that computes one number as its vector version does."""
+
+PURE = "nounwind willreturn memory(none)"
+
+
+def lanes(name: str) -> int:
+    """Return how many numbers a function's vector version takes at once; 0 where there is none."""
+    entry = vector_library().get(name)
+    return int(entry.split("|")[1]) if entry else 0
+
+
+def external_declarations(externals: dict[str, str]) -> str:
+    """Declare the functions that a module calls, with the vector versions that there are.
+
+    A name that begins with `WIDE` is defined here: it computes one number with the vector version,
+    so that what is left of a loop after its vectors has the same bits as if it were in one.
+    """
+    table = vector_library()
+    lines: dict[str, None] = {}
+    kept = set()
+    attributes: list[str] = []
+    for name, declaration in externals.items():
+        entry = table.get(name.removeprefix(WIDE))
+        if entry is None:
+            pure = not (name.startswith("llvm.") or "gemm" in name or "gemv" in name)
+            lines[f"{declaration} {PURE}" if pure else declaration] = None
+            continue
+        symbol, count, letters, kind, _ = entry.split("|")
+        vector = f"<{count} x {kind}>"
+        mark = f"#{len(attributes) + 10}"
+        lines[f"declare {vector} @{symbol}({', '.join([vector] * len(letters))}) {PURE}"] = None
+        if name.startswith(WIDE):
+            lines[_one_of_many(name, symbol, vector, kind, len(letters), mark)] = None
+        else:
+            lines[f"{declaration} {mark}"] = None
+        variant = f'"vector-function-abi-variant"="_ZGV_LLVM_N{count}{letters}_{name}({symbol})"'
+        inline = "noinline " if name.startswith(WIDE) else ""
+        attributes.append(f"attributes {mark} = {{ {inline}{PURE} {variant} }}")
+        kept.add(f"ptr @{symbol}")
+    if kept:
+        used = ", ".join(sorted(kept))
+        used = f"[{len(kept)} x ptr] [{used}]"
+        lines[f'@llvm.compiler.used = appending global {used}, section "llvm.metadata"'] = None
+    return "\n".join([*lines, *attributes]) + "\n"
+
+
+def _one_of_many(name: str, symbol: str, vector: str, kind: str, arity: int, mark: str) -> str:
+    """Define a function of numbers that calls one of vectors."""
+    count = vector[1:].split()[0]
+    body = []
+    for i in range(arity):
+        body.append(f"%one{i} = insertelement {vector} poison, {kind} %x{i}, i64 0")
+        body.append(
+            f"%all{i} = shufflevector {vector} %one{i}, {vector} poison, "
+            f"<{count} x i32> zeroinitializer"
+        )
+    given = ", ".join(f"{vector} %all{i}" for i in range(arity))
+    body += [
+        f"%y = call {vector} @{symbol}({given})",
+        f"%z = extractelement {vector} %y, i64 0",
+        f"ret {kind} %z",
+    ]
+    arguments = ", ".join(f"{kind} %x{i}" for i in range(arity))
+    inside = "\n".join(f"  {line}" for line in body)
+    # visible, so that no pass removes an argument: the vector version takes them all
+    return f"define hidden {kind} @{name}({arguments}) {mark} {{\n{inside}\n}}"
+
+
+class Compiled:
+    """Native code in memory; it is released with this object.
+
+    Attributes
+    ----------
+    text : str
+        The LLVM assembly that it was made from.
+    addresses : dict
+        Of its functions, by name.
+    """
+
+    def __init__(self, engine: Any, text: str, level: int, names: list[str]) -> None:
+        self._engine = engine
+        self._level = level
+        self.text = text
+        self.addresses = {name: engine.get_function_address(name) for name in names}
+
+    def optimised(self) -> str:
+        """Return the LLVM assembly after optimisation."""
+        with _LOCK:
+            return str(_optimised(self.text, target_machine(self._level), self._level))
+
+    def assembly(self) -> str:
+        """Return the machine code as assembly."""
+        with _LOCK:
+            machine = target_machine(self._level)
+            return str(machine.emit_assembly(_optimised(self.text, machine, self._level)))
+
+
+def _optimised(text: str, machine: Any, level: int) -> Any:
+    llvm = binding()
+    module = llvm.parse_assembly(f'target triple = "{machine.triple}"\n' + text)
+    if level < 2:
+        return module
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = True
+    options.slp_vectorization = level > 1
+    options.loop_unrolling = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+CACHE = Cache(default_folder())
+"""Where machine code is kept between processes."""
+
+
+def compile_module(text: str, names: list[str], *, level: int = 2) -> Compiled:
+    """Compile a module, or take its code from the cache, and return the addresses of its functions.
+
+    Parameters
+    ----------
+    text : str
+        LLVM assembly.
+    names : list of str
+        Functions to look up.
+    level : int
+        2 or 3 runs LLVM's passes; 0 and 1 only generate code.
+    """
+    llvm = binding()
+    vector_library()
+    with _LOCK:
+        machine = target_machine(level)
+        version = ".".join(map(str, llvm.llvm_version_info))
+        key = Cache.key(
+            text, str(level), version, llvm.get_host_cpu_name(), machine_features(), FORMAT
+        )
+        code = CACHE.get(key)
+        if code is None:
+            module = _optimised(text, machine, level)
+            engine = llvm.create_mcjit_compiler(module, machine)
+            engine.set_object_cache(lambda _, made: CACHE.put(key, made), lambda _: None)
+        else:
+            module = llvm.parse_assembly(f'target triple = "{machine.triple}"\n' + text)
+            engine = llvm.create_mcjit_compiler(module, machine)
+            engine.set_object_cache(lambda _, made: None, lambda _: code)
+        engine.finalize_object()
+        return Compiled(engine, text, level, names)

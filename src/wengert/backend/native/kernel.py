@@ -1,0 +1,493 @@
+"""From a loop of the schedule to an LLVM function.
+
+The function takes a pointer for each buffer that it touches, none of which overlap, and the bounds
+of its outermost loop, so that a range of it can run on each core.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.backend.native.code import BOOL, TYPES, Code, number
+from wengert.backend.native.layout import Buffer, View
+from wengert.backend.native.lower import LOWER, loop_dtypes
+from wengert.backend.native.steps import Loop, Reduce, Update
+from wengert.ir.graph import Node, Value
+
+__all__ = ["Kernel", "kernel"]
+
+IDENTITIES: dict[str, Any] = {"sum": 0, "prod": 1, "any": False, "all": True}
+
+
+class Kernel:
+    """A function in LLVM assembly and how it is called.
+
+    Attributes
+    ----------
+    text : str
+        A definition of ``@KERNEL``.
+    arguments : list of (Buffer, int)
+        What the pointer arguments point to: a buffer (None: the arena) and an offset in elements.
+        Offsets are not in the text, so that loops over different parts of memory share a function.
+    outer : int
+        Iterations of the outermost loop; 1 for straight-line code.
+    inner : int
+        Iterations inside each of them.
+    parallel : bool
+        Whether ranges of the outermost loop are independent.
+    indexed : bool
+        Whether it takes one more pointer, to a byte that it sets where an index is out of range.
+    """
+
+    __slots__ = ("arguments", "indexed", "inner", "outer", "parallel", "text")
+
+    def __init__(
+        self,
+        text: str,
+        arguments: list[tuple[Buffer | None, int]],
+        outer: int,
+        inner: int,
+        parallel: bool,
+        indexed: bool,
+    ) -> None:
+        self.text = text
+        self.arguments = arguments
+        self.outer = outer
+        self.inner = inner
+        self.parallel = parallel
+        self.indexed = indexed
+
+
+def kernel(loop: Loop, externals: dict[str, str], fast: str = "") -> Kernel:
+    """Write the function of a loop."""
+    return _Writer(loop, externals, fast).write()
+
+
+class _Writer:
+    def __init__(self, loop: Loop, externals: dict[str, str], fast: str) -> None:
+        self.loop = loop
+        self.code = Code(externals, fast)
+        self.arguments: dict[tuple[int, int], tuple[Buffer | None, int, str]] = {}
+        self.pinned: set[int] = set()
+        self.registers: dict[Value, tuple[str, np.dtype[Any]]] = {}
+        self.loads: dict[Any, str] = {}
+        self.views: list[tuple[int, ...]] = []
+        self.index: list[str] = []
+        self.dims: list[int] = []
+        self.groups: list[list[int]] = []
+        self.accumulators: list[tuple[Reduce, str, str]] = []
+
+    # --- the nest ---------------------------------------------------------------------------------
+    def write(self) -> Kernel:
+        self._collapse()
+        loop = self.loop
+        code = self.code
+        code.length = self.dims[-1] if self.dims else 0
+        inner_reduced = [
+            item
+            for item in loop.items
+            if isinstance(item, Reduce) and self.dims and self._strides(item.out)[-1] == 0
+        ]
+        self._initialise()
+        self._open_loops(inner_reduced)
+        for item in loop.items:
+            if isinstance(item, Reduce):
+                self._reduce(item)
+            elif isinstance(item, Update):
+                self._update(item)
+            else:
+                self._node(*item)
+        for x, target in loop.stores:
+            value, dtype = self._operand(x, target.buffer.dtype)
+            self._store(target, code.cast(value, dtype, target.buffer.dtype))
+        self._close_loops()
+        arguments = ", ".join(f"ptr noalias {n}" for _, _, n in self.arguments.values())
+        joined = arguments + (", " if arguments else "")
+        indexed = any(isinstance(item, Update) and item.index for item in loop.items)
+        if indexed:
+            joined += "ptr noalias %bad, "
+        text = "\n".join(
+            [
+                f"define internal void @KERNEL({joined}i64 %lo, i64 %hi) noinline nounwind {{",
+                "entry:",
+            ]
+            + [f"  {line}" if not line.endswith(":") else line for line in code.lines]
+            + ["  ret void", "}"]
+        )
+        inner = 1
+        for n in self.dims[1:]:
+            inner *= n
+        used = [(b, offset) for b, offset, _ in self.arguments.values()]
+        outer = self.dims[0] if self.dims else 1
+        return Kernel(text, used, outer, inner, self._independent(), indexed)
+
+    def _independent(self) -> bool:
+        if not self.dims:
+            return False
+        for item in self.loop.items:
+            if isinstance(item, Reduce):
+                step = self._strides(item.out)[0]
+                if step == 0 or step * self.dims[0] != item.out.buffer.size:
+                    return False
+            if isinstance(item, Update):
+                return False
+        return True
+
+    def _all_views(self) -> list[View]:
+        found = []
+        for item in self.loop.items:
+            if isinstance(item, Reduce):
+                found.append(item.out)
+                operands: Any = [item.x]
+            elif isinstance(item, Update):
+                operands = [item.x, *item.index]
+                if item.index:
+                    slots = item.spec
+                    lead = len(self.loop.shape) - (len(item.target.shape) - slots)
+                    found.append(
+                        View(
+                            item.target.buffer,
+                            0,
+                            (0,) * lead + item.target.strides[slots:],
+                            self.loop.shape,
+                        )
+                    )
+                    # axes of the index must not merge with the axes after them
+                    found.append(
+                        View(
+                            item.target.buffer,
+                            0,
+                            tuple([1] * lead + [0] * (len(self.loop.shape) - lead)),
+                            self.loop.shape,
+                        )
+                    )
+                else:
+                    found.append(item.target)
+            else:
+                operands = item[1]
+            found += [x for x in operands if isinstance(x, View)]
+        for x, target in self.loop.stores:
+            found.append(target)
+            if isinstance(x, View):
+                found.append(x)
+        return found
+
+    def _collapse(self) -> None:
+        """Merge neighbouring axes that every view walks as one."""
+        shape = self.loop.shape
+        views = self._all_views()
+        strides = [v.broadcast(shape) if v.shape != shape else _zeroed(v) for v in views]
+        self._pin(views)
+        groups: list[list[int]] = []
+        for axis, n in enumerate(shape):
+            if n == 1:
+                continue
+            if groups:
+                last = groups[-1][-1]
+                if all(s[last] == s[axis] * n for s in strides):
+                    groups[-1].append(axis)
+                    continue
+            groups.append([axis])
+        self.groups = groups
+        self.dims = [int(np.prod([shape[a] for a in g])) for g in groups]
+
+    def _pin(self, views: list[View]) -> None:
+        """Find the buffers that are written and touched at several places: they get one pointer."""
+        written = {id(item.out.buffer) for item in self.loop.items if isinstance(item, Reduce)}
+        written |= {id(item.target.buffer) for item in self.loop.items if isinstance(item, Update)}
+        written |= {id(target.buffer) for _, target in self.loop.stores}
+        offsets: dict[int, set[int]] = {}
+        for v in views:
+            offsets.setdefault(id(v.buffer), set()).add(v.offset)
+        self.pinned = {b for b in written if len(offsets.get(b, ())) > 1}
+        self.pinned |= {
+            id(item.target.buffer)
+            for item in self.loop.items
+            if isinstance(item, Update) and item.index
+        }
+
+    def _strides(self, view: View) -> list[int]:
+        """Strides of a view over the merged axes."""
+        full = view.broadcast(self.loop.shape) if view.shape != self.loop.shape else view.strides
+        return [full[g[-1]] for g in self.groups]
+
+    def _open_loops(self, inner_reduced: list[Reduce]) -> None:
+        code = self.code
+        for d, n in enumerate(self.dims):
+            if d == len(self.dims) - 1:
+                starts = [(r, *self._identity(r)) for r in inner_reduced]
+            i = f"%i{d}"
+            before = "entry" if d == 0 else f"body{d - 1}"
+            code.line(f"br label %head{d}")
+            code.line(f"head{d}:")
+            first = "%lo" if d == 0 else "0"
+            code.line(
+                f"{i} = phi i64 [ {first}, %{self._entry_of(d, before)} ], [ %n{d}, %latch{d} ]"
+            )
+            if d == len(self.dims) - 1:
+                for k, (r, identity, t) in enumerate(starts):
+                    code.line(
+                        f"%acc{k} = phi {t} [ {identity}, %{self._entry_of(d, before)} ], "
+                        f"[ %new{k}, %latch{d} ]"
+                    )
+                    self.accumulators.append((r, f"%acc{k}", f"%new{k}"))
+            bound = "%hi" if d == 0 else str(n)
+            code.line(f"%c{d} = icmp slt i64 {i}, {bound}")
+            code.line(f"br i1 %c{d}, label %body{d}, label %done{d}")
+            code.line(f"body{d}:")
+            self.index.append(i)
+
+    def _entry_of(self, d: int, default: str) -> str:
+        return self.preheader if d == 0 else default
+
+    def _close_loops(self) -> None:
+        code = self.code
+        for d in range(len(self.dims) - 1, -1, -1):
+            code.line(f"br label %latch{d}")
+            code.line(f"latch{d}:")
+            code.line(f"%n{d} = add nsw i64 %i{d}, 1")
+            code.line(f"br label %head{d}")
+            code.line(f"done{d}:")
+            self.index.pop()
+            if d == len(self.dims) - 1:
+                for r, acc, _ in self.accumulators:
+                    self._accumulate(r, acc)
+
+    # --- memory -----------------------------------------------------------------------------------
+    def _pointer(self, buffer: Buffer, offset: int = 0) -> tuple[str, int]:
+        """Return a pointer argument and the offset that is left to add."""
+        rest = 0
+        if id(buffer) in self.pinned:
+            offset, rest = 0, offset
+        key = (id(buffer), offset)
+        found = self.arguments.get(key)
+        if found is None:
+            found = (buffer, offset, f"%p{len(self.arguments)}")
+            self.arguments[key] = found
+        return found[2], rest
+
+    def _in_arena(self, byte: int) -> str:
+        """Address a number in the arena: straight-line code has too many for arguments."""
+        found = self.arguments.setdefault((0, 0), (None, 0, "%arena"))
+        return self.code.emit(f"getelementptr inbounds i8, ptr {found[2]}, i64 {byte}")
+
+    def _address(self, view: View, strides: list[int] | None = None) -> str:
+        code = self.code
+        if not self.dims and view.buffer.kind == "arena":
+            return self._in_arena(view.buffer.offset + view.offset * view.buffer.dtype.itemsize)
+        strides = self._strides(view) if strides is None else strides
+        pointer, rest = self._pointer(view.buffer, view.offset)
+        terms = []
+        for i, s in zip(self.index, strides, strict=False):
+            if s == 1:
+                terms.append(i)
+            elif s:
+                terms.append(code.emit(f"mul nsw i64 {i}, {s}"))
+        total = str(rest)
+        for t in terms:
+            total = t if total == "0" else code.emit(f"add nsw i64 {t}, {total}")
+        if total == "0":
+            return pointer
+        return code.emit(
+            f"getelementptr inbounds {_memory(view.buffer.dtype)}, ptr {pointer}, i64 {total}"
+        )
+
+    def _load_from(self, address: str, dtype: np.dtype[Any]) -> str:
+        code = self.code
+        x = code.emit(f"load {_memory(dtype)}, ptr {address}")
+        return code.emit(f"trunc i8 {x} to i1") if dtype == BOOL else x
+
+    def _load(self, view: View) -> str:
+        strides = self._strides(view)
+        key = (id(view.buffer), view.offset, tuple(strides))
+        found = self.loads.get(key)
+        if found is None:
+            found = self._load_from(self._address(view, strides), view.buffer.dtype)
+            self.loads[key] = found
+        return found
+
+    def _store_to(self, address: str, x: str, dtype: np.dtype[Any]) -> None:
+        code = self.code
+        if dtype == BOOL:
+            x = code.emit(f"zext i1 {x} to i8")
+        code.line(f"store {_memory(dtype)} {x}, ptr {address}")
+
+    def _store(self, view: View, x: str) -> None:
+        self._store_to(self._address(view), x, view.buffer.dtype)
+
+    # --- values -----------------------------------------------------------------------------------
+    def _operand(self, x: Any, like: np.dtype[Any]) -> tuple[str, np.dtype[Any]]:
+        """Return a register or a constant, and its dtype."""
+        if isinstance(x, Value):
+            return self.registers[x]
+        if isinstance(x, View):
+            return self._load(x), x.buffer.dtype
+        return number(x, like), like
+
+    def _node(self, node: Node, operands: list[Any]) -> None:
+        dtypes = loop_dtypes(node)
+        assert dtypes is not None
+        arguments, out = dtypes
+        xs = []
+        for x, dtype in zip(operands, arguments, strict=True):
+            value, have = self._operand(x, dtype)
+            xs.append(self.code.cast(value, have, dtype))
+        if node.op.name == "convert":
+            y = self.code.cast(xs[0], arguments[0], out)
+        elif node.op.name == "select":
+            y = self.code.select(out, xs[0], xs[1], xs[2])
+        else:
+            y = LOWER[node.op.name](
+                self.code, xs, arguments[0] if node.op.name != "ldexp" else out, node
+            )
+        self.registers[node.outputs[0]] = (y, out)
+
+    # --- reductions -------------------------------------------------------------------------------
+    def _identity(self, r: Reduce) -> tuple[str, str]:
+        dtype = r.dtype
+        if r.kind in IDENTITIES:
+            x = IDENTITIES[r.kind]
+        elif dtype.kind == "f":
+            x = -np.inf if r.kind == "max" else np.inf
+        else:
+            info = np.iinfo(dtype)
+            x = info.min if r.kind == "max" else info.max
+        return number(x, dtype), TYPES[dtype]
+
+    def _initialise(self) -> None:
+        """Fill the targets of reductions with the identity, over the axes that stay."""
+        code = self.code
+        self.preheader = "entry"
+        for k, item in enumerate(self.loop.items):
+            if not isinstance(item, Reduce):
+                continue
+            buffer = item.out.buffer
+            identity, _ = self._identity(item)
+            if item.dtype == BOOL:
+                identity = "1" if identity == "true" else "0"
+            pointer = (
+                self._in_arena(buffer.offset)
+                if not self.dims and buffer.kind == "arena"
+                else self._pointer(buffer)[0]
+            )
+            kind = _memory(buffer.dtype)
+            strides = self._strides(item.out)
+            if self.dims and strides[0] != 0 and self.dims[0]:
+                # each range of the outermost loop clears its own part
+                block = buffer.size // self.dims[0]
+                first = code.emit(f"mul nsw i64 %lo, {block}")
+                last = code.emit(f"mul nsw i64 %hi, {block}")
+            else:
+                first, last = "0", str(buffer.size)
+            here = self.preheader
+            code.line(f"br label %fill{k}")
+            code.line(f"fill{k}:")
+            code.line(f"%f{k} = phi i64 [ {first}, %{here} ], [ %fn{k}, %fillbody{k} ]")
+            code.line(f"%fc{k} = icmp slt i64 %f{k}, {last}")
+            code.line(f"br i1 %fc{k}, label %fillbody{k}, label %filled{k}")
+            code.line(f"fillbody{k}:")
+            code.line(f"%fp{k} = getelementptr inbounds {kind}, ptr {pointer}, i64 %f{k}")
+            code.line(f"store {kind} {identity}, ptr %fp{k}")
+            code.line(f"%fn{k} = add nsw i64 %f{k}, 1")
+            code.line(f"br label %fill{k}")
+            code.line(f"filled{k}:")
+            self.preheader = f"filled{k}"
+
+    def _combine(self, r: Reduce, a: str, b: str, into: str | None = None) -> str:
+        """Write ``a (+) b``; sums may be reordered, which is what lets them run in vectors."""
+        code = self.code
+        t = TYPES[r.dtype]
+        if r.kind in ("sum", "prod"):
+            name = (
+                ("fadd" if r.kind == "sum" else "fmul")
+                if r.dtype.kind == "f"
+                else ("add" if r.kind == "sum" else "mul")
+            )
+            flags = " reassoc" if r.dtype.kind == "f" else ""
+            text = f"{name}{flags} {t} {a}, {b}"
+        elif r.kind in ("any", "all"):
+            text = f"{'or' if r.kind == 'any' else 'and'} i1 {a}, {b}"
+        else:
+            if r.dtype.kind == "f":
+                name = f"llvm.{r.kind}imum.{'f64' if t == 'double' else 'f32'}"
+            else:
+                name = f"llvm.s{r.kind}.{t}"
+            code.externals.setdefault(name, f"declare {t} @{name}({t}, {t})")
+            text = f"call {t} @{name}({t} {a}, {t} {b})"
+        if into is None:
+            return code.emit(text)
+        code.line(f"{into} = {text}")
+        return into
+
+    def _reduce(self, r: Reduce) -> None:
+        value, dtype = self._operand(r.x, r.dtype)
+        value = self.code.cast(value, dtype, r.dtype)
+        for item, acc, new in self.accumulators:
+            if item is r:
+                self._combine(r, acc, value, new)
+                return
+        self._accumulate(r, value)
+
+    def _accumulate(self, r: Reduce, value: str) -> None:
+        strides = self._strides(r.out)
+        address = self._address(r.out, strides[: len(self.index)])
+        self._store_to(address, self._combine(r, self._load_from(address, r.dtype), value), r.dtype)
+
+    # --- updates ----------------------------------------------------------------------------------
+    def _update(self, u: Update) -> None:
+        code = self.code
+        dtype = u.target.buffer.dtype
+        value, have = self._operand(u.x, dtype)
+        value = code.cast(value, have, dtype)
+        address = self._scattered(u) if u.index else self._address(u.target)
+        if u.add:
+            old = self._load_from(address, dtype)
+            instruction = {"f": "fadd", "b": "or"}.get(dtype.kind, "add")
+            value = code.binary(instruction, dtype, old, value)
+        self._store_to(address, value, dtype)
+        self.loads = {k: v for k, v in self.loads.items() if k[0] != id(u.target.buffer)}
+
+    def _scattered(self, u: Update) -> str:
+        """Compute the address that integer operands name; negative ones count from the end."""
+        code = self.code
+        total = str(u.target.offset)
+        for k, operand in enumerate(u.index):
+            value, have = self._operand(operand, np.dtype(np.int64))
+            i = code.cast(value, have, np.dtype(np.int64))
+            below = code.emit(f"icmp slt i64 {i}, 0")
+            wrapped = code.emit(f"add nsw i64 {i}, {u.target.shape[k]}")
+            i = code.emit(f"select i1 {below}, i64 {wrapped}, i64 {i}")
+            inside = code.emit(f"icmp ult i64 {i}, {u.target.shape[k]}")
+            name = code.fresh()[1:]
+            code.line(f"br i1 {inside}, label %in{name}, label %out{name}")
+            code.line(f"out{name}:")
+            code.line("store i8 1, ptr %bad")
+            code.line("ret void")
+            code.line(f"in{name}:")
+            total = code.emit(
+                f"add nsw i64 {total}, " + code.emit(f"mul nsw i64 {i}, {u.target.strides[k]}")
+            )
+        slots = u.spec
+        lead = len(self.loop.shape) - (len(u.target.shape) - slots)
+        full = (0,) * lead + u.target.strides[slots:]
+        for i, g in zip(self.index, self.groups, strict=True):
+            if full[g[-1]]:
+                total = code.emit(
+                    f"add nsw i64 {total}, " + code.emit(f"mul nsw i64 {i}, {full[g[-1]]}")
+                )
+        b = u.target.buffer
+        base = (
+            self._in_arena(b.offset) if not self.dims and b.kind == "arena" else self._pointer(b)[0]
+        )
+        return code.emit(f"getelementptr inbounds {_memory(b.dtype)}, ptr {base}, i64 {total}")
+
+
+def _zeroed(view: View) -> tuple[int, ...]:
+    return tuple(0 if n == 1 else s for n, s in zip(view.shape, view.strides, strict=True))
+
+
+def _memory(dtype: np.dtype[Any]) -> str:
+    """LLVM type of an element in memory."""
+    return "i8" if dtype == BOOL else TYPES[dtype]

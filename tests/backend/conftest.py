@@ -1,0 +1,12 @@
+"""Tests of the backends compile afresh, and leave the user's cache alone."""
+
+import pytest
+
+from wengert import compile as jit_module
+from wengert.backend.native import NativeBackend, engine
+
+
+@pytest.fixture(autouse=True)
+def native(monkeypatch):
+    monkeypatch.setattr(engine.CACHE, "folder", None)
+    monkeypatch.setitem(jit_module.BACKENDS, "native", NativeBackend)

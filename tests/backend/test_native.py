@@ -1,0 +1,146 @@
+"""Native code against NumPy: every row of the operation table, in every mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import native_oracle as oracle
+import numpy as np
+import pytest
+from op_cases import CASES, Case
+
+import wengert as wg
+from wengert.backend.native.schedule import Schedule
+from wengert.backend.native.steps import Host
+from wengert.ir.build import Builder
+from wengert.ir.verify import verify
+from wengert.ops.base import dtype_of
+
+EVERY = [case for cases in CASES.values() for case in cases]
+
+
+def changed(x: Any) -> Any:
+    """Return an argument in single precision."""
+    return x.astype(np.float32) if getattr(x, "dtype", None) == np.float64 else x
+
+
+@pytest.mark.parametrize("case", EVERY, ids=str)
+def test_a_row(case: Case):
+    """In double and in single precision, which are two parts of one graph."""
+    versions = [case.args()]
+    if case.narrow and any(getattr(x, "dtype", None) == np.float64 for x in versions[0]):
+        versions.append(tuple(map(changed, versions[0])))
+    b = Builder()
+    calls = [[b.input(x) for x in args] for args in versions]
+    found = [b.add(case.row, *xs, **case.attrs) for xs in calls]
+    ys = [y for made in found for y in (made if type(made) is tuple else (made,))]
+    got, want = oracle.both(verify(b.finish(ys)), [x for args in versions for x in args])
+    assert len(got) == len(want) == len(ys)
+    for k, (x, y) in enumerate(zip(got, want, strict=True)):
+        oracle.agree(case.op, x, y, versions[k * len(versions) // len(ys)])
+
+
+def differentiable(case: Case) -> bool:
+    args = case.args()
+    y = case.row.evaluate(*args, **case.attrs)
+    out = y if type(y) is tuple else (y,)
+    return bool(case.active(args)) and any(dtype_of(part).kind in "fc" for part in out)
+
+
+@pytest.mark.parametrize("case", [c for c in EVERY if differentiable(c)], ids=str)
+def test_its_derivatives(case: Case):
+    """Tangents and cotangents, in one graph with the result."""
+    args = case.args()
+    active = case.active(args)
+    rng = np.random.default_rng(1)
+    xs = tuple(args[i] for i in active)
+    ts = tuple(np.asarray(rng.normal(size=np.shape(x)), x.dtype)[()] for x in xs)
+    y = case.row.evaluate(*args, **case.attrs)
+    out = y if type(y) is tuple else (y,)
+    cts = tuple(np.asarray(rng.normal(size=np.shape(p)), dtype_of(p))[()] for p in out)
+
+    def f(*zs: Any) -> Any:
+        whole = list(args)
+        for i, z in zip(active, zs, strict=True):
+            whole[i] = z
+        return case.row(*whole, **case.attrs)
+
+    def derivatives(xs: Any, ts: Any, cts: Any) -> Any:
+        y, t = wg.jvp(f, xs, ts)
+        return y, t, wg.vjp(f, *xs)[1](cts if type(y) is tuple else cts[0])
+
+    graph, leaves = oracle.recorded(derivatives, xs, ts, cts)
+    got, want = oracle.both(graph, leaves)
+    for k, (a, b) in enumerate(zip(got, want, strict=True)):
+        oracle.close(a, b, 1e3, f"{case.op}, result {k}", scale=1.0)
+
+
+def test_what_runs_in_numpy_is_known():
+    """Nothing drops out of native code unseen."""
+    host = set()
+    for name, cases in CASES.items():
+        for case in cases:
+            graph = oracle.one_node(name, case.args(), case.attrs)
+            if oracle.is_native(graph):
+                host |= {
+                    step.node.op.name for step in Schedule(graph).steps if isinstance(step, Host)
+                }
+    assert host <= HOST, host - HOST
+
+
+HOST = {
+    *(
+        "erfinv",
+        "logit",
+        "gamma",
+        "gammaln",
+        "psi",
+        "zeta",
+        "iv",
+        "jv",
+        "ndtr",
+        "log_ndtr",
+        "ndtri",
+        "i0",
+        "i1",
+        "j0",
+        "j1",
+    ),
+    *("spacing", "exponent", "gcd", "lcm", "power", "max", "min", "logsumexp", "any", "all"),
+    *(
+        "cumsum",
+        "cumprod",
+        "cummax",
+        "cummin",
+        "recurrence",
+        "sort",
+        "argsort",
+        "partition",
+        "argpartition",
+    ),
+    *(
+        "argmax",
+        "argmin",
+        "searchsorted",
+        "nonzero",
+        "getitem",
+        "index_add",
+        "index_set",
+        "sum",
+        "prod",
+    ),
+    *(
+        "cholesky",
+        "eigh",
+        "svd",
+        "qr",
+        "pinv",
+        "solve_triangular",
+        "inv",
+        "det",
+        "adjugate",
+        "slogdet",
+    ),
+    *("solve", "lu_solve", "lu_factor", "concatenate", "real", "imag", "subtract", "reciprocal"),
+}
+"""Operations that NumPy evaluates inside a native program, at least for some of their cases."""
