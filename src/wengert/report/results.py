@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from wengert.api import value_and_grad
+import wengert as wg
 from wengert.plan import cost
 from wengert.train import GradientCheck, Problem, State
 from wengert.train.gradcheck import RECURSION_TOLERANCE
@@ -30,7 +30,7 @@ def count_operations(problem: Problem, state: State) -> Operations:
     arguments = problem.layers(state), part.x[:batch], part.y[:batch]
     return Operations(
         int(cost.count(problem.objective, *arguments).flops),
-        int(cost.count(value_and_grad(problem.objective), *arguments).flops),
+        int(cost.count(wg.value_and_grad(problem.objective), *arguments).flops),
     )
 
 

@@ -41,6 +41,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "epoch": state.epoch,
         "best_epoch": state.best_epoch,
         "steps": state.optimizer.t,
+        "slots": len(state.optimizer.slots),
         "rng": state.rng,
     }
     arrays: dict[str, Any] = {
@@ -92,7 +93,7 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _state(about: dict[str, Any], arrays: dict[str, Array]) -> State:
-    slots = tuple(arrays[f"slot{i}"] for i in range(sum(n.startswith("slot") for n in arrays)))
+    slots = tuple(arrays[f"slot{i}"] for i in range(about["slots"]))
     history = tuple(Metrics(int(row[0]), *map(float, row[1:])) for row in arrays["history"])
     return State(
         epoch=about["epoch"],

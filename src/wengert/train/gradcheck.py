@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wengert.api import value_and_grad
+import wengert as wg
 from wengert.train import recursion
 from wengert.train.losses import Objective
 from wengert.train.params import Array, flatten, views
@@ -59,7 +59,7 @@ def check_gradient(
         How many entries to take the complex step for, evenly spread; all if there are fewer.
     """
     layers = views(params, objective.model.sizes)
-    automatic = flatten(value_and_grad(objective)(layers, x, y)[1])
+    automatic = flatten(wg.value_and_grad(objective)(layers, x, y)[1])
     closed_form = flatten(recursion.gradient(objective, layers, x, y))
     chosen = np.unique(np.linspace(0, params.size - 1, entries).round().astype(int))
     stepped = complex_step(objective, params, x, y, chosen)

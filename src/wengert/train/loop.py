@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wengert.api import jit, value_and_grad
+import wengert as wg
 from wengert.train.config import Config
 from wengert.train.errors import DivergedError
 from wengert.train.losses import LOSSES, Objective
@@ -96,7 +96,7 @@ class _Trainer:
         self.objective, self.config = objective, config
         self.train, self.validation = train, validation
         self.optimizer = OPTIMIZERS[config.optimizer]()
-        self.value_and_grad = jit(value_and_grad(objective))
+        self.value_and_grad = wg.jit(wg.value_and_grad(objective))
         self._compile()
 
     def _compile(self) -> None:
