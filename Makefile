@@ -1,8 +1,7 @@
 # A fresh machine needs Python 3.11 or newer, make and git; the rest goes into .venv.
 PYTHON ?= python3
 VENV   ?= .venv
-# Extra arguments for pip. PyTorch's CPU build is much smaller than its default one:
-#   make test-peers PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# Extra arguments for pip, such as another index for PyTorch's smaller CPU build.
 PIP_ARGS ?=
 
 BIN    := $(VENV)/bin
@@ -46,7 +45,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-test $(VENV)/.installed-peers
-	set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	set -e; for script in $(filter-out bench/timing.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

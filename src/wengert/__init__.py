@@ -1,4 +1,11 @@
-"""wengert: derivatives of ordinary NumPy code, in the cheapest order, and what they cost."""
+"""wengert: derivatives of ordinary NumPy code, in the cheapest order, and what they cost.
+
+>>> import numpy as np, wengert as wg
+>>> def f(x):
+...     return np.sum(np.log1p(np.exp(x)) * np.tanh(x)) if x[0] > 0 else np.sum(x**2)
+>>> wg.grad(f)(np.array([-1.0, 2.0]))
+array([-2.,  4.])
+"""
 
 from wengert import errors
 from wengert.api import (
@@ -20,3 +27,23 @@ from wengert.transform.checkpoint import checkpoint
 from wengert.transform.custom import custom_jvp, custom_vjp
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "checkpoint",
+    "custom_jvp",
+    "custom_vjp",
+    "errors",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linearize",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
