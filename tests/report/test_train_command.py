@@ -250,6 +250,11 @@ def test_the_demo_reaches_its_accuracy(wengert):
     assert "test accuracy" in out
 
 
+def _hear_interrupts():
+    """Undo what a shell does for jobs in the background: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_interrupted_by_the_keyboard_again_and_again(start, csv_file, tmp_path):
     """A process of its own, stopped after ever longer times until it gets to the end."""
@@ -260,7 +265,10 @@ def test_interrupted_by_the_keyboard_again_and_again(start, csv_file, tmp_path):
     while not codes or codes[-1] != 0:
         command_line = [sys.executable, "-m", "wengert.report.cli", "train", "--out", "cut"]
         process = subprocess.Popen(
-            [*command_line, *(resume or first)], cwd=tmp_path, stdout=subprocess.DEVNULL
+            [*command_line, *(resume or first)],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=_hear_interrupts,
         )
         try:
             codes.append(process.wait(timeout=wait))
