@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import functools
 import threading
+import weakref
 from typing import Any
 
 from wengert.backend.native.cache import Cache, default_folder
@@ -184,18 +185,44 @@ class Compiled:
             return str(machine.emit_assembly(_optimised(self.text, machine, self._level)))
 
 
+def _parsed(text: str, machine: Any) -> Any:
+    """Parse a module in a context of its own: what the global one keeps is never freed."""
+    llvm = binding()
+    context = llvm.create_context()
+    module = llvm.parse_assembly(f'target triple = "{machine.triple}"\n' + text, context)
+    module.context = context
+    return module
+
+
 def _optimised(text: str, machine: Any, level: int) -> Any:
     llvm = binding()
-    module = llvm.parse_assembly(f'target triple = "{machine.triple}"\n' + text)
+    module = _parsed(text, machine)
     if level < 2:
         return module
     options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = True
     options.slp_vectorization = level > 1
     options.loop_unrolling = True
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    builder = llvm.create_pass_builder(machine, options)  # for one run only
+    passes = builder.getModulePassManager()
+    passes.run(module, builder)
+    _release(passes)
     return module
+
+
+def _release(passes: Any) -> None:
+    """Free a pass manager; llvmlite up to 0.50 does not: a base class hides its `_dispose`."""
+    from llvmlite.binding import ffi, newpassmanagers
+
+    if type(passes)._dispose is ffi.ObjectRef._dispose:
+        newpassmanagers.NewPassManager._dispose(passes)
+        passes.detach()
+
+
+def _close(engine: Any, context: Any) -> None:
+    """Free an engine, and with it its module, and then the context that they live in."""
+    engine.close()
+    context.close()
 
 
 CACHE = Cache(default_folder())
@@ -223,13 +250,18 @@ def compile_module(text: str, names: list[str], *, level: int = 2) -> Compiled:
             text, str(level), version, llvm.get_host_cpu_name(), machine_features(), FORMAT
         )
         code = CACHE.get(key)
-        if code is None:
-            module = _optimised(text, machine, level)
-            engine = llvm.create_mcjit_compiler(module, machine)
-            engine.set_object_cache(lambda _, made: CACHE.put(key, made), lambda _: None)
-        else:
-            module = llvm.parse_assembly(f'target triple = "{machine.triple}"\n' + text)
-            engine = llvm.create_mcjit_compiler(module, machine)
-            engine.set_object_cache(lambda _, made: None, lambda _: code)
-        engine.finalize_object()
-        return Compiled(engine, text, level, names)
+        module = _optimised(text, machine, level) if code is None else _parsed(text, machine)
+        context = module.context
+        engine = llvm.create_mcjit_compiler(module, machine)
+        try:
+            engine.set_object_cache(
+                lambda _, made: CACHE.put(key, made) if code is None else None, lambda _: code
+            )
+            engine.finalize_object()
+            compiled = Compiled(engine, text, level, names)
+        except BaseException:
+            _close(engine, context)
+            raise
+        # Not left to the garbage collector, which would free them in any order.
+        weakref.finalize(compiled, _close, engine, context).atexit = False
+        return compiled
