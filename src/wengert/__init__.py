@@ -22,6 +22,7 @@ from wengert.api import (
     vjp,
     vmap,
 )
+from wengert.backend.native.pool import get_threads, set_threads
 from wengert.compile import jit
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.custom import custom_jvp, custom_vjp
@@ -33,6 +34,7 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "errors",
+    "get_threads",
     "grad",
     "hessian",
     "hvp",
@@ -42,6 +44,7 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "set_threads",
     "stop_gradient",
     "value_and_grad",
     "vjp",

@@ -112,7 +112,7 @@ def external_declarations(externals: dict[str, str]) -> str:
     for name, declaration in externals.items():
         entry = table.get(name.removeprefix(WIDE))
         if entry is None:
-            pure = not (name.startswith("llvm.") or "gemm" in name or "gemv" in name)
+            pure = not name.startswith(("llvm.", "wengert_"))
             lines[f"{declaration} {PURE}" if pure else declaration] = None
             continue
         symbol, count, letters, kind, _ = entry.split("|")

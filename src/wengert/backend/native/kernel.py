@@ -36,12 +36,15 @@ class Kernel:
     inner : int
         Iterations inside each of them.
     parallel : bool
-        Whether ranges of the outermost loop are independent.
+        Whether ranges of the outermost loop are independent, up to `partial`.
+    partial : list of (int, Reduce)
+        Reductions over the outermost axis, with the positions of their targets among the pointer
+        arguments: ranges that run at once need a target each.
     indexed : bool
         Whether it takes one more pointer, to a byte that it sets where an index is out of range.
     """
 
-    __slots__ = ("arguments", "indexed", "inner", "outer", "parallel", "text")
+    __slots__ = ("arguments", "indexed", "inner", "outer", "parallel", "partial", "text")
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Kernel:
         outer: int,
         inner: int,
         parallel: bool,
+        partial: list[tuple[int, Reduce]],
         indexed: bool,
     ) -> None:
         self.text = text
@@ -57,6 +61,7 @@ class Kernel:
         self.outer = outer
         self.inner = inner
         self.parallel = parallel
+        self.partial = partial
         self.indexed = indexed
 
 
@@ -121,19 +126,28 @@ class _Writer:
             inner *= n
         used = [(b, offset) for b, offset, _ in self.arguments.values()]
         outer = self.dims[0] if self.dims else 1
-        return Kernel(text, used, outer, inner, self._independent(), indexed)
+        partial = self._partial()
+        return Kernel(text, used, outer, inner, partial is not None, partial or [], indexed)
 
-    def _independent(self) -> bool:
+    def _partial(self) -> list[tuple[int, Reduce]] | None:
+        """Return the reductions over the outermost axis; None where its ranges depend on another.
+
+        Each is the only one to touch its target, at one pointer argument.
+        """
         if not self.dims:
-            return False
+            return None
+        found = []
+        position = {key: i for i, key in enumerate(self.arguments)}
         for item in self.loop.items:
             if isinstance(item, Reduce):
                 step = self._strides(item.out)[0]
-                if step == 0 or step * self.dims[0] != item.out.buffer.size:
-                    return False
-            if isinstance(item, Update):
-                return False
-        return True
+                if step == 0:
+                    found.append((position[id(item.out.buffer), 0], item))
+                elif step * self.dims[0] != item.out.buffer.size:
+                    return None
+            elif isinstance(item, Update) and (item.index or self._strides(item.target)[0] == 0):
+                return None
+        return found
 
     def _all_views(self) -> list[View]:
         found = []

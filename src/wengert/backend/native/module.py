@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
 from typing import Any
 
 import numpy as np
 
 from wengert.backend.native import engine
 from wengert.backend.native.code import number
-from wengert.backend.native.kernel import kernel
+from wengert.backend.native.gemm import product, symbols, threads_of_blas
+from wengert.backend.native.kernel import Kernel, kernel
 from wengert.backend.native.layout import Buffer, View
+from wengert.backend.native.parallel import Parts, combination, parts, task
+from wengert.backend.native.pool import PARALLEL, PARALLEL_BLAS
 from wengert.backend.native.schedule import Schedule
 from wengert.backend.native.steps import Contraction, Loop
 from wengert.ir.graph import Guard
@@ -21,6 +22,9 @@ __all__ = ["OUT_OF_RANGE", "Module"]
 # Offsets in NumPy's PyArrayObject (stable since NumPy 1.7): data, then flags.
 DATA, FLAGS = 16, 64
 CONTIGUOUS_ALIGNED = 0x101
+
+SMALL = 10_000
+"""Iterations below which no loop is shared between threads."""
 
 OUT_OF_RANGE = -2
 """What native code returns where an index is out of range."""
@@ -35,6 +39,8 @@ class Module:
         What runs, in order: ``("native", name of a function)`` or ``("host", Host)``.
     straight : int
         Numbers computed one by one.
+    threaded : bool
+        Whether threads share any step.
     """
 
     def __init__(self, schedule: Schedule, fast: bool) -> None:
@@ -42,14 +48,29 @@ class Module:
         self.externals: dict[str, str] = {}
         self.fast = "reassoc nnan ninf nsz arcp contract afn " if fast else ""
         self.kernels: dict[str, str] = {}
+        self.combinations: dict[str, str] = {}
         self.segments: list[tuple[str, Any]] = []
         self.functions: list[str] = []
         self.lines: list[str] = []
         self.count = 0
         self.straight = 0
+        self.frame = 0
+        self.threaded = False
+        self.shared: dict[int, tuple[Kernel, Parts]] = {}
+        for step in schedule.steps:
+            if isinstance(step, Loop) and step.elements >= SMALL:
+                self._share(step)
+
+    def _share(self, loop: Loop) -> None:
+        """Decide whether a loop runs in parts, which takes memory for their results."""
+        k = kernel(loop, self.externals, self.fast)
+        found = parts(loop, k)
+        if found is not None:
+            self.shared[loop.step] = k, found
+            self.schedule.buffers += [buffer for _, buffer in found.partial.values()]
 
     def write(self) -> str:
-        """Return the assembly."""
+        """Return the assembly, once the buffers have their places."""
         schedule = self.schedule
         guards = list(enumerate(schedule.guards))
         self._begin()
@@ -65,13 +86,13 @@ class Module:
                 self._begin()
         self._checks(guards, 1 << 60)
         self._end()
-        parts = [
-            text.replace("@KERNEL", f"@{name}", 1) for text, name in self.kernels.items()
-        ] + self.functions
+        kernels = [text.replace("@KERNEL", f"@{name}", 1) for text, name in self.kernels.items()]
+        parts = [*kernels, *self.combinations.values(), *self.functions]
         return engine.external_declarations(self.externals) + "\n" + "\n\n".join(parts) + "\n"
 
     def _begin(self) -> None:
         self.lines = []
+        self.frame = 0
         self.pointers: dict[tuple[int, int], str] = {}
         if not self.segments and not self.functions:
             for i in range(len(self.schedule.graph.inputs)):
@@ -85,6 +106,7 @@ class Module:
         name = f"run{len(self.functions)}"
         self.functions.append(
             f"define i64 @{name}({', '.join(arguments)}) nounwind {{\n"
+            + (f"  %frame = alloca [{self.frame} x ptr]\n" if self.frame else "")
             + "\n".join(f"  {x}" if not x.endswith(":") else x for x in self.lines)
             + "\n  ret i64 0\n}"
         )
@@ -141,19 +163,43 @@ class Module:
     def _loop(self, loop: Loop) -> None:
         if not loop.items and not loop.stores:
             return
-        k = kernel(loop, self.externals, self.fast)
+        shared = self.shared.get(loop.step)
+        k = shared[0] if shared else kernel(loop, self.externals, self.fast)
         if loop.shape == ():
             self.straight += len(loop.items)
         name = self.kernels.setdefault(k.text, f"k{len(self.kernels)}")
-        pointers = "".join(f"ptr {self._pointer(b, offset)}, " for b, offset in k.arguments)
-        outer = 0 if 0 in loop.shape and not k.outer else k.outer
-        if not k.indexed:
-            self.lines.append(f"call void @{name}({pointers}i64 0, i64 {outer})")
-            return
-        bad = self._slot("i8", "0")
-        self.lines.append(f"call void @{name}({pointers}ptr {bad}, i64 0, i64 {outer})")
-        ok = self._emit("icmp eq i8 " + self._emit(f"load i8, ptr {bad}") + ", 0")
-        self._unless(ok, OUT_OF_RANGE)
+        bad = self._slot("i8", "0") if k.indexed else None
+        if shared:
+            self._parts(k, name, shared[1], bad)
+        else:
+            pointers = [self._pointer(b, offset) for b, offset in k.arguments]
+            given = "".join(f"ptr {p}, " for p in ([*pointers, bad] if bad else pointers))
+            outer = 0 if 0 in loop.shape and not k.outer else k.outer
+            self.lines.append(f"call void @{name}({given}i64 0, i64 {outer})")
+        if bad:
+            ok = self._emit("icmp eq i8 " + self._emit(f"load i8, ptr {bad}") + ", 0")
+            self._unless(ok, OUT_OF_RANGE)
+
+    def _parts(self, k: Kernel, name: str, found: Parts, bad: str | None) -> None:
+        """Write a loop that threads share."""
+        pointers = [
+            self._pointer(*((found.partial[i][1], 0) if i in found.partial else argument))
+            for i, argument in enumerate(k.arguments)
+        ]
+        if bad:
+            pointers.append(bad)
+        self._fill_frame(pointers)
+        text = task("KERNEL", k, name, found)
+        called = self.kernels.setdefault(text, f"k{len(self.kernels)}")
+        self._call_parallel(PARALLEL, called, found.number)
+        for r, buffer in found.partial.values():
+            combine, text = combination(r, self.externals)
+            self.combinations.setdefault(combine, text)
+            out = self._pointer(r.out.buffer)
+            self.lines.append(
+                f"call void @{combine}(ptr {out}, ptr {self._pointer(buffer)}, "
+                f"i64 {found.number}, i64 {r.out.buffer.size})"
+            )
 
     def _unless(self, ok: str, code: int) -> None:
         """Return `code` where `ok` does not hold."""
@@ -167,77 +213,45 @@ class Module:
         ]
 
     def _product(self, p: Contraction) -> None:
-        dtype = p.out.buffer.dtype
-        name = "wengert_dgemm" if dtype == np.float64 else "wengert_sgemm"
-        blas_symbols()
-        self.externals.setdefault(name, f"declare void @{name}({', '.join(['ptr'] * 13)})")
-        m, n, k = p.sizes
-        ra, ca, rb, cb, rc = p.strides
-        kind = "double" if dtype == np.float64 else "float"
-        flag_b, ldb = ("N", rb) if cb == 1 else ("T", cb)
-        flag_a, lda = ("N", ra) if ca == 1 else ("T", ca)
-        slots = {
-            "fb": self._slot("i8", str(ord(flag_b))),
-            "fa": self._slot("i8", str(ord(flag_a))),
-            "n": self._slot("i32", str(n)),
-            "m": self._slot("i32", str(m)),
-            "k": self._slot("i32", str(k)),
-            "one": self._slot(kind, number(1, np.dtype(np.float64))),
-            "zero": self._slot(kind, number(0, np.dtype(np.float64))),
-            "lda": self._slot("i32", str(max(lda, 1))),
-            "ldb": self._slot("i32", str(max(ldb, 1))),
-            "ldc": self._slot("i32", str(max(rc, 1))),
-        }
-        a, b, c = self._pointer(p.a.buffer), self._pointer(p.b.buffer), self._pointer(p.out.buffer)
-        offsets = [str(p.a.offset), str(p.b.offset), "0"]
-        opened = []
-        for size, sa, sb, sc in p.batch:
-            self.count += 1
-            d = self.count
-            before = f"before{d}"
-            self.lines += [
-                f"br label %{before}",
-                f"{before}:",
-                f"br label %bh{d}",
-                f"bh{d}:",
-                f"%bi{d} = phi i64 [ 0, %{before} ], [ %bn{d}, %bl{d} ]",
-                f"%bc{d} = icmp slt i64 %bi{d}, {size}",
-                f"br i1 %bc{d}, label %bb{d}, label %bd{d}",
-                f"bb{d}:",
-            ]
-            for j, s in enumerate((sa, sb, sc)):
-                offsets[j] = self._emit(
-                    f"add i64 {offsets[j]}, " + self._emit(f"mul i64 %bi{d}, {s}")
-                )
-            opened.append(d)
-        pa, pb, pc = (
-            self._emit(f"getelementptr {kind}, ptr {x}, i64 {o}")
-            for x, o in zip((a, b, c), offsets, strict=True)
-        )
-        order = [
-            slots["fb"],
-            slots["fa"],
-            slots["n"],
-            slots["m"],
-            slots["k"],
-            slots["one"],
-            pb,
-            slots["ldb"],
-            pa,
-            slots["lda"],
-            slots["zero"],
-            pc,
-            slots["ldc"],
+        symbols()
+        found = product(p, self.externals)
+        called = self.kernels.setdefault(found.text, f"k{len(self.kernels)}")
+        self._fill_frame([self._pointer(x.buffer) for x in (p.a, p.b, p.out)])
+        if found.threaded and threads_of_blas() is not None:
+            self._call_parallel(PARALLEL_BLAS, called, found.parts)
+            return
+        if found.parts == 1:
+            self.lines.append(f"call void @{called}(ptr %frame, i64 0)")
+            return
+        self.count += 1
+        d = self.count
+        self.lines += [
+            f"br label %before{d}",
+            f"before{d}:",
+            f"br label %head{d}",
+            f"head{d}:",
+            f"%i{d} = phi i64 [ 0, %before{d} ], [ %n{d}, %body{d} ]",
+            f"%c{d} = icmp slt i64 %i{d}, {found.parts}",
+            f"br i1 %c{d}, label %body{d}, label %done{d}",
+            f"body{d}:",
+            f"call void @{called}(ptr %frame, i64 %i{d})",
+            f"%n{d} = add nsw i64 %i{d}, 1",
+            f"br label %head{d}",
+            f"done{d}:",
         ]
-        self.lines.append(f"call void @{name}({', '.join(f'ptr {x}' for x in order)})")
-        for d in reversed(opened):
-            self.lines += [
-                f"br label %bl{d}",
-                f"bl{d}:",
-                f"%bn{d} = add i64 %bi{d}, 1",
-                f"br label %bh{d}",
-                f"bd{d}:",
-            ]
+
+    def _fill_frame(self, pointers: list[str]) -> None:
+        """Store pointers where the parts of a step find them."""
+        self.frame = max(self.frame, len(pointers))
+        for i, p in enumerate(pointers):
+            place = self._emit(f"getelementptr ptr, ptr %frame, i64 {i}")
+            self.lines.append(f"store ptr {p}, ptr {place}")
+
+    def _call_parallel(self, how: str, called: str, parts: int) -> None:
+        """Run the parts of a step in threads."""
+        self.threaded = True
+        self.externals.setdefault(how, f"declare void @{how}(ptr, ptr, i64)")
+        self.lines.append(f"call void @{how}(ptr @{called}, ptr %frame, i64 {parts})")
 
     def _slot(self, kind: str, value: str) -> str:
         slot = self._emit(f"alloca {kind}")
@@ -300,17 +314,3 @@ class Module:
         full = f"llvm.{name}.{'f64' if kind == 'double' else 'f32'}"
         self.externals.setdefault(full, f"declare {kind} @{full}({kind})")
         return full
-
-
-@functools.cache
-def blas_symbols() -> None:
-    """Make SciPy's BLAS known to LLVM."""
-    import scipy.linalg.cython_blas as blas
-
-    name = ctypes.pythonapi.PyCapsule_GetName
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    for routine in ("dgemm", "sgemm"):
-        capsule = blas.__pyx_capi__[routine]
-        engine.binding().add_symbol(f"wengert_{routine}", pointer(capsule, name(capsule)))

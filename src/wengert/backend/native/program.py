@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backend.native import engine
+from wengert.backend.native import engine, pool
 from wengert.backend.native.layout import ALIGN, View, arena
 from wengert.backend.native.module import OUT_OF_RANGE, Module
 from wengert.backend.native.schedule import Schedule
@@ -40,10 +40,12 @@ class NativeProgram:
         self._consts = [c.data for c in schedule.consts]
         self._outputs = sorted(schedule.outputs, key=lambda b: b.index)
         self._guards = schedule.guards
+        module = Module(schedule, fast)
         self.peak = arena([b for b in schedule.buffers if b.kind == "arena"])
         self.host = tuple(sorted({s.node.op.name for s in schedule.steps if isinstance(s, Host)}))
-        module = Module(schedule, fast)
         text = module.write()
+        if module.threaded:
+            pool.ready()
         names = [name for kind, name in module.segments if kind == "native"]
         level = 1 if module.straight > STRAIGHT else 2
         self._compiled = engine.compile_module(text, names, level=level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ class Loop:
         self.items: list[Any] = []  # Node, Reduce, Update in order
         self.inside: set[Value] = set()
         self.stores: list[tuple[Any, View]] = []
+
+    @property
+    def elements(self) -> int:
+        """Iterations of the nest."""
+        return math.prod(self.shape)
 
 
 class Reduce:
