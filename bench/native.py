@@ -97,8 +97,10 @@ def warm_up() -> None:
     """Let each library do once what it does once."""
     x = np.ones(3)
     wg.jit(wg.grad(lambda x: np.sum(x**2)), backend="native")(x)
+    wg.jit(lambda x: x @ x, backend="native")(np.ones((99, 99)))
     if jax is not None:
         jax.jit(jax.grad(lambda x: (x**2).sum()))(x)
+        jax.jit(lambda x: x @ x)(np.ones((99, 99)))
     if torch is not None:
         torch.set_num_threads(CORES)
         t = torch.ones(3, requires_grad=True)

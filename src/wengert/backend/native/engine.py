@@ -199,10 +199,13 @@ def _optimised(text: str, machine: Any, level: int) -> Any:
     module = _parsed(text, machine)
     if level < 2:
         return module
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    # The kernels come without common subexpressions, calls to inline or loops to change: what they
+    # gain from is the loop vectoriser. More passes take twice the time, and unrolling loops that
+    # are short keeps them from being vectorised.
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
     options.loop_vectorization = True
-    options.slp_vectorization = level > 1
-    options.loop_unrolling = True
+    options.slp_vectorization = False
+    options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)  # for one run only
     passes = builder.getModulePassManager()
     passes.run(module, builder)

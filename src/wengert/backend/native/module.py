@@ -26,6 +26,9 @@ CONTIGUOUS_ALIGNED = 0x101
 SMALL = 10_000
 """Iterations below which no loop is shared between threads."""
 
+RARE = 1000
+"""A loop with less than this part of the work is compiled without optimisation, in less time."""
+
 OUT_OF_RANGE = -2
 """What native code returns where an index is out of range."""
 
@@ -56,9 +59,11 @@ class Module:
         self.straight = 0
         self.frame = 0
         self.threaded = False
+        loops = [step for step in schedule.steps if isinstance(step, Loop)]
+        self.work = sum(loop.elements * len(loop.items) for loop in loops)
         self.shared: dict[int, tuple[Kernel, Parts]] = {}
-        for step in schedule.steps:
-            if isinstance(step, Loop) and step.elements >= SMALL:
+        for step in loops:
+            if step.elements >= SMALL:
                 self._share(step)
 
     def _share(self, loop: Loop) -> None:
@@ -167,7 +172,10 @@ class Module:
         k = shared[0] if shared else kernel(loop, self.externals, self.fast)
         if loop.shape == ():
             self.straight += len(loop.items)
-        name = self.kernels.setdefault(k.text, f"k{len(self.kernels)}")
+        text = k.text
+        if loop.shape and loop.elements * len(loop.items) * RARE < self.work:
+            text = text.replace(" noinline ", " noinline optnone ", 1)
+        name = self.kernels.setdefault(text, f"k{len(self.kernels)}")
         bad = self._slot("i8", "0") if k.indexed else None
         if shared:
             self._parts(k, name, shared[1], bad)

@@ -322,9 +322,6 @@ class _Pool:
         for name in (PARALLEL, PARALLEL_BLAS):
             engine.binding().add_symbol(name, self.compiled.addresses[name])
         self.call("reset")
-        found = threads_of_blas()
-        if found is not None:
-            self.call("set_blas", *found)
 
     def call(self, name: str, *args: int) -> None:
         """Call one of the pool's functions."""
@@ -373,13 +370,16 @@ def _create() -> Any:
     return start
 
 
-def ready() -> None:
-    """Make `PARALLEL` callable, and start the workers that are wanted.
+def ready(*, blas: bool = False) -> None:
+    """Make `PARALLEL` callable, with `blas` also `PARALLEL_BLAS`, and start workers.
 
     In the child of a fork, programs compiled before run in one thread until this is called again.
     """
     with _POOL.lock:
         _POOL.load()
+        found = threads_of_blas() if blas else None  # SciPy is large: not without need
+        if found is not None:
+            _POOL.call("set_blas", *found)
         _POOL.start()
 
 

@@ -45,7 +45,7 @@ class NativeProgram:
         self.host = tuple(sorted({s.node.op.name for s in schedule.steps if isinstance(s, Host)}))
         text = module.write()
         if module.threaded:
-            pool.ready()
+            pool.ready(blas=pool.PARALLEL_BLAS in module.externals)
         names = [name for kind, name in module.segments if kind == "native"]
         level = 1 if module.straight > STRAIGHT else 2
         self._compiled = engine.compile_module(text, names, level=level)
