@@ -19,6 +19,10 @@ SMALL = 4096
 """Bytes up to which a buffer gets a slot of its size instead of a place of its own."""
 
 
+MANY = 10_000
+"""Large buffers beyond which all get slots: placing by size takes quadratic time."""
+
+
 class Buffer:
     """Memory of one array: an input, a constant, an output, or a part of the arena.
 
@@ -171,9 +175,11 @@ def arena(buffers: list[Buffer]) -> int:
     their size that are reused once free, so that many scalars take linear time.
     """
     large = [b for b in buffers if b.nbytes > SMALL]
-    small = [b for b in buffers if b.nbytes <= SMALL]
+    if len(large) > MANY:
+        large = []
+    chosen = set(map(id, large))
     total = _place_by_size(large)
-    return total + _place_in_slots(small, total)
+    return total + _place_in_slots([b for b in buffers if id(b) not in chosen], total)
 
 
 def _rounded(b: Buffer) -> int:
@@ -182,22 +188,22 @@ def _rounded(b: Buffer) -> int:
 
 
 def _place_by_size(buffers: list[Buffer]) -> int:
-    placed: list[Buffer] = []
+    order = sorted(buffers, key=lambda b: (-b.nbytes, b.first))
+    first = np.array([b.first for b in order], np.int64)
+    last = np.array([b.last for b in order], np.int64)
+    start = np.zeros(len(order), np.int64)
+    end = np.zeros(len(order), np.int64)
     total = 0
-    for b in sorted(buffers, key=lambda b: (-b.nbytes, b.first)):
+    for i, b in enumerate(order):
         need = _rounded(b)
-        taken = sorted(
-            (p.offset, p.offset + _rounded(p))
-            for p in placed
-            if p.first <= b.last and b.first <= p.last
-        )
+        alive = np.flatnonzero((first[:i] <= b.last) & (last[:i] >= b.first))
         at = 0
-        for lo, hi in taken:
-            if lo - at >= need:
+        for k in alive[np.argsort(start[alive])].tolist():
+            if start[k] - at >= need:
                 break
-            at = max(at, hi)
+            at = max(at, int(end[k]))
         b.offset = at
-        placed.append(b)
+        start[i], end[i] = at, at + need
         total = max(total, at + need)
     return total
 
