@@ -7,6 +7,7 @@ the names of their vector versions in libmvec, which LLVM's vectoriser then call
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,25 +23,43 @@ Lowering = Callable[[Code, Sequence[str], np.dtype[Any], Node], str]
 LOWER: dict[str, Lowering] = {}
 
 
-def loop_dtypes(node: Node) -> tuple[tuple[np.dtype[Any], ...], np.dtype[Any]] | None:
+Dtypes = tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]
+
+
+def loop_dtypes(node: Node) -> Dtypes | None:
     """Return the dtypes of arguments and result that NumPy computes an elementwise node in."""
     op: Op = node.op
-    out = node.outputs[0].dtype
     if op.name == "select":
-        return (np.dtype(bool), out, out), out
+        out = node.outputs[0].dtype
+        return (_BOOL, out, out), out
     if op.name == "convert":
-        return (aval_of(_plain(node.inputs[0])).dtype,), out
+        return (aval_of(_plain(node.inputs[0])).dtype,), node.outputs[0].dtype
     if op.ufunc is None:
         return None
-    kinds = []
-    for x in node.inputs:
-        aval = aval_of(_plain(x))
-        weak = aval.weak and aval.dtype.kind != "b"
-        kinds.append({"f": float, "c": complex}.get(aval.dtype.kind, int) if weak else aval.dtype)
-    if all(isinstance(k, type) for k in kinds):
-        kinds = [np.dtype(k) for k in kinds]
+    return _resolved(op.ufunc, tuple(map(_kind, node.inputs)))
+
+
+_BOOL = np.dtype(bool)
+_NUMBERS = {float: float, int: int, complex: complex, bool: _BOOL}
+_WEAK = {"f": float, "c": complex}
+
+
+def _kind(x: Any) -> Any:
+    """Return an argument's dtype, or the type of a Python number."""
+    found = _NUMBERS.get(type(x))
+    if found is not None:
+        return found
+    aval = aval_of(_plain(x))
+    if aval.weak and aval.dtype.kind != "b":
+        return _WEAK.get(aval.dtype.kind, int)
+    return aval.dtype
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolved(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> Dtypes | None:
+    given = tuple(map(np.dtype, kinds)) if all(isinstance(k, type) for k in kinds) else kinds
     try:
-        found = op.ufunc.resolve_dtypes((*kinds, None))
+        found = ufunc.resolve_dtypes((*given, None))
     except TypeError:
         return None
     return tuple(np.dtype(d) for d in found[:-1]), np.dtype(found[-1])
@@ -52,23 +71,27 @@ def _plain(x: Any) -> Any:
 
 def lowered(node: Node) -> bool:
     """Whether an elementwise node has native code for its dtypes."""
-    if node.op.name not in LOWER or len(node.outputs) != 1:
+    name = node.op.name
+    if name not in LOWER or len(node.outputs) != 1:
         return False
     dtypes = loop_dtypes(node)
     if dtypes is None:
         return False
     arguments, out = dtypes
-    if any(d not in TYPES for d in (*arguments, out)) or out != node.outputs[0].dtype:
+    if out not in TYPES or out != node.outputs[0].dtype:
         return False
-    if any(type(x) is int and not _fits(x, d) for x, d in zip(node.inputs, arguments, strict=True)):
-        return False  # NumPy compares such a number exactly, and refuses it otherwise
+    for x, d in zip(node.inputs, arguments, strict=True):
+        if d not in TYPES:
+            return False
+        if type(x) is int and not _fits(x, d):
+            return False  # NumPy compares such a number exactly, and refuses it otherwise
     kind = arguments[0].kind
-    if node.op.name == "power" and kind != "f":
+    if kind == "f":
+        return True
+    if name == "power":
         exponent = node.inputs[1]
         return kind == "i" and type(exponent) is int and 0 <= exponent <= LARGEST_POWER
-    if node.op.name in FLOAT_ONLY and kind != "f":
-        return False
-    return not (node.op.name in NOT_BOOL and kind == "b")
+    return name not in FLOAT_ONLY and not (name in NOT_BOOL and kind == "b")
 
 
 def _fits(x: int, dtype: np.dtype[Any]) -> bool:
