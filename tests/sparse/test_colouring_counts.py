@@ -1,0 +1,82 @@
+"""Numbers of colours: proved, published, or reached by a library that must not be better."""
+
+from __future__ import annotations
+
+import time
+
+import colouring_cases as cases
+import pytest
+
+from wengert.sparse import ColouringAlgorithm, ColouringProblem, colour
+
+COLUMN = ColouringProblem()
+BOTH = ColouringProblem(partition="bidirectional")
+SYMMETRIC = ColouringProblem("symmetric")
+DIRECT = ColouringAlgorithm()
+SUBSTITUTION = ColouringAlgorithm(decompression="substitution")
+
+COUNTS = [
+    # Gebremedhin, Tarafdar, Manne, Pothen (2007): rho + 1 and rho / 2 + 1 with rho off-diagonals
+    ("banded, rho 10", cases.banded(60, 5), SYMMETRIC, DIRECT, 11),
+    ("banded, rho 20", cases.banded(100, 10), SYMMETRIC, DIRECT, 21),
+    ("banded, rho 10", cases.banded(60, 5), SYMMETRIC, SUBSTITUTION, 6),
+    ("banded, rho 20", cases.banded(100, 10), SYMMETRIC, SUBSTITUTION, 11),
+    ("tridiagonal", cases.banded(50, 1), SYMMETRIC, DIRECT, 3),
+    ("tridiagonal", cases.banded(50, 1), SYMMETRIC, SUBSTITUTION, 2),
+    ("arrowhead", cases.arrowhead(500), SYMMETRIC, DIRECT, 2),
+    ("arrowhead", cases.arrowhead(500), SYMMETRIC, SUBSTITUTION, 2),
+    ("arrowhead", cases.arrowhead(500), COLUMN, DIRECT, 500),
+    ("arrowhead", cases.arrowhead(500), BOTH, DIRECT, 3),
+    ("arrowhead", cases.arrowhead(500), BOTH, SUBSTITUTION, 3),
+    # Stencils tile the plane and space: as many colours as a row has entries
+    ("Brusselator 16", cases.brusselator(16), COLUMN, DIRECT, 6),
+    ("Brusselator 32", cases.brusselator(32), COLUMN, DIRECT, 6),
+    ("Brusselator 32", cases.brusselator(32), BOTH, DIRECT, 6),
+    ("periodic Brusselator 32", cases.brusselator(32, periodic=True), COLUMN, DIRECT, 8),
+    ("periodic Brusselator 30", cases.brusselator(30, periodic=True), COLUMN, DIRECT, 6),
+    ("5 points", cases.grid(20, 30), COLUMN, DIRECT, 5),
+    ("7 points", cases.grid(9, 10, 11), COLUMN, DIRECT, 7),
+    ("9 points", cases.grid(20, 30, corners=True), COLUMN, DIRECT, 9),
+    ("framed", cases.framed(100, 200), BOTH, DIRECT, 8),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "problem", "algorithm", "number"),
+    COUNTS,
+    ids=[f"{c[0]}-{c[2].structure}-{c[2].partition}-{c[3].decompression}" for c in COUNTS],
+)
+def test_count(name, pattern, problem, algorithm, number):
+    result = colour(pattern, problem, algorithm)
+    assert result.number <= number
+    assert result.lower_bound <= result.number
+    cases.assert_recovers(pattern, result)
+
+
+def test_the_natural_order_is_bad_where_rows_and_columns_are_dense():
+    natural = ColouringAlgorithm("natural", postprocess=False)
+    assert colour(cases.framed(100, 200), BOTH, natural).number == 101
+    assert colour(cases.framed(100, 200), BOTH).number <= 8
+
+
+@pytest.mark.parametrize(
+    ("problem", "algorithm", "seconds"),
+    [
+        (SYMMETRIC, DIRECT, 0.1),
+        (SYMMETRIC, SUBSTITUTION, 0.1),
+        (COLUMN, DIRECT, 0.1),
+        (BOTH, DIRECT, 0.3),
+        (BOTH, SUBSTITUTION, 0.3),
+    ],
+    ids=["star", "acyclic", "columns", "both", "both by substitution"],
+)
+def test_dense_rows_and_columns_cost_their_entries_not_the_square(problem, algorithm, seconds):
+    """At n = 10^5 quadratic time would be minutes; a few milliseconds are what it takes."""
+    pattern = cases.arrowhead(100_000)
+    colour(cases.arrowhead(10), problem, algorithm)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        colour(pattern, problem, algorithm)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 5 * seconds, "measured on an idle core, times 5 for a busy one"
