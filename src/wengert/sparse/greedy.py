@@ -157,6 +157,7 @@ def star(
     order: Ints,
     neutral: Flags,
     sides: bool,
+    restricted: bool,
     limit: int,
     colour: Ints,
     mark: Ints,
@@ -186,6 +187,10 @@ def star(
     sides
         Whether the graph is bipartite with colours of its own on each side, so that neighbours
         need not differ.
+    restricted
+        Between two vertices of one colour there may only be one of a lesser colour: Gebremedhin,
+        Manne, Pothen (2005), Algorithm 4.1. It takes no account of what does no harm, and still
+        ends with fewer colours now and then.
     limit
         Give up at this many colours.
     colour, mark
@@ -216,6 +221,10 @@ def star(
             if neutral[w]:
                 for s in range(ptr[w], ptr[w] + used[w]):
                     mark[shade[s]] = v
+            elif restricted:
+                for s in range(ptr[w], ptr[w] + used[w]):
+                    if shade[s] < colour[w] or colour[w] < 0:
+                        mark[shade[s]] = v
             elif colour[w] >= 0:
                 # v is between two vertices of one colour, or next to an end of a longer path.
                 middle = count[place[colour[w]]] > 1

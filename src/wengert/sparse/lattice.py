@@ -29,26 +29,39 @@ def _shade(j: int, s: int, t: int, a: int, b: int, c: int, number: int) -> int:
 
 
 @compiled
+def _paint(
+    ptr: Ints, idx: Ints, i: int, s: int, t: int, a: int, b: int, c: int, number: int, colour: Ints
+) -> None:
+    """Colour the columns with an entry in one row."""
+    for k in range(ptr[i], ptr[i + 1]):
+        colour[idx[k]] = _shade(idx[k], s, t, a, b, c, number)
+
+
+@compiled
 def _fits(
-    ptr: Ints, idx: Ints, i: int, symmetric: bool,
-    s: int, t: int, a: int, b: int, c: int, number: int,
+    ptr: Ints, idx: Ints, i: int, symmetric: bool, painted: bool,
+    s: int, t: int, a: int, b: int, c: int, number: int, colour: Ints,
 ) -> bool:  # fmt: skip
-    """Say whether the entries of one row can be read off."""
-    mine = _shade(i, s, t, a, b, c, number)
+    """Say whether the entries of one row can be read off; colour what it takes to know."""
+    if not painted:
+        _paint(ptr, idx, i, s, t, a, b, c, number, colour)
+        if symmetric:
+            colour[i] = _shade(i, s, t, a, b, c, number)
     for k in range(ptr[i], ptr[i + 1]):
         j = idx[k]
-        shade = _shade(j, s, t, a, b, c, number)
-        if symmetric and j != i and shade == mine:
+        if symmetric and j != i and colour[j] == colour[i]:
             return False
         alone = True
         for q in range(ptr[i], ptr[i + 1]):
-            if q != k and _shade(idx[q], s, t, a, b, c, number) == shade:
+            if q != k and colour[idx[q]] == colour[j]:
                 alone = False
         if not alone:
             if not symmetric:
                 return False
+            if not painted:
+                _paint(ptr, idx, j, s, t, a, b, c, number, colour)
             for q in range(ptr[j], ptr[j + 1]):
-                if idx[q] != i and _shade(idx[q], s, t, a, b, c, number) == mine:
+                if idx[q] != i and colour[idx[q]] == colour[i]:
                     return False
     return True
 
@@ -70,19 +83,19 @@ def _search(
                 at = 0
                 while good and at < len(samples):
                     i = samples[at]
-                    good = _fits(ptr, idx, i, symmetric, s, t, a, b, c, number)
+                    good = _fits(ptr, idx, i, symmetric, False, s, t, a, b, c, number, colour)
                     width = ptr[i + 1] - ptr[i]
                     budget -= width * width if good else 2 * width
                     at += 1
                 if good:
+                    for j in range(len(colour)):
+                        colour[j] = _shade(j, s, t, a, b, c, number)
                     i = 0
                     while good and i < rows:
-                        good = _fits(ptr, idx, i, symmetric, s, t, a, b, c, number)
+                        good = _fits(ptr, idx, i, symmetric, True, s, t, a, b, c, number, colour)
                         i += 1
-                    budget -= ptr[i]
+                    budget -= ptr[i] + len(colour)
                     if good:
-                        for j in range(len(colour)):
-                            colour[j] = _shade(j, s, t, a, b, c, number)
                         found[0] = 1
                         return budget
                 if budget < 0:

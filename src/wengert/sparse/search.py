@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -83,6 +84,7 @@ class Graph:
 
 def _improve(
     first_fit: FirstFit,
+    also: FirstFit | None,
     order_of: Callable[[str], Array],
     orders: Iterable[str],
     special: Callable[[float], Attempt | None],
@@ -92,27 +94,34 @@ def _improve(
     rng: np.random.Generator,
     split: int = 0,
 ) -> Attempt:
-    """Try orders until a lower bound is met or the effort is spent; the first is always tried."""
+    """Try orders until a lower bound is met or the effort is spent; the first is always tried.
+
+    `also` is another way to colour in an order, tried after all orders of the first one.
+    """
     names = list(orders)
     every = names == ["best"]
     if every:
         names = [*ORDERS, *["random"] * (RANDOM - 1)]
-    best: Attempt | None = None
-    for name in names:
+    best = first_fit(order_of(names[0]), np.inf)
+    best = Attempt(best.colour, best.cost, names[0])
+    if not every or best.cost <= bound:
+        return best
+    found = special(best.cost)
+    if found is not None and found.cost < best.cost:
+        best = found
+    ways: list[tuple[FirstFit, str]] = [(first_fit, name) for name in names[1:]]
+    if also is not None:
+        ways += [(also, name) for name in names]
+    winner = first_fit
+    for way, name in ways:
         # An order by degrees moves vertices between lists, at several times a step's price.
-        if best is not None and (best.cost <= bound or not effort.spend(4 * work)):
+        if best.cost <= bound or not effort.spend(4 * work):
             break
-        attempt = first_fit(order_of(name), best.cost if best else np.inf)
-        if best is None or attempt.cost < best.cost:
+        attempt = way(order_of(name), best.cost)
+        if attempt.cost < best.cost:
             best = Attempt(attempt.colour, attempt.cost, name)
-        if every and name == "natural" and best.cost > bound:
-            found = special(best.cost)
-            if found is not None and found.cost < best.cost:
-                best = found
-    assert best is not None
-    if every:
-        best = _iterate(first_fit, best, bound, work, effort, rng, split)
-    return best
+            winner = way
+    return _iterate(winner, best, bound, work, effort, rng, split)
 
 
 def _iterate(
@@ -220,7 +229,7 @@ def one_side(
         return None if colour is None else Attempt(colour, int(colour.max()) + 1, "lattice")
 
     order_of = _orders((graph.ptr, graph.adj), (back.ptr, back.adj), dense, degrees, members, rng)
-    return _improve(first_fit, order_of, orders, special, bound, work, effort, rng), bound
+    return _improve(first_fit, None, order_of, orders, special, bound, work, effort, rng), bound
 
 
 def two_coloured(
@@ -262,7 +271,7 @@ def two_coloured(
     degrees = graph.degrees
     none = np.zeros(1, np.bool_)
 
-    def first_fit(order: Array, best: float) -> Attempt:
+    def first_fit(order: Array, best: float, restricted: bool = False) -> Attempt:
         neutral = np.ones(n, np.bool_)
         neutral[order] = False
         colour, mark = np.full(n, -1, np.int32), np.full(n + 1, -1, np.int32)
@@ -271,14 +280,14 @@ def two_coloured(
         # Colours may yet be taken away by `finish`.
         best = min(best, limit)
         most = int(min(best if finish is None else 4 * best + 16, n + 1))
-        common: tuple[Any, ...] = (graph.ptr, graph.adj, order, neutral, graph.split > 0, most)
-        common = (*common, colour, mark, used)
+        given = (graph.ptr, graph.adj, order, neutral, graph.split > 0)
+        space = (colour, mark, used, *slots)
         if kind == "star":
-            number = greedy.star(*common, *slots, np.zeros(edges, np.bool_), place)
+            hub = np.zeros(edges, np.bool_)
+            number = greedy.star(*given, restricted, most, *space, hub, place)
         else:
-            slots.append(np.empty(edges, np.int32))
             slots[2].fill(-1)
-            number = greedy.acyclic(*common, *slots, place)
+            number = greedy.acyclic(*given, most, *space, np.empty(edges, np.int32), place)
         if number >= most:
             return Attempt(colour, np.inf, "")
         if finish is not None:
@@ -293,7 +302,11 @@ def two_coloured(
 
     order_of = _orders((graph.ptr, graph.adj), None, none, degrees, members, rng)
     work = 4 * edges + n
-    return _improve(first_fit, order_of, orders, special, bound, work, effort, rng, graph.split)
+    # With two sides, colours of neighbours cannot be compared.
+    also = partial(first_fit, restricted=True) if kind == "star" and not graph.split else None
+    return _improve(
+        first_fit, also, order_of, orders, special, bound, work, effort, rng, graph.split
+    )
 
 
 def forest_bound(vertices: int, edges: int) -> int:
