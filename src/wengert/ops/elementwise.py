@@ -95,6 +95,7 @@ def row(
     counts: str = "transcendental",
     flops: int = 1,
     residual: bool = True,
+    pattern: Any = patterns.elementwise,
 ) -> Op:
     """Register a ufunc with a rule per argument."""
     kind = derivative if derivative is not None else Scale(rules) if rules else ZERO
@@ -107,7 +108,7 @@ def row(
             batch=batch_elementwise,
             flops=_flops(flops),
             counts=counts,
-            pattern=patterns.nothing if kind is ZERO else patterns.elementwise,
+            pattern=patterns.nothing if kind is ZERO else pattern,
             residual=residual,
             ufunc=ufunc,
         )
@@ -152,6 +153,10 @@ def _power_exponent(t: Any, y: Any, a: Any, b: Any) -> Any:
     return t * (y * np.log(base))
 
 
+def _is_zero(x: Any) -> Any:
+    return np.equal(x, 0)
+
+
 # --- arithmetic ---------------------------------------------------------------------------------
 add = row(np.add, 1, 1, evaluate=operator.add, counts="add", residual=False)
 subtract = row(np.subtract, 1, -1, evaluate=operator.sub, counts="add", residual=False)
@@ -161,6 +166,7 @@ multiply = row(
     lambda t, y, a, b: t * a,
     evaluate=operator.mul,
     counts="multiply",
+    pattern=patterns.Elementwise(zeros={0: ((1,), _is_zero), 1: ((0,), _is_zero)}),
 )
 divide = row(
     np.divide,
@@ -168,11 +174,15 @@ divide = row(
     lambda t, y, a, b: -(t * (y / b)),
     evaluate=operator.truediv,
     counts="multiply",
+    pattern=patterns.Elementwise(zeros={1: ((0,), _is_zero)}),
 )
-power = row(np.power, _power_base, _power_exponent, evaluate=operator.pow)
+_POWERS = patterns.Elementwise(
+    zeros={0: ((1,), _is_zero), 1: ((0,), lambda a: _is_zero(a) | np.equal(a, 1))}
+)
+power = row(np.power, _power_base, _power_exponent, evaluate=operator.pow, pattern=_POWERS)
 negative = row(np.negative, -1, evaluate=operator.neg, counts="add", residual=False)
 positive = row(np.positive, 1, counts="move", residual=False)
-float_power = row(np.float_power, _power_base, _power_exponent)
+float_power = row(np.float_power, _power_base, _power_exponent, pattern=_POWERS)
 square = row(np.square, lambda t, y, x: t * (2 * x), counts="multiply")
 reciprocal = row(np.reciprocal, lambda t, y, x: -(t * (y * y)), counts="multiply")
 absolute = row(np.absolute, lambda t, y, x: t * np.sign(x), counts="add")
@@ -241,24 +251,28 @@ maximum = row(
     _share(lambda a, b: (a > b) | np.isnan(a)),
     _share(lambda a, b: (b > a) | np.isnan(b)),
     counts="compare",
+    pattern=patterns.Elementwise(choices={0: ((0, 1), np.less), 1: ((0, 1), np.greater)}),
 )
 minimum = row(
     np.minimum,
     _share(lambda a, b: (a < b) | np.isnan(a)),
     _share(lambda a, b: (b < a) | np.isnan(b)),
     counts="compare",
+    pattern=patterns.Elementwise(choices={0: ((0, 1), np.greater), 1: ((0, 1), np.less)}),
 )
 fmax = row(
     np.fmax,
     _share(lambda a, b: (a > b) | np.isnan(b)),
     _share(lambda a, b: (b > a) | np.isnan(a)),
     counts="compare",
+    pattern=patterns.Elementwise(choices={0: ((0, 1), np.less), 1: ((0, 1), np.greater)}),
 )
 fmin = row(
     np.fmin,
     _share(lambda a, b: (a < b) | np.isnan(b)),
     _share(lambda a, b: (b < a) | np.isnan(a)),
     counts="compare",
+    pattern=patterns.Elementwise(choices={0: ((0, 1), np.greater), 1: ((0, 1), np.less)}),
 )
 copysign = row(
     np.copysign,
@@ -266,7 +280,13 @@ copysign = row(
     None,
     counts="compare",
 )
-heaviside = row(np.heaviside, None, lambda t, y, x, h: t * (x == 0), counts="compare")
+heaviside = row(
+    np.heaviside,
+    None,
+    lambda t, y, x, h: t * (x == 0),
+    counts="compare",
+    pattern=patterns.Elementwise(choices={1: ((0,), lambda x: np.not_equal(x, 0))}),
+)
 ldexp = row(np.ldexp, lambda t, y, x, i: np.ldexp(t, i), None, counts="multiply")
 nextafter = row(np.nextafter, 1, None, counts="move")
 
@@ -431,8 +451,11 @@ select = register(
         batch=batch_elementwise,
         flops=lambda out, *xs: out.size,
         counts="compare",
-        pattern=lambda k, out, *xs: (
-            patterns.nothing(k, out) if k == 0 else patterns.elementwise(k, out, *xs)
+        pattern=patterns.of_argument(
+            (1, 2),
+            patterns.Elementwise(
+                choices={1: ((0,), np.logical_not), 2: ((0,), lambda c: np.not_equal(c, 0))}
+            ),
         ),
     )
 )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import Aval
+from wengert.ops import patterns
 from wengert.ops.base import Op, Transpose, dtype_of, register, shape_of
 
 __all__ = ["SWAPPED", "fft", "irfft", "rfft"]
@@ -25,24 +26,6 @@ SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": 
 
 def _axes(axis: int | tuple[int, ...]) -> tuple[int, ...]:
     return (axis,) if isinstance(axis, int) else axis
-
-
-def mixing(k: int, out: Any, x: Any, *, axis: Any, **_: Any) -> Any:
-    """Return the pattern of a transform: along its axes every output depends on every entry."""
-    last = tuple(dict.fromkeys(_axes(axis)))
-
-    def lines(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        ids = np.arange(math.prod(shape)).reshape(shape)
-        moved = np.moveaxis(ids, last, range(-len(last), 0))
-        length = math.prod(shape[i] for i in last)
-        return moved.reshape(math.prod(moved.shape[: -len(last)]), length)
-
-    rows, columns = lines(shape_of(out)), lines(shape_of(x))
-    grid = (len(rows), rows.shape[1], columns.shape[1])
-    return (
-        np.broadcast_to(rows[:, :, None], grid).ravel(),
-        np.broadcast_to(columns[:, None, :], grid).ravel(),
-    )
 
 
 def _batch(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
@@ -76,7 +59,7 @@ def _row(name: str, evaluate: Callable[..., Any], infer: Any, transpose: Any, re
             batch=_batch,
             flops=_flops(real),
             counts="mixed",
-            pattern=mixing,
+            pattern=patterns.lines,
             residual=False,
         )
     )

@@ -161,7 +161,7 @@ getitem = register(
         batch=_batch_getitem,
         flops=lambda out, *xs, **_: 0,
         counts="move",
-        pattern=patterns.by_moving(_getitem, data=1),
+        pattern=patterns.Moving(_getitem, data=1),
         residual=False,
         alias="getitem",
     )
@@ -260,18 +260,6 @@ def _pull_set_base(ct: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) 
     return match(index_set(ct, 0, *index, spec=spec), x)
 
 
-def _pattern_set(k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
-    return patterns.by_moving(_index_set, data=2)(k, out, *xs, **attrs)
-
-
-def _pattern_add(k: int, out: Any, x: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Any:
-    if k == 0:
-        return patterns.elementwise(0, out, x)
-    part = _getitem(np.arange(math.prod(shape_of(x))).reshape(shape_of(x)), *index, spec=spec)
-    ids = np.arange(math.prod(shape_of(v))).reshape(shape_of(v))
-    return np.ravel(part), np.broadcast_to(ids, np.shape(part)).ravel()
-
-
 def _infer_add(acc: Any, v: Any, *index: Any, spec: tuple[Any, ...]) -> Aval:
     plain = type(v) in (bool, int, float, complex)  # takes part in promotion without a dtype
     return Aval(shape_of(acc), np.result_type(dtype_of(acc), v if plain else dtype_of(v)))
@@ -286,7 +274,7 @@ index_add = register(
         batch=_batch_update,
         flops=lambda out, acc, v, *index, spec: math.prod(_infer(acc, *index, spec=spec).shape),
         counts="add",
-        pattern=_pattern_add,
+        pattern=patterns.Writing(_getitem, _index_set, adds=True),
         residual=False,
     )
 )
@@ -300,7 +288,7 @@ index_set = register(
         batch=_batch_update,
         flops=lambda out, *xs, **_: 0,
         counts="move",
-        pattern=_pattern_set,
+        pattern=patterns.Writing(_getitem, _index_set, adds=False),
         residual=False,
     )
 )

@@ -122,19 +122,6 @@ def batch_columns(
     return np.moveaxis(x, -2, 0)
 
 
-def within_matrix(k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
-    """Return the pattern, dense within each matrix of the batch; a tuple for several results."""
-    if type(out) is tuple:
-        return tuple(within_matrix(k, part, *xs, **attrs) for part in out)
-    lead = len(shape_of(xs[k])) - 2
-    count = math.prod(shape_of(out)[:lead])
-    m, n = math.prod(shape_of(out)[lead:]), math.prod(shape_of(xs[k])[lead:])
-    entry = np.arange(count)[:, None, None]
-    rows = np.broadcast_to(entry * m + np.arange(m)[None, :, None], (count, m, n))
-    columns = np.broadcast_to(entry * n + np.arange(n)[None, None, :], (count, m, n))
-    return rows.ravel(), columns.ravel()
-
-
 def per_matrix(formula: Callable[[int, int], float]) -> Callable[..., int]:
     """Count the operations of a whole batch, from a formula for one m by n matrix."""
 
@@ -165,7 +152,7 @@ def row(
             batch=batch,
             flops=flops,
             counts="mixed",
-            pattern=patterns.nothing if derivative is ZERO else within_matrix,
+            pattern=patterns.nothing if derivative is ZERO else patterns.within_matrix,
             residual=residual,
         )
     )
@@ -300,9 +287,7 @@ lu_solve: Op = row(
     batch=batch_columns,
     flops=_substitution_flops(2),
 )
-lu_solve.pattern = lambda k, out, *xs, **attrs: (
-    within_matrix(k, out, *xs, **attrs) if k in (0, 3) else patterns.nothing(k, out)
-)
+lu_solve.pattern = patterns.of_argument((0, 3), patterns.within_matrix)
 
 SMALL = 16
 """Up to this order a batch of triangular systems is solved by NumPy's loop over general ones."""
@@ -356,6 +341,7 @@ solve_triangular: Op = row(
     batch=batch_columns,
     flops=_substitution_flops(1),
 )
+solve_triangular.pattern = patterns.TriangularSolve()
 
 
 # --- determinants ---------------------------------------------------------------------------------

@@ -52,11 +52,10 @@ def _along(
     derivative: Derivative,
     *,
     counts: str,
-    triangular: bool = False,
+    pattern: Any = patterns.prefix,
     flops: Callable[..., int] | None = None,
     dtype: Callable[[Any], Any] = lambda given: given,
 ) -> Op:
-    pattern = patterns.nothing if derivative is ZERO else patterns.along_axis(triangular)
     return register(
         Op(
             name,
@@ -68,7 +67,7 @@ def _along(
             batch=_batch_axis,
             flops=flops or (lambda out, *xs, **_: out.size),
             counts=counts,
-            pattern=pattern,
+            pattern=patterns.nothing if derivative is ZERO else pattern,
             residual=isinstance(derivative, Jvp) or name == "recurrence",
         )
     )
@@ -98,7 +97,6 @@ cumsum = _along(
     Transpose((_pull_cumsum,)),
     counts="add",
     flops=_steps,
-    triangular=True,
     dtype=_accumulated,
 )
 
@@ -144,7 +142,6 @@ recurrence: Op = _along(
         ),
     ),
     counts="mixed",
-    triangular=True,
     flops=lambda out, *xs, **_: 2 * out.size,
 )
 
@@ -154,7 +151,6 @@ cumprod = _along(
     Jvp((lambda t, y, x, *, axis: recurrence(x, t * _shifted(y, axis, 1.0), axis=axis),)),
     counts="multiply",
     flops=_steps,
-    triangular=True,
     dtype=_accumulated,
 )
 
@@ -176,12 +172,15 @@ def _argcummax(x: Any, y: Any, axis: int) -> Any:
 
 
 def _running(name: str, ufunc: np.ufunc) -> Op:
+    def order(x: Any, *, axis: int) -> Any:
+        return _argcummax(x, ufunc.accumulate(x, axis), axis)
+
     return _along(
         name,
         lambda x, *, axis: ufunc.accumulate(x, axis),
         Jvp((lambda t, y, x, *, axis: take_along(t, _argcummax(x, y, axis), axis),)),
         counts="compare",
-        triangular=True,
+        pattern=patterns.Permuting(order, earlier=True),
     )
 
 
@@ -200,6 +199,7 @@ sort = _along(
     Jvp((lambda t, y, x, *, axis: take_along(t, argsort(x, axis=axis), axis),)),
     counts="compare",
     flops=_sorting_flops,
+    pattern=patterns.Permuting(lambda x, *, axis: np.argsort(x, axis, kind="stable")),
 )
 argsort: Op = _along(
     "argsort",
@@ -215,6 +215,7 @@ partition = _along(
     Jvp((lambda t, y, x, *, axis, kth: take_along(t, argpartition(x, axis=axis, kth=kth), axis),)),
     counts="compare",
     flops=lambda out, *xs, **_: 2 * out.size,
+    pattern=patterns.Permuting(lambda x, *, axis, kth: np.argpartition(x, kth, axis)),
 )
 argpartition: Op = _along(
     "argpartition",

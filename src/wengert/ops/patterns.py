@@ -1,103 +1,309 @@
-"""Sparsity patterns of local Jacobians, one function per family of operations.
+"""Sparsity patterns of local Jacobians: a class per family of operations.
 
-Each returns the row and column indices (flattened, C order) of the entries that can be nonzero.
+A pattern is data about an operation's structure, with two readings. Called,
+``pattern(k, out, *avals, **attrs)`` gives the row and column indices (flattened, C order) of the
+entries of the local Jacobian that can be nonzero, a pair for each result where there are several.
+`wengert.sparse` knows the classes, and carries dependences through an operation of each family
+without listing those entries.
+
+A pattern holds for every argument. Where an argument is known, some entries may be known to vanish:
+`Masks` says where, from which arguments.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from wengert.ops.base import shape_of
 
-__all__ = ["along_axis", "by_moving", "contraction", "dense", "elementwise", "grouped", "nothing"]
+__all__ = [
+    "Contraction",
+    "Elementwise",
+    "Grouped",
+    "Masks",
+    "Mixing",
+    "Moving",
+    "Nothing",
+    "Permuting",
+    "Prefix",
+    "TriangularSolve",
+    "Writing",
+    "contraction",
+    "dense",
+    "elementwise",
+    "grouped",
+    "lines",
+    "nothing",
+    "of_argument",
+    "prefix",
+    "within_matrix",
+]
 
-Pair = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Pair: TypeAlias = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Masks: TypeAlias = Mapping[int, tuple[tuple[int, ...], Callable[..., Any]]]
+"""For an argument k: positions of the arguments to read, and the function of them that is true
+where the derivative with respect to k vanishes."""
 
 
 def _ids(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     return np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
 
 
-def elementwise(k: int, out: Any, *xs: Any, **_: Any) -> Pair:
-    """Diagonal up to broadcasting."""
-    shape = shape_of(out)
-    columns = np.broadcast_to(_ids(shape_of(xs[k])), shape).ravel()
-    return np.arange(columns.size), columns
+# --- entry by entry -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Elementwise:
+    """Diagonal up to broadcasting.
+
+    Parameters
+    ----------
+    zeros : Masks
+        Where a factor that is zero makes the derivative vanish. Used for constants only: the entry
+        is structural where a variable happens to be zero.
+    choices : Masks
+        Where another argument is chosen (`select`, `maximum`). Used at a given point too.
+    """
+
+    zeros: Masks = field(default_factory=dict)
+    choices: Masks = field(default_factory=dict)
+
+    def __call__(self, k: int, out: Any, *xs: Any, **_: Any) -> Pair:
+        """Return the entries."""
+        columns = np.broadcast_to(_ids(shape_of(xs[k])), shape_of(out)).ravel()
+        return np.arange(columns.size), columns
 
 
-def dense(k: int, out: Any, *xs: Any, **_: Any) -> Pair:
-    """Every output depends on every entry of the argument."""
-    m, n = math.prod(shape_of(out)), math.prod(shape_of(xs[k]))
-    return np.repeat(np.arange(m), n), np.tile(np.arange(n), m)
-
-
-def nothing(k: int, out: Any, *xs: Any, **_: Any) -> Pair:
+@dataclass(frozen=True)
+class Nothing:
     """No dependence that a derivative sees."""
-    return np.empty(0, np.int64), np.empty(0, np.int64)
+
+    def __call__(self, k: int, out: Any, *xs: Any, **_: Any) -> Pair:
+        """Return no entries."""
+        return np.empty(0, np.int64), np.empty(0, np.int64)
 
 
-def by_moving(evaluate: Callable[..., Any], data: int | None = None) -> Callable[..., Pair]:
+@dataclass(frozen=True)
+class of_argument:
+    """A pattern for some of the arguments; the others have none."""
+
+    which: tuple[int, ...]
+    pattern: Any
+
+    def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
+        """Return the entries."""
+        found = self.pattern if k in self.which else nothing
+        return found(k, out, *xs, **attrs)
+
+
+@dataclass(frozen=True)
+class Moving:
     """Operations whose outputs are copies of inputs: run them on the numbers of the elements.
 
     Arguments other than `k` are filled with -1; those after the first `data` are indices, used as
     they are.
     """
 
-    def pattern(k: int, out: Any, *xs: Any, **attrs: Any) -> Pair:
+    evaluate: Callable[..., Any]
+    data: int | None = None
+
+    def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Pair:
+        """Return the entries."""
+
         def numbers(i: int, x: Any) -> Any:
-            if data is not None and i >= data:
+            if self.data is not None and i >= self.data:
                 return x
             return _ids(shape_of(x)) if i == k else np.full(shape_of(x), -1, np.int64)
 
-        moved = np.asarray(evaluate(*(numbers(i, x) for i, x in enumerate(xs)), **attrs)).ravel()
+        given = (numbers(i, x) for i, x in enumerate(xs))
+        moved = np.asarray(self.evaluate(*given, **attrs)).ravel()
         rows = np.flatnonzero(moved >= 0)
         return rows, moved[rows]
 
-    return pattern
+
+@dataclass(frozen=True)
+class Writing:
+    """``op(x, v, *index, spec=)``: `v` is added into a part of `x`, or replaces it.
+
+    Parameters
+    ----------
+    getitem, index_set : callable
+        Read and replace a part.
+    adds : bool
+        Whether the old content stays.
+    """
+
+    getitem: Callable[..., Any]
+    index_set: Callable[..., Any]
+    adds: bool
+
+    def __call__(self, k: int, out: Any, x: Any, v: Any, *index: Any, spec: Any) -> Pair:
+        """Return the entries."""
+        if not self.adds:
+            return Moving(self.index_set, 2)(k, out, x, v, *index, spec=spec)
+        if k == 0:
+            return elementwise(0, out, x)
+        part = self.getitem(_ids(shape_of(x)), *index, spec=spec)
+        return np.ravel(part), np.broadcast_to(_ids(shape_of(v)), np.shape(part)).ravel()
 
 
-def grouped(k: int, out: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Pair:
-    """Reductions: an output depends on the entries that it folds."""
-    shape = shape_of(x)
-    kept = tuple(1 if i in axis else n for i, n in enumerate(shape))
-    rows = np.broadcast_to(_ids(kept), shape).ravel()
-    return rows, np.arange(rows.size)
+# --- along axes -----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Grouped:
+    """Reductions over ``axis``: an output depends on the entries that it folds.
+
+    Parameters
+    ----------
+    skips : callable or None
+        ``skips(x, y)`` is true at the entries that did not win (`max`), with the result `y` shaped
+        like ``keepdims``.
+    """
+
+    skips: Callable[..., Any] | None = None
+
+    def __call__(self, k: int, out: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Pair:
+        """Return the entries."""
+        shape = shape_of(x)
+        kept = tuple(1 if i in axis else n for i, n in enumerate(shape))
+        rows = np.broadcast_to(_ids(kept), shape).ravel()
+        return rows, np.arange(rows.size)
 
 
-def along_axis(triangular: bool) -> Callable[..., Pair]:
-    """Operations along one axis: all positions of a line mix, or only earlier into later ones."""
+@dataclass(frozen=True)
+class Mixing:
+    """An output depends on all entries at its place along every axis but some.
 
-    def pattern(k: int, out: Any, *xs: Any, axis: int = -1, **_: Any) -> Pair:
-        lines = np.moveaxis(_ids(shape_of(xs[k])), axis, -1)
-        n = lines.shape[-1]
-        i, j = np.tril_indices(n) if triangular else tuple(v.ravel() for v in np.indices((n, n)))
-        flat = lines.reshape(math.prod(lines.shape[:-1]), n)
+    Parameters
+    ----------
+    axes : callable
+        ``axes(rank, attrs)``: the first of the axes that mix, where `rank` is that of the argument.
+        Arguments and outputs have the same lengths along the other axes, in order.
+    """
+
+    axes: Callable[[int, Mapping[str, Any]], tuple[int, ...]]
+
+    def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
+        """Return the entries, for each of several results."""
+        if type(out) is tuple:
+            return tuple(self(k, part, *xs, **attrs) for part in out)
+        shape = shape_of(xs[k])
+        mixed = self.axes(len(shape), attrs)
+        lead = len(shape) - len(mixed)
+        columns = np.moveaxis(_ids(shape), mixed, range(lead, len(shape)))
+        same = [i for i in range(len(shape)) if i not in mixed]
+        rows = np.moveaxis(_ids(shape_of(out)), same, range(lead))
+        count = math.prod(shape[i] for i in same)
+        m, n = math.prod(rows.shape[lead:]), math.prod(columns.shape[lead:])
+        grid = (count, m, n)
+        return (
+            np.broadcast_to(rows.reshape(count, m, 1), grid).ravel(),
+            np.broadcast_to(columns.reshape(count, 1, n), grid).ravel(),
+        )
+
+
+@dataclass(frozen=True)
+class Permuting:
+    """Each output along ``axis`` is one of the line's entries, which depends on the values.
+
+    Parameters
+    ----------
+    order : callable
+        ``order(x, axis=, **attrs)``: positions along the axis, as `numpy.take_along_axis` takes.
+    earlier : bool
+        Whether it is always an entry at the same or an earlier place.
+    """
+
+    order: Callable[..., Any]
+    earlier: bool = False
+
+    def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Pair:
+        """Return the entries for any order."""
+        found: Pair = (prefix if self.earlier else lines)(k, out, *xs, **attrs)
+        return found
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """An output along ``axis`` depends on the line's entries at the same or an earlier place."""
+
+    def __call__(self, k: int, out: Any, *xs: Any, axis: int = -1, **_: Any) -> Pair:
+        """Return the entries."""
+        line = np.moveaxis(_ids(shape_of(xs[k])), axis, -1)
+        n = line.shape[-1]
+        i, j = np.tril_indices(n)
+        flat = line.reshape(math.prod(line.shape[:-1]), n)
         return flat[:, i].ravel(), flat[:, j].ravel()
 
-    return pattern
 
-
-def contraction(k: int, out: Any, a: Any, b: Any, *, spec: str) -> Pair:
+# --- linear algebra -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Contraction:
     """Pair outputs with the entries of one operand that share labels."""
-    operands, result = spec.split("->")
-    labels = operands.split(",")
-    sizes = {
-        s: n
-        for term, x in zip(labels, (a, b), strict=True)
-        for s, n in zip(term, shape_of(x), strict=True)
-    }
-    every = "".join(dict.fromkeys(result + labels[k]))
-    grid = tuple(sizes[s] for s in every)
 
-    def numbered(term: str) -> np.ndarray[Any, Any]:
-        ids = _ids(tuple(sizes[s] for s in term))
-        order = sorted(range(len(term)), key=lambda i: every.index(term[i]))
-        ids = ids.transpose(order)
-        present = [sizes[s] if s in term else 1 for s in every]
-        return np.broadcast_to(ids.reshape(present), grid).ravel()
+    def __call__(self, k: int, out: Any, a: Any, b: Any, *, spec: str) -> Pair:
+        """Return the entries."""
+        operands, result = spec.split("->")
+        labels = operands.split(",")
+        sizes = {
+            s: n
+            for term, x in zip(labels, (a, b), strict=True)
+            for s, n in zip(term, shape_of(x), strict=True)
+        }
+        every = "".join(dict.fromkeys(result + labels[k]))
+        grid = tuple(sizes[s] for s in every)
 
-    return numbered(result), numbered(labels[k])
+        def numbered(term: str) -> np.ndarray[Any, Any]:
+            ids = _ids(tuple(sizes[s] for s in term))
+            order = sorted(range(len(term)), key=lambda i: every.index(term[i]))
+            ids = ids.transpose(order)
+            present = [sizes[s] if s in term else 1 for s in every]
+            return np.broadcast_to(ids.reshape(present), grid).ravel()
+
+        return numbered(result), numbered(labels[k])
+
+
+@dataclass(frozen=True)
+class TriangularSolve:
+    """``x = a^-1 b`` of which one triangle of `a` is read: its inverse has that triangle too.
+
+    ``x[i]`` depends on ``b[j]`` and on row ``a[j]`` (column, if transposed) of the triangle for the
+    ``j`` that are solved for before i, or with it.
+    """
+
+    def __call__(self, k: int, out: Any, a: Any, b: Any, *, lower: bool, transposed: bool) -> Pair:
+        """Return the entries."""
+        *lead, n, m = shape_of(b)
+        count = math.prod(lead)
+        forward = lower != transposed
+        i, j = np.tril_indices(n) if forward else np.triu_indices(n)
+        out_ids = _ids((count, n, m))
+        if k == 1:
+            return out_ids[:, i, :].ravel(), out_ids[:, j, :].ravel()
+        ids = _ids((count, n, n))
+        ids = ids.swapaxes(1, 2) if transposed else ids
+        # pairs (i, j) of solved places, then the entries q of row j of the triangle
+        p, q = np.nonzero(np.tril(np.ones((n, n))) if forward else np.triu(np.ones((n, n))))
+        at, entry = np.nonzero(i[:, None] * 0 + j[:, None] == p[None, :])
+        rows, source = out_ids[:, i[at], :], ids[:, p[entry], q[entry], None]
+        return rows.ravel(), np.broadcast_to(source, rows.shape).ravel()
+
+
+# --- the instances --------------------------------------------------------------------------------
+elementwise = Elementwise()
+nothing = Nothing()
+grouped = Grouped()
+prefix = Prefix()
+contraction = Contraction()
+dense = Mixing(lambda rank, attrs: tuple(range(rank)))
+"""Every output depends on every entry of the argument."""
+within_matrix = Mixing(lambda rank, attrs: (rank - 2, rank - 1))
+"""Dense within each matrix of a batch, the matrix being in the last two axes of the argument."""
+lines = Mixing(
+    lambda rank, attrs: tuple(
+        dict.fromkeys(i % rank for i in np.atleast_1d(attrs["axis"]).tolist())
+    )
+)
+"""Dense along ``axis``, one axis or several."""

@@ -53,6 +53,7 @@ def _reduction(
     dtype: Callable[[Any], Any],
     counts: str = "add",
     flops: Callable[..., int] | None = None,
+    pattern: Any = patterns.grouped,
 ) -> Op:
     return register(
         Op(
@@ -65,7 +66,7 @@ def _reduction(
             batch=_batch_reduction,
             flops=flops or (lambda out, x, **_: max(math.prod(shape_of(x)) - out.size, 0)),
             counts=counts,
-            pattern=patterns.nothing if derivative is ZERO else patterns.grouped,
+            pattern=patterns.nothing if derivative is ZERO else pattern,
             residual=isinstance(derivative, Fold),
         )
     )
@@ -105,6 +106,7 @@ reduce_max = _reduction(
     Fold(_tied),
     dtype_of,
     counts="compare",
+    pattern=patterns.Grouped(np.less),
 )
 reduce_min = _reduction(
     "min",
@@ -112,6 +114,7 @@ reduce_min = _reduction(
     Fold(_tied),
     dtype_of,
     counts="compare",
+    pattern=patterns.Grouped(np.greater),
 )
 
 

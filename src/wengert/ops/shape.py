@@ -42,7 +42,7 @@ reshape: Op = register(
         batch=_batch_reshape,
         flops=no_flops,
         counts="move",
-        pattern=patterns.by_moving(_reshape),
+        pattern=patterns.Moving(_reshape),
         residual=False,
         alias="reshape",
     )
@@ -72,7 +72,7 @@ transpose: Op = register(
         ),
         flops=no_flops,
         counts="move",
-        pattern=patterns.by_moving(_transpose),
+        pattern=patterns.Moving(_transpose),
         residual=False,
         alias="transpose",
     )
@@ -104,7 +104,7 @@ broadcast_to = register(
         batch=_batch_broadcast,
         flops=no_flops,
         counts="move",
-        pattern=patterns.by_moving(_broadcast_to),
+        pattern=patterns.Moving(_broadcast_to),
         residual=False,
         alias="readonly",
     )
@@ -149,7 +149,7 @@ concatenate = register(
         batch=_batch_concatenate,
         flops=no_flops,
         counts="move",
-        pattern=patterns.by_moving(_concatenate),
+        pattern=patterns.Moving(_concatenate),
         residual=False,
     )
 )
