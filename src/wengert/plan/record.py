@@ -27,13 +27,18 @@ class Recorded(NamedTuple):
         From the data among the arguments to the data in the result, simplified.
     rebuild : callable
         From the graph's outputs to the function's result.
+    custom : bool
+        Whether the function uses one with a derivative of its own, which the graph does not show.
     """
 
     graph: Graph
     rebuild: Callable[[Sequence[Any]], Any]
+    custom: bool
 
 
-def record(f: Callable[..., Any], leaves: Sequence[Any], form: Form) -> Recorded:
+def record(
+    f: Callable[..., Any], leaves: Sequence[Any], form: Form, *, differentiable: bool = False
+) -> Recorded:
     """Record a call of `f`.
 
     Parameters
@@ -43,6 +48,8 @@ def record(f: Callable[..., Any], leaves: Sequence[Any], form: Form) -> Recorded
         Arrays and scalars; each becomes an input of the graph.
     form : Form
         How the arguments are made from them.
+    differentiable : bool
+        Keep what matters to derivatives only.
 
     Raises
     ------
@@ -64,7 +71,8 @@ def record(f: Callable[..., Any], leaves: Sequence[Any], form: Form) -> Recorded
             raise
         raise reason from None
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
-    return Recorded(strip(simplify(graph)), _rebuild(spec, results, dynamic))
+    graph = strip(simplify(graph, differentiable=differentiable))
+    return Recorded(graph, _rebuild(spec, results, dynamic), recorder.custom)
 
 
 def _check_unchanged(f: Callable[..., Any], inputs: Sequence[Any]) -> None:

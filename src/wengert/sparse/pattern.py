@@ -151,7 +151,8 @@ class SparsityPattern:
             raise ShapeError(
                 f"a pattern is of a matrix, not of an array of shape {matrix.shape}" + user_line()
             )
-        return cls.from_coo(*np.nonzero(matrix), matrix.shape)
+        rows, columns = np.nonzero(matrix)
+        return cls.from_coo(rows, columns, matrix.shape)
 
     @classmethod
     def from_scipy(cls, matrix: Any) -> SparsityPattern:
@@ -319,8 +320,8 @@ def _checked_shape(shape: Any) -> tuple[int, int]:
     return m, n
 
 
-def _integers(x: Any, name: str) -> Ints:
-    x = np.asarray(x)
+def _integers(given: Any, name: str) -> Ints:
+    x: Ints = np.asarray(given)
     if x.size == 0:
         return x.astype(np.int64)
     if x.dtype.kind not in "iu":

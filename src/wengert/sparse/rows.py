@@ -66,7 +66,7 @@ class Table:
 class Term(NamedTuple):
     """One array of input numbers (no table) or of a table's row numbers; -1 is none."""
 
-    index: Ints
+    at: Ints
     table: Table | None = None
 
 
@@ -132,27 +132,27 @@ class Rows:
     # --- entry by entry ---------------------------------------------------------------------------
     def moved(self, move: Callable[[Ints], Ints], shape: tuple[int, ...]) -> Rows:
         """Apply a function that copies entries of an array, or fills in -1; say what it makes."""
-        terms = tuple(Term(move(t.index), t.table) for t in self.terms)
+        terms = tuple(Term(move(t.at), t.table) for t in self.terms)
         return Rows(self.space, shape, terms)
 
     def broadcast(self, shape: tuple[int, ...]) -> Rows:
         """Repeat along new axes and axes of length 1."""
         if shape == self.shape:
             return self
-        terms = tuple(Term(np.broadcast_to(t.index, shape), t.table) for t in self.terms)
+        terms = tuple(Term(np.broadcast_to(t.at, shape), t.table) for t in self.terms)
         return Rows(self.space, shape, terms)
 
     def reshaped(self, shape: tuple[int, ...]) -> Rows:
         """Give the entries another shape."""
-        terms = tuple(Term(t.index.reshape(shape), t.table) for t in self.terms)
+        terms = tuple(Term(t.at.reshape(shape), t.table) for t in self.terms)
         return Rows(self.space, shape, terms)
 
     def without(self, mask: Any) -> Rows:
         """Drop the dependence of the entries where `mask` is true."""
         if not np.any(mask):
             return self
-        kept = (Term(np.where(mask, -1, t.index), t.table) for t in self.terms)
-        return Rows(self.space, self.shape, tuple(t for t in kept if np.any(t.index >= 0)))
+        kept = (Term(np.where(mask, -1, t.at), t.table) for t in self.terms)
+        return Rows(self.space, self.shape, tuple(t for t in kept if np.any(t.at >= 0)))
 
     # --- sums over groups -------------------------------------------------------------------------
     def entries(self, labels: Ints) -> tuple[Ints, Ints]:
@@ -164,7 +164,7 @@ class Rows:
             Broadcasts to the value's shape. Entries with equal labels are one group.
         """
         labels = np.broadcast_to(labels, self.shape).reshape(-1)
-        return self._pairs(labels, [t.index.reshape(-1) for t in self.terms])
+        return self._pairs(labels, [t.at.reshape(-1) for t in self.terms])
 
     def _pairs(self, labels: Ints, arrays: Sequence[Ints]) -> tuple[Ints, Ints]:
         rows, columns = [np.empty(0, np.int64)], [np.empty(0, self.space.dtype)]
@@ -185,7 +185,7 @@ class Rows:
         """
         if not self.terms:
             return self.space.nothing(shape)
-        arrays = [t.index.reshape(-1)[source] for t in self.terms]
+        arrays = [t.at.reshape(-1)[source] for t in self.terms]
         return self.space.listed(*self._pairs(labels, arrays), shape)
 
     def grouped(self, labels: Ints, shape: tuple[int, ...]) -> Rows:
@@ -199,7 +199,7 @@ class Rows:
         shape = tuple(1 if i in axes else k for i, k in enumerate(self.shape))
         if shape == self.shape or not self.terms or 0 in self.shape:
             return self if shape == self.shape else self.space.nothing(shape)
-        if all(0 in t.index.strides or t.index.size == 1 for t in self.terms):
+        if all(0 in t.at.strides or t.at.size == 1 for t in self.terms):
             shrunk = self._shrunk(axes)
             if shrunk is not self:
                 return shrunk.reduced(axes)
@@ -212,7 +212,7 @@ class Rows:
     def _shrunk(self, axes: Sequence[int]) -> Rows:
         """Keep one entry along the axes that every term repeats."""
         at = tuple(
-            slice(0, 1) if i in axes and all(t.index.strides[i] == 0 for t in self.terms)
+            slice(0, 1) if i in axes and all(t.at.strides[i] == 0 for t in self.terms)
             else slice(None)
             for i in range(len(self.shape))
         )  # fmt: skip
@@ -267,11 +267,11 @@ class Rows:
         """Return the same as one table."""
         keys = np.arange(math.prod(self.shape)).reshape(self.shape)
         if all(t.table is not None for t in self.terms):
-            keys = _combinations([t.index for t in self.terms]).reshape(self.shape)
+            keys = _combinations([t.at for t in self.terms]).reshape(self.shape)
         flat, first = np.unique(keys, return_index=True)
         if len(flat) == keys.size:
             return self.space.listed(*self.entries(keys), self.shape)
-        arrays = [t.index.reshape(-1)[first] for t in self.terms]
+        arrays = [t.at.reshape(-1)[first] for t in self.terms]
         some = self.space.listed(*self._pairs(np.arange(len(flat)), arrays), (len(flat),))
         places = np.searchsorted(flat, keys)
         return some.moved(lambda x: x[places], self.shape)
@@ -281,7 +281,7 @@ class Rows:
         m = math.prod(self.shape)
         if not self.terms or not m:
             return np.zeros(m + 1, self.space.dtype), np.empty(0, self.space.dtype)
-        arrays = [t.index.reshape(-1) for t in self.terms]
+        arrays = [t.at.reshape(-1) for t in self.terms]
         if all(t.table is None for t in self.terms):
             return _sorted_rows(arrays)
         if len(self.terms) == 1 and self.terms[0].table is not None:
@@ -298,11 +298,11 @@ def _distinct(labels: Ints, rows: Ints, height: int) -> tuple[Ints, Ints]:
     if len(rows) <= 1 or np.all(labels[1:] > labels[:-1]):
         return labels, rows
     pairs = np.unique(labels.astype(np.int64) * height + rows)
-    return np.divmod(pairs, height)  # type: ignore[return-value]
+    return np.divmod(pairs, height)
 
 
 def _combinations(arrays: Sequence[Ints]) -> Ints:
-    """Number the different combinations of entries at each place."""
+    """Give each combination of entries at a place a number."""
     keys = np.zeros(arrays[0].size, np.int64)
     for x in arrays:
         flat = x.reshape(-1)
@@ -354,7 +354,7 @@ def union(parts: Sequence[Rows]) -> Rows:
 def _same(a: Term, b: Term) -> bool:
     if a.table is not b.table:
         return False
-    x, y = a.index, b.index
+    x, y = a.at, b.at
     if x is y or not x.size:
         return True
     corner = (-1,) * x.ndim
@@ -363,14 +363,14 @@ def _same(a: Term, b: Term) -> bool:
 
 def _pack(term: Term, terms: list[Term]) -> None:
     """Put a term beside another one that has nothing where it has something, else add it."""
-    new = term.index
+    new = term.at
     gaps = new < 0
     partial = bool(gaps.any())
     for i, have in enumerate(terms):
-        if have.table is not term.table or not (partial or (have.index < 0).any()):
+        if have.table is not term.table or not (partial or (have.at < 0).any()):
             continue
-        if np.all(gaps | (have.index < 0) | (new == have.index)):
-            terms[i] = Term(np.where(gaps, have.index, new), have.table)
+        if np.all(gaps | (have.at < 0) | (new == have.at)):
+            terms[i] = Term(np.where(gaps, have.at, new), have.table)
             return
     terms.append(term)
 
@@ -388,7 +388,7 @@ def join(
     for pieces in groups.values():
         for layer in itertools.zip_longest(*pieces):
             arrays = [
-                np.broadcast_to(np.array(-1, space.dtype), part.shape) if t is None else t.index
+                np.broadcast_to(np.array(-1, space.dtype), part.shape) if t is None else t.at
                 for t, part in zip(layer, parts, strict=True)
             ]
             table = next(t.table for t in layer if t is not None)

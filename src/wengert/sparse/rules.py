@@ -52,7 +52,8 @@ def _by_family(known: Known, node: Node, pattern: Any, parts: Parts) -> Any:
         pattern = pattern.pattern
     if all(p is None for p in parts) or type(pattern) is patterns.Nothing:
         return [known.space.nothing(y.shape) for y in node.outputs]
-    return FAMILIES.get(type(pattern), _listed)(known, node, pattern, parts)
+    rule: Callable[..., Any] = FAMILIES.get(type(pattern), _listed)
+    return rule(known, node, pattern, parts)
 
 
 # --- entry by entry -------------------------------------------------------------------------------

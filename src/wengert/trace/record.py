@@ -223,7 +223,14 @@ def _of_numbers(y: Any, by_operator: bool) -> Any:
 
 
 class GraphRecorder(Trace):
-    """The record that is compiled: every operation, and a guard for each decision of Python."""
+    """The record that is compiled: every operation, and a guard for each decision of Python.
+
+    Attributes
+    ----------
+    custom : bool
+        Whether a function with a derivative of its own was met. The record holds what it computes,
+        so derivatives must not be read off it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -231,6 +238,7 @@ class GraphRecorder(Trace):
         self.guards: list[Guard] = []
         self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.entries: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
+        self.custom = False
 
     def __enter__(self) -> GraphRecorder:
         """Begin recording."""
@@ -266,6 +274,7 @@ class GraphRecorder(Trace):
         if not self.alive:
             raise self.leaked()
         if getattr(op, "inline", False):
+            self.custom = True
             return op.evaluate(*args, **attrs)
         inputs: list[Any] = []
         values: list[Any] = []
