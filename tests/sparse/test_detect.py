@@ -24,7 +24,6 @@ LOOSE = {
     **dict.fromkeys(("prod", "cumprod", "recurrence", "power"), "zero"),
     # the first factor of a recurrence meets no earlier result, zeros of the factors stay zero
     **dict.fromkeys(("cholesky", "qr", "eigh", "eig", "svd", "slogdet", "adjugate"), "factor"),
-    **dict.fromkeys(("solve", "lu_solve", "pinv"), "factor"),
 }
 """Operations whose global pattern is larger than the nonzeros at one point, and why."""
 

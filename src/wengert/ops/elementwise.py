@@ -440,6 +440,11 @@ def _infer_select(c: Any, a: Any, b: Any) -> Aval:
     )
 
 
+def _is_true(c: Any) -> Any:
+    return np.not_equal(c, 0)
+
+
+_BRANCHES = patterns.Elementwise(choices={1: ((0,), np.logical_not), 2: ((0,), _is_true)})
 select = register(
     Op(
         "select",
@@ -451,12 +456,7 @@ select = register(
         batch=batch_elementwise,
         flops=lambda out, *xs: out.size,
         counts="compare",
-        pattern=patterns.of_argument(
-            (1, 2),
-            patterns.Elementwise(
-                choices={1: ((0,), np.logical_not), 2: ((0,), lambda c: np.not_equal(c, 0))}
-            ),
-        ),
+        pattern=patterns.ByArgument(dict.fromkeys((1, 2), _BRANCHES)),
     )
 )
 

@@ -216,6 +216,7 @@ solve: Op = row(
     batch=batch_columns,
     flops=_solve_flops,
 )
+solve.pattern = patterns.ByArgument({0: patterns.within_matrix, 1: patterns.within_column})
 
 
 def _lu_factor(a: Any) -> tuple[Any, Any]:
@@ -287,7 +288,7 @@ lu_solve: Op = row(
     batch=batch_columns,
     flops=_substitution_flops(2),
 )
-lu_solve.pattern = patterns.of_argument((0, 3), patterns.within_matrix)
+lu_solve.pattern = patterns.ByArgument({0: patterns.within_matrix, 3: patterns.within_column})
 
 SMALL = 16
 """Up to this order a batch of triangular systems is solved by NumPy's loop over general ones."""

@@ -142,6 +142,7 @@ recurrence: Op = _along(
         ),
     ),
     counts="mixed",
+    pattern=patterns.ByArgument({0: patterns.Prefix(first=False), 1: patterns.prefix}),
     flops=lambda out, *xs, **_: 2 * out.size,
 )
 

@@ -22,6 +22,7 @@ import numpy as np
 from wengert.ops.base import shape_of
 
 __all__ = [
+    "ByArgument",
     "Contraction",
     "Elementwise",
     "Grouped",
@@ -39,8 +40,8 @@ __all__ = [
     "grouped",
     "lines",
     "nothing",
-    "of_argument",
     "prefix",
+    "within_column",
     "within_matrix",
 ]
 
@@ -87,16 +88,14 @@ class Nothing:
 
 
 @dataclass(frozen=True)
-class of_argument:
-    """A pattern for some of the arguments; the others have none."""
+class ByArgument:
+    """A pattern for each of some arguments; the others have none."""
 
-    which: tuple[int, ...]
-    pattern: Any
+    which: Mapping[int, Any]
 
     def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
         """Return the entries."""
-        found = self.pattern if k in self.which else nothing
-        return found(k, out, *xs, **attrs)
+        return self.which.get(k, nothing)(k, out, *xs, **attrs)
 
 
 @dataclass(frozen=True)
@@ -227,13 +226,23 @@ class Permuting:
 
 @dataclass(frozen=True)
 class Prefix:
-    """An output along ``axis`` depends on the line's entries at the same or an earlier place."""
+    """An output along ``axis`` depends on the line's entries at the same or an earlier place.
+
+    Parameters
+    ----------
+    first : bool
+        Whether the first entry of a line is read at all.
+    """
+
+    first: bool = True
 
     def __call__(self, k: int, out: Any, *xs: Any, axis: int = -1, **_: Any) -> Pair:
         """Return the entries."""
         line = np.moveaxis(_ids(shape_of(xs[k])), axis, -1)
         n = line.shape[-1]
         i, j = np.tril_indices(n)
+        if not self.first:
+            i, j = i[j > 0], j[j > 0]
         flat = line.reshape(math.prod(line.shape[:-1]), n)
         return flat[:, i].ravel(), flat[:, j].ravel()
 
@@ -301,6 +310,8 @@ dense = Mixing(lambda rank, attrs: tuple(range(rank)))
 """Every output depends on every entry of the argument."""
 within_matrix = Mixing(lambda rank, attrs: (rank - 2, rank - 1))
 """Dense within each matrix of a batch, the matrix being in the last two axes of the argument."""
+within_column = Mixing(lambda rank, attrs: (rank - 2,))
+"""Dense within each column of a batch of matrices."""
 lines = Mixing(
     lambda rank, attrs: tuple(
         dict.fromkeys(i % rank for i in np.atleast_1d(attrs["axis"]).tolist())

@@ -47,13 +47,24 @@ def spread(known: Known, node: Node, parts: Parts) -> list[Rows]:
 
 
 def _by_family(known: Known, node: Node, pattern: Any, parts: Parts) -> Any:
-    if isinstance(pattern, patterns.of_argument):
-        parts = [p if k in pattern.which else None for k, p in enumerate(parts)]
-        pattern = pattern.pattern
+    nothing = [known.space.nothing(y.shape) for y in node.outputs]
     if all(p is None for p in parts) or type(pattern) is patterns.Nothing:
-        return [known.space.nothing(y.shape) for y in node.outputs]
+        return nothing
     rule: Callable[..., Any] = FAMILIES.get(type(pattern), _listed)
     return rule(known, node, pattern, parts)
+
+
+def _by_argument(
+    known: Known, node: Node, pattern: patterns.ByArgument, parts: Parts
+) -> list[Rows]:
+    """Unite what comes from each argument alone."""
+    found: list[list[Rows]] = [[known.space.nothing(y.shape)] for y in node.outputs]
+    for k, one in pattern.which.items():
+        alone = [p if i == k else None for i, p in enumerate(parts)]
+        made = _by_family(known, node, one, alone)
+        for rows, part in zip(found, made if isinstance(made, list) else [made], strict=True):
+            rows.append(part)
+    return [union(rows) for rows in found]
 
 
 # --- entry by entry -------------------------------------------------------------------------------
@@ -234,9 +245,18 @@ class _Ordered:
 
 
 def _prefix(known: Known, node: Node, pattern: patterns.Prefix, parts: Parts) -> Rows:
-    shape = node.outputs[0].shape
-    whole = union([p.broadcast(shape) for p in parts if p is not None])
-    return whole.prefix(node.attrs["axis"])
+    axis = node.attrs["axis"]
+    whole = union([p.broadcast(node.outputs[0].shape) for p in parts if p is not None])
+    if not pattern.first:
+        whole = whole.without(_first(whole.shape, axis))
+    return whole.prefix(axis)
+
+
+def _first(shape: tuple[int, ...], axis: int) -> Any:
+    """Mark the first entry of each line."""
+    lengths = [1] * len(shape)
+    lengths[axis] = shape[axis]
+    return np.broadcast_to((np.arange(shape[axis]) == 0).reshape(lengths), shape)
 
 
 # --- linear algebra -------------------------------------------------------------------------------
@@ -341,6 +361,7 @@ def _listed(known: Known, node: Node, pattern: Any, parts: Parts) -> list[Rows]:
 
 
 FAMILIES: dict[type, Callable[..., Any]] = {
+    patterns.ByArgument: _by_argument,
     patterns.Elementwise: _elementwise,
     patterns.Moving: _moving,
     patterns.Writing: _writing,
