@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sps
 
 from wengert.sparse.pattern import compressed, index_dtype
 
@@ -29,6 +30,10 @@ __all__ = ["Rows", "Space", "Table", "Term", "join", "union"]
 Ints = np.ndarray[Any, np.dtype[Any]]
 MOST_TERMS = 12
 """A union of more terms becomes one table."""
+MOST_TABLES = 2
+"""So does one of more terms with tables."""
+LONGEST_LIST = 1 << 25
+"""Entries beyond this number are not listed before they are united."""
 
 
 class Table:
@@ -53,6 +58,25 @@ class Table:
         total = int(ends[-1]) if len(ends) else 0
         places = np.arange(total) + np.repeat(starts - (ends - counts), counts)
         return np.repeat(labels, counts), self.indices[places]
+
+    def product(self, labels: Ints, rows: Ints, n: int) -> tuple[Ints, Ints]:
+        """List the same entries, each once; `n` is the number of columns.
+
+        A label that has many rows with the same entries gets them once without their being listed,
+        by a product of boolean matrices: dense ones by BLAS where they are small enough.
+        """
+        counts = np.diff(self.indptr)[rows]
+        if counts.sum() <= LONGEST_LIST:
+            return self.expand(labels, rows)
+        height, m = self.height, int(labels.max()) + 1
+        some = sps.coo_array((np.ones(len(rows), np.float32), (labels, rows)), shape=(m, height))
+        ones = np.ones(len(self.indices), np.float32)
+        whole = sps.csr_array((ones, self.indices, self.indptr), shape=(height, n))
+        if max(m * height, height * n, m * n) <= LONGEST_LIST:
+            found = np.nonzero(some.toarray() @ whole.toarray())
+        else:
+            found = (some.tocsr().astype(bool) @ whole.astype(bool)).nonzero()
+        return found[0], found[1]
 
     def same(self, other: Table) -> bool:
         """Whether both hold the same rows."""
@@ -115,8 +139,17 @@ class Space:
             found = np.flatnonzero(hit).astype(self.dtype)
             table = self.table(np.array([0, len(found)]), found)
             return Rows(self, shape, (Term(np.zeros(shape, np.int64), table),))
-        table = self.table(*compressed(labels, columns, (m, self.n)))
-        return Rows(self, shape, (Term(np.arange(m).reshape(shape), table),))
+        indptr, indices = compressed(labels, columns, (m, self.n))
+        numbers = np.arange(m)
+        full = np.diff(indptr) == self.n
+        if np.count_nonzero(full) > 1:  # all of them can be one row
+            at = np.cumsum(~full)
+            numbers = np.where(full, at[-1], at - 1)
+            starts = np.append(np.cumsum(np.append(0, np.diff(indptr)[~full])), 0)
+            starts[-1] = starts[-2] + self.n
+            kept = indices[~np.repeat(full, np.diff(indptr))]
+            indptr, indices = starts, np.append(kept, np.arange(self.n, dtype=kept.dtype))
+        return Rows(self, shape, (Term(numbers.reshape(shape), self.table(indptr, indices)),))
 
 
 class Rows:
@@ -173,7 +206,8 @@ class Rows:
             full = there.all()
             label, found = (labels, index) if full else (labels[there], index[there])
             if term.table is not None:
-                label, found = term.table.expand(*_distinct(label, found, term.table.height))
+                label, found = _distinct(label, found, term.table.height)
+                label, found = term.table.product(label, found, self.space.n)
             rows.append(label)
             columns.append(found)
         return np.concatenate(rows), np.concatenate(columns)
@@ -265,16 +299,22 @@ class Rows:
     # --- the end ----------------------------------------------------------------------------------
     def compact(self) -> Rows:
         """Return the same as one table."""
-        keys = np.arange(math.prod(self.shape)).reshape(self.shape)
+        numbers = np.arange(math.prod(self.shape)).reshape(self.shape)
         if all(t.table is not None for t in self.terms):
-            keys = _combinations([t.at for t in self.terms]).reshape(self.shape)
-        flat, first = np.unique(keys, return_index=True)
-        if len(flat) == keys.size:
-            return self.space.listed(*self.entries(keys), self.shape)
-        arrays = [t.at.reshape(-1)[first] for t in self.terms]
-        some = self.space.listed(*self._pairs(np.arange(len(flat)), arrays), (len(flat),))
-        places = np.searchsorted(flat, keys)
-        return some.moved(lambda x: x[places], self.shape)
+            keys = _combinations([t.at for t in self.terms])
+            first = np.unique(keys, return_index=True)[1]
+            if len(first) < len(keys):
+                arrays = [t.at.reshape(-1)[first] for t in self.terms]
+                pairs = self._pairs(np.arange(len(first)), arrays)
+                some = self.space.listed(*pairs, (len(first),))
+                return some.moved(lambda x: x[keys].reshape(self.shape), self.shape)
+        return self.space.listed(*self.entries(numbers), self.shape)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are more terms than are worth keeping apart."""
+        tables = sum(t.table is not None for t in self.terms)
+        return len(self.terms) > MOST_TERMS or tables > MOST_TABLES
 
     def csr(self) -> tuple[Ints, Ints]:
         """Return the rows compressed, entries in C order: ``(indptr, indices)``."""
@@ -348,7 +388,7 @@ def union(parts: Sequence[Rows]) -> Rows:
                 _pack(term, terms)
     first = parts[0]
     made = Rows(first.space, first.shape, tuple(terms))
-    return made.compact() if len(terms) > MOST_TERMS else made
+    return made.compact() if made.is_long else made
 
 
 def _same(a: Term, b: Term) -> bool:
@@ -381,17 +421,37 @@ def join(
     """Build a value of pieces: `put` makes its array from arrays of the pieces' shapes."""
     space = parts[0].space
     groups: dict[int, list[list[Term]]] = {}
-    for k, part in enumerate(parts):
+    for k, part in enumerate(_on_one_table(parts)):
         for term in part.terms:
             groups.setdefault(id(term.table), [[] for _ in parts])[k].append(term)
+    nothing = [np.broadcast_to(np.array(-1, space.dtype), part.shape) for part in parts]
     terms: list[Term] = []
     for pieces in groups.values():
         for layer in itertools.zip_longest(*pieces):
-            arrays = [
-                np.broadcast_to(np.array(-1, space.dtype), part.shape) if t is None else t.at
-                for t, part in zip(layer, parts, strict=True)
-            ]
+            arrays = [e if t is None else t.at for t, e in zip(layer, nothing, strict=True)]
             table = next(t.table for t in layer if t is not None)
             terms.append(Term(np.asarray(put(arrays)), table))
     made = Rows(space, shape, tuple(terms))
-    return made.compact() if len(terms) > MOST_TERMS else made
+    return made.compact() if made.is_long else made
+
+
+def _on_one_table(parts: Sequence[Rows]) -> Sequence[Rows]:
+    """Let pieces with tables of their own refer to one table, if there are more than a few."""
+    found = {id(t.table): t.table for part in parts for t in part.terms if t.table is not None}
+    if len(found) <= 8:
+        return parts
+    tables = list(found.values())
+    heights = np.cumsum([0, *(t.height for t in tables)])
+    lengths = np.cumsum([0, *(len(t.indices) for t in tables)])
+    starts = [t.indptr[:-1] + n for t, n in zip(tables, lengths[:-1], strict=True)]
+    indptr = np.concatenate([*starts, lengths[-1:]])
+    space = parts[0].space
+    whole = space.table(indptr, np.concatenate([t.indices for t in tables]))
+    shifts = {key: int(h) for key, h in zip(found, heights[:-1], strict=True)}
+
+    def moved(term: Term) -> Term:
+        if term.table is None:
+            return term
+        return Term(np.where(term.at < 0, -1, term.at + shifts[id(term.table)]), whole)
+
+    return [Rows(p.space, p.shape, tuple(map(moved, p.terms))) for p in parts]
