@@ -45,6 +45,8 @@ __all__ = [
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _SKIPPED = (f"{os.sep}numpy{os.sep}", f"{os.sep}optree{os.sep}", "<frozen", "<__array_function__")
+_USERS: dict[str, bool] = {}
+"""Whether a file holds code of the user, by its name: asked for each recorded operation."""
 
 
 class WengertError(Exception):
@@ -136,7 +138,11 @@ def user_frame() -> tuple[str, int] | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_HERE) and not any(part in name for part in _SKIPPED):
+        users = _USERS.get(name)
+        if users is None:
+            users = not name.startswith(_HERE) and not any(part in name for part in _SKIPPED)
+            _USERS[name] = users
+        if users:
             return name, frame.f_lineno
         frame = frame.f_back
     return None

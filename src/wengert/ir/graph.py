@@ -73,15 +73,24 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
 
 def aval_of(x: Any) -> Aval:
     """Return the shape and dtype of an array, a scalar, a value or a traced value."""
+    found = _SCALARS.get(type(x))
+    if found is not None:
+        return found
     if isinstance(x, (Value, Const)):
         return x.aval
-    if type(x) in (float, int, bool, complex):
-        return Aval((), np.dtype(type(x)), weak=True)
     if isinstance(x, Aval):
         return x
     if not hasattr(x, "dtype"):
         x = np.asarray(x)
     return Aval(tuple(x.shape), x.dtype)
+
+
+_SCALARS = {t: Aval((), np.dtype(t), weak=True) for t in (float, int, bool, complex)}
+_SCALARS |= {
+    t: Aval((), np.dtype(t))
+    for t in (np.float64, np.float32, np.complex128, np.int64, np.bool_)
+}  # fmt: skip
+"""What is known of scalars by their type: most values of scalar code are one of these."""
 
 
 class Slot:

@@ -207,18 +207,26 @@ class _Common:
         return None if earlier is node else earlier.outputs
 
 
+_bits = struct.Struct("d").pack
+
+
 def key(x: Any) -> Any:
     """Return a dictionary key that tells apart what differs in bits, dtype or weakness.
 
     Values and arrays held by reference stand for themselves; ``1``, ``1.0``, ``True`` and
     ``np.float64(1)`` are four keys, 0.0 and -0.0 two.
     """
+    kind = type(x)
+    if kind is Value or kind is Const:
+        return x
+    if kind is float:
+        return float, _bits(x)
+    if kind is int or kind is str:
+        return kind, x
+    if kind is complex:
+        return complex, _bits(x.real), _bits(x.imag)
     if isinstance(x, (Value, Const)):
         return x
-    if type(x) is float:
-        return float, struct.pack("d", x)
-    if type(x) is complex:
-        return complex, struct.pack("dd", x.real, x.imag)
     if isinstance(x, np.generic):
         return type(x), x.tobytes()
     if isinstance(x, tuple):

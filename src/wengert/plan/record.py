@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import gc
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import optree
@@ -15,7 +18,31 @@ from wengert.ops.base import Traced
 from wengert.plan.form import DYNAMIC, Form
 from wengert.trace.record import GraphRecorder
 
-__all__ = ["Recorded", "record"]
+__all__ = ["Recorded", "record", "without_collection"]
+
+_LOCK = threading.Lock()
+_PAUSES: list[bool] = []
+
+
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Pause the collection of cyclic garbage.
+
+    A graph is many small objects that all stay, and the collector walks through all of them again
+    and again while it grows: more than half of the time of recording a long program. It resumes
+    when the last thread that paused it is done, if it was at work before.
+    """
+    with _LOCK:
+        _PAUSES.append(gc.isenabled())
+        gc.disable()
+    try:
+        yield
+    finally:
+        with _LOCK:
+            if len(_PAUSES) > 1:
+                _PAUSES.pop()  # the first one knows whether it was at work
+            elif _PAUSES.pop():
+                gc.enable()
 
 
 class Recorded(NamedTuple):
@@ -36,6 +63,7 @@ class Recorded(NamedTuple):
     custom: bool
 
 
+@without_collection()
 def record(
     f: Callable[..., Any], leaves: Sequence[Any], form: Form, *, differentiable: bool = False
 ) -> Recorded:

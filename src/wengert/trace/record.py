@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from wengert.errors import (
     user_line,
 )
 from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, Scale, Transpose
+from wengert.ops.control import barrier
 from wengert.trace.capture import COPY_BYTES, Captured, checksum
 from wengert.trace.tracer import OPERATOR, Tracer
 
@@ -52,6 +55,28 @@ def active_recorder() -> GraphRecorder | None:
 def active_tapes() -> list[Tape]:
     """Return the tapes that are recording in this thread, outermost first."""
     return _ACTIVE.tapes
+
+
+def number(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """Return a dictionary key that an operation shares with those that compute the same bits.
+
+    None where it is to be computed again each time. Operations are pure and values never change (an
+    update in place gives a handle another value), so equal keys mean equal results. Value numbering
+    is due to Cocke and Schwartz, *Programming Languages and Their Compilers*, 1970.
+    """
+    if type(op) is not Op or op is barrier:
+        return None
+    marks: list[Any] = [op, attrs is OPERATOR]
+    for x in inputs:
+        if type(x) is Value:
+            marks.append(x)
+        elif isinstance(x, np.ndarray):
+            return None  # it may change
+        else:
+            marks.append(key(x))
+    if attrs:
+        marks.append(tuple([(name, key(a)) for name, a in attrs.items()]))
+    return tuple(marks)
 
 
 class Trace:
@@ -109,6 +134,8 @@ class Tape(Trace):
         super().__init__()
         self.nodes: list[Any] = []
         self.captured = Captured()
+        # Only below a recorder, where an operation costs more than to look for it.
+        self.known: dict[Any, Value] | None = None if active_recorder() is None else {}
 
     def __enter__(self) -> Tape:
         """Begin recording."""
@@ -141,6 +168,7 @@ class Tape(Trace):
             raise self.leaked()
         inputs: list[Any] = []
         values: list[Any] = []
+        marks: list[Any] = []
         nested = False
         for a in args:
             kind = type(a)
@@ -150,6 +178,7 @@ class Tape(Trace):
                 if a._trace is self:
                     var = a._var
                     inputs.append(var)
+                    marks.append(var)
                     data = var.data
                     if data is None:
                         raise self.let_go()
@@ -174,6 +203,14 @@ class Tape(Trace):
                     nested = True
             inputs.append(a)
             values.append(a)
+            marks.append(a._var if type(a) is Tracer else a)
+        known = self.known
+        mark = None
+        if nested and known is not None and op.derivative is not ZERO:
+            mark = number(op, marks, attrs)
+            earlier = None if mark is None else known.get(mark)
+            if earlier is not None and earlier.data is not None:  # not let go by wg.checkpoint
+                return Tracer(self, earlier)
         y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if op.derivative is ZERO:
             return y
@@ -188,6 +225,8 @@ class Tape(Trace):
             return y
         out = Value(y)
         self.nodes.append(Node(op, inputs, attrs, (out,)))
+        if mark is not None and known is not None:
+            known[mark] = out
         return Tracer(self, out)
 
     def concrete(self, var: Any, kind: str) -> Any:
@@ -239,6 +278,7 @@ class GraphRecorder(Trace):
         self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.entries: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.custom = False
+        self.known: dict[Any, Value | tuple[Value, ...]] = {}
 
     def __enter__(self) -> GraphRecorder:
         """Begin recording."""
@@ -270,36 +310,48 @@ class GraphRecorder(Trace):
         return Tracer(self, out)
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """Evaluate and append a node."""
+        """Append a node and evaluate it, or find the earlier one that computes the same."""
         if not self.alive:
             raise self.leaked()
-        if getattr(op, "inline", False):
+        if type(op) is not Op and getattr(op, "inline", False):
             self.custom = True
             return op.evaluate(*args, **attrs)
         inputs: list[Any] = []
-        values: list[Any] = []
         for a in args:
-            if type(a) is Tracer:
-                a._refresh()
+            kind = type(a)
+            if kind is Tracer:
+                if a._view is not None:
+                    a._refresh()
                 if a._trace is not self:
                     raise self.outer(a)
-                if type(a._var) is Const:
-                    self._as_seen(a._var)
-                inputs.append(a._var)
-                values.append(a._var.data)
-            elif type(a) is np.ndarray:
+                var = a._var
+                if type(var) is Const:
+                    self._as_seen(var)
+                inputs.append(var)
+            elif kind is np.ndarray:
                 inputs.append(self.refer(a))
-                values.append(a)
             else:
                 inputs.append(a)
-                values.append(a)
+        mark = number(op, inputs, attrs)
+        made = self.known.get(mark)
+        if made is None:
+            made = self._evaluated(op, inputs, attrs)
+            if mark is not None:
+                self.known[mark] = made
+        if type(made) is tuple:
+            return tuple([Tracer(self, v) for v in made])
+        return Tracer(self, made)
+
+    def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
+        """Evaluate an operation and append its node; return its value, or a tuple of values."""
+        values = [x.data if isinstance(x, (Value, Const)) else x for x in inputs]
         y = op.evaluate(*values, **attrs)
-        if op.ufunc is not None and all(type(v) in NUMBERS for v in values):
+        if op.ufunc is not None and all([type(v) in NUMBERS for v in values]):
             y = _of_numbers(y, attrs is OPERATOR)
-        outputs = tuple(Value(part) for part in y) if type(y) is tuple else (Value(y),)
+        several = type(y) is tuple
+        outputs = tuple([Value(part) for part in y]) if several else (Value(y),)
         self.nodes.append(Node(op, tuple(inputs), attrs, outputs, user_frame()))
-        made = tuple(Tracer(self, v) for v in outputs)
-        return made if type(y) is tuple else made[0]
+        return outputs if several else outputs[0]
 
     @staticmethod
     def outer(a: Any) -> LeakedTracerError:
