@@ -185,7 +185,10 @@ def _looked_up(x: Operand, env: Mapping[Value, Operand]) -> Operand:
 
 
 def _replaced(node: Node, env: Mapping[Value, Operand]) -> Node:
-    if not any(x in env for x in node.inputs if isinstance(x, Value)):
+    for x in node.inputs:
+        if isinstance(x, Value) and x in env:
+            break
+    else:
         return node
     inputs = tuple(_looked_up(x, env) for x in node.inputs)
     return Node(node.op, inputs, node.attrs, node.outputs, node.line)

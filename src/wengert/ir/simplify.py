@@ -77,8 +77,8 @@ def remove_dead(graph: Graph) -> Graph:
     alive.update(g.value for g in graph.guards)
     kept = []
     for node in reversed(graph.nodes):
-        if getattr(node.op, "effect", False) or any(y in alive for y in node.outputs):
-            alive.update(x for x in node.inputs if isinstance(x, Value))
+        if not alive.isdisjoint(node.outputs) or getattr(node.op, "effect", False):
+            alive.update([x for x in node.inputs if isinstance(x, Value)])
             kept.append(node)
     kept.reverse()
     if len(kept) == len(graph.nodes):
@@ -88,6 +88,8 @@ def remove_dead(graph: Graph) -> Graph:
 
 def _moved_guards(graph: Graph, kept: Iterable[Node]) -> list[Guard]:
     """Put each guard after the kept ones of the nodes before it."""
+    if not graph.guards:
+        return []
     there = set(map(id, kept))
     before = [0]
     for node in graph.nodes:
@@ -153,7 +155,7 @@ def _is_kept(op: Any) -> bool:
 def _folded(node: Node, source: Source) -> Any:
     inputs = node.inputs
     for x in inputs:
-        if isinstance(x, (Value, Const)):
+        if type(x) is Value or isinstance(x, (Value, Const)):
             return None
     (*rest, y) = node.outputs
     if rest or y.aval.shape or (len(inputs) > 1 and all(type(x) is int for x in inputs)):
@@ -200,9 +202,12 @@ class _Common:
 
     def __call__(self, node: Node, source: Source) -> Any:
         """Return the outputs of the earlier node."""
-        attrs = tuple((name, key(a)) for name, a in sorted(node.attrs.items()))
-        weak = tuple(y.aval.weak for y in node.outputs)
-        k = (node.op, tuple(map(key, node.inputs)), attrs, weak)
+        attrs: Any = node.attrs
+        attrs = tuple([(name, key(a)) for name, a in sorted(attrs.items())]) if attrs else ()
+        inputs = tuple([x if type(x) is Value else key(x) for x in node.inputs])
+        outputs = node.outputs
+        weak = outputs[0].aval.weak if len(outputs) == 1 else [y.aval.weak for y in outputs]
+        k = (node.op, inputs, attrs, weak if type(weak) is bool else tuple(weak))
         earlier = self.seen.setdefault(k, node)
         return None if earlier is node else earlier.outputs
 

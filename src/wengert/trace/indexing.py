@@ -31,6 +31,8 @@ def parse(index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     if type(index) is int:
         return (index,), ()
     parts = index if isinstance(index, tuple) else (index,)
+    if all([type(part) is int for part in parts]):
+        return parts, ()
     spec: list[Any] = []
     arrays: list[Any] = []
     for part in parts:
@@ -102,7 +104,7 @@ def read(x: Any, index: Any) -> Any:
         return getitem(x, *arrays, spec=spec)
     attrs = {"spec": spec}
     y = x._trace.process(getitem, (x,), attrs)
-    if type(y) is type(x) and (y.shape or any(s is Ellipsis for s in spec)):
+    if type(y) is type(x) and (y.shape or Ellipsis in [s for s in spec if type(s) is not int]):
         views.attach(y, x, getitem, attrs)
     return y
 

@@ -70,6 +70,8 @@ def number(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     for x in inputs:
         if type(x) is Value:
             marks.append(x)
+        elif type(x) is Tracer:  # of an outer trace
+            marks.append(x._var)
         elif isinstance(x, np.ndarray):
             return None  # it may change
         else:
@@ -88,8 +90,10 @@ class Trace:
 
     def shape(self, var: Any) -> tuple[int, ...]:
         """Return the shape that the user sees."""
-        data = var.data
-        return data.shape if hasattr(data, "shape") else np.shape(data)
+        try:
+            return var.data.shape  # type: ignore[no-any-return]
+        except AttributeError:
+            return np.shape(var.data)
 
     def describe(self, var: Any) -> str:
         """Show a value."""
@@ -167,29 +171,16 @@ class Tape(Trace):
         if not self.alive:
             raise self.leaked()
         inputs: list[Any] = []
-        values: list[Any] = []
-        marks: list[Any] = []
-        nested = False
         for a in args:
-            kind = type(a)
-            if kind is Tracer:
+            if type(a) is Tracer:
                 if a._view is not None:
                     a._refresh()
                 if a._trace is self:
-                    var = a._var
-                    inputs.append(var)
-                    marks.append(var)
-                    data = var.data
-                    if data is None:
-                        raise self.let_go()
-                    values.append(data)
-                    if type(data) is Tracer:
-                        nested = True
+                    inputs.append(a._var)
                     continue
                 if not a._trace.alive:
                     raise a._trace.leaked()
                 a = Tracer(a._trace, a._var)
-                nested = True
             elif (
                 isinstance(a, np.ndarray)
                 and (op.residual or a.dtype.kind in "iub")
@@ -200,17 +191,24 @@ class Tape(Trace):
                     a = self.captured.keep(a)
                 else:  # a reference, so that a compiled derivative sees later changes
                     a = recorder.constant(a)
-                    nested = True
             inputs.append(a)
-            values.append(a)
-            marks.append(a._var if type(a) is Tracer else a)
         known = self.known
         mark = None
-        if nested and known is not None and op.derivative is not ZERO:
-            mark = number(op, marks, attrs)
+        if known is not None and op.derivative is not ZERO:
+            mark = number(op, inputs, attrs)
             earlier = None if mark is None else known.get(mark)
             if earlier is not None and earlier.data is not None:  # not let go by wg.checkpoint
                 return Tracer(self, earlier)
+        values: list[Any] = []
+        nested = False
+        for x in inputs:
+            if type(x) is Value:
+                x = x.data
+                if x is None:
+                    raise self.let_go()
+            if type(x) is Tracer:
+                nested = True
+            values.append(x)
         y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if op.derivative is ZERO:
             return y

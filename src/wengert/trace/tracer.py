@@ -118,7 +118,10 @@ class Tracer(Traced):
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the array."""
         data = self._var.data
-        return data.dtype if hasattr(data, "dtype") else np.dtype(type(data))
+        try:
+            return data.dtype  # type: ignore[no-any-return]
+        except AttributeError:
+            return np.dtype(type(data))
 
     @property
     def ndim(self) -> int:
