@@ -84,8 +84,6 @@ def _batch_index(
     Return the template, the arrays, and how many axes stand before the result's index axes (0 where
     they already lead).
     """
-    if not index:
-        return (slice(None), *_normal_spec(spec, rank)), (), 0
     normal = _normal_spec(spec, rank)
     # Plain integers beside arrays take part in NumPy's advanced indexing: make them arrays too.
     arrays, marks, given = [], [], iter(zip(index, index_batched, strict=True))
@@ -123,6 +121,19 @@ def _index_width(arrays: tuple[Any, ...]) -> int:
     return max((len(shape_of(a)) for a in arrays), default=1) - 1
 
 
+def _shared_index(spec: tuple[Any, ...], rank: int, index: tuple[Any, ...]) -> tuple[Any, int]:
+    """Index a batch by what all examples share: the batch is one more full slice.
+
+    Return the template, and how many index axes come before the batch in the result: NumPy puts
+    them first where slices stand between the arrays.
+    """
+    normal = _normal_spec(spec, rank)
+    places = [i for i, s in enumerate(normal) if s is SLOT or isinstance(s, (int, np.integer))]
+    apart = bool(index) and places[-1] - places[0] + 1 != len(places)
+    width = max((len(shape_of(a)) for a in index), default=0)
+    return (slice(None), *normal), width if apart else 0
+
+
 def _batch_getitem(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
     x, *index = args
     spec = attrs["spec"]
@@ -130,6 +141,11 @@ def _batch_getitem(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> An
     if not batched[0]:
         return _gather_unbatched(op, x, tuple(index), tuple(batched[1:]), spec)
     rank = len(shape_of(x)) - 1
+    if not any(batched[1:]):
+        spec, lead = _shared_index(spec, rank, tuple(index))
+        y = op(x, *index, spec=spec)
+        order = (lead, *range(lead), *range(lead + 1, len(shape_of(y))))
+        return np.transpose(y, order) if lead else y
     spec, arrays, before = _batch_index(spec, rank, tuple(index), tuple(batched[1:]), n)
     y = op(x, *arrays, spec=spec)
     if before:
@@ -176,16 +192,18 @@ def _batch_update(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any
         x = np.broadcast_to(x, (n, *shape_of(x)))
     rank = len(shape_of(x)) - 1
     part = _infer_part(x, index, batched[2:], spec)
+    shape = shape_of(v)[1:] if batched[1] else shape_of(v)
+    shape = shape[max(len(shape) - len(part), 0) :]  # NumPy takes more leading axes of length 1
+    lined = (n if batched[1] else 1, *(1,) * (len(part) - len(shape)), *shape)
+    if not any(batched[2:]):
+        spec, lead = _shared_index(spec, rank, tuple(index))
+        if lead or (batched[1] and lined != shape_of(v)):
+            v = np.reshape(v, lined)
+        if lead:
+            v = np.transpose(v, (*range(1, lead + 1), 0, *range(lead + 1, len(lined))))
+        return op(x, v, *index, spec=spec)
     spec, arrays, before = _batch_index(spec, rank, tuple(index), tuple(batched[2:]), n)
-    v = np.broadcast_to(
-        np.reshape(
-            v,
-            (shape_of(v)[0] if batched[1] else 1,)
-            + (1,) * (len(part) - (len(shape_of(v)) - batched[1]))
-            + shape_of(v)[1 if batched[1] else 0 :],
-        ),
-        (n, *part),
-    )
+    v = np.broadcast_to(np.reshape(v, lined), (n, *part))
     if before:
         width = _index_width(arrays)
         order = _leading(1 + len(part), width, before)
