@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backend.native.code import BOOL, TYPES, Code, number
+from wengert.backend.native.code import BOOL, I64, TYPES, Code, number
 from wengert.backend.native.layout import Buffer, View
 from wengert.backend.native.lower import LOWER, loop_dtypes
-from wengert.backend.native.steps import Loop, Reduce, Update
+from wengert.backend.native.steps import Gather, Loop, Reduce, Term, Update
 from wengert.ir.graph import Node, Value
 
 __all__ = ["Kernel", "kernel"]
@@ -83,6 +83,13 @@ class _Writer:
         self.dims: list[int] = []
         self.groups: list[list[int]] = []
         self.accumulators: list[tuple[Reduce, str, str]] = []
+        self.checked = any(
+            term.checked
+            for item in loop.items
+            if isinstance(item, (Gather, Update))
+            for term in item.index
+        )
+        self.outside: list[str] = []  # registers that tell whether an index is out of range
 
     # --- the nest ---------------------------------------------------------------------------------
     def write(self) -> Kernel:
@@ -102,6 +109,8 @@ class _Writer:
                 self._reduce(item)
             elif isinstance(item, Update):
                 self._update(item)
+            elif isinstance(item, Gather):
+                self._gather(item)
             else:
                 self._node(*item)
         for x, target in loop.stores:
@@ -110,7 +119,7 @@ class _Writer:
         self._close_loops()
         arguments = ", ".join(f"ptr noalias {n}" for _, _, n in self.arguments.values())
         joined = arguments + (", " if arguments else "")
-        indexed = any(isinstance(item, Update) and item.index for item in loop.items)
+        indexed = self.checked
         if indexed:
             joined += "ptr noalias %bad, "
         text = "\n".join(
@@ -155,30 +164,12 @@ class _Writer:
             if isinstance(item, Reduce):
                 found.append(item.out)
                 operands: Any = [item.x]
+            elif isinstance(item, Gather):
+                found.append(item.source)
+                operands = [t.x for t in item.index]
             elif isinstance(item, Update):
-                operands = [item.x, *item.index]
-                if item.index:
-                    slots = item.spec
-                    lead = len(self.loop.shape) - (len(item.target.shape) - slots)
-                    found.append(
-                        View(
-                            item.target.buffer,
-                            0,
-                            (0,) * lead + item.target.strides[slots:],
-                            self.loop.shape,
-                        )
-                    )
-                    # axes of the index must not merge with the axes after them
-                    found.append(
-                        View(
-                            item.target.buffer,
-                            0,
-                            tuple([1] * lead + [0] * (len(self.loop.shape) - lead)),
-                            self.loop.shape,
-                        )
-                    )
-                else:
-                    found.append(item.target)
+                found.append(item.target)
+                operands = [item.x, *(t.x for t in item.index)]
             else:
                 operands = item[1]
             found += [x for x in operands if isinstance(x, View)]
@@ -216,11 +207,6 @@ class _Writer:
         for v in views:
             offsets.setdefault(id(v.buffer), set()).add(v.offset)
         self.pinned = {b for b in written if len(offsets.get(b, ())) > 1}
-        self.pinned |= {
-            id(item.target.buffer)
-            for item in self.loop.items
-            if isinstance(item, Update) and item.index
-        }
 
     def _strides(self, view: View) -> list[int]:
         """Strides of a view over the merged axes."""
@@ -247,6 +233,11 @@ class _Writer:
                         f"[ %new{k}, %latch{d} ]"
                     )
                     self.accumulators.append((r, f"%acc{k}", f"%new{k}"))
+                if self.checked:
+                    code.line(
+                        f"%missed = phi i1 [ false, %{self._entry_of(d, before)} ], "
+                        f"[ %misses, %latch{d} ]"
+                    )
             bound = "%hi" if d == 0 else str(n)
             code.line(f"%c{d} = icmp slt i64 {i}, {bound}")
             code.line(f"br i1 %c{d}, label %body{d}, label %done{d}")
@@ -261,11 +252,18 @@ class _Writer:
         for d in range(len(self.dims) - 1, -1, -1):
             code.line(f"br label %latch{d}")
             code.line(f"latch{d}:")
+            if self.checked and d == len(self.dims) - 1:
+                misses = "%missed"
+                for x in self.outside:
+                    misses = code.emit(f"or i1 {misses}, {x}")
+                code.line(f"%misses = or i1 {misses}, false")
             code.line(f"%n{d} = add nsw i64 %i{d}, 1")
             code.line(f"br label %head{d}")
             code.line(f"done{d}:")
             self.index.pop()
             if d == len(self.dims) - 1:
+                if self.checked:
+                    self._stop_if("%missed")
                 for r, acc, _ in self.accumulators:
                     self._accumulate(r, acc)
 
@@ -455,7 +453,7 @@ class _Writer:
         dtype = u.target.buffer.dtype
         value, have = self._operand(u.x, dtype)
         value = code.cast(value, have, dtype)
-        address = self._scattered(u) if u.index else self._address(u.target)
+        address = self._looked_up(u.target, u.index)
         if u.add:
             old = self._load_from(address, dtype)
             instruction = {"f": "fadd", "b": "or"}.get(dtype.kind, "add")
@@ -463,39 +461,48 @@ class _Writer:
         self._store_to(address, value, dtype)
         self.loads = {k: v for k, v in self.loads.items() if k[0] != id(u.target.buffer)}
 
-    def _scattered(self, u: Update) -> str:
-        """Compute the address that integer operands name; negative ones count from the end."""
+    def _gather(self, g: Gather) -> None:
+        dtype = g.source.buffer.dtype
+        self.registers[g.out] = self._load_from(self._looked_up(g.source, g.index), dtype), dtype
+
+    def _looked_up(self, view: View, terms: tuple[Term, ...]) -> str:
+        """Compute the address that integers name.
+
+        A number out of range is replaced by 0 and remembered, without a branch, so that the loop
+        can run in vectors.
+        """
         code = self.code
-        total = str(u.target.offset)
-        for k, operand in enumerate(u.index):
-            value, have = self._operand(operand, np.dtype(np.int64))
-            i = code.cast(value, have, np.dtype(np.int64))
-            below = code.emit(f"icmp slt i64 {i}, 0")
-            wrapped = code.emit(f"add nsw i64 {i}, {u.target.shape[k]}")
-            i = code.emit(f"select i1 {below}, i64 {wrapped}, i64 {i}")
-            inside = code.emit(f"icmp ult i64 {i}, {u.target.shape[k]}")
-            name = code.fresh()[1:]
-            code.line(f"br i1 {inside}, label %in{name}, label %out{name}")
-            code.line(f"out{name}:")
-            code.line("store i8 1, ptr %bad")
-            code.line("ret void")
-            code.line(f"in{name}:")
-            total = code.emit(
-                f"add nsw i64 {total}, " + code.emit(f"mul nsw i64 {i}, {u.target.strides[k]}")
-            )
-        slots = u.spec
-        lead = len(self.loop.shape) - (len(u.target.shape) - slots)
-        full = (0,) * lead + u.target.strides[slots:]
-        for i, g in zip(self.index, self.groups, strict=True):
-            if full[g[-1]]:
-                total = code.emit(
-                    f"add nsw i64 {total}, " + code.emit(f"mul nsw i64 {i}, {full[g[-1]]}")
-                )
-        b = u.target.buffer
-        base = (
-            self._in_arena(b.offset) if not self.dims and b.kind == "arena" else self._pointer(b)[0]
-        )
-        return code.emit(f"getelementptr inbounds {_memory(b.dtype)}, ptr {base}, i64 {total}")
+        address = self._address(view)
+        total = ""
+        for t in terms:
+            value, have = self._operand(t.x, I64)
+            i = code.cast(value, have, I64)
+            if t.checked:
+                below = code.emit(f"icmp slt i64 {i}, 0")
+                wrapped = code.emit(f"add nsw i64 {i}, {t.size}")
+                i = code.emit(f"select i1 {below}, i64 {wrapped}, i64 {i}")
+                outside = code.emit(f"icmp uge i64 {i}, {t.size}")
+                i = code.emit(f"select i1 {outside}, i64 0, i64 {i}")
+                if self.dims:
+                    self.outside.append(outside)
+                else:
+                    self._stop_if(outside)
+            part = i if t.stride == 1 else code.emit(f"mul nsw i64 {i}, {t.stride}")
+            total = code.emit(f"add nsw i64 {total}, {part}") if total else part
+        if not total:
+            return address
+        kind = _memory(view.buffer.dtype)
+        return code.emit(f"getelementptr inbounds {kind}, ptr {address}, i64 {total}")
+
+    def _stop_if(self, outside: str) -> None:
+        """Tell that an index is out of range, and return."""
+        code = self.code
+        name = code.fresh()[1:]
+        code.line(f"br i1 {outside}, label %out{name}, label %in{name}")
+        code.line(f"out{name}:")
+        code.line("store i8 1, ptr %bad")
+        code.line("ret void")
+        code.line(f"in{name}:")
 
 
 def _zeroed(view: View) -> tuple[int, ...]:

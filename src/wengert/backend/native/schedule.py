@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.native.code import TYPES
+from wengert.backend.native.gather import Place, located, spread
 from wengert.backend.native.layout import Buffer, View, contiguous, indexed, reshaped
 from wengert.backend.native.lower import lowered
 from wengert.backend.native.products import contraction
-from wengert.backend.native.steps import Host, Loop, Reduce, Update
+from wengert.backend.native.steps import Gather, Host, Loop, Reduce, Term, Update
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
-from wengert.ops.index import SLOT
 
 __all__ = ["Schedule", "Unsupported"]
 
@@ -136,7 +136,9 @@ class Schedule:
             self._reduce(node)
         elif name == "contract" and node.outputs[0].dtype.kind == "f":
             contraction(self, node)
-        elif name in ("index_add", "index_set") and self._updatable(node):
+        elif name == "getitem":
+            self._gather(node)
+        elif name in ("index_add", "index_set"):
             self._update(position, node)
         elif name == "concatenate":
             self._concatenate(node)
@@ -269,83 +271,84 @@ class Schedule:
         self._ready[v] = loop.step + 1
 
     # --- updates ----------------------------------------------------------------------------------
-    def _updatable(self, node: Node) -> bool:
-        spec = node.attrs["spec"]
-        slots = [s for s in spec if s is SLOT]
-        x, part, *index = (aval_of(i) for i in node.inputs)
-        named = sum(1 for s in spec if s is not None and s is not Ellipsis)
-        rank = len(x.shape) - named + sum(1 for s in spec if s is None or isinstance(s, slice))
-        if part.ndim > rank + max((i.ndim for i in index), default=0):
-            return False  # NumPy drops leading axes of length 1
-        if not slots:
-            return True
-        # arrays: only a template of slots, followed by nothing or full slices
-        lead = all(s is SLOT for s in spec[: len(slots)])
-        rest = all(isinstance(s, slice) and s == slice(None) for s in spec[len(slots) :])
-        return lead and rest
+    def _gather(self, node: Node) -> None:
+        (v,) = node.outputs
+        x, *index = (self._value(i) for i in node.inputs)
+        step = self.ready(x)
+        place = None
+        if isinstance(x, (Value, Const)):
+            place = located(self.view(x, step), node.attrs["spec"], tuple(index))
+        if place is None:
+            self._host(node)
+            return
+        assert place.view.shape == v.shape
+        if not place.terms:
+            self._view[v] = place.view
+            self._ready[v] = step
+            return
+        loop = self._join(v.shape, max(step, self._looked_up_at(place, v.shape)))
+        place.view.buffer.read_at(loop.step)
+        loop.items.append(Gather(v, place.view, self._terms(place, loop)))
+        loop.inside.add(v)
+        self._loop[v] = loop
+
+    def _looked_up_at(self, place: Place, shape: tuple[int, ...]) -> int:
+        """Return the first step that can read the integers of an index."""
+        return max(
+            (
+                self._loop[t.x].step if self._inside(t.x, shape) else self.ready(t.x)
+                for t in place.terms
+            ),
+            default=0,
+        )
+
+    def _terms(self, place: Place, loop: Loop) -> tuple[Term, ...]:
+        """Read the integers of an index in a loop over the result."""
+        found = []
+        for t in place.terms:
+            x = self.operand(t.x, loop)
+            found.append(t._replace(x=spread(x, place) if isinstance(x, View) else x))
+        return tuple(found)
 
     def _update(self, position: int, node: Node) -> None:
         (v,) = node.outputs
         x, part, *index = (self._value(i) for i in node.inputs)
-        buffer_view = self._take_over(position, x, v, (part, *index))
-        if index:
-            self._scatter(node, v, buffer_view, part, index)
+        spec = node.attrs["spec"]
+        memory = contiguous(Buffer("probe", 0, v.dtype, v.aval.size), v.shape)
+        place = _place(memory, spec, tuple(index))
+        if place is None or aval_of(part).ndim > len(place.view.shape):
+            self._host(node)  # NumPy drops leading axes of length 1
             return
-        target = indexed(buffer_view, node.attrs["spec"])
-        assert target is not None
-        shape = target.shape
-        buffer = buffer_view.buffer
+        memory = self._take_over(position, x, v, (part, *index))
+        place = _place(memory, spec, tuple(index))
+        assert place is not None
+        shape = place.view.shape
+        buffer = memory.buffer
         touched = max(buffer.last_read, buffer.last_write)
         earliest = max(
-            self.ready(part) if not self._inside(part, shape) else self._loop[part].step, touched
+            self.ready(part) if not self._inside(part, shape) else self._loop[part].step,
+            self._looked_up_at(place, shape),
+            touched,
         )
-        if shape != () or self._stored.get(id(buffer)) == touched:
+        if shape != () or place.terms or self._stored.get(id(buffer)) == touched:
             earliest = max(earliest, touched + 1)
         loop = self._join(shape, earliest)
         buffer.write_at(loop.step)
         buffer.read_at(loop.step)
-        loop.items.append(Update(node.op.name == "index_add", self.operand(part, loop), target))
-        self._view[v] = buffer_view
+        loop.items.append(
+            Update(
+                node.op.name == "index_add",
+                self.operand(part, loop),
+                place.view,
+                self._terms(place, loop),
+            )
+        )
+        self._view[v] = memory
         self._ready[v] = loop.step + 1
 
     def _inside(self, x: Any, shape: tuple[int, ...]) -> bool:
         loop = self._loop.get(x) if isinstance(x, Value) else None
         return loop is not None and loop.shape == shape and x.shape == shape
-
-    def _scatter(self, node: Node, v: Value, view: View, part: Any, index: list[Any]) -> None:
-        spec = node.attrs["spec"]
-        slots = sum(1 for s in spec if s is SLOT)
-        wide = np.broadcast_shapes(
-            *(getattr(i, "aval", i).shape if not isinstance(i, np.generic) else () for i in index)
-        )
-        shape = (*wide, *view.shape[slots:])
-        buffer = view.buffer
-        touched = max(buffer.last_read, buffer.last_write)
-        earliest = max([touched + 1, *(self.ready(i) for i in index)])
-        earliest = max(
-            earliest, self._loop[part].step if self._inside(part, shape) else self.ready(part)
-        )
-        loop = self._join(shape, earliest)
-        buffer.write_at(loop.step)
-        buffer.read_at(loop.step)
-        operands = tuple(self._widened(i, loop, len(view.shape) - slots) for i in index)
-        loop.items.append(
-            Update(node.op.name == "index_add", self.operand(part, loop), view, slots, operands)
-        )
-        self._view[v] = view
-        self._ready[v] = loop.step + 1
-
-    def _widened(self, i: Any, loop: Loop, trailing: int) -> Any:
-        """Read an index array over a loop that has `trailing` more axes."""
-        if isinstance(i, (int, np.integer)):
-            return int(i)
-        view = self.view(i, loop.step)
-        return View(
-            view.buffer,
-            view.offset,
-            (*view.strides, *(0,) * trailing),
-            (*view.shape, *(1,) * trailing),
-        )
 
     def _take_over(self, position: int, x: Any, v: Value, others: tuple[Any, ...]) -> View:
         """Return memory that holds `x` and may be changed.
@@ -436,6 +439,14 @@ class Schedule:
         for b in self.buffers:
             if b.kind == "arena" and b.first > b.last:
                 b.first = b.last = max(b.last, 0)
+
+
+def _place(view: View, spec: tuple[Any, ...], index: tuple[Any, ...]) -> Place | None:
+    """Place any index of a view."""
+    if index:
+        return located(view, spec, index)
+    found = indexed(view, spec)
+    return None if found is None else Place(found, (), (), 0)
 
 
 def _last_uses(graph: Graph) -> dict[Value, int]:

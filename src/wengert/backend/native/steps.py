@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.backend.native.layout import View
 from wengert.ir.graph import Node, Value
 
-__all__ = ["Contraction", "Host", "Loop", "Reduce", "Update"]
+__all__ = ["Contraction", "Gather", "Host", "Loop", "Reduce", "Term", "Update"]
 
 
 class Loop:
@@ -19,7 +19,7 @@ class Loop:
     def __init__(self, step: int, shape: tuple[int, ...]) -> None:
         self.step = step
         self.shape = shape
-        self.items: list[Any] = []  # Node, Reduce, Update in order
+        self.items: list[Any] = []  # (Node, operands), Gather, Reduce, Update in order
         self.inside: set[Value] = set()
         self.stores: list[tuple[Any, View]] = []
 
@@ -42,16 +42,35 @@ class Reduce:
         self.dtype = dtype
 
 
-class Update:
-    """A loop's value added into, or replacing, a part of memory; `index` are integer operands."""
+class Term(NamedTuple):
+    """A part of an address that is looked up: the number that `x` holds, times `stride`.
 
-    def __init__(
-        self, add: bool, x: Any, target: View, spec: Any = None, index: tuple[Any, ...] = ()
-    ) -> None:
+    Where it is `checked`, negative numbers count from the end of an axis of length `size`, and
+    those out of range are told; else it is known to be in ``range(size)``.
+    """
+
+    x: Any
+    size: int
+    stride: int
+    checked: bool
+
+
+class Gather:
+    """A loop's value `out`, read from where `source` and `index` say."""
+
+    def __init__(self, out: Value, source: View, index: tuple[Term, ...]) -> None:
+        self.out = out
+        self.source = source
+        self.index = index
+
+
+class Update:
+    """A loop's value added into, or replacing, the part of memory that `target` and `index` say."""
+
+    def __init__(self, add: bool, x: Any, target: View, index: tuple[Term, ...] = ()) -> None:
         self.add = add
         self.x = x
         self.target = target
-        self.spec = spec
         self.index = index
 
 
