@@ -96,7 +96,7 @@ def _walk(
     apart = False  # whether something that is not an array follows one
     for s in spec:
         if s is SLOT or isinstance(s, (int, np.integer)):  # beside arrays, integers are arrays too
-            arrays.append((next(given) if s is SLOT else int(s), axis))
+            arrays.append((next(given) if s is SLOT else s, axis))
             axis += 1
             at = len(shape) if at < 0 else 0 if apart else at
             continue
