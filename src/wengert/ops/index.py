@@ -20,12 +20,19 @@ from wengert.ops import patterns
 from wengert.ops.base import Op, Transpose, dtype_of, like_shape, register, shape_of
 from wengert.ops.shape import match
 
-__all__ = ["SLOT", "fill", "getitem", "index_add", "index_set", "is_basic"]
+__all__ = ["SLOT", "count", "fill", "getitem", "index_add", "index_set", "is_basic"]
 
 
 def is_basic(spec: tuple[Any, ...]) -> bool:
     """Whether the index has no array part, so that NumPy returns a view."""
     return SLOT not in spec
+
+
+def count(shape: tuple[int, ...]) -> Any:
+    """Return the positions of an array, numbered; read-only, so that backends may rely on them."""
+    numbers = np.arange(math.prod(shape))
+    numbers.flags.writeable = False
+    return numbers.reshape(shape)
 
 
 def fill(spec: tuple[Any, ...], index: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -99,7 +106,7 @@ def _batch_index(
     places = [i for i, m in enumerate(marks) if m is SLOT]
     together = places[-1] - places[0] + 1 == len(places)
     width = max(len(shape_of(a)) - b for a, b in arrays)
-    first = np.arange(n).reshape((n,) + (1,) * width)
+    first = count((n,) + (1,) * width)
     lined: list[Any] = [first]
     for a, b in arrays:
         shape = shape_of(a)
@@ -262,7 +269,7 @@ def _winners(shape: tuple[int, ...], index: tuple[Any, ...], spec: tuple[Any, ..
     """Mark the written positions that were not overwritten by a later repeated index."""
     numbers = np.full(shape, -1, np.int64)
     part = getitem(numbers, *index, spec=spec)
-    own = np.arange(math.prod(shape_of(part))).reshape(shape_of(part))
+    own = count(shape_of(part))
     last = index_set(numbers, own, *index, spec=spec)
     return getitem(last, *index, spec=spec) == own
 

@@ -20,7 +20,7 @@ from wengert.ops.base import (
     register,
     shape_of,
 )
-from wengert.ops.index import SLOT, getitem
+from wengert.ops.index import SLOT, count, getitem
 
 __all__ = [
     "argpartition",
@@ -159,7 +159,7 @@ cumprod = _along(
 def take_along(x: Any, order: Any, axis: int) -> Any:
     """Gather along one axis by an integer array of the same rank; other axes broadcast."""
     rank = len(shape_of(order))
-    index = [np.arange(n).reshape((n,) + (1,) * (rank - 1 - i)) for i, n in enumerate(shape_of(x))]
+    index = [count((n,) + (1,) * (rank - 1 - i)) for i, n in enumerate(shape_of(x))]
     index[axis] = order
     return getitem(x, *index, spec=(SLOT,) * rank)
 

@@ -450,23 +450,22 @@ def _place(view: View, spec: tuple[Any, ...], index: tuple[Any, ...]) -> Place |
 
 
 def _last_uses(graph: Graph) -> dict[Value, int]:
-    """Return the last node that reads each value, itself or through a view of it."""
+    """Return the last node that reads each value, or anything that may share its memory."""
+    root: dict[Value, Value] = {}
     last: dict[Value, int] = {}
-    bases: dict[Value, list[Value]] = {}
+
+    def used(x: Any, i: int) -> None:
+        if isinstance(x, Value):
+            last[root.get(x, x)] = i
+
     for i, node in enumerate(graph.nodes):
-        alias = node.op.alias is not None or node.op.name in IDENTITY
         for x in node.inputs:
-            if isinstance(x, Value):
-                last[x] = i
-                for b in bases.get(x, ()):
-                    last[b] = i
+            used(x, i)
+        alias = node.op.alias is not None or node.op.name in IDENTITY
         if alias and node.inputs and isinstance(node.inputs[0], Value):
             x = node.inputs[0]
-            bases[node.outputs[0]] = [x, *bases.get(x, ())]
-    end = len(graph.nodes)
+            root[node.outputs[0]] = root.get(x, x)
     for y in (*graph.outputs, *(g.value for g in graph.guards)):
-        if isinstance(y, Value):
-            last[y] = end
-            for b in bases.get(y, ()):
-                last[b] = end
+        used(y, len(graph.nodes))
+    last.update((v, last[r]) for v, r in root.items() if r in last)
     return last
