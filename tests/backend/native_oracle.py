@@ -35,7 +35,7 @@ MATH = {
 CANCELS = {"logaddexp", "logaddexp2"}
 """Those whose result can be much smaller than what it is computed from: the ulp is that of 1."""
 
-SUMS = {"sum", "prod", "contract"}
+SUMS = {"sum", "prod", "contract", "logsumexp"}
 """Operations that the backends add up in different orders."""
 
 

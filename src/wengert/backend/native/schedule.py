@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.native.code import TYPES
+from wengert.backend.native.expand import expansion, node_of
 from wengert.backend.native.gather import Place, located, spread
 from wengert.backend.native.layout import Buffer, View, contiguous, indexed, reshaped
 from wengert.backend.native.lower import lowered
@@ -132,6 +133,8 @@ class Schedule:
             name == "getitem" and len(node.inputs) == 1
         ):
             self._alias(node)
+        elif expansion(node) is not None:
+            self._expand(position, node)
         elif name in REDUCTIONS and self._reducible(node):
             self._reduce(node)
         elif name == "contract" and node.outputs[0].dtype.kind == "f":
@@ -236,6 +239,22 @@ class Schedule:
         loop.items.append((node, operands))
         loop.inside.add(v)
         self._loop[v] = loop
+
+    def _expand(self, position: int, node: Node) -> None:
+        """Schedule the operations that stand for one."""
+
+        def write(name: str, *operands: Any, **attrs: Any) -> Any:
+            made = node_of(name, operands, attrs)
+            self._node(position, made)
+            return made.outputs[0]
+
+        written = expansion(node)
+        assert written is not None
+        (v,) = node.outputs
+        y = self._value(written(write, node))
+        assert y.aval[:2] == v.aval[:2]
+        self._canon[v] = y
+        self._last_use[y] = max(self._last_use.get(y, -1), self._last_use.get(v, -1))
 
     def _reducible(self, node: Node) -> bool:
         x = node.inputs[0]
