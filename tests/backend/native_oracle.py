@@ -35,7 +35,7 @@ MATH = {
 CANCELS = {"logaddexp", "logaddexp2"}
 """Those whose result can be much smaller than what it is computed from: the ulp is that of 1."""
 
-SUMS = {"sum", "prod", "contract", "logsumexp"}
+SUMS = {"sum", "prod", "contract", "logsumexp", "recurrence"}
 """Operations that the backends add up in different orders."""
 
 

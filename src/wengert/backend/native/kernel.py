@@ -13,12 +13,11 @@ import numpy as np
 from wengert.backend.native.code import BOOL, I64, TYPES, Code, number
 from wengert.backend.native.layout import Buffer, View
 from wengert.backend.native.lower import LOWER, loop_dtypes
-from wengert.backend.native.steps import Gather, Loop, Reduce, Term, Update
+from wengert.backend.native.scan import first_of, identity, scanned
+from wengert.backend.native.steps import Gather, Loop, Reduce, Scan, Term, Update
 from wengert.ir.graph import Node, Value
 
 __all__ = ["Kernel", "kernel"]
-
-IDENTITIES: dict[str, Any] = {"sum": 0, "prod": 1, "any": False, "all": True}
 
 
 class Kernel:
@@ -89,6 +88,7 @@ class _Writer:
             if isinstance(item, (Gather, Update))
             for term in item.index
         )
+        self.scans: list[Scan] = []  # those along the innermost axis
         self.outside: list[str] = []  # registers that tell whether an index is out of range
 
     # --- the nest ---------------------------------------------------------------------------------
@@ -102,6 +102,11 @@ class _Writer:
             for item in loop.items
             if isinstance(item, Reduce) and self.dims and self._strides(item.out)[-1] == 0
         ]
+        self.scans = [
+            item
+            for item in loop.items
+            if isinstance(item, Scan) and self.dims and self._group(item.axis) == len(self.dims) - 1
+        ]
         self._initialise()
         self._open_loops(inner_reduced)
         for item in loop.items:
@@ -111,6 +116,8 @@ class _Writer:
                 self._update(item)
             elif isinstance(item, Gather):
                 self._gather(item)
+            elif isinstance(item, Scan):
+                self._scan(item)
             else:
                 self._node(*item)
         for x, target in loop.stores:
@@ -156,6 +163,8 @@ class _Writer:
                     return None
             elif isinstance(item, Update) and (item.index or self._strides(item.target)[0] == 0):
                 return None
+            elif isinstance(item, Scan) and self._group(item.axis) == 0:
+                return None
         return found
 
     def _all_views(self) -> list[View]:
@@ -164,6 +173,11 @@ class _Writer:
             if isinstance(item, Reduce):
                 found.append(item.out)
                 operands: Any = [item.x]
+            elif isinstance(item, Scan):
+                along = tuple(int(i == item.axis) for i in range(len(self.loop.shape)))
+                apart = Buffer("probe", 0, BOOL, 0)  # the axis must not merge with its neighbours
+                found.append(View(apart, 0, along, self.loop.shape))
+                operands = item.xs
             elif isinstance(item, Gather):
                 found.append(item.source)
                 operands = [t.x for t in item.index]
@@ -208,6 +222,10 @@ class _Writer:
             offsets.setdefault(id(v.buffer), set()).add(v.offset)
         self.pinned = {b for b in written if len(offsets.get(b, ())) > 1}
 
+    def _group(self, axis: int) -> int | None:
+        """Return which loop walks an axis; None where its length is 1."""
+        return next((d for d, g in enumerate(self.groups) if axis in g), None)
+
     def _strides(self, view: View) -> list[int]:
         """Strides of a view over the merged axes."""
         full = view.broadcast(self.loop.shape) if view.shape != self.loop.shape else view.strides
@@ -233,6 +251,13 @@ class _Writer:
                         f"[ %new{k}, %latch{d} ]"
                     )
                     self.accumulators.append((r, f"%acc{k}", f"%new{k}"))
+                for k, scan in enumerate(self.scans):
+                    t = TYPES[scan.out.dtype]
+                    start = first_of(scan)
+                    code.line(
+                        f"%before{k} = phi {t} [ {start}, %{self._entry_of(d, before)} ], "
+                        f"[ %after{k}, %latch{d} ]"
+                    )
                 if self.checked:
                     code.line(
                         f"%missed = phi i1 [ false, %{self._entry_of(d, before)} ], "
@@ -358,15 +383,7 @@ class _Writer:
 
     # --- reductions -------------------------------------------------------------------------------
     def _identity(self, r: Reduce) -> tuple[str, str]:
-        dtype = r.dtype
-        if r.kind in IDENTITIES:
-            x = IDENTITIES[r.kind]
-        elif dtype.kind == "f":
-            x = -np.inf if r.kind == "max" else np.inf
-        else:
-            info = np.iinfo(dtype)
-            x = info.min if r.kind == "max" else info.max
-        return number(x, dtype), TYPES[dtype]
+        return number(identity(r.kind, r.dtype), r.dtype), TYPES[r.dtype]
 
     def _initialise(self) -> None:
         """Fill the targets of reductions with the identity, over the axes that stay."""
@@ -446,6 +463,30 @@ class _Writer:
         strides = self._strides(r.out)
         address = self._address(r.out, strides[: len(self.index)])
         self._store_to(address, self._combine(r, self._load_from(address, r.dtype), value), r.dtype)
+
+    def _scan(self, s: Scan) -> None:
+        code, dtype = self.code, s.out.dtype
+        xs = []
+        for x in s.xs:
+            value, have = self._operand(x, dtype)
+            xs.append(code.cast(value, have, dtype))
+        d = self._group(s.axis)
+        if s in self.scans:
+            y = scanned(code, s, f"%before{self.scans.index(s)}", xs)
+            code.line(f"%after{self.scans.index(s)} = bitcast {TYPES[dtype]} {y} to {TYPES[dtype]}")
+        elif d is None:
+            y = scanned(code, s, first_of(s), xs)
+        else:
+            assert s.memory is not None
+            begins = code.emit(f"icmp eq i64 {self.index[d]}, 0")
+            step = code.emit(f"select i1 {begins}, i64 0, i64 {-self._strides(s.memory)[d]}")
+            at = code.emit(
+                f"getelementptr inbounds {_memory(dtype)}, ptr {self._address(s.memory)}, "
+                f"i64 {step}"
+            )
+            last = code.select(dtype, begins, first_of(s), self._load_from(at, dtype))
+            y = scanned(code, s, last, xs)
+        self.registers[s.out] = y, dtype
 
     # --- updates ----------------------------------------------------------------------------------
     def _update(self, u: Update) -> None:

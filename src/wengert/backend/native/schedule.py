@@ -17,7 +17,7 @@ from wengert.backend.native.gather import Place, located, spread
 from wengert.backend.native.layout import Buffer, View, contiguous, indexed, reshaped
 from wengert.backend.native.lower import lowered
 from wengert.backend.native.products import contraction
-from wengert.backend.native.steps import Gather, Host, Loop, Reduce, Term, Update
+from wengert.backend.native.steps import Gather, Host, Loop, Reduce, Scan, Term, Update
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 
 __all__ = ["Schedule", "Unsupported"]
@@ -30,6 +30,7 @@ LOOP_CHUNK = 200
 
 IDENTITY = {"stop_gradient", "barrier"}
 REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "any": "any", "all": "all"}
+SCANS = ("cumsum", "cumprod", "cummax", "cummin", "recurrence")
 
 
 class Unsupported(Exception):
@@ -137,6 +138,8 @@ class Schedule:
             self._expand(position, node)
         elif name in REDUCTIONS and self._reducible(node):
             self._reduce(node)
+        elif name in SCANS:
+            self._scan(node)
         elif name == "contract" and node.outputs[0].dtype.kind == "f":
             contraction(self, node)
         elif name == "getitem":
@@ -288,6 +291,20 @@ class Schedule:
         )
         self._view[v] = out
         self._ready[v] = loop.step + 1
+
+    def _scan(self, node: Node) -> None:
+        (v,) = node.outputs
+        axis = node.attrs["axis"]
+        if any(aval_of(x).shape != v.shape or aval_of(x).dtype not in TYPES for x in node.inputs):
+            self._host(node)
+            return
+        loop = self._join(v.shape, self._earliest(node, v.shape))
+        operands = tuple(self.operand(x, loop) for x in node.inputs)
+        self._loop[v] = loop
+        loop.inside.add(v)
+        inner = all(n == 1 for n in v.shape[axis + 1 :])
+        memory = None if inner else self.view(v, loop.step)
+        loop.items.append(Scan(node.op.name, v, operands, axis, memory))
 
     # --- updates ----------------------------------------------------------------------------------
     def _gather(self, node: Node) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from wengert.backend.native.layout import View
 from wengert.ir.graph import Node, Value
 
-__all__ = ["Contraction", "Gather", "Host", "Loop", "Reduce", "Term", "Update"]
+__all__ = ["Contraction", "Gather", "Host", "Loop", "Reduce", "Scan", "Term", "Update"]
 
 
 class Loop:
@@ -19,7 +19,7 @@ class Loop:
     def __init__(self, step: int, shape: tuple[int, ...]) -> None:
         self.step = step
         self.shape = shape
-        self.items: list[Any] = []  # (Node, operands), Gather, Reduce, Update in order
+        self.items: list[Any] = []  # (Node, operands) and the classes below, in order
         self.inside: set[Value] = set()
         self.stores: list[tuple[Any, View]] = []
 
@@ -40,6 +40,23 @@ class Reduce:
         self.axis = axis
         self.out = out
         self.dtype = dtype
+
+
+class Scan:
+    """A loop's value that goes on from the one before it along an axis.
+
+    `memory` is where the values are stored; None where the axis is the loop's innermost, so that
+    the value before stays in a register.
+    """
+
+    def __init__(
+        self, kind: str, out: Value, xs: tuple[Any, ...], axis: int, memory: View | None
+    ) -> None:
+        self.kind = kind
+        self.out = out
+        self.xs = xs
+        self.axis = axis
+        self.memory = memory
 
 
 class Term(NamedTuple):
