@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.native.code import BOOL, I64, TYPES, Code, number
+from wengert.backend.native.items import WRITERS, memory, touched, written
 from wengert.backend.native.layout import Buffer, View
 from wengert.backend.native.lower import LOWER, loop_dtypes
-from wengert.backend.native.scan import first_of, identity, scanned
-from wengert.backend.native.steps import Gather, Loop, Reduce, Scan, Term, Update
+from wengert.backend.native.scan import first_of, identity
+from wengert.backend.native.steps import Compact, Gather, Loop, Reduce, Scan, Term, Update
 from wengert.ir.graph import Node, Value
 
 __all__ = ["Kernel", "kernel"]
@@ -100,33 +101,36 @@ class _Writer:
         inner_reduced = [
             item
             for item in loop.items
-            if isinstance(item, Reduce) and self.dims and self._strides(item.out)[-1] == 0
+            if isinstance(item, Reduce) and self.dims and self.strides(item.out)[-1] == 0
         ]
         self.scans = [
             item
             for item in loop.items
-            if isinstance(item, Scan) and self.dims and self._group(item.axis) == len(self.dims) - 1
+            if isinstance(item, Scan)
+            and self.dims
+            and self.walked_by(item.axis) == len(self.dims) - 1
         ]
+        compacts = [item for item in loop.items if isinstance(item, Compact)]
+        for c in compacts:
+            code.line(f"store i64 0, ptr {self.address(c.counter, [0] * len(self.dims))}")
         self._initialise()
         self._open_loops(inner_reduced)
         for item in loop.items:
             if isinstance(item, Reduce):
                 self._reduce(item)
-            elif isinstance(item, Update):
-                self._update(item)
-            elif isinstance(item, Gather):
-                self._gather(item)
-            elif isinstance(item, Scan):
-                self._scan(item)
+            elif type(item) in WRITERS:
+                WRITERS[type(item)](self, item)
             else:
                 self._node(*item)
         for x, target in loop.stores:
-            value, dtype = self._operand(x, target.buffer.dtype)
-            self._store(target, code.cast(value, dtype, target.buffer.dtype))
+            self._store(target, self.value(x, target.buffer.dtype))
         self._close_loops()
         arguments = ", ".join(f"ptr noalias {n}" for _, _, n in self.arguments.values())
         joined = arguments + (", " if arguments else "")
-        indexed = self.checked
+        for c in compacts:
+            found = code.emit(f"load i64, ptr {self.address(c.counter, [0] * len(self.dims))}")
+            self._stop_if(code.emit(f"icmp ne i64 {found}, {c.out.shape[1]}"))
+        indexed = self.checked or bool(compacts)
         if indexed:
             joined += "ptr noalias %bad, "
         text = "\n".join(
@@ -156,37 +160,23 @@ class _Writer:
         position = {key: i for i, key in enumerate(self.arguments)}
         for item in self.loop.items:
             if isinstance(item, Reduce):
-                step = self._strides(item.out)[0]
+                step = self.strides(item.out)[0]
                 if step == 0:
                     found.append((position[id(item.out.buffer), 0], item))
                 elif step * self.dims[0] != item.out.buffer.size:
                     return None
-            elif isinstance(item, Update) and (item.index or self._strides(item.target)[0] == 0):
+            elif isinstance(item, Update) and (item.index or self.strides(item.target)[0] == 0):
                 return None
-            elif isinstance(item, Scan) and self._group(item.axis) == 0:
+            elif isinstance(item, Compact):
+                return None
+            elif isinstance(item, Scan) and self.walked_by(item.axis) == 0:
                 return None
         return found
 
     def _all_views(self) -> list[View]:
         found = []
         for item in self.loop.items:
-            if isinstance(item, Reduce):
-                found.append(item.out)
-                operands: Any = [item.x]
-            elif isinstance(item, Scan):
-                along = tuple(int(i == item.axis) for i in range(len(self.loop.shape)))
-                apart = Buffer("probe", 0, BOOL, 0)  # the axis must not merge with its neighbours
-                found.append(View(apart, 0, along, self.loop.shape))
-                operands = item.xs
-            elif isinstance(item, Gather):
-                found.append(item.source)
-                operands = [t.x for t in item.index]
-            elif isinstance(item, Update):
-                found.append(item.target)
-                operands = [item.x, *(t.x for t in item.index)]
-            else:
-                operands = item[1]
-            found += [x for x in operands if isinstance(x, View)]
+            found += touched(item, self.loop.shape)
         for x, target in self.loop.stores:
             found.append(target)
             if isinstance(x, View):
@@ -214,19 +204,18 @@ class _Writer:
 
     def _pin(self, views: list[View]) -> None:
         """Find the buffers that are written and touched at several places: they get one pointer."""
-        written = {id(item.out.buffer) for item in self.loop.items if isinstance(item, Reduce)}
-        written |= {id(item.target.buffer) for item in self.loop.items if isinstance(item, Update)}
-        written |= {id(target.buffer) for _, target in self.loop.stores}
+        changed = {id(b) for item in self.loop.items for b in written(item)}
+        changed |= {id(target.buffer) for _, target in self.loop.stores}
         offsets: dict[int, set[int]] = {}
         for v in views:
             offsets.setdefault(id(v.buffer), set()).add(v.offset)
-        self.pinned = {b for b in written if len(offsets.get(b, ())) > 1}
+        self.pinned = {b for b in changed if len(offsets.get(b, ())) > 1}
 
-    def _group(self, axis: int) -> int | None:
+    def walked_by(self, axis: int) -> int | None:
         """Return which loop walks an axis; None where its length is 1."""
         return next((d for d, g in enumerate(self.groups) if axis in g), None)
 
-    def _strides(self, view: View) -> list[int]:
+    def strides(self, view: View) -> list[int]:
         """Strides of a view over the merged axes."""
         full = view.broadcast(self.loop.shape) if view.shape != self.loop.shape else view.strides
         return [full[g[-1]] for g in self.groups]
@@ -310,11 +299,11 @@ class _Writer:
         found = self.arguments.setdefault((0, 0), (None, 0, "%arena"))
         return self.code.emit(f"getelementptr inbounds i8, ptr {found[2]}, i64 {byte}")
 
-    def _address(self, view: View, strides: list[int] | None = None) -> str:
+    def address(self, view: View, strides: list[int] | None = None) -> str:
         code = self.code
         if not self.dims and view.buffer.kind == "arena":
             return self._in_arena(view.buffer.offset + view.offset * view.buffer.dtype.itemsize)
-        strides = self._strides(view) if strides is None else strides
+        strides = self.strides(view) if strides is None else strides
         pointer, rest = self._pointer(view.buffer, view.offset)
         terms = []
         for i, s in zip(self.index, strides, strict=False):
@@ -328,31 +317,37 @@ class _Writer:
         if total == "0":
             return pointer
         return code.emit(
-            f"getelementptr inbounds {_memory(view.buffer.dtype)}, ptr {pointer}, i64 {total}"
+            f"getelementptr inbounds {memory(view.buffer.dtype)}, ptr {pointer}, i64 {total}"
         )
 
-    def _load_from(self, address: str, dtype: np.dtype[Any]) -> str:
+    def at(self, address: str, far: str | int, dtype: np.dtype[Any]) -> str:
+        """Return the address of an element that is `far` from another."""
+        if far in (0, "0"):
+            return address
+        return self.code.emit(f"getelementptr inbounds {memory(dtype)}, ptr {address}, i64 {far}")
+
+    def load_from(self, address: str, dtype: np.dtype[Any]) -> str:
         code = self.code
-        x = code.emit(f"load {_memory(dtype)}, ptr {address}")
+        x = code.emit(f"load {memory(dtype)}, ptr {address}")
         return code.emit(f"trunc i8 {x} to i1") if dtype == BOOL else x
 
     def _load(self, view: View) -> str:
-        strides = self._strides(view)
+        strides = self.strides(view)
         key = (id(view.buffer), view.offset, tuple(strides))
         found = self.loads.get(key)
         if found is None:
-            found = self._load_from(self._address(view, strides), view.buffer.dtype)
+            found = self.load_from(self.address(view, strides), view.buffer.dtype)
             self.loads[key] = found
         return found
 
-    def _store_to(self, address: str, x: str, dtype: np.dtype[Any]) -> None:
+    def store_to(self, address: str, x: str, dtype: np.dtype[Any]) -> None:
         code = self.code
         if dtype == BOOL:
             x = code.emit(f"zext i1 {x} to i8")
-        code.line(f"store {_memory(dtype)} {x}, ptr {address}")
+        code.line(f"store {memory(dtype)} {x}, ptr {address}")
 
     def _store(self, view: View, x: str) -> None:
-        self._store_to(self._address(view), x, view.buffer.dtype)
+        self.store_to(self.address(view), x, view.buffer.dtype)
 
     # --- values -----------------------------------------------------------------------------------
     def _operand(self, x: Any, like: np.dtype[Any]) -> tuple[str, np.dtype[Any]]:
@@ -363,14 +358,18 @@ class _Writer:
             return self._load(x), x.buffer.dtype
         return number(x, like), like
 
+    def value(self, x: Any, dtype: np.dtype[Any]) -> str:
+        """Return a register or a constant of a dtype."""
+        found, have = self._operand(x, dtype)
+        return self.code.cast(found, have, dtype)
+
     def _node(self, node: Node, operands: list[Any]) -> None:
         dtypes = loop_dtypes(node)
         assert dtypes is not None
         arguments, out = dtypes
         xs = []
         for x, dtype in zip(operands, arguments, strict=True):
-            value, have = self._operand(x, dtype)
-            xs.append(self.code.cast(value, have, dtype))
+            xs.append(self.value(x, dtype))
         if node.op.name == "convert":
             y = self.code.cast(xs[0], arguments[0], out)
         elif node.op.name == "select":
@@ -401,8 +400,8 @@ class _Writer:
                 if not self.dims and buffer.kind == "arena"
                 else self._pointer(buffer)[0]
             )
-            kind = _memory(buffer.dtype)
-            strides = self._strides(item.out)
+            kind = memory(buffer.dtype)
+            strides = self.strides(item.out)
             if self.dims and strides[0] != 0 and self.dims[0]:
                 # each range of the outermost loop clears its own part
                 block = buffer.size // self.dims[0]
@@ -451,8 +450,7 @@ class _Writer:
         return into
 
     def _reduce(self, r: Reduce) -> None:
-        value, dtype = self._operand(r.x, r.dtype)
-        value = self.code.cast(value, dtype, r.dtype)
+        value = self.value(r.x, r.dtype)
         for item, acc, new in self.accumulators:
             if item is r:
                 self._combine(r, acc, value, new)
@@ -460,60 +458,19 @@ class _Writer:
         self._accumulate(r, value)
 
     def _accumulate(self, r: Reduce, value: str) -> None:
-        strides = self._strides(r.out)
-        address = self._address(r.out, strides[: len(self.index)])
-        self._store_to(address, self._combine(r, self._load_from(address, r.dtype), value), r.dtype)
+        strides = self.strides(r.out)
+        address = self.address(r.out, strides[: len(self.index)])
+        self.store_to(address, self._combine(r, self.load_from(address, r.dtype), value), r.dtype)
 
-    def _scan(self, s: Scan) -> None:
-        code, dtype = self.code, s.out.dtype
-        xs = []
-        for x in s.xs:
-            value, have = self._operand(x, dtype)
-            xs.append(code.cast(value, have, dtype))
-        d = self._group(s.axis)
-        if s in self.scans:
-            y = scanned(code, s, f"%before{self.scans.index(s)}", xs)
-            code.line(f"%after{self.scans.index(s)} = bitcast {TYPES[dtype]} {y} to {TYPES[dtype]}")
-        elif d is None:
-            y = scanned(code, s, first_of(s), xs)
-        else:
-            assert s.memory is not None
-            begins = code.emit(f"icmp eq i64 {self.index[d]}, 0")
-            step = code.emit(f"select i1 {begins}, i64 0, i64 {-self._strides(s.memory)[d]}")
-            at = code.emit(
-                f"getelementptr inbounds {_memory(dtype)}, ptr {self._address(s.memory)}, "
-                f"i64 {step}"
-            )
-            last = code.select(dtype, begins, first_of(s), self._load_from(at, dtype))
-            y = scanned(code, s, last, xs)
-        self.registers[s.out] = y, dtype
-
-    # --- updates ----------------------------------------------------------------------------------
-    def _update(self, u: Update) -> None:
-        code = self.code
-        dtype = u.target.buffer.dtype
-        value, have = self._operand(u.x, dtype)
-        value = code.cast(value, have, dtype)
-        address = self._looked_up(u.target, u.index)
-        if u.add:
-            old = self._load_from(address, dtype)
-            instruction = {"f": "fadd", "b": "or"}.get(dtype.kind, "add")
-            value = code.binary(instruction, dtype, old, value)
-        self._store_to(address, value, dtype)
-        self.loads = {k: v for k, v in self.loads.items() if k[0] != id(u.target.buffer)}
-
-    def _gather(self, g: Gather) -> None:
-        dtype = g.source.buffer.dtype
-        self.registers[g.out] = self._load_from(self._looked_up(g.source, g.index), dtype), dtype
-
-    def _looked_up(self, view: View, terms: tuple[Term, ...]) -> str:
+    # --- indices ----------------------------------------------------------------------------------
+    def looked_up(self, view: View, terms: tuple[Term, ...]) -> str:
         """Compute the address that integers name.
 
         A number out of range is replaced by 0 and remembered, without a branch, so that the loop
         can run in vectors.
         """
         code = self.code
-        address = self._address(view)
+        address = self.address(view)
         total = ""
         for t in terms:
             value, have = self._operand(t.x, I64)
@@ -532,7 +489,7 @@ class _Writer:
             total = code.emit(f"add nsw i64 {total}, {part}") if total else part
         if not total:
             return address
-        kind = _memory(view.buffer.dtype)
+        kind = memory(view.buffer.dtype)
         return code.emit(f"getelementptr inbounds {kind}, ptr {address}, i64 {total}")
 
     def _stop_if(self, outside: str) -> None:
@@ -548,8 +505,3 @@ class _Writer:
 
 def _zeroed(view: View) -> tuple[int, ...]:
     return tuple(0 if n == 1 else s for n, s in zip(view.shape, view.strides, strict=True))
-
-
-def _memory(dtype: np.dtype[Any]) -> str:
-    """LLVM type of an element in memory."""
-    return "i8" if dtype == BOOL else TYPES[dtype]

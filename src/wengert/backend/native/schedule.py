@@ -15,6 +15,7 @@ from wengert.backend.native.code import TYPES
 from wengert.backend.native.expand import expansion, node_of
 from wengert.backend.native.gather import Place, located, spread
 from wengert.backend.native.layout import Buffer, View, contiguous, indexed, reshaped
+from wengert.backend.native.lines import LINES, lines
 from wengert.backend.native.lower import lowered
 from wengert.backend.native.products import contraction
 from wengert.backend.native.steps import Gather, Host, Loop, Reduce, Scan, Term, Update
@@ -140,6 +141,9 @@ class Schedule:
             self._reduce(node)
         elif name in SCANS:
             self._scan(node)
+        elif name in LINES:
+            if not lines(self, node):
+                self._host(node)
         elif name == "contract" and node.outputs[0].dtype.kind == "f":
             contraction(self, node)
         elif name == "getitem":

@@ -10,7 +10,20 @@ import numpy as np
 from wengert.backend.native.layout import View
 from wengert.ir.graph import Node, Value
 
-__all__ = ["Contraction", "Gather", "Host", "Loop", "Reduce", "Scan", "Term", "Update"]
+__all__ = [
+    "Compact",
+    "Contraction",
+    "Gather",
+    "Host",
+    "Loop",
+    "Network",
+    "Reduce",
+    "Scan",
+    "Search",
+    "Sort",
+    "Term",
+    "Update",
+]
 
 
 class Loop:
@@ -57,6 +70,65 @@ class Scan:
         self.xs = xs
         self.axis = axis
         self.memory = memory
+
+
+class Network:
+    """Lines of `length` elements sorted in registers, from `source` to `target`.
+
+    Both are views of the lines' first elements; the others follow at the given steps. With
+    `places`, the target gets where each element was.
+    """
+
+    def __init__(
+        self, source: View, target: View, steps: tuple[int, int], length: int, places: bool
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.steps = steps
+        self.length = length
+        self.places = places
+
+
+class Sort:
+    """Lines sorted in memory: the elements in `work`, and where they were in `places`.
+
+    All four are views of the first elements of contiguous lines; the spare ones are for merging.
+    """
+
+    def __init__(
+        self, work: View, spare: View, length: int, places: tuple[View, View] | None
+    ) -> None:
+        self.work = work
+        self.spare = spare
+        self.length = length
+        self.places = places
+
+    @property
+    def views(self) -> list[View]:
+        """All four, or the first two."""
+        return [self.work, self.spare, *(self.places or ())]
+
+
+class Search:
+    """A loop's value `out`: where `v` belongs in the sorted array `a`."""
+
+    def __init__(self, out: Value, a: View, v: Any, side: str) -> None:
+        self.out = out
+        self.a = a
+        self.v = v
+        self.side = side
+
+
+class Compact:
+    """The positions of the loop's values that are not zero, gathered in `out`, one row an axis.
+
+    `counter` is memory for their number, which must turn out to be the length of the rows.
+    """
+
+    def __init__(self, x: Any, out: View, counter: View) -> None:
+        self.x = x
+        self.out = out
+        self.counter = counter
 
 
 class Term(NamedTuple):
