@@ -19,7 +19,7 @@ from wengert.backend.native.steps import Search, Sort
 
 __all__ = ["NETWORK", "less", "merge_sort", "network", "passes", "search"]
 
-NETWORK = 10
+NETWORK = 7
 """Longest line that is sorted in registers."""
 
 RUN = 8
@@ -161,7 +161,7 @@ def merge_sort(code: Code, s: Sort, pointers: list[str]) -> None:
             with f.during(lambda: f.below(f.get(i), middle), lambda: f.below(f.get(j), end)):
                 p, q, to = f.get(i), f.get(j), f.get(k)
                 right = less(code, dtype, key(source[0], q), key(source[0], p))
-                chosen = code.emit(f"select i1 {right}, i64 {q}, i64 {p}")
+                chosen = code.emit(f"select i1 {right}, i64 {q}, i64 {p}, !unpredictable !{{}}")
                 for (kind, _, _), a, b in zip(lines, source, target, strict=True):
                     move(kind, a, chosen, b, to)
                 step = code.emit(f"zext i1 {right} to i64")
