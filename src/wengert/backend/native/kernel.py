@@ -165,13 +165,17 @@ class _Writer:
                     found.append((position[id(item.out.buffer), 0], item))
                 elif step * self.dims[0] != item.out.buffer.size:
                     return None
-            elif isinstance(item, Update) and (item.index or self.strides(item.target)[0] == 0):
-                return None
-            elif isinstance(item, Compact):
-                return None
-            elif isinstance(item, Scan) and self.walked_by(item.axis) == 0:
+            elif self._goes_on(item):
                 return None
         return found
+
+    def _goes_on(self, item: Any) -> bool:
+        """Whether an iteration of the outermost loop may touch what another one writes."""
+        if isinstance(item, Update):
+            return bool(item.index) or self.strides(item.target)[0] == 0
+        if isinstance(item, Scan):
+            return self.walked_by(item.axis) == 0
+        return isinstance(item, Compact)
 
     def _all_views(self) -> list[View]:
         found = []
