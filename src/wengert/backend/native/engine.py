@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
+import os
 import threading
 import weakref
 from typing import Any
@@ -13,9 +14,14 @@ from wengert.backend.native.cache import Cache, default_folder
 
 __all__ = ["WIDE", "Compiled", "compile_module", "external_declarations", "lanes", "vector_library"]
 
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()  # entered again by a fork in a signal's handler
 
-FORMAT = "1"
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread it does not have
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+    )
+
+FORMAT = "2"
 """Changes when cached code of an earlier version must not be used."""
 
 # Functions with vector versions in glibc's libmvec, and their number of arguments.
@@ -235,6 +241,8 @@ CACHE = Cache(default_folder())
 def compile_module(text: str, names: list[str], *, level: int = 2) -> Compiled:
     """Compile a module, or take its code from the cache, and return the addresses of its functions.
 
+    An interrupt from the keyboard is taken between LLVM's calls, and leaves nothing behind.
+
     Parameters
     ----------
     text : str
@@ -249,22 +257,44 @@ def compile_module(text: str, names: list[str], *, level: int = 2) -> Compiled:
     with _LOCK:
         machine = target_machine(level)
         version = ".".join(map(str, llvm.llvm_version_info))
-        key = Cache.key(
-            text, str(level), version, llvm.get_host_cpu_name(), machine_features(), FORMAT
-        )
+        cpu = llvm.get_host_cpu_name(), machine_features(), str(machine.triple)
+        key = Cache.key(text, str(level), version, *cpu, FORMAT)
         code = CACHE.get(key)
-        module = _optimised(text, machine, level) if code is None else _parsed(text, machine)
-        context = module.context
-        engine = llvm.create_mcjit_compiler(module, machine)
-        try:
-            engine.set_object_cache(
-                lambda _, made: CACHE.put(key, made) if code is None else None, lambda _: code
-            )
-            engine.finalize_object()
-            compiled = Compiled(engine, text, level, names)
-        except BaseException:
-            _close(engine, context)
-            raise
-        # Not left to the garbage collector, which would free them in any order.
-        weakref.finalize(compiled, _close, engine, context).atexit = False
-        return compiled
+        if code is None:
+            code = _generated(text, machine, level)
+            CACHE.put(key, code)
+        return _loaded(code, text, level, names)
+
+
+def _generated(text: str, machine: Any, level: int) -> bytes:
+    """Return machine code as an object file; LLVM's own form of the module is freed again."""
+    module = _optimised(text, machine, level)
+    context = module.context
+    try:
+        return bytes(machine.emit_object(module))
+    finally:
+        module.close()
+        context.close()
+
+
+def _loaded(code: bytes, text: str, level: int, names: list[str]) -> Compiled:
+    """Put an object file into memory.
+
+    The engine gets an empty module and the file, so the text is not parsed where the cache has the
+    code, and no function of Python is called by LLVM, in which an interrupt would be lost.
+    """
+    llvm = binding()
+    machine = target_machine(level)
+    module = _parsed("", machine)
+    context = module.context
+    engine = llvm.create_mcjit_compiler(module, machine)
+    try:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        compiled = Compiled(engine, text, level, names)
+    except BaseException:
+        _close(engine, context)
+        raise
+    # Not left to the garbage collector, which would free them in any order.
+    weakref.finalize(compiled, _close, engine, context).atexit = False
+    return compiled
