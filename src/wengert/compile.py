@@ -283,7 +283,7 @@ def jit(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
-    backend: str = "numpy",
+    backend: str = "native",
     limit: int = 64,
 ) -> Any:
     """Compile a function on its first call, for each signature and each path through its code.

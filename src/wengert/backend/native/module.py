@@ -29,6 +29,9 @@ SMALL = 10_000
 RARE = 1000
 """A loop with less than this part of the work is compiled without optimisation, in less time."""
 
+NOT_CONTIGUOUS = -1
+"""What native code returns before anything else where an input's layout is not the usual one."""
+
 OUT_OF_RANGE = -2
 """What native code returns where an index is out of range."""
 
@@ -137,7 +140,7 @@ class Module:
         self.lines += [
             f"br i1 {ok}, label %ok{n}, label %bad{n}",
             f"bad{n}:",
-            "ret i64 -1",
+            f"ret i64 {NOT_CONTIGUOUS}",
             f"ok{n}:",
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from wengert.backend.native import engine, pool
 from wengert.backend.native.layout import ALIGN, View, arena
-from wengert.backend.native.module import OUT_OF_RANGE, Module
+from wengert.backend.native.module import NOT_CONTIGUOUS, OUT_OF_RANGE, Module
 from wengert.backend.native.schedule import Schedule
 from wengert.backend.native.steps import Host
 from wengert.backend.numpy import NumpyBackend
@@ -32,7 +33,11 @@ class NativeProgram:
         Bytes of the arena: everything but inputs, constants and outputs.
     host : tuple of str
         Operations that NumPy evaluates.
+    host_calls : Counter
+        How often each of them is called.
     """
+
+    backend = "native"
 
     def __init__(self, graph: Graph, *, fast: bool = False) -> None:
         schedule = Schedule(graph)
@@ -42,7 +47,8 @@ class NativeProgram:
         self._guards = schedule.guards
         module = Module(schedule, fast)
         self.peak = arena([b for b in schedule.buffers if b.kind == "arena"])
-        self.host = tuple(sorted({s.node.op.name for s in schedule.steps if isinstance(s, Host)}))
+        self.host_calls = Counter(s.node.op.name for s in schedule.steps if isinstance(s, Host))
+        self.host = tuple(sorted(self.host_calls))
         text = module.write()
         if module.threaded:
             pool.ready(blas=pool.PARALLEL_BLAS in module.externals)
@@ -64,9 +70,9 @@ class NativeProgram:
         self._arenas: list[tuple[Any, int]] = []
         self._scalars = [(i, v.dtype) for i, v in enumerate(graph.inputs) if v.shape == ()]
         self._shapes = [(y.aval.shape, y.aval.dtype) for y in graph.outputs]
-        arrays = _arrays(graph)
+        arrays, like = _arrays(graph)
         self._scalar_outputs = [
-            (i, y.aval.weak)
+            (i, y.aval.weak, like.get(y, -1))
             for i, y in enumerate(graph.outputs)
             if y.aval.shape == () and y not in arrays and not isinstance(y, Const)
         ]
@@ -86,16 +92,21 @@ class NativeProgram:
         return self._compiled.assembly()
 
     # --- running ----------------------------------------------------------------------------------
-    def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
-        """Run on arrays; outputs are new."""
+    def run(self, inputs: Sequence[Any], outs: list[Any] | None = None) -> Sequence[Any]:
+        """Run on arrays; outputs are new, or those given, contiguous and apart from all others.
+
+        With outputs given, a result that is not in its output is returned instead of it.
+        """
+        given = inputs
         if self._scalars:
-            given, inputs = inputs, list(inputs)
+            inputs = list(inputs)
             try:
                 for i, dtype in self._scalars:
                     inputs[i] = np.asarray(inputs[i], dtype)
             except OverflowError:  # an int of Python beyond 64 bits
                 return self._numpy(given)
-        outs = [np.empty(shape, dtype) for shape, dtype in self._shapes]
+        if outs is None:
+            outs = [np.empty(shape, dtype) for shape, dtype in self._shapes]
         try:
             memory = self._arenas.pop()
         except IndexError:
@@ -105,12 +116,16 @@ class NativeProgram:
                 code = self._only(*inputs, *outs, memory[1], self._table_address)
             else:
                 code = self._steps(inputs, outs, memory)
-            if code:
+            if code and code != NOT_CONTIGUOUS:
                 stopped: Sequence[Any] = self._stopped(code, inputs, outs, memory)
                 return stopped
         finally:
             self._arenas.append(memory)
-        for i, weak in self._scalar_outputs:
+        if code:
+            return self.run([_contiguous(x) for x in given], outs)
+        for i, weak, like in self._scalar_outputs:
+            if like >= 0 and isinstance(given[like], np.ndarray):
+                continue
             outs[i] = outs[i].item() if weak else outs[i][()]
         return outs
 
@@ -127,7 +142,8 @@ class NativeProgram:
     def _steps(self, inputs: Sequence[Any], outs: list[Any], memory: tuple[Any, int]) -> int:
         for segment in self._segments:
             if isinstance(segment, Host):
-                self._call_host(segment, inputs, outs, memory)
+                with np.errstate(all="ignore"):
+                    self._call_host(segment, inputs, outs, memory)
                 continue
             code = segment(*inputs, *outs, memory[1], self._table_address)
             if code:
@@ -173,19 +189,16 @@ class NativeProgram:
     def _stopped(
         self, code: int, inputs: Sequence[Any], outs: list[Any], memory: tuple[Any, int]
     ) -> Any:
-        if code == -1:
-            return self.run(
-                [
-                    np.require(x, requirements=["C", "A"]) if isinstance(x, np.ndarray) else x
-                    for x in inputs
-                ]
-            )
         if code == OUT_OF_RANGE:
             return self._numpy(inputs)  # raises as NumPy does, or misses a guard before
         index = code - 1
         guard = self.graph.guards[index]
         value = self._array(self._guards[index][1], inputs, outs, memory)[()]
         raise GuardMiss(index, _CONVERT[guard.kind](value))
+
+
+def _contiguous(x: Any) -> Any:
+    return np.require(x, requirements=["C", "A"]) if isinstance(x, np.ndarray) else x
 
 
 _CONVERT: dict[str, Any] = {
@@ -222,17 +235,24 @@ KEEPS = {"transpose", "convert", "stop_gradient", "barrier"}
 """Operations whose results are of the kind of their argument."""
 
 
-def _arrays(graph: Graph) -> set[Any]:
-    """Return values without axes that NumPy makes arrays of, not scalars."""
+def _arrays(graph: Graph) -> tuple[set[Any], dict[Any, int]]:
+    """Return values without axes that NumPy makes arrays of, not scalars.
+
+    And those that are of the kind of an input, with the number of that input.
+    """
     found: set[Any] = set()
+    like: dict[Any, int] = {v: i for i, v in enumerate(graph.inputs) if v.shape == ()}
     for node in graph.nodes:
-        kept = node.op.name in KEEPS and node.inputs[0] in found
+        x = node.inputs[0] if node.inputs else None
+        if node.op.name in KEEPS and isinstance(x, Value) and x in like:
+            like.update((v, like[x]) for v in node.outputs)
+        kept = node.op.name in KEEPS and x in found
         part = node.op.name == "getitem" and Ellipsis in [
             s for s in node.attrs["spec"] if s is Ellipsis
         ]
         if node.op.name in ARRAYS or kept or part:
             found.update(v for v in node.outputs if v.shape == ())
-    return found
+    return found, like
 
 
 def _is_weak(x: Any) -> bool:
