@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
+import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,19 +17,29 @@ from wengert import trees
 from wengert.backend.base import Backend
 from wengert.backend.native import NativeBackend
 from wengert.backend.numpy import NumpyBackend
-from wengert.errors import InputError, user_line
+from wengert.errors import InputError, UnsupportedError, user_line
+from wengert.ir.graph import GuardMiss
 from wengert.ops.base import Traced
 from wengert.plan.form import Form, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
+from wengert.plan.into import copy_into
 from wengert.plan.plan import Plan
+from wengert.plan.progress import Patience
 from wengert.plan.record import record
+from wengert.plan.shortcut import matcher, never
 from wengert.trace.record import OuterValueError
-from wengert.transform.linear import quiet
 
 __all__ = ["CacheInfo", "Jitted", "TooManySpecialisations", "jit"]
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"numpy": NumpyBackend, "native": NativeBackend}
-"""Backends by name; each entry makes one."""
+BACKENDS: dict[str, Callable[..., Backend]] = {"numpy": NumpyBackend, "native": NativeBackend}
+"""Backends by name; each entry makes one. ``native`` is the default."""
+
+_LOCK = threading.RLock()  # held for moments only, never while user code runs
+
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread it does not have
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+    )
 
 
 class TooManySpecialisations(UserWarning):
@@ -55,19 +67,18 @@ class Jitted:
         f: Callable[..., Any],
         static_argnums: Sequence[int],
         static_argnames: Sequence[str],
-        backend: str,
+        backend: str | None,
         limit: int,
+        fastmath: bool,
     ) -> None:
         functools.update_wrapper(self, f)
-        if backend not in BACKENDS:
-            raise InputError(f"backend={backend!r} is not one of {', '.join(sorted(BACKENDS))}")
         self._f = f
         self._name = getattr(f, "__name__", type(f).__name__)
-        self._options = (tuple(static_argnums), tuple(static_argnames), backend, limit)
+        self._options = (tuple(static_argnums), tuple(static_argnames), backend, limit, fastmath)
         self._nums, self._names = _static_places(f, self._name, static_argnums, static_argnames)
-        self._backend = BACKENDS[backend]()
+        self._backend = _backend(backend, fastmath)
         self._limit = limit
-        self._lock = threading.Lock()
+        self._last = DecisionTree()  # of the signature called last
         self._trees: dict[Any, DecisionTree] = {}
         self._overflowed: set[Any] = set()
         self._traces = 0
@@ -75,6 +86,20 @@ class Jitted:
     # --- calling ----------------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the specialisation for these arguments, compiling it first if it is new."""
+        tree = self._last
+        leaves = tree.match(args, kwargs)
+        if leaves is not None and (root := tree.root) is not None:
+            leaf = root.last
+            try:
+                return leaf.rebuild(leaf.run(leaves))
+            except GuardMiss as miss:
+                found = tree.search(root, leaves, leaf, miss)
+            if found is not None:
+                return found[0].rebuild(found[1])
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run any call, of a signature not seen before too."""
         leaves, key = self._key(args, kwargs)
         if key is None:
             return self._f(*args, **kwargs)  # as part of the enclosing transformation
@@ -88,6 +113,43 @@ class Jitted:
                 return self._f(*args, **kwargs)
         leaf, outputs = found
         return leaf.rebuild(outputs)
+
+    def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, and write its result into arrays that the caller has.
+
+        Parameters
+        ----------
+        out : pytree of arrays
+            Of the form, shapes and dtypes of the result; an array without axes for a number. Native
+            code writes straight into contiguous arrays that share no memory with anything else;
+            into others, such as an argument itself, the result is copied once it is complete.
+        *args, **kwargs
+            As for a call.
+
+        Returns
+        -------
+        pytree
+            `out`. After an error its content is undefined.
+
+        Raises
+        ------
+        ShapeError, InputError
+            When `out` does not fit the result, or its arrays share memory with each other; for
+            traced arguments.
+        """
+        leaves, key = self._key(args, kwargs)
+        if key is None:
+            raise InputError(
+                f"{self._name}.into takes plain arrays, not traced values; call {self._name} "
+                f"itself" + user_line()
+            )
+        tree = self._trees.get(key)
+        if tree is not None and tree.root is not None:
+            try:
+                return tree.root.last.plan.run_into(out, leaves)
+            except GuardMiss:
+                pass
+        return copy_into(out, self._call(args, kwargs), self._name)
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the data of a call and the key of its decision tree, None for traced data."""
@@ -107,32 +169,31 @@ class Jitted:
         tree = self._trees.get(key)
         if tree is None:
             return None
-        with quiet():
-            return tree.run(leaves)
+        self._last = tree
+        return tree.run(leaves)
 
     def _specialise(
         self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Leaf, Any]:
         """Record, compile, keep and run a new specialisation."""
         leaves, form = self._split(args, kwargs)
-        with self._lock:
+        with _LOCK:
             self._traces += 1
-        recorded = record(self._f, leaves, form)
-        program = self._backend.compile(recorded.graph)
-        plan = Plan(
-            self._name,
-            recorded.graph,
-            program,
-            self._backend.name,
-            self._split,
-            form,
-            recorded.rebuild,
-        )
-        leaf = Leaf(plan, program.run, recorded.rebuild)
-        with quiet():
-            outputs = leaf.run(leaves)
-        with self._lock:  # not held while recording, so that threads cannot wait for each other
-            self._trees.setdefault(key, DecisionTree()).add(leaf)
+        with Patience(f"recording {self._name} ...") as patience:
+            recorded = record(self._f, leaves, form)
+            patience.say(
+                f"compiling {self._name}, {len(recorded.graph.nodes):,} operations on arrays ..."
+            )
+            program = self._backend.compile(recorded.graph)
+        backend = getattr(program, "backend", self._backend.name)
+        plan = Plan(self._name, recorded, program, backend, self._split, form)
+        leaf = Leaf(plan, program.run, recorded.result.rebuild)
+        outputs = leaf.run(leaves)
+        match = never if key in self._trees else matcher(form, leaves, args, kwargs)
+        with _LOCK:  # not held while recording, so that threads cannot wait for each other
+            tree = self._trees.setdefault(key, DecisionTree(match))
+            tree.add(leaf)
+        self._last = tree
         return leaf, outputs
 
     def _is_full(self, key: Any) -> bool:
@@ -141,7 +202,7 @@ class Jitted:
 
     def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself; as in a compiled one, arguments stay and results are new."""
-        with self._lock:
+        with _LOCK:
             first = key not in self._overflowed
             self._overflowed.add(key)
         if first:
@@ -151,7 +212,7 @@ class Jitted:
                 f"compilation. Use np.where, or raise the limit with wg.jit(f, "
                 f"limit=...)." + user_line(),
                 TooManySpecialisations,
-                stacklevel=3,
+                stacklevel=4,
             )
         args, kwargs = trees.map_leaves(_read_only, (args, kwargs))
         return trees.map_leaves(_new, self._f(*args, **kwargs))
@@ -188,9 +249,10 @@ class Jitted:
 
     def clear_cache(self) -> None:
         """Forget all specialisations."""
-        with self._lock:
+        with _LOCK:
             self._trees.clear()
             self._overflowed.clear()
+            self._last = DecisionTree()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Bind to an instance, as functions do; the instance is a static argument."""
@@ -223,6 +285,10 @@ class Bound:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method."""
         return self.__func__(self.__self__, *args, **kwargs)
+
+    def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the method, and write its result into arrays that the caller has."""
+        return self.__func__.into(out, self.__self__, *args, **kwargs)
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """Return the plan for a call with these arguments."""
@@ -266,6 +332,40 @@ def _static_places(
     return tuple(sorted(positions)), tuple(sorted(both))
 
 
+def _backend(name: str | None, fastmath: bool) -> Backend:
+    """Make the backend of this name, the default one for None.
+
+    Raises
+    ------
+    InputError
+        For a name that there is not, or `fastmath` where it means nothing.
+    UnsupportedError
+        For ``native`` where llvmlite is not installed.
+    """
+    if name is None:
+        name = "native" if _has_llvm() or fastmath else "numpy"
+    if name not in BACKENDS:
+        raise InputError(f"backend={name!r} is not one of {', '.join(sorted(BACKENDS))}")
+    if name == "native" and not _has_llvm():
+        raise UnsupportedError(
+            "native code needs llvmlite, which cannot be imported here: pip install llvmlite, or "
+            'choose backend="numpy"' + user_line()
+        )
+    if not fastmath:
+        return BACKENDS[name]()
+    if name != "native":
+        raise InputError(
+            f'fastmath=True is for native code: wg.jit(f, backend="native", fastmath=True), not '
+            f"backend={name!r}" + user_line()
+        )
+    return BACKENDS[name](fastmath=True)
+
+
+@functools.cache
+def _has_llvm() -> bool:
+    return importlib.util.find_spec("llvmlite") is not None
+
+
 def _read_only(x: Any) -> Any:
     if not isinstance(x, np.ndarray):
         return x
@@ -283,8 +383,9 @@ def jit(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
-    backend: str = "native",
+    backend: str | None = None,
     limit: int = 64,
+    fastmath: bool = False,
 ) -> Any:
     """Compile a function on its first call, for each signature and each path through its code.
 
@@ -296,23 +397,34 @@ def jit(
         Arguments that are part of the program, by position or by name: another value is another
         program. They must be hashable. Arrays and numbers are data unless named here; strings and
         other objects are always static.
-    backend : {"numpy", "native"}
-        ``numpy`` calls NumPy for each operation; ``native`` is machine code, made by LLVM, which
-        fuses loops and calls NumPy for what it has no code for.
+    backend : {"native", "numpy"}, optional
+        ``native`` is machine code, made by LLVM, which fuses loops and calls NumPy for what it has
+        no code for; graphs with complex numbers or other dtypes that it lacks run in NumPy as a
+        whole. ``numpy`` calls NumPy for each operation, and is the reference. The default is
+        ``native``, or ``numpy`` where llvmlite is not installed.
     limit : int
         Largest number of paths compiled for one signature. A Python ``if``, ``while``, ``int()`` or
         index on a traced value records its outcome as a guard; another outcome runs, or records,
         another specialisation. Past the limit, further paths run without compilation, with one
         warning.
+    fastmath : bool
+        Whether native code may compute in another order (sums and products are associative), fuse
+        a multiplication and an addition, divide by multiplying with the reciprocal, approximate
+        functions, and assume that there are no NaN, no infinities and no negative zeros: where
+        there are, results are arbitrary, and so are Python decisions on them.
 
     Returns
     -------
     Jitted
-        A function with ``plan(*example)``, ``cache_info()`` and ``clear_cache()``. Its results are
-        new arrays, whatever `f` returns.
+        A function with ``plan(*example)``, ``into(out, *args)``, ``cache_info()`` and
+        ``clear_cache()``. Its results are new arrays, whatever `f` returns.
 
     Raises
     ------
+    InputError
+        For an unknown backend, or a static argument that `f` does not have.
+    UnsupportedError
+        For ``backend="native"`` where llvmlite is not installed.
     MutationError
         On a call in which `f` changes an argument in place.
 
@@ -325,6 +437,10 @@ def jit(
 
     Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
     float32, and a counter that no Python decision depends on does not lead to another recording.
+
+    Machine code is kept between processes in the user's cache directory, or in the folder that the
+    environment variable ``WENGERT_CACHE_DIR`` names; an empty value turns this off. A compilation
+    that takes over a second says so on standard error, if that is a terminal.
     """
     if f is None:
         return functools.partial(
@@ -333,7 +449,8 @@ def jit(
             static_argnames=static_argnames,
             backend=backend,
             limit=limit,
+            fastmath=fastmath,
         )
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    return Jitted(f, nums, names, backend, limit)
+    return Jitted(f, nums, names, backend, limit, fastmath)

@@ -13,8 +13,9 @@ from typing import Any
 
 from wengert.ir.graph import GuardMiss
 from wengert.ir.simplify import key
+from wengert.plan.shortcut import Match, never
 
-__all__ = ["DecisionTree", "Leaf"]
+__all__ = ["Branch", "DecisionTree", "Leaf"]
 
 
 class Leaf:
@@ -38,13 +39,13 @@ class Leaf:
         self.outcomes = tuple(key(g.outcome) for g in plan.graph.guards)
 
 
-class _Branch:
+class Branch:
     """A point of the tree: the outcomes seen at one decision, and the leaf used last below."""
 
     __slots__ = ("children", "last")
 
     def __init__(self, last: Leaf) -> None:
-        self.children: dict[Any, _Branch] = {}
+        self.children: dict[Any, Branch] = {}
         self.last = last
 
 
@@ -57,20 +58,23 @@ class DecisionTree:
     ----------
     size : int
         How many there are.
+    match : callable
+        From a call's arguments to its data; None where they may be of another signature.
     """
 
-    def __init__(self) -> None:
-        self.root: _Branch | None = None
+    def __init__(self, match: Match = never) -> None:
+        self.match = match
+        self.root: Branch | None = None
         self.size = 0
 
     def add(self, leaf: Leaf) -> None:
         """Add a specialisation, and start with it from now on."""
         known = self.root is not None
-        branch = self.root = self.root or _Branch(leaf)
+        branch = self.root = self.root or Branch(leaf)
         branch.last = leaf
         for outcome in leaf.outcomes:
             known = known and outcome in branch.children
-            branch = branch.children.setdefault(outcome, _Branch(leaf))
+            branch = branch.children.setdefault(outcome, Branch(leaf))
             branch.last = leaf
         self.size += not known
 
@@ -89,10 +93,10 @@ class DecisionTree:
         try:
             return leaf, leaf.run(inputs)
         except GuardMiss as miss:
-            return self._search(root, inputs, leaf, miss)
+            return self.search(root, inputs, leaf, miss)
 
-    def _search(
-        self, branch: _Branch, inputs: Sequence[Any], leaf: Leaf, miss: GuardMiss
+    def search(
+        self, branch: Branch, inputs: Sequence[Any], leaf: Leaf, miss: GuardMiss
     ) -> tuple[Leaf, Any] | None:
         """Go on below the branch where `leaf` missed, until a specialisation holds."""
         depth = 0

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from wengert.errors import PlanMismatchError, user_line
-from wengert.ir.graph import Graph, Guard, GuardMiss, aval_of
+from wengert.errors import PlanMismatchError, UnsupportedError, user_line
+from wengert.ir.graph import Const, Guard, GuardMiss, aval_of
 from wengert.plan.cost import Count, count_graph
 from wengert.plan.form import Form
-from wengert.transform.linear import quiet
+from wengert.plan.into import share, targets
+from wengert.plan.record import Recorded
 
-__all__ = ["Plan"]
+__all__ = ["Memory", "Plan"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that one run of a plan needs.
+
+    Attributes
+    ----------
+    inputs, outputs : int
+        Of the arrays that go in and come out; the outputs are new in each run.
+    constants : int
+        Of captured arrays, held by reference.
+    peak : int or None
+        Of everything in between. A native plan lays it out before it runs, in one block that it
+        keeps and that later runs use again; runs at the same time have a block each. What NumPy
+        needs inside an operation that it evaluates is not counted. None for a plan that runs in
+        NumPy, which allocates as it goes.
+    """
+
+    inputs: int
+    outputs: int
+    constants: int
+    peak: int | None
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        between = "" if self.peak is None else f", {self.peak:,} in between at most"
+        return (
+            f"{self.inputs:,} bytes in, {self.outputs:,} out, {self.constants:,} of captured "
+            f"arrays{between}"
+        )
 
 
 class Plan:
@@ -25,26 +59,25 @@ class Plan:
     graph : Graph
         What runs, simplified.
     backend : str
-        The backend's name.
+        What runs it: ``numpy`` also where the native backend has no code for the graph's dtypes.
     """
 
     def __init__(
         self,
         name: str,
-        graph: Graph,
+        recorded: Recorded,
         program: Any,
         backend: str,
         split: Callable[..., tuple[list[Any], Form]],
         form: Form,
-        rebuild: Callable[[Sequence[Any]], Any],
     ) -> None:
         self.name = name
-        self.graph = graph
+        self.graph = recorded.graph
         self.backend = backend
         self._program = program
         self._split = split
         self._form = form
-        self._rebuild = rebuild
+        self._result = recorded.result
 
     @cached_property
     def cost(self) -> Count:
@@ -62,11 +95,70 @@ class Plan:
         return self.cost.bytes
 
     def source(self) -> str:
-        """Return readable code of what runs."""
+        """Return readable Python of what runs; native code computes the same."""
         return str(self._program.source)
+
+    def llvm(self) -> str:
+        """Return the LLVM assembly of a native plan, optimised.
+
+        Raises
+        ------
+        UnsupportedError
+            For a plan that does not run in native code.
+        """
+        return self._of_native_code("llvm")
+
+    def assembly(self) -> str:
+        """Return the machine code of a native plan as assembly of this computer's processor.
+
+        Raises
+        ------
+        UnsupportedError
+            For a plan that does not run in native code.
+        """
+        return self._of_native_code("assembly")
+
+    def _of_native_code(self, what: str) -> str:
+        show = getattr(self._program, what, None)
+        if show is None:
+            dtypes = sorted({str(d) for d in self._dtypes() if d.name not in _NATIVE})
+            why = f" because of {', '.join(dtypes)}" if dtypes else ""
+            raise UnsupportedError(
+                f"this plan of {self.name} has no {what}: it runs on the {self.backend} "
+                f"backend{why}. Its plan.source() shows what runs; "
+                f'wg.jit(f, backend="native") compiles real numbers.' + user_line()
+            )
+        return str(show())
+
+    def _dtypes(self) -> set[Any]:
+        values = [*self.graph.inputs, *(v for n in self.graph.nodes for v in n.outputs)]
+        return {aval_of(x).dtype for x in [*values, *self.graph.outputs]}
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes of inputs, outputs, captured arrays and what is in between."""
+        graph = self.graph
+        held = {id(x): x.nbytes for x in self._captured}
+        return Memory(
+            sum(v.aval.nbytes for v in graph.inputs),
+            sum(aval_of(y).nbytes for y in graph.outputs),
+            sum(held.values()),
+            getattr(self._program, "peak", None),
+        )
+
+    @cached_property
+    def host_calls(self) -> dict[str, int]:
+        """Operations that NumPy evaluates, and how often each: all of them without native code."""
+        calls = getattr(self._program, "host_calls", None)
+        return dict(Counter(n.op.name for n in self.graph.nodes) if calls is None else calls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the plan.
+
+        Returns
+        -------
+        pytree
+            What the function returns, as new arrays.
 
         Raises
         ------
@@ -77,15 +169,72 @@ class Plan:
         leaves, form = self._split(args, kwargs)
         self._check(leaves, form)
         try:
-            with quiet():
-                return self._rebuild(self._program.run(leaves))
+            return self._result.rebuild(self._program.run(leaves))
         except GuardMiss as miss:
-            guard = self.graph.guards[miss.index]
-            raise PlanMismatchError(
-                f"this plan of {self.name} holds where {_decision(guard)}; here it is "
-                f"{miss.outcome!r}. Call the wg.jit function itself, which keeps a plan for each "
-                f"outcome." + user_line()
-            ) from None
+            raise self._missed(miss) from None
+
+    def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run the plan, and write its result into arrays that the caller has.
+
+        Parameters
+        ----------
+        out : pytree of arrays
+            Of the form, shapes and dtypes of the result; an array without axes for a number. Native
+            code writes straight into contiguous arrays that share no memory with anything else;
+            into others, such as an argument itself, the result is copied once it is complete.
+        *args, **kwargs
+            As for a call.
+
+        Returns
+        -------
+        pytree
+            `out`. After an error its content is undefined.
+
+        Raises
+        ------
+        ShapeError, InputError
+            When `out` does not fit the result, or its arrays share memory with each other.
+        PlanMismatchError
+            As for a call.
+        """
+        leaves, form = self._split(args, kwargs)
+        self._check(leaves, form)
+        try:
+            return self.run_into(out, leaves)
+        except GuardMiss as miss:
+            raise self._missed(miss) from None
+
+    def run_into(self, out: Any, leaves: Sequence[Any]) -> Any:
+        """Run on data that fits, like `into`; raises `GuardMiss` where the plan does not hold."""
+        outs = targets(
+            out,
+            self._result.spec,
+            self._result.still,
+            [aval_of(y) for y in self.graph.outputs],
+            self.name,
+        )
+        direct = (
+            hasattr(self._program, "peak")
+            and all(y.flags.c_contiguous and y.flags.aligned for y in outs)
+            and not share(outs, [*leaves, *self._captured])
+        )
+        found = self._program.run(leaves, list(outs)) if direct else self._program.run(leaves)
+        for y, result in zip(outs, found, strict=True):
+            if result is not y:
+                y[...] = result
+        return out
+
+    @cached_property
+    def _captured(self) -> list[Any]:
+        used = [x for n in self.graph.nodes for x in n.inputs] + list(self.graph.outputs)
+        return [x.data for x in used if isinstance(x, Const)]
+
+    def _missed(self, miss: GuardMiss) -> PlanMismatchError:
+        return PlanMismatchError(
+            f"this plan of {self.name} holds where {_decision(self.graph.guards[miss.index])}; "
+            f"here it is {miss.outcome!r}. Call the wg.jit function itself, which keeps a plan for "
+            f"each outcome." + user_line()
+        )
 
     def _check(self, leaves: list[Any], form: Form) -> None:
         """Raise, with a line for each argument that differs."""
@@ -115,14 +264,25 @@ class Plan:
         summary = [
             f"plan of {self.name}({inputs}) -> {outputs or 'None'}",
             f"  {self.backend} backend, {len(self.graph.nodes)} operations on arrays",
+            *self._host_line(),
             *(f"  holds where {_decision(g)}" for g in self.graph.guards),
             f"  {self.cost}",
+            f"  memory: {self.memory}",
         ]
         return "\n".join(summary) + f"\n\n{self.graph}"
+
+    def _host_line(self) -> list[str]:
+        if self.memory.peak is None or not self.host_calls:
+            return []
+        calls = ", ".join(f"{name} x{n}" for name, n in sorted(self.host_calls.items()))
+        return [f"  evaluated by NumPy: {calls}"]
 
     def __repr__(self) -> str:
         """Return a line."""
         return f"<Plan of {self.name}: {len(self.graph.nodes)} nodes on {self.backend}>"
+
+
+_NATIVE = {"float64", "float32", "int64", "int32", "bool"}
 
 
 def _decision(guard: Guard) -> str:

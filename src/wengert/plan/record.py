@@ -16,9 +16,10 @@ from wengert.ir.graph import Graph
 from wengert.ir.simplify import simplify
 from wengert.ops.base import Traced
 from wengert.plan.form import DYNAMIC, Form
+from wengert.plan.shortcut import OUTPUT, builder
 from wengert.trace.record import GraphRecorder
 
-__all__ = ["Recorded", "record", "without_collection"]
+__all__ = ["Recorded", "Result", "record", "without_collection"]
 
 _LOCK = threading.Lock()
 _PAUSES: list[bool] = []
@@ -45,6 +46,28 @@ def without_collection() -> Iterator[None]:
                 gc.enable()
 
 
+class Result:
+    """The form of a function's result.
+
+    Attributes
+    ----------
+    spec : optree.PyTreeSpec
+    still : list
+        Its leaves, `OUTPUT` in the place of each that a graph computes; the others stay.
+    rebuild : callable
+        From a graph's outputs to the result.
+    """
+
+    def __init__(self, spec: Any, leaves: Sequence[Any], dynamic: Sequence[bool]) -> None:
+        self.spec = spec
+        self.still = [OUTPUT if d else y for y, d in zip(leaves, dynamic, strict=True)]
+        self.rebuild: Callable[[Sequence[Any]], Any] = builder(spec, self.still) or self._unflatten
+
+    def _unflatten(self, ys: Sequence[Any]) -> Any:
+        moving = iter(ys)
+        return self.spec.unflatten([next(moving) if y is OUTPUT else y for y in self.still])
+
+
 class Recorded(NamedTuple):
     """A recorded call.
 
@@ -52,14 +75,14 @@ class Recorded(NamedTuple):
     ----------
     graph : Graph
         From the data among the arguments to the data in the result, simplified.
-    rebuild : callable
+    result : Result
         From the graph's outputs to the function's result.
     custom : bool
         Whether the function uses one with a derivative of its own, which the graph does not show.
     """
 
     graph: Graph
-    rebuild: Callable[[Sequence[Any]], Any]
+    result: Result
     custom: bool
 
 
@@ -100,7 +123,7 @@ def record(
         raise reason from None
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
     graph = strip(simplify(graph, differentiable=differentiable))
-    return Recorded(graph, _rebuild(spec, results, dynamic), recorder.custom)
+    return Recorded(graph, Result(spec, results, dynamic), recorder.custom)
 
 
 def _check_unchanged(f: Callable[..., Any], inputs: Sequence[Any]) -> None:
@@ -111,25 +134,3 @@ def _check_unchanged(f: Callable[..., Any], inputs: Sequence[Any]) -> None:
                 f"in place, which a compiled function does not do to its caller's arrays. Begin "
                 f"with x = x.copy(), and return the new value." + user_line()
             )
-
-
-_LEAF = optree.tree_structure(0.0)  # type: ignore[arg-type]
-
-
-def _rebuild(spec: Any, results: list[Any], dynamic: list[bool]) -> Callable[[Sequence[Any]], Any]:
-    """Make the function that puts data into the form of the result; the other leaves stay."""
-    if all(dynamic):
-        return _single if spec == _LEAF else spec.unflatten
-    still = [None if d else y for y, d in zip(results, dynamic, strict=True)]
-
-    def rebuild(ys: Sequence[Any]) -> Any:
-        moving = iter(ys)
-        return spec.unflatten(
-            [next(moving) if d else y for y, d in zip(still, dynamic, strict=True)]
-        )
-
-    return rebuild
-
-
-def _single(ys: Sequence[Any]) -> Any:
-    return ys[0]
