@@ -5,13 +5,13 @@ Every function here takes a function and returns one, or a value and one. They n
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert import trees
+from wengert.compile import transformed
 from wengert.errors import InputError, ShapeError, user_line
 from wengert.ops import control
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
@@ -74,7 +74,7 @@ def value_and_grad(
     """
     name = f"grad({getattr(f, '__name__', 'f')})"
 
-    @functools.wraps(f)
+    @transformed(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         chosen = trees.select(args, argnums, name)
         leaves = chosen.leaves
@@ -117,7 +117,7 @@ def grad(
     """
     both = value_and_grad(f, argnums, has_aux, holomorphic)
 
-    @functools.wraps(f)
+    @transformed(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         y, g = both(*args, **kwargs)
         return (g, y[1]) if has_aux else g
@@ -376,7 +376,7 @@ def _jacobian(
         raise InputError(f"mode must be 'auto', 'forward' or 'reverse', not {mode!r}")
     name = f"jacobian({getattr(f, '__name__', 'f')})"
 
-    @functools.wraps(f)
+    @transformed(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         chosen = trees.select(args, argnums, name)
         form: list[Any] = []

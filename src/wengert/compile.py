@@ -6,6 +6,8 @@ import functools
 import importlib.util
 import inspect
 import os
+import pickle
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,10 +31,13 @@ from wengert.plan.record import record
 from wengert.plan.shortcut import matcher, never
 from wengert.trace.record import OuterValueError
 
-__all__ = ["CacheInfo", "Jitted", "TooManySpecialisations", "jit"]
+__all__ = ["CacheInfo", "Jitted", "TooManySpecialisations", "Transformed", "jit", "transformed"]
 
 BACKENDS: dict[str, Callable[..., Backend]] = {"numpy": NumpyBackend, "native": NativeBackend}
 """Backends by name; each entry makes one. ``native`` is the default."""
+
+LIMIT = 64
+"""Paths compiled for one signature, unless `jit` is told otherwise."""
 
 _LOCK = threading.RLock()  # held for moments only, never while user code runs
 
@@ -71,9 +76,9 @@ class Jitted:
         limit: int,
         fastmath: bool,
     ) -> None:
-        functools.update_wrapper(self, f)
+        _wrap(self, f)
         self._f = f
-        self._name = getattr(f, "__name__", type(f).__name__)
+        self._name = _called(f)
         self._options = (tuple(static_argnums), tuple(static_argnames), backend, limit, fastmath)
         self._nums, self._names = _static_places(f, self._name, static_argnums, static_argnames)
         self._backend = _backend(backend, fastmath)
@@ -96,9 +101,9 @@ class Jitted:
                 found = tree.search(root, leaves, leaf, miss)
             if found is not None:
                 return found[0].rebuild(found[1])
-        return self._call(args, kwargs)
+        return self._any(args, kwargs)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run any call, of a signature not seen before too."""
         leaves, key = self._key(args, kwargs)
         if key is None:
@@ -149,7 +154,7 @@ class Jitted:
                 return tree.root.last.plan.run_into(out, leaves)
             except GuardMiss:
                 pass
-        return copy_into(out, self._call(args, kwargs), self._name)
+        return copy_into(out, self._any(args, kwargs), self._name)
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the data of a call and the key of its decision tree, None for traced data."""
@@ -260,26 +265,104 @@ class Jitted:
 
     def __reduce__(self) -> Any:
         """Pickle by name where the name leads here, as functions are, else as ``jit(f)``."""
-        module: Any = inspect.getmodule(self._f)
-        name = getattr(self, "__qualname__", "")
-        if (
-            functools.reduce(lambda x, part: getattr(x, part, None), name.split("."), module)
-            is self
-        ):
-            return name
-        return Jitted, (self._f, *self._options)
+        return _name(self) or (Jitted, (self._f, *self._options))
 
     def __repr__(self) -> str:
         """Return a line."""
         return f"<jit of {self._name}: {self.cache_info()}>"
 
 
-class Bound:
-    """A jitted method of an object."""
+class Transformed:
+    """A function that a transformation made of another one, such as a gradient.
 
-    def __init__(self, function: Jitted, instance: Any) -> None:
+    A call runs it as Python does; `plan` says what it costs and compiles it.
+    """
+
+    # Not in the dictionary, which `functools.wraps` copies to functions around this one.
+    __slots__ = ("__dict__", "__weakref__", "_call", "_jitted")
+
+    def __init__(self, f: Callable[..., Any], call: Callable[..., Any]) -> None:
+        _wrap(self, f)
+        self._call = call
+        self._jitted: Jitted | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function."""
+        return self._call(*args, **kwargs)
+
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Return the plan for a call with these arguments, as ``jit`` of this function does.
+
+        Returns
+        -------
+        Plan
+            Printable and callable.
+        """
+        if self._jitted is None:
+            self._jitted = Jitted(self, (), (), None, LIMIT, False)
+        return self._jitted.plan(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind to an instance, as functions do."""
+        return self if instance is None else Bound(self, instance)
+
+    def __copy__(self) -> Transformed:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Transformed:
+        return self
+
+    def __reduce__(self) -> Any:
+        """Pickle by name, as functions are.
+
+        Raises
+        ------
+        pickle.PicklingError
+            Where the name does not lead here.
+        """
+        name = _name(self)
+        if not name:
+            raise pickle.PicklingError(
+                f"{self!r} cannot be pickled: no name of a module leads to it. Assign it to one, "
+                f"as a decorator does" + user_line()
+            )
+        return name
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"<{self._call.__qualname__.split('.')[0].strip('_')} of {_called(self)}>"
+
+
+def transformed(f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
+    """Return a decorator that makes a function the transformed `f`."""
+    return functools.partial(Transformed, f)
+
+
+def _wrap(made: Any, f: Callable[..., Any]) -> None:
+    """Take over the name and the documentation, and what is set on a function, not an object."""
+    functools.update_wrapper(made, f, updated=("__dict__",) if inspect.isfunction(f) else ())
+
+
+def _called(f: Callable[..., Any]) -> str:
+    return str(getattr(f, "__name__", type(f).__name__))
+
+
+def _name(x: Any) -> str:
+    """Return the name of a function in its module; empty where that is something else."""
+    module = sys.modules.get(getattr(x, "__module__", None) or "")
+    name: str = getattr(x, "__qualname__", "")
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return name if found is x else ""
+
+
+class Bound:
+    """A jitted or transformed method of an object."""
+
+    def __init__(self, function: Jitted | Transformed, instance: Any) -> None:
         self.__doc__ = function.__doc__
-        self.__func__ = function
+        self.__func__: Any = function
         self.__self__ = instance
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -292,7 +375,8 @@ class Bound:
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """Return the plan for a call with these arguments."""
-        return self.__func__.plan(self.__self__, *args, **kwargs)
+        plan: Plan = self.__func__.plan(self.__self__, *args, **kwargs)
+        return plan
 
     def __getattr__(self, name: str) -> Any:
         """Look up everything else on the function."""
@@ -384,7 +468,7 @@ def jit(
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
     backend: str | None = None,
-    limit: int = 64,
+    limit: int = LIMIT,
     fastmath: bool = False,
 ) -> Any:
     """Compile a function on its first call, for each signature and each path through its code.

@@ -55,7 +55,7 @@ def test_it_prints_itself():
     assert want[-1] in got
     assert repr(made()).startswith("<Plan of f: ")
     by_numpy = str(wg.jit(f, backend="numpy").plan(PARAMS, X))
-    assert "  numpy backend, 8 operations" in by_numpy
+    assert "  numpy backend, " in by_numpy
     assert "between" not in by_numpy
 
 

@@ -1,7 +1,8 @@
 """Machine code on disk, so that a second process starts at once.
 
 An entry is a file named by the hash of everything that the code depends on: the LLVM assembly, the
-version of LLVM, and the CPU with its features. It begins with the hash of its content, so a damaged
+version of LLVM, the platform, and the CPU with its features. The assembly holds all that this
+library decides, so its version does not matter. An entry begins with the hash of its content, so a damaged
 one is noticed and ignored. Files are written beside their place and moved there, which is safe
 under concurrent processes.
 """
@@ -17,13 +18,28 @@ from pathlib import Path
 
 __all__ = ["Cache", "default_folder"]
 
+VARIABLE = "WENGERT_CACHE_DIR"
+"""Environment variable with the folder of the cache; empty for none."""
+
 LIMIT = 256 << 20
 """Bytes that all entries together may take."""
 
 
-def default_folder() -> Path:
-    """Return wengert's folder in the user's cache directory."""
-    home = Path.home()
+def default_folder() -> Path | None:
+    """Return the folder that ``WENGERT_CACHE_DIR`` names, else one in the user's cache directory.
+
+    Returns
+    -------
+    Path or None
+        None, which turns the cache off, where the variable is empty, or there is no home directory.
+    """
+    named = os.environ.get(VARIABLE)
+    if named is not None:
+        return Path(named).expanduser() if named.strip() else None
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
     elif sys.platform == "darwin":
