@@ -2,9 +2,9 @@
 
 An entry is a file named by the hash of everything that the code depends on: the LLVM assembly, the
 version of LLVM, the platform, and the CPU with its features. The assembly holds all that this
-library decides, so its version does not matter. An entry begins with the hash of its content, so a damaged
-one is noticed and ignored. Files are written beside their place and moved there, which is safe
-under concurrent processes.
+library decides, so its version does not matter. An entry begins with the hash of its content, so a
+damaged one is noticed and ignored. Files are written beside their place and moved there, which is
+safe under concurrent processes.
 """
 
 from __future__ import annotations
