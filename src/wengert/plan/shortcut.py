@@ -9,6 +9,7 @@ other forms take the long way.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import BuiltinFunctionType
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,7 @@ def _is_fixed(x: Any) -> bool:
     kind = type(x)
     if kind is tuple:
         return all(_is_fixed(y) for y in x)
-    if kind in _PLAIN or kind in _NUMBERS:
+    if kind in _PLAIN or kind in _NUMBERS or kind is BuiltinFunctionType:
         return True
     inherited: tuple[Any, ...] = (object.__hash__, object.__eq__)
     return (kind.__hash__, kind.__eq__) == inherited

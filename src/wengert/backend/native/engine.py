@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import functools
 import os
+import sys
 import threading
 import weakref
 from typing import Any
@@ -16,9 +18,28 @@ __all__ = ["WIDE", "Compiled", "compile_module", "external_declarations", "lanes
 
 _LOCK = threading.RLock()  # entered again by a fork in a signal's handler
 
-if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread it does not have
+
+def _before_fork() -> None:
+    """Wait for other threads to leave LLVM: a child must not find locks held by those it lacks.
+
+    llvmlite has a lock of its own around each call, also around those that free something.
+    """
+    _LOCK.acquire()
+    ffi = sys.modules.get("llvmlite.binding.ffi")
+    _held.append(getattr(getattr(ffi, "lib", None), "_lock", contextlib.nullcontext()))
+    _held[-1].__enter__()
+
+
+def _after_fork() -> None:
+    _held.pop().__exit__(None, None, None)
+    _LOCK.release()
+
+
+_held: list[Any] = []
+
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
 
 FORMAT = "2"
