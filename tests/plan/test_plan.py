@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import pickle
+import tracemalloc
 from textwrap import dedent
 
 import numpy as np
+import optree
 import pytest
 
 import wengert as wg
-from wengert.errors import PlanMismatchError
+from wengert.errors import PlanMismatchError, UnsupportedError
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -170,3 +175,128 @@ def test_another_outcome():
         PlanMismatchError, match=r"holds where bool\(\) of a b8\[\] is True; here it is False"
     ):
         made()(PARAMS, -X)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+W = np.ones((50, 3))
+
+
+def chain(x):
+    y = np.tanh(x @ W)
+    return np.cumsum(y, axis=0) * 2 + np.sort(y, axis=1), np.sum(y)
+
+
+def test_memory():
+    x = np.zeros((40, 50))
+    memory = wg.jit(chain).plan(x).memory
+    assert memory.inputs == x.nbytes
+    assert memory.outputs == 40 * 3 * 8 + 8
+    assert memory.constants == W.nbytes
+    assert memory.peak >= 2 * 40 * 3 * 8
+    by_numpy = wg.jit(chain, backend="numpy").plan(x).memory
+    assert (by_numpy.inputs, by_numpy.outputs) == (memory.inputs, memory.outputs)
+    assert by_numpy.peak is None
+    assert str(memory).endswith(f", {memory.peak:,} in between at most")
+
+
+def test_the_peak_is_what_a_run_allocates():
+    """Between compiling and the end of the first run; what NumPy evaluates is apart."""
+
+    def f(x):
+        for _ in range(4):
+            x = np.tanh(x[::-1] + np.sum(x, axis=0)) @ x.T @ x
+        return np.sum(x)
+
+    x = np.ones((300, 200))
+    plan = wg.jit(f).plan(x)
+    plan._program._arenas.clear()  # it has run once to be made
+    tracemalloc.start()
+    plan(x)
+    assert 0 <= tracemalloc.get_traced_memory()[1] - plan.memory.peak < 4096
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    plan(x)
+    assert tracemalloc.get_traced_memory()[1] - before < 4096
+    tracemalloc.stop()
+    assert plan.memory.peak > 2 * x.nbytes
+
+
+# --- machine code ---------------------------------------------------------------------------------
+def test_machine_code_is_shown():
+    plan = made()
+    assert "i64 @run0(" in plan.llvm()
+    assert "\nrun0:\n" in plan.assembly()
+    assert "ret" in plan.assembly()
+
+
+@pytest.mark.parametrize("what", ["llvm", "assembly"])
+def test_without_machine_code(what):
+    with pytest.raises(UnsupportedError, match=rf'no {what}: it runs on the numpy .*backend="nat'):
+        getattr(wg.jit(f, backend="numpy").plan(PARAMS, X), what)()
+    plan = wg.jit(lambda z: z * 2).plan(X + 1j)
+    assert plan.backend == "numpy"
+    with pytest.raises(UnsupportedError, match="numpy backend because of complex128"):
+        getattr(plan, what)()
+
+
+# --- of transformed functions ---------------------------------------------------------------------
+def square(x):
+    return np.sum(x**2)
+
+
+TRANSFORMED = {
+    "grad": (wg.grad(square), 2 * X),
+    "value_and_grad": (wg.value_and_grad(square), (14.0, 2 * X)),
+    "jacobian": (wg.jacobian(np.sin), np.diag(np.cos(X))),
+    "jacfwd": (wg.jacfwd(np.sin), np.diag(np.cos(X))),
+    "jacrev": (wg.jacrev(np.sin), np.diag(np.cos(X))),
+    "hessian": (wg.hessian(square), 2 * np.eye(3)),
+    "grad of grad": (wg.grad(lambda x: np.sum(wg.grad(square)(x))), np.full(3, 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_transformed_functions_have_plans(name):
+    function, want = TRANSFORMED[name]
+    plan = function.plan(X)
+    assert function.plan(X) is plan
+    assert str(plan) == str(wg.jit(function).plan(X))
+    for got in (plan(X), function(X)):
+        for a, b in zip(optree.tree_leaves(got), optree.tree_leaves(want), strict=True):
+            np.testing.assert_allclose(a, b)
+
+
+def test_a_function_around_a_transformed_one_has_no_plan():
+    """It would be the wrong one."""
+    inner = wg.grad(square)
+
+    @functools.wraps(inner)
+    def clipped(x):
+        return np.clip(inner(x), -1, 1)
+
+    assert not hasattr(clipped, "plan")
+    np.testing.assert_array_equal(wg.jit(clipped)(X), [1, 1, 1])
+    np.testing.assert_array_equal(wg.jit(clipped).plan(X)(X), [1, 1, 1])
+
+
+class Model:
+    scale = 3.0
+
+    def loss(self, x):
+        return np.sum(x**2) * self.scale
+
+    slope = wg.grad(loss, 1)
+
+
+def test_a_transformed_method():
+    model = Model()
+    np.testing.assert_array_equal(model.slope(X), 6 * X)
+    np.testing.assert_array_equal(model.slope.plan(X)(model, X), 6 * X)
+
+
+def test_transformed_functions_are_functions():
+    g = wg.grad(square)
+    assert (g.__name__, g.__wrapped__, repr(g)) == ("square", square, "<grad of square>")
+    assert copy.deepcopy(g) is copy.copy(g) is g
+    with pytest.raises(pickle.PicklingError, match="no name of a module leads to it"):
+        pickle.dumps(g)
