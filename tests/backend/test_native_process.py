@@ -18,6 +18,7 @@ import pytest
 
 import wengert as wg
 from wengert.backend.native import engine
+from wengert.backend.native.cache import Cache, default_folder
 
 STATUS = Path("/proc/self/statm")
 
@@ -252,3 +253,59 @@ def test_cached_code_is_the_same_code(tmp_path: Path, monkeypatch: pytest.Monkey
     for a, b, c in zip(made, read, again, strict=True):
         oracle.same_bits(a, b)
         oracle.same_bits(a, c)
+
+
+# --- the folder of the cache ----------------------------------------------------------------------
+def test_a_variable_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path / "here"))
+    assert default_folder() == tmp_path / "here"
+    monkeypatch.setenv("WENGERT_CACHE_DIR", "~/there")
+    assert default_folder() == Path.home() / "there"
+    for empty in ("", "  "):
+        monkeypatch.setenv("WENGERT_CACHE_DIR", empty)
+        assert default_folder() is None
+    monkeypatch.delenv("WENGERT_CACHE_DIR")
+    if sys.platform.startswith("linux"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert default_folder() == tmp_path / "wengert" / "native"
+
+
+def test_a_cache_that_cannot_be_used(tmp_path: Path):
+    """No folder, a file in its place, a folder in an entry's place, an empty or foreign entry."""
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "key").mkdir()
+    for cache in (Cache(None), Cache(tmp_path / "file"), Cache(tmp_path)):
+        cache.put("key", b"code")
+        assert cache.get("key") is None
+    cache = Cache(tmp_path / "new")
+    cache.put("key", b"code")
+    assert cache.get("key") == b"code"
+    for damaged in (b"", b"x" * 31, b"x" * 100):
+        (tmp_path / "new" / "key").write_bytes(damaged)
+        assert cache.get("key") is None
+        assert not (tmp_path / "new" / "key").exists()
+    cache.put("key", b"code" * (cache.limit // 4 + 1))
+    assert cache.get("key") is None
+
+
+def test_a_cache_stays_below_its_limit(tmp_path: Path):
+    cache = Cache(tmp_path, limit=16_000)
+    for k in range(100):
+        cache.put(f"{k}", bytes(500))
+    sizes = [e.stat().st_size for e in tmp_path.iterdir()]
+    assert sum(sizes) <= cache.limit + cache.limit // 16 + 600
+    assert len(sizes) > 20
+    assert cache.get("99") is not None
+    assert cache.get("0") is None
+
+
+def test_a_second_process_takes_code_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "CACHE", Cache(tmp_path))
+    graph, leaves = oracle.recorded(lambda x: np.exp(x) + 1, np.ones(9))
+    want = oracle.compiled(graph).run(leaves)
+    monkeypatch.setattr(engine, "_generated", None)  # would fail
+    program = oracle.compiled(graph)
+    oracle.same_bits(program.run(leaves)[0], want[0])
+    assert "ret" in program.assembly()

@@ -1,0 +1,78 @@
+"""The options of `jit`: which backend, and how exact."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert import compile as jit_module
+from wengert.errors import InputError, UnsupportedError
+
+X = np.linspace(0.1, 2, 37)
+
+
+def f(x):
+    return np.sum((x * 2 + 1) / (x * x + 1) / 3.0)
+
+
+@pytest.fixture
+def without_llvmlite(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "llvmlite" else find(name)
+    )
+    jit_module._has_llvm.cache_clear()
+    yield
+    jit_module._has_llvm.cache_clear()
+
+
+def test_the_default_is_native(backend):
+    assert wg.jit(f).plan(X).backend == backend
+    assert wg.jit(f, backend="numpy").plan(X).backend == "numpy"
+
+
+@pytest.mark.usefixtures("without_llvmlite")
+def test_without_llvmlite():
+    assert wg.jit(f).plan(X).backend == "numpy"
+    with pytest.raises(UnsupportedError, match="needs llvmlite.*pip install llvmlite"):
+        wg.jit(f, backend="native")
+
+
+def test_other_dtypes_run_in_numpy():
+    jitted = wg.jit(lambda z: z * 2)
+    np.testing.assert_array_equal(jitted(X + 1j), X * 2 + 2j)
+    assert jitted.plan(X + 1j).backend == "numpy"
+
+
+# --- fast mathematics -----------------------------------------------------------------------------
+def test_fastmath(backend):
+    if backend == "numpy":
+        pytest.skip("is for native code")
+    fast = wg.jit(wg.value_and_grad(f), fastmath=True)
+    exact = wg.jit(wg.value_and_grad(f))
+    for got, want in zip(fast(X), exact(X), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13)
+    flags = ("reassoc", "contract", " fast ")
+    assert any(flag in fast.plan(X).llvm() for flag in flags)
+    assert not any(flag in exact.plan(X).llvm() for flag in flags)
+
+
+def test_fastmath_in_numpy():
+    with pytest.raises(
+        InputError, match="fastmath=True is for native code.*not backend=\"?'?numpy"
+    ):
+        wg.jit(f, backend="numpy", fastmath=True)
+
+
+def test_floating_point_warnings():
+    """As in a derivative, there are none: the plain function gives them."""
+    for backend in ("native", "numpy"):
+        jitted = wg.jit(
+            lambda x: np.log(x) / np.cumsum(x) + np.linalg.inv(x * np.eye(1)), backend=backend
+        )
+        jitted(np.ones(1))
+        with np.errstate(all="raise"):
+            assert np.isnan(jitted(np.array([-1e-320]))).all()
