@@ -37,7 +37,7 @@ def test_the_default_is_native(backend):
 @pytest.mark.usefixtures("without_llvmlite")
 def test_without_llvmlite():
     assert wg.jit(f).plan(X).backend == "numpy"
-    with pytest.raises(UnsupportedError, match="needs llvmlite.*pip install llvmlite"):
+    with pytest.raises(UnsupportedError, match=r"needs llvmlite.*pip install llvmlite"):
         wg.jit(f, backend="native")
 
 
@@ -55,24 +55,18 @@ def test_fastmath(backend):
     exact = wg.jit(wg.value_and_grad(f))
     for got, want in zip(fast(X), exact(X), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-13)
-    flags = ("reassoc", "contract", " fast ")
-    assert any(flag in fast.plan(X).llvm() for flag in flags)
-    assert not any(flag in exact.plan(X).llvm() for flag in flags)
+    assert " fast " in fast.plan(X).llvm()
+    assert " fast " not in exact.plan(X).llvm()
 
 
 def test_fastmath_in_numpy():
-    with pytest.raises(
-        InputError, match="fastmath=True is for native code.*not backend=\"?'?numpy"
-    ):
+    with pytest.raises(InputError, match=r"fastmath=True is for native code.*not backend='numpy"):
         wg.jit(f, backend="numpy", fastmath=True)
 
 
 def test_floating_point_warnings():
     """As in a derivative, there are none: the plain function gives them."""
-    for backend in ("native", "numpy"):
-        jitted = wg.jit(
-            lambda x: np.log(x) / np.cumsum(x) + np.linalg.inv(x * np.eye(1)), backend=backend
-        )
-        jitted(np.ones(1))
-        with np.errstate(all="raise"):
-            assert np.isnan(jitted(np.array([-1e-320]))).all()
+    jitted = wg.jit(lambda x: np.log(x) / np.cumsum(x) + np.sort(1 / x) * 1e-300)
+    jitted(np.ones(2))
+    with np.errstate(all="raise"):
+        assert np.isnan(jitted(np.array([-1e-320, -1.0]))[1])

@@ -54,7 +54,12 @@ def test_without_a_stream(monkeypatch, stream):
 def test_an_error_ends_it(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(progress, "PATIENCE", 0.01)
-    with pytest.raises(KeyboardInterrupt), Patience("recording f ..."):
-        time.sleep(0.05)
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with Patience("recording f ..."):
+            time.sleep(0.05)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not [t for t in threading.enumerate() if t.name == "wengert"]
