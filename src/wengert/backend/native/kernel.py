@@ -20,6 +20,12 @@ from wengert.ir.graph import Node, Value
 
 __all__ = ["Kernel", "kernel"]
 
+LANES = 8
+"""Elements from which an innermost loop is worth a vector."""
+
+WHOLE = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}'
+"""Metadata of a loop that is not unrolled."""
+
 
 class Kernel:
     """A function in LLVM assembly and how it is called.
@@ -203,8 +209,33 @@ class _Writer:
                     groups[-1].append(axis)
                     continue
             groups.append([axis])
-        self.groups = groups
-        self.dims = [int(np.prod([shape[a] for a in g])) for g in groups]
+        self.groups = self._reordered(groups, strides)
+        self.dims = [int(np.prod([shape[a] for a in g])) for g in self.groups]
+
+    def _reordered(
+        self, groups: list[list[int]], strides: list[tuple[int, ...]]
+    ) -> list[list[int]]:
+        """Move axes that are summed inwards, up to a short last one that is kept.
+
+        Then a row of sums stays in registers. Not where an array as large as the loop would be
+        walked in long strides.
+        """
+        loop = self.loop
+        sums = [item for item in loop.items if isinstance(item, Reduce)]
+        plain = all(isinstance(item, (Reduce, Gather, tuple)) for item in loop.items)
+        if len(groups) < 3 or not sums or not plain or loop.stores:
+            return groups
+        kept = {
+            tuple(self.strides_of(r.out, groups)[d] != 0 for d in range(len(groups))) for r in sums
+        }
+        if len(kept) > 1 or any(all(s[g[-1]] for g in groups) for s in strides):
+            return groups
+        (stays,) = kept
+        last = len(groups) - 1
+        if not stays[last] or np.prod([loop.shape[a] for a in groups[last]]) > 2 * LANES:
+            return groups
+        order = sorted(range(last), key=lambda d: not stays[d])
+        return [groups[d] for d in (*order, last)]
 
     def _pin(self, views: list[View]) -> None:
         """Find the buffers that are written and touched at several places: they get one pointer."""
@@ -221,8 +252,12 @@ class _Writer:
 
     def strides(self, view: View) -> list[int]:
         """Strides of a view over the merged axes."""
+        return self.strides_of(view, self.groups)
+
+    def strides_of(self, view: View, groups: list[list[int]]) -> list[int]:
+        """Strides of a view over groups of axes."""
         full = view.broadcast(self.loop.shape) if view.shape != self.loop.shape else view.strides
-        return [full[g[-1]] for g in self.groups]
+        return [full[g[-1]] for g in groups]
 
     def _open_loops(self, inner_reduced: list[Reduce]) -> None:
         code = self.code
@@ -276,7 +311,7 @@ class _Writer:
                     misses = code.emit(f"or i1 {misses}, {x}")
                 code.line(f"%misses = or i1 {misses}, false")
             code.line(f"%n{d} = add nsw i64 %i{d}, 1")
-            code.line(f"br label %head{d}")
+            code.line(f"br label %head{d}{self._kept_together(d)}")
             code.line(f"done{d}:")
             self.index.pop()
             if d == len(self.dims) - 1:
@@ -284,6 +319,17 @@ class _Writer:
                     self._stop_if("%missed")
                 for r, acc, _ in self.accumulators:
                     self._accumulate(r, acc)
+
+    def _kept_together(self, d: int) -> str:
+        """Keep LLVM from unrolling a short innermost loop, whose elements fill vectors.
+
+        Unrolled, it leaves the next loop to be vectorised, with elements far apart.
+        """
+        short = 0 < d == len(self.dims) - 1 and LANES <= self.dims[d] <= 16 * LANES
+        if not short or any(isinstance(item, Reduce) for item in self.loop.items):
+            return ""  # sums are better off in registers
+        self.code.externals.setdefault("llvm.loop", WHOLE)
+        return ", !llvm.loop !0"
 
     # --- memory -----------------------------------------------------------------------------------
     def _pointer(self, buffer: Buffer, offset: int = 0) -> tuple[str, int]:
@@ -447,7 +493,8 @@ class _Writer:
             else:
                 name = f"llvm.s{r.kind}.{t}"
             code.externals.setdefault(name, f"declare {t} @{name}({t}, {t})")
-            text = f"call {t} @{name}({t} {a}, {t} {b})"
+            signless = "nsz " if r.dtype.kind == "f" else ""  # NumPy's order of 0 and -0 varies
+            text = f"call {signless}{t} @{name}({t} {a}, {t} {b})"
         if into is None:
             return code.emit(text)
         code.line(f"{into} = {text}")
