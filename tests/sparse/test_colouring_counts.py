@@ -54,7 +54,7 @@ def test_count(name, pattern, problem, algorithm, number):
 
 
 def test_the_natural_order_is_bad_where_rows_and_columns_are_dense():
-    natural = ColouringAlgorithm("natural", postprocess=False)
+    natural = ColouringAlgorithm("natural", neutral=False)
     assert colour(cases.framed(100, 200), BOTH, natural).number == 101
     assert colour(cases.framed(100, 200), BOTH).number <= 8
 

@@ -156,13 +156,15 @@ def bicolour(
     effort: Effort,
     seed: int,
     row_weight: float,
-    postprocess: bool,
+    neutral: bool,
 ) -> tuple[Array, Array, str, int]:
     """Colour rows and columns so that every entry can be recovered.
 
     Star bicolouring for direct recovery and acyclic bicolouring for substitution: Gebremedhin,
     Manne, Pothen (2005), What color is your Jacobian?, section 6, through star and acyclic
     colouring of the bipartite graph (Montoison, Dalle, Gebremedhin 2025).
+
+    Without `neutral` every row and column with an entry gets a colour.
 
     Returns
     -------
@@ -186,7 +188,7 @@ def bicolour(
 
     def tidy(sort: str, colour: Array) -> tuple[Array, float]:
         r, c = colour[n:], colour[:n]
-        if sort == "star" and postprocess:
+        if sort == "star" and neutral:
             r, c = without_spare(rows, columns, place, r, c)
         else:
             r, c = renumbered(r), renumbered(c)
@@ -199,7 +201,7 @@ def bicolour(
     best: tuple[float, Array, Array, str] | None = None
     everything = np.flatnonzero(graph.degrees > 0)
     covers: list[tuple[float, Array]] = []
-    if order == "best":
+    if neutral:
         # One direction alone is a bicolouring too, where it can be better than both.
         alone: list[tuple[int, Graph, Graph, bool]] = [
             (int(rows.degrees.max(initial=0)), columns, rows, True),

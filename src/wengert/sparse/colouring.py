@@ -85,8 +85,9 @@ class ColouringAlgorithm:
         Of random orders: results are the same from run to run.
     row_weight : float
         What a row colour costs where a column colour costs 1 (bidirectional only).
-    postprocess : bool
-        Take away colours that no entry needs (bidirectional only).
+    neutral : bool
+        Whether rows and columns may go without a colour, and colours that no entry needs are taken
+        away (bidirectional only).
     """
 
     order: str = "best"
@@ -94,7 +95,7 @@ class ColouringAlgorithm:
     effort: int = 1 << 24
     seed: int = 0
     row_weight: float = 1.0
-    postprocess: bool = True
+    neutral: bool = True
 
     def __post_init__(self) -> None:
         _one_of("order", self.order, ("best", *ORDERS))
@@ -432,7 +433,7 @@ def colour(
     indptr, indices, shape = _arrays(pattern)
     tptr, tidx, place = transposed(indptr, indices, shape)
     rows, columns = Graph(indptr, indices), Graph(tptr, tidx)
-    effort = Effort(min(algorithm.effort, (1 << 19) + 64 * len(indices)))
+    effort = Effort(min(algorithm.effort, (1 << 19) + 256 * len(indices)))
     orders = [algorithm.order]
     substitution = algorithm.decompression == "substitution"
     column_colours: Array | None = None
@@ -447,7 +448,7 @@ def colour(
         kind = "acyclic" if substitution else "star"
         row_colours, column_colours, order, bound = bicolour(
             rows, columns, place, kind, algorithm.order, effort, algorithm.seed,
-            algorithm.row_weight, algorithm.postprocess,
+            algorithm.row_weight, algorithm.neutral,
         )  # fmt: skip
     elif substitution:
         raise InputError(

@@ -157,7 +157,7 @@ def star(
     order: Ints,
     neutral: Flags,
     sides: bool,
-    restricted: bool,
+    rule: int,
     limit: int,
     colour: Ints,
     mark: Ints,
@@ -187,10 +187,12 @@ def star(
     sides
         Whether the graph is bipartite with colours of its own on each side, so that neighbours
         need not differ.
-    restricted
-        Between two vertices of one colour there may only be one of a lesser colour: Gebremedhin,
-        Manne, Pothen (2005), Algorithm 4.1. It takes no account of what does no harm, and still
-        ends with fewer colours now and then.
+    rule
+        0 is the algorithm named. Two others take no account of much that does no harm, and still
+        end with fewer colours now and then: 1 keeps vertices apart that share a neighbour without
+        a colour yet (Gebremedhin, Manne, Pothen 2005, Algorithm 4.1), and 2 besides lets two
+        vertices of one colour share a neighbour only if its colour is less (restricted star
+        colouring, section 4 there; for graphs without sides).
     limit
         Give up at this many colours.
     colour, mark
@@ -218,16 +220,17 @@ def star(
                 mark[shade[s]] = v
         for k in range(ptr[v], ptr[v + 1]):
             w = adj[k]
-            if neutral[w]:
+            a = colour[w]
+            if neutral[w] or (a < 0 and rule > 0):
                 for s in range(ptr[w], ptr[w] + used[w]):
                     mark[shade[s]] = v
-            elif restricted:
+            elif a >= 0 and rule == 2:
                 for s in range(ptr[w], ptr[w] + used[w]):
-                    if shade[s] < colour[w] or colour[w] < 0:
+                    if shade[s] < a:
                         mark[shade[s]] = v
-            elif colour[w] >= 0:
+            elif a >= 0:
                 # v is between two vertices of one colour, or next to an end of a longer path.
-                middle = count[place[colour[w]]] > 1
+                middle = count[place[a]] > 1
                 for s in range(ptr[w], ptr[w] + used[w]):
                     if middle or (count[s] == 1 and hub[s]):
                         mark[shade[s]] = v

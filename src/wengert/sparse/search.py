@@ -84,7 +84,7 @@ class Graph:
 
 def _improve(
     first_fit: FirstFit,
-    also: FirstFit | None,
+    also: Iterable[FirstFit],
     order_of: Callable[[str], Array],
     orders: Iterable[str],
     special: Callable[[float], Attempt | None],
@@ -96,7 +96,7 @@ def _improve(
 ) -> Attempt:
     """Try orders until a lower bound is met or the effort is spent; the first is always tried.
 
-    `also` is another way to colour in an order, tried after all orders of the first one.
+    `also` are other ways to colour in an order, tried for each one after `first_fit`.
     """
     names = list(orders)
     every = names == ["best"]
@@ -109,9 +109,9 @@ def _improve(
     found = special(best.cost)
     if found is not None and found.cost < best.cost:
         best = found
-    ways: list[tuple[FirstFit, str]] = [(first_fit, name) for name in names[1:]]
-    if also is not None:
-        ways += [(also, name) for name in names]
+    also = list(also)
+    ways: list[tuple[FirstFit, str]] = [(way, names[0]) for way in also]
+    ways += [(way, name) for name in names[1:] for way in (first_fit, *also)]
     winner = first_fit
     for way, name in ways:
         # An order by degrees moves vertices between lists, at several times a step's price.
@@ -229,7 +229,7 @@ def one_side(
         return None if colour is None else Attempt(colour, int(colour.max()) + 1, "lattice")
 
     order_of = _orders((graph.ptr, graph.adj), (back.ptr, back.adj), dense, degrees, members, rng)
-    return _improve(first_fit, None, order_of, orders, special, bound, work, effort, rng), bound
+    return _improve(first_fit, (), order_of, orders, special, bound, work, effort, rng), bound
 
 
 def two_coloured(
@@ -271,7 +271,7 @@ def two_coloured(
     degrees = graph.degrees
     none = np.zeros(1, np.bool_)
 
-    def first_fit(order: Array, best: float, restricted: bool = False) -> Attempt:
+    def first_fit(order: Array, best: float, rule: int = 0) -> Attempt:
         neutral = np.ones(n, np.bool_)
         neutral[order] = False
         colour, mark = np.full(n, -1, np.int32), np.full(n + 1, -1, np.int32)
@@ -284,7 +284,7 @@ def two_coloured(
         space = (colour, mark, used, *slots)
         if kind == "star":
             hub = np.zeros(edges, np.bool_)
-            number = greedy.star(*given, restricted, most, *space, hub, place)
+            number = greedy.star(*given, rule, most, *space, hub, place)
         else:
             slots[2].fill(-1)
             number = greedy.acyclic(*given, most, *space, np.empty(edges, np.int32), place)
@@ -303,7 +303,8 @@ def two_coloured(
     order_of = _orders((graph.ptr, graph.adj), None, none, degrees, members, rng)
     work = 4 * edges + n
     # With two sides, colours of neighbours cannot be compared.
-    also = partial(first_fit, restricted=True) if kind == "star" and not graph.split else None
+    rules = () if kind == "acyclic" else (1,) if graph.split else (1, 2)
+    also = [partial(first_fit, rule=rule) for rule in rules]
     return _improve(
         first_fit, also, order_of, orders, special, bound, work, effort, rng, graph.split
     )
