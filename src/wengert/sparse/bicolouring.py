@@ -34,14 +34,22 @@ def unique_entries(
     place : array
         Where each entry by columns stands by rows.
     row_colour, column_colour : array
+        The same object for a symmetric matrix.
     """
-    size = max(len(row_colour), len(column_colour)) + 1
-    by_column, across = np.empty(len(rows.adj), np.bool_), np.empty(len(rows.adj), np.bool_)
-    recovery.unique(rows.ptr, rows.adj, column_colour, np.zeros(size, np.int32), by_column)
-    recovery.unique(columns.ptr, columns.adj, row_colour, np.zeros(size, np.int32), across)
-    by_row = np.empty_like(across)
-    by_row[place] = across
+    by_column = _alone(rows, column_colour)
+    if row_colour is column_colour:  # a symmetric matrix: an entry's place is the transposed one's
+        return by_column, by_column[place]
+    by_row = np.empty_like(by_column)
+    by_row[place] = _alone(columns, row_colour)
     return by_column, by_row
+
+
+def _alone(graph: Graph, colour: Array) -> Array:
+    alone = np.zeros(len(graph.adj), np.bool_)
+    number = int(colour.max(initial=-1)) + 1
+    if number:
+        recovery.unique(graph.ptr, graph.adj, colour, np.zeros(number, np.int32), alone)
+    return alone
 
 
 def renumbered(colour: Array) -> Array:

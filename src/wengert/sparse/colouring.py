@@ -105,6 +105,30 @@ class ColouringAlgorithm:
 
 
 @dataclass(frozen=True, eq=False)
+class Substitution:
+    """How entries are solved for, one after the other.
+
+    ``sums = products[source]``, and then for each ``t``: ``value = sums[by[t]]`` is the entry
+    ``entry[t]``, and ``twin[entry[t]]``, and is taken from ``sums[other[t]]`` unless that is -1.
+
+    Attributes
+    ----------
+    source : array of int64
+        Where each sum stands in ``concatenate([columns.ravel(), rows.ravel()])``.
+    entry, by, other : array of int32
+        One for each unknown.
+    twin : array of int32
+        Of each entry: the transposed one of a symmetric matrix, or itself.
+    """
+
+    source: Array
+    entry: Array
+    by: Array
+    other: Array
+    twin: Array
+
+
+@dataclass(frozen=True, eq=False)
 class ColouringResult:
     """Colours, and how to recover the matrix from its compressed products.
 
@@ -219,7 +243,7 @@ class ColouringResult:
         Shape ``(nnz,)``, int64: positions in ``concatenate([columns.ravel(), rows.ravel()])``.
         """
         if self.algorithm.decompression != "direct":
-            raise InputError("entries are solved for, not gathered: use decompress")
+            raise InputError("entries are solved for, not gathered: use substitution")
         tptr, tidx, place = self._by_columns
         rows, columns = self._colours
         by_column, by_row = unique_entries(
@@ -233,8 +257,10 @@ class ColouringResult:
         return source
 
     @cached_property
-    def _solution(self) -> tuple[Array, Array, Array, Array, Array]:
-        """Return where the sums stand among the products, and the order of `schedule`."""
+    def substitution(self) -> Substitution:
+        """The order in which entries are solved for (decompression by substitution)."""
+        if self.algorithm.decompression == "direct":
+            raise InputError("entries are gathered, not solved for: use gather")
         tptr, tidx, place = self._by_columns
         rows, columns = self._colours
         (m, n), nnz = self.shape, self.nnz
@@ -264,7 +290,9 @@ class ColouringResult:
         unknown = int(np.count_nonzero(twin >= np.arange(nnz)))
         if done != unknown:
             raise AssertionError(f"the colouring recovers {done} of {unknown} entries")
-        return source, entry[:done].copy(), by[:done].copy(), other[:done].copy(), twin
+        return Substitution(
+            source, entry[:done].copy(), by[:done].copy(), other[:done].copy(), twin
+        )
 
     def decompress(self, columns: Array | None = None, rows: Array | None = None) -> Array:
         """Recover the entries of the matrix.
@@ -303,16 +331,17 @@ class ColouringResult:
         return self._substitute(products)
 
     def _substitute(self, products: Array) -> Array:
-        source, entry, by, other, twin = self._solution
-        sums = products.take(source)
+        sums = products.take(self.substitution.source)
         if sums.dtype.kind == "c":
-            both = [self._solve(part, entry, by, other, twin) for part in (sums.real, sums.imag)]
-            return (both[0] + 1j * both[1]).astype(sums.dtype)
-        return self._solve(sums, entry, by, other, twin).astype(sums.dtype)
+            both = self._solve(sums.real) + 1j * self._solve(sums.imag)
+            return both.astype(sums.dtype)
+        return self._solve(sums).astype(sums.dtype)
 
-    def _solve(self, sums: Array, entry: Array, by: Array, other: Array, twin: Array) -> Array:
-        out = np.empty(self.nnz)
-        recovery.substitute(np.array(sums, np.float64), entry, by, other, twin, out)
+    def _solve(self, sums: Array) -> Array:
+        order, out = self.substitution, np.empty(self.nnz)
+        recovery.substitute(
+            np.array(sums, np.float64), order.entry, order.by, order.other, order.twin, out
+        )
         return out
 
     def __str__(self) -> str:
