@@ -299,6 +299,8 @@ class Rows:
     # --- the end ----------------------------------------------------------------------------------
     def compact(self) -> Rows:
         """Return the same as one table."""
+        if not self.terms:
+            return self
         numbers = np.arange(math.prod(self.shape)).reshape(self.shape)
         if all(t.table is not None for t in self.terms):
             keys = _combinations([t.at for t in self.terms])
@@ -423,7 +425,9 @@ def join(
     groups: dict[int, list[list[Term]]] = {}
     for k, part in enumerate(_on_one_table(parts)):
         for term in part.terms:
-            groups.setdefault(id(term.table), [[] for _ in parts])[k].append(term)
+            if id(term.table) not in groups:
+                groups[id(term.table)] = [[] for _ in parts]
+            groups[id(term.table)][k].append(term)
     nothing = [np.broadcast_to(np.array(-1, space.dtype), part.shape) for part in parts]
     terms: list[Term] = []
     for pieces in groups.values():
