@@ -21,7 +21,7 @@ from wengert.errors import InputError, ShapeError, user_line
 from wengert.ir.build import evaluate, typed
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.ir.simplify import key, remove_dead
-from wengert.ops.base import Scale
+from wengert.ops.base import ZERO, Scale
 from wengert.sparse.pattern import SparsityPattern
 from wengert.sparse.rows import Rows, Space, union
 from wengert.sparse.rules import spread
@@ -158,6 +158,7 @@ class _Walk:
         self.makers: dict[Value, Node] = {}
         self.values: dict[Value, Any] = {}
         self.varying: set[Value] = set(graph.inputs)
+        self.moving = {x for x in graph.inputs if x.dtype.kind in "fc"}
         if point is not None:
             self.values.update(zip(graph.inputs, point, strict=True))
         self.sums: dict[Value, dict[Value, float]] = {}
@@ -169,6 +170,8 @@ class _Walk:
             self.makers[y] = node
         if any(isinstance(x, Value) and x in self.varying for x in node.inputs):
             self.varying.update(node.outputs)
+        if node.op.derivative is not ZERO and not self.moving.isdisjoint(node.inputs):
+            self.moving.update(y for y in node.outputs if y.dtype.kind in "fc")
         parts = [self.rows.get(x) if isinstance(x, Value) else None for x in node.inputs]
         if all(p is None for p in parts):
             return
@@ -206,6 +209,12 @@ class _Walk:
         """Return the operands' arrays if they are the same for every input, else None."""
         if any(isinstance(x, Value) and x in self.varying for x in inputs):
             return None
+        return [self._value(x) for x in inputs]
+
+    def fixed(self, inputs: Sequence[Any]) -> list[Any] | None:
+        """Return the operands' arrays if they are constants, or piecewise constant at a point."""
+        if not self.local or not self.moving.isdisjoint(inputs):
+            return self.constants(inputs)
         return [self._value(x) for x in inputs]
 
     def chosen(self, inputs: Sequence[Any]) -> list[Any] | None:

@@ -33,6 +33,9 @@ class Known(Protocol):
     def constants(self, inputs: Sequence[Any]) -> list[Any] | None:
         """Return the operands' arrays if they are the same for every input, else None."""
 
+    def fixed(self, inputs: Sequence[Any]) -> list[Any] | None:
+        """Return the operands' arrays if they are constants, or piecewise constant at a point."""
+
     def chosen(self, inputs: Sequence[Any]) -> list[Any] | None:
         """Return the operands' arrays if they are known at all: constants, or at a point."""
 
@@ -81,7 +84,7 @@ def _elementwise(known: Known, node: Node, pattern: patterns.Elementwise, parts:
 
 def _unmasked(known: Known, node: Node, pattern: patterns.Elementwise, k: int, part: Rows) -> Rows:
     """Drop the dependences that a constant factor or a choice is known to cut."""
-    for masks, read in ((pattern.zeros, known.constants), (pattern.choices, known.chosen)):
+    for masks, read in ((pattern.zeros, known.fixed), (pattern.choices, known.chosen)):
         if k in masks:
             places, function = masks[k]
             inputs = [node.inputs[i] for i in places]
@@ -269,7 +272,7 @@ def _contraction(known: Known, node: Node, pattern: patterns.Contraction, parts:
         if part is None:
             continue
         other = node.inputs[1 - k]
-        values = known.constants([other])
+        values = known.fixed([other])
         if values is not None:
             there = np.asarray(values[0]) != 0
             free = math.prod(
