@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from wengert.backend.native.again import computed_again
 from wengert.backend.native.code import TYPES
 from wengert.backend.native.expand import expansion, node_of
 from wengert.backend.native.gather import Place, located, spread
@@ -50,6 +49,7 @@ class Schedule:
         self.guards: list[tuple[int, View]] = []  # step after which it is known, and where
         self._canon: dict[Value, Any] = {}
         self._loop: dict[Value, Loop] = {}
+        self._made: dict[Value, tuple[Node, list[Any]]] = {}
         self._view: dict[Value, View] = {}
         self._ready: dict[Value, int] = {}
         self._const: dict[int, View] = {}
@@ -231,13 +231,12 @@ class Schedule:
     def operand(self, x: Any, loop: Loop) -> Any:
         """Return what a loop reads: a value of its own, a view, or a number."""
         x = self._value(x)
-        if isinstance(x, Value) and x in loop.inside and x.shape == loop.shape:
-            return x
-        if isinstance(x, (Value, Const)):
-            return self.view(x, loop.step)
-        if isinstance(x, np.generic):
-            return x
-        return x
+        if isinstance(x, Value) and x.shape == loop.shape:
+            if x in loop.inside:
+                return x
+            if x not in self._view and computed_again(x, loop, self._made, self._loop):
+                return x
+        return self.view(x, loop.step) if isinstance(x, (Value, Const)) else x
 
     def _elementwise(self, node: Node) -> None:
         (v,) = node.outputs
@@ -246,6 +245,7 @@ class Schedule:
         loop.items.append((node, operands))
         loop.inside.add(v)
         self._loop[v] = loop
+        self._made[v] = (node, operands)
 
     def _expand(self, position: int, node: Node) -> None:
         """Schedule the operations that stand for one."""
