@@ -144,7 +144,22 @@ def test_bytes():
     assert count(lambda x: x * x + 1, x).bytes == (3 * 8000) + (2 * 8000 + 8)
     assert count(lambda x: x.reshape(10, 100).T[2:], x).bytes == 0
     assert count(lambda x: np.broadcast_to(x, (50, 1000)), x).bytes == 0
-    assert count(lambda x: x[np.array([1, 2])], x).bytes == 8000 + 2 * 8 + 2 * 8
+    assert count(lambda x: x[np.array([1, 5, 2])], x).bytes == 8000 + 3 * 8 + 3 * 8
+    assert count(lambda x: x[np.array([1, 2])], x).bytes == 0  # a slice, which is a view
+
+
+@pytest.mark.parametrize(
+    ("exponent", "kind", "each"),
+    [
+        (2, "multiply", 1), (2.0, "multiply", 1), (3, "multiply", 2), (5, "multiply", 3),
+        (16, "multiply", 4), (-1.0, "multiply", 1), (-2, "multiply", 2), (0.5, "transcendental", 1),
+        (17, "transcendental", 1), (0.0, "transcendental", 1), (np.inf, "transcendental", 1),
+        (np.nan, "transcendental", 1),
+    ],
+)  # fmt: skip
+def test_small_integer_powers_are_products(exponent, kind, each):
+    counted = count(lambda x: x**exponent, np.ones(10))
+    assert {k: n for k, n in counted.by_kind.items() if n} == {kind: 10 * each}
 
 
 def test_an_operation_without_a_count_is_named():

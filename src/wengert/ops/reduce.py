@@ -100,11 +100,15 @@ def _tied(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
     return t * (hit / np.sum(hit, axis=axis, keepdims=True))
 
 
+def _native_dtype(x: Any) -> Any:
+    return dtype_of(x).newbyteorder("=")
+
+
 reduce_max = _reduction(
     "max",
     lambda x, *, axis, keepdims: np.maximum.reduce(x, axis, keepdims=keepdims),
     Fold(_tied),
-    dtype_of,
+    _native_dtype,
     counts="compare",
     pattern=patterns.Grouped(np.less),
 )
@@ -112,7 +116,7 @@ reduce_min = _reduction(
     "min",
     lambda x, *, axis, keepdims: np.minimum.reduce(x, axis, keepdims=keepdims),
     Fold(_tied),
-    dtype_of,
+    _native_dtype,
     counts="compare",
     pattern=patterns.Grouped(np.greater),
 )

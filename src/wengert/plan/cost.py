@@ -11,13 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Graph, Node, aval_of
+from wengert.ops.elementwise import power
 from wengert.ops.index import is_basic
 from wengert.plan.form import split
 from wengert.plan.record import record
 
 __all__ = ["Count", "count", "count_graph"]
+
+LARGEST_PRODUCT = 16
+"""Up to this exponent a power is a product."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,26 @@ def count_graph(graph: Graph) -> Count:
         except DerivativeError:
             unknown.add(node.op.name)
             continue
-        kinds[node.op.counts] += n
-        ops[node.op.name] += n
+        times = _multiplications(node)
+        kinds[node.op.counts if times is None else "multiply"] += n if times is None else times * n
+        ops[node.op.name] += n if times is None else times * n
     return Count(sum(ops.values()), dict(kinds), dict(ops), moved, tuple(sorted(unknown)))
+
+
+def _multiplications(node: Node) -> int | None:
+    """Return how many multiplications a small integer power is; None for other operations.
+
+    By squaring: ``x**5`` is ``x * (x * x)**2``, three of them; a reciprocal is one more.
+    """
+    if node.op is not power or len(node.inputs) != 2:
+        return None
+    if not isinstance(node.inputs[1], (int, float, np.integer, np.floating)):
+        return None
+    b = float(node.inputs[1])
+    if not 1 <= abs(b) <= LARGEST_PRODUCT or not b.is_integer():
+        return None
+    n = abs(int(b))
+    return n.bit_length() + n.bit_count() - 2 + (b < 0)
 
 
 def _is_view(node: Node) -> bool:
