@@ -19,6 +19,7 @@ from wengert.ops.reduce import expand
 from wengert.ops.shape import broadcast_to, match
 from wengert.trace.record import AbstractTape
 from wengert.trace.tracer import Tracer
+from wengert.transform.cancel import cancelled
 
 __all__ = ["Cotangents", "backward", "transpose_rule"]
 
@@ -81,11 +82,16 @@ def backward(nodes: Sequence[Any], cts: Cotangents) -> None:
         Seeds on entry; on return the cotangents of the tape's inputs.
     """
     table = cts.table
+    skipped = cancelled(nodes, table)
     for node in reversed(nodes):
         if type(node) is not Node:
             node.backward(cts, backward)
             continue
         outputs = node.outputs
+        if id(node) in skipped:
+            table.pop(outputs[0], None)
+            cts.owned.discard(outputs[0])
+            continue
         if len(outputs) == 1:
             y = outputs[0]
             ct = table.pop(y, None)
