@@ -141,6 +141,24 @@ def _shared_index(spec: tuple[Any, ...], rank: int, index: tuple[Any, ...]) -> t
     return (slice(None), *normal), width if apart else 0
 
 
+def _batch_take(op: Op, x: Any, index: Any, spec: tuple[Any, ...], rank: int) -> Any:
+    """Read a batch along one axis at places that all examples share; None where that is not all.
+
+    Each example's memory is laid out as NumPy lays out a single one: what decides whether its
+    reshape is a view.
+    """
+    normal = _normal_spec(spec, rank)
+    axis = normal.index(SLOT)
+    if any(s is not SLOT and s != slice(None) for s in normal):
+        return None
+    if axis == 0 or spec == (*normal[: axis + 1], Ellipsis):
+        return op(x, index, spec=(slice(None), *normal[: axis + 1], Ellipsis))
+    # NumPy puts the axes of the index outside of the slices before them.
+    order = (0, axis + 1, *range(1, axis + 1), *range(axis + 2, rank + 1))
+    y = op(np.transpose(x, order), index, spec=(slice(None), SLOT, Ellipsis))
+    return np.transpose(y, _leading(len(shape_of(y)), len(shape_of(index)), axis))
+
+
 def _batch_getitem(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
     x, *index = args
     spec = attrs["spec"]
@@ -148,11 +166,12 @@ def _batch_getitem(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> An
     if not batched[0]:
         return _gather_unbatched(op, x, tuple(index), tuple(batched[1:]), spec)
     rank = len(shape_of(x)) - 1
-    if not any(batched[1:]):
-        spec, lead = _shared_index(spec, rank, tuple(index))
-        y = op(x, *index, spec=spec)
-        order = (lead, *range(lead), *range(lead + 1, len(shape_of(y))))
-        return np.transpose(y, order) if lead else y
+    if not index:
+        return op(x, spec=(slice(None), *_normal_spec(spec, rank)))
+    if len(index) == 1 and not batched[1]:
+        y = _batch_take(op, x, index[0], spec, rank)
+        if y is not None:
+            return y
     spec, arrays, before = _batch_index(spec, rank, tuple(index), tuple(batched[1:]), n)
     y = op(x, *arrays, spec=spec)
     if before:

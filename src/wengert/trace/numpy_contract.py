@@ -311,7 +311,12 @@ def cross(
     a, b = np.moveaxis(traced(a), axisa, -1), np.moveaxis(traced(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise UnsupportedError("np.cross on traced values takes vectors of length 3" + user_line())
-    c = a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]
+    after, before = np.array([1, 2, 0]), np.array([2, 0, 1])
+
+    def part(x: Any, places: Any) -> Any:
+        return np.take(x, places, axis=-1)  # row-major, as the result is in NumPy
+
+    c = part(a, after) * part(b, before) - part(a, before) * part(b, after)
     return np.moveaxis(c, -1, axisc)
 
 
