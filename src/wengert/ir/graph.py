@@ -85,11 +85,10 @@ def aval_of(x: Any) -> Aval:
     return Aval(tuple(x.shape), x.dtype)
 
 
-_SCALARS = {t: Aval((), np.dtype(t), weak=True) for t in (float, int, bool, complex)}
-_SCALARS |= {
-    t: Aval((), np.dtype(t))
-    for t in (np.float64, np.float32, np.complex128, np.int64, np.bool_)
-}  # fmt: skip
+_WEAK: tuple[type, ...] = (float, int, bool, complex)
+_STRONG: tuple[type, ...] = (np.float64, np.float32, np.complex128, np.int64, np.bool_)
+_SCALARS = {t: Aval((), np.dtype(t), weak=True) for t in _WEAK}
+_SCALARS.update({t: Aval((), np.dtype(t)) for t in _STRONG})
 """What is known of scalars by their type: most values of scalar code are one of these."""
 
 
@@ -148,13 +147,15 @@ class Value:
 class Const:
     """An array that the graph refers to but does not own: it is held by reference.
 
-    A change of the array in place is seen by the next run of the graph.
+    A change of the array in place is seen by the next run of the graph. `fixed` says that nobody
+    can change it, because nothing but the graph refers to it.
     """
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "fixed")
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, fixed: bool = False) -> None:
         self.data = data
+        self.fixed = fixed
 
     @property
     def aval(self) -> Aval:

@@ -15,6 +15,7 @@ from wengert.ir.build import strip
 from wengert.ir.graph import Graph
 from wengert.ir.simplify import simplify
 from wengert.ops.base import Traced
+from wengert.ops.constants import fold_fixed
 from wengert.plan.form import DYNAMIC, Form
 from wengert.plan.shortcut import OUTPUT, builder
 from wengert.trace.record import GraphRecorder
@@ -122,7 +123,7 @@ def record(
             raise
         raise reason from None
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
-    graph = strip(simplify(graph, differentiable=differentiable))
+    graph = strip(simplify(fold_fixed(graph), differentiable=differentiable))
     return Recorded(graph, Result(spec, results, dynamic), recorder.custom)
 
 

@@ -15,6 +15,8 @@ from wengert.trace import views
 
 __all__ = ["assign", "parse", "read"]
 
+_INT = frozenset({int})
+
 
 def stack_nested(x: Any) -> Any:
     """Turn nested lists that may hold traced values into one array."""
@@ -31,7 +33,7 @@ def parse(index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     if type(index) is int:
         return (index,), ()
     parts = index if isinstance(index, tuple) else (index,)
-    if all([type(part) is int for part in parts]):
+    if _INT.issuperset(map(type, parts)):
         return parts, ()
     spec: list[Any] = []
     arrays: list[Any] = []

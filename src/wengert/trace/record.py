@@ -9,7 +9,9 @@ inputs. What is piecewise constant comes back as a plain value, so a comparison 
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +32,7 @@ from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, Scale, Transpose
 from wengert.ops.control import barrier
 from wengert.trace.capture import COPY_BYTES, Captured, checksum
+from wengert.trace.pending import Pending, promised
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = ["LEVELS", "AbstractTape", "GraphRecorder", "Tape", "Trace", "active_tapes"]
@@ -259,6 +262,33 @@ def _of_numbers(y: Any, by_operator: bool) -> Any:
     return np.asarray(y)[()] if type(y) in NUMBERS else y
 
 
+def references(entry: tuple[Any, ...]) -> tuple[int, int]:
+    """Return how many references there are to the array of an entry, and to the one it shows."""
+    return sys.getrefcount(entry[0]), sys.getrefcount(entry[0].base)
+
+
+def _entry() -> tuple[Any, ...]:
+    x = np.arange(2).reshape(2, 1)
+    return x, Const(x), None
+
+
+ALONE = references(_entry()) if sys.implementation.name == "cpython" else (-1, -1)
+"""How many there are when nothing but the recorder refers to the array. Where objects do not count
+their references, nothing is known."""
+
+
+def is_unreachable(entry: tuple[Any, ...]) -> bool:
+    """Whether nothing but the recorder refers to the array of an entry, so nobody can change it."""
+    own, below = references(entry)
+    if own > ALONE[0] or weakref.getweakrefcount(entry[0]):
+        return False
+    base = entry[0].base
+    if base is None:
+        return True
+    plain = type(base) is np.ndarray and base.base is None
+    return plain and below <= ALONE[1] and not weakref.getweakrefcount(base)
+
+
 class GraphRecorder(Trace):
     """The record that is compiled: every operation, and a guard for each decision of Python.
 
@@ -303,7 +333,9 @@ class GraphRecorder(Trace):
         private = x.copy(order="K")
         out = Value(private)
         self.nodes.append(
-            Node(ew.convert, (Const(private),), {"dtype": x.dtype}, (out,), user_frame())
+            Node(
+                ew.convert, (Const(private, fixed=True),), {"dtype": x.dtype}, (out,), user_frame()
+            )
         )
         return Tracer(self, out)
 
@@ -340,11 +372,32 @@ class GraphRecorder(Trace):
             return tuple([Tracer(self, v) for v in made])
         return Tracer(self, made)
 
+    def content(self, x: Any) -> Any:
+        """Return the concrete value of an operand, with the content that it was recorded with."""
+        if type(x) is Const and id(x) in self.entries:
+            self._as_seen(x)
+        return x.data if isinstance(x, (Value, Const)) else x
+
+    def shape(self, var: Any) -> tuple[int, ...]:
+        """Return the shape that the user sees."""
+        return var.shape if type(var) is Pending else super().shape(var)
+
+    def holds_array(self, var: Any) -> bool:
+        """Whether a value without axes is an array in NumPy, updated in place, and no scalar."""
+        return bool(var.shape) if type(var) is Pending else super().holds_array(var)
+
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation and append its node; return its value, or a tuple of values."""
+        aval = promised(op, inputs, attrs)
+        if aval is not None:
+            promise = Pending(aval, self)
+            node = Node(op, tuple(inputs), attrs, (promise,), user_frame())
+            promise.stand_for(node)
+            self.nodes.append(node)
+            return promise
         values = [x.data if isinstance(x, (Value, Const)) else x for x in inputs]
         y = op.evaluate(*values, **attrs)
-        if op.ufunc is not None and all([type(v) in NUMBERS for v in values]):
+        if op.ufunc is not None and NUMBERS.issuperset(map(type, values)):
             y = _of_numbers(y, attrs is OPERATOR)
         several = type(y) is tuple
         outputs = tuple([Value(part) for part in y]) if several else (Value(y),)
@@ -397,6 +450,7 @@ class GraphRecorder(Trace):
                 f"traced under jit. Write w = w * 0.5 instead of w *= 0.5." + user_line()
             )
         const.data = mark
+        const.fixed = True
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value and record a guard for it."""
@@ -420,6 +474,9 @@ class GraphRecorder(Trace):
         for entry in self.consts.values():
             if not self._unchanged(entry):
                 self._settle(entry)
+        for entry in self.entries.values():
+            if is_unreachable(entry):
+                entry[1].fixed = True
         made = []
         for y in outputs:
             if isinstance(y, Tracer):

@@ -19,6 +19,7 @@ from wengert.ops.base import Op, Traced
 from wengert.ops.contract import contract
 from wengert.ops.index import index_set
 from wengert.trace import indexing, views
+from wengert.trace.pending import Pending
 
 __all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
 
@@ -117,7 +118,10 @@ class Tracer(Traced):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the array."""
-        data = self._var.data
+        var = self._var
+        if type(var) is Pending:
+            return var.dtype
+        data = var.data
         try:
             return data.dtype  # type: ignore[no-any-return]
         except AttributeError:

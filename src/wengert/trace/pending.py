@@ -1,0 +1,122 @@
+"""Values that a recording leaves uncomputed until a decision of Python needs them.
+
+A compiled derivative is recorded to be run later; what its large arrays contain while it is
+recorded matters only to guards. The function itself is evaluated as it is recorded, so that it
+warns and raises where NumPy does. Its derivatives are silent, so they can wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import GraphError
+from wengert.ir.build import infer
+from wengert.ir.graph import Aval, Const, Node, Value, aval_of
+from wengert.ops.base import TABLE, Op
+from wengert.ops.elementwise import convert
+from wengert.ops.index import getitem, index_add, index_set
+from wengert.ops.reduce import reduce_sum
+
+__all__ = ["Pending", "promised"]
+
+LARGE = 1 << 15
+"""Bytes from which an array is worth the work of inferring what it would be (a few microseconds
+each, as much as computing a small one)."""
+
+_ARRAYS = frozenset(
+    TABLE[name]
+    for name in (
+        "reshape", "transpose", "broadcast_to", "concatenate", "contract", "select", "convert",
+        "sum", "max", "min", "getitem", "index_add", "index_set", "stop_gradient",
+    )
+)  # fmt: skip
+"""Operations, besides elementwise ones, that cannot fail once their shapes fit."""
+
+_INDEXED = {getitem: 1, index_add: 2, index_set: 2}
+
+
+class Pending(Value):
+    """A value of known shape and dtype that is computed when its data is first read."""
+
+    __slots__ = ("_computed", "_known", "_node", "_trace")
+
+    def __init__(self, aval: Aval, trace: Any) -> None:
+        self._aval = aval
+        self._trace = trace
+        self._known = False
+        self._computed: Any = None
+        self._node: Node | None = None
+
+    @property
+    def data(self) -> Any:
+        """The concrete value."""
+        if not self._known:
+            self._compute()
+        return self._computed
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has been computed."""
+        return self._known
+
+    def stand_for(self, node: Node) -> None:
+        """Say which node computes the value."""
+        self._node = node
+
+    def _compute(self) -> None:
+        """Compute this value and those that it needs, without recursion."""
+        waiting: list[Pending] = [self]
+        with np.errstate(all="ignore"):
+            while waiting:
+                value = waiting[-1]
+                node = value._node
+                assert node is not None
+                needed = [x for x in node.inputs if type(x) is Pending and not x._known]
+                if needed and not value._known:
+                    waiting += needed
+                    continue
+                waiting.pop()
+                if not value._known:
+                    y = node.op.evaluate(*map(value._trace.content, node.inputs), **node.attrs)
+                    value._computed, value._known = y, True
+
+
+def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | None:
+    """Return what an operation would make if it may wait; None where it is to be evaluated.
+
+    It may where NumPy would stay silent whatever the numbers are, the operation cannot fail, and an
+    operand is large or waits itself.
+    """
+    for x in inputs:
+        kind = type(x)
+        if kind is Pending:
+            if not x.is_known or x.aval.nbytes >= LARGE:
+                break
+        elif kind is Value or kind is Const:
+            data = x.data
+            if type(data) is np.ndarray and data.nbytes >= LARGE:
+                break
+    else:
+        return None
+    if op not in _ARRAYS and (op.ufunc is None or op.ufunc.nout > 1):
+        return None
+    if any(state != "ignore" for state in np.geterr().values()):
+        return None
+    first = _INDEXED.get(op)
+    if first is not None and len(inputs) > first:
+        return None  # an index may be out of range
+    if not all(_is_numeric(aval_of(x).dtype) for x in inputs):
+        return None
+    try:
+        (aval,) = infer(op, inputs, attrs)
+    except GraphError:
+        return None  # which evaluating it says in NumPy's words
+    scalar = not aval.shape and op.ufunc is None and op not in (reduce_sum, convert)
+    return None if scalar or not _is_numeric(aval.dtype) else aval
+
+
+def _is_numeric(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biufc" and dtype.isnative
