@@ -93,7 +93,7 @@ GROWING = {
     "index_add",
 }
 REDUCTIONS = ("sum", "prod", "max", "min", "any", "all", "argmax")
-HOST = ("cumsum", "sort", "cummax", "argsort")
+ALONG = ("cumsum", "sort", "cummax", "cummin", "argsort")
 PIECES = [
     slice(None),
     slice(1, None),
@@ -143,7 +143,7 @@ class Drawer:
                 "reduce",
                 "contract",
                 "choose",
-                "host",
+                "along",
             ]
         )
         x = self.value()
@@ -202,7 +202,7 @@ class Drawer:
         if kind == "choose":
             return "select", (self.value(), x, self.value()), {}
         return (
-            (self.pick(HOST), (x,), {"axis": self.pick(range(rank))})
+            (self.pick(ALONG), (x,), {"axis": self.pick(range(rank))})
             if rank
             else ("negative", (x,), {})
         )

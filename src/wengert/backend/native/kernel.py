@@ -178,10 +178,17 @@ class _Writer:
     def _goes_on(self, item: Any) -> bool:
         """Whether an iteration of the outermost loop may touch what another one writes."""
         if isinstance(item, Update):
-            return bool(item.index) or self.strides(item.target)[0] == 0
+            return not self._apart(item)
         if isinstance(item, Scan):
             return self.walked_by(item.axis) == 0
         return isinstance(item, Compact)
+
+    def _apart(self, u: Update) -> bool:
+        """Whether an update changes, and reads, other memory in each turn of the outermost loop."""
+        far, *near = (abs(s) for s in self.strides(u.target))
+        span = sum(s * (n - 1) for s, n in zip(near, self.dims[1:], strict=True))
+        here = [v for v in self._all_views() if v.buffer is u.target.buffer]
+        return not u.index and far > span and all(v is u.target for v in here)
 
     def _all_views(self) -> list[View]:
         found = []
