@@ -28,7 +28,7 @@ from wengert.plan.into import copy_into
 from wengert.plan.plan import Plan
 from wengert.plan.progress import Patience
 from wengert.plan.record import record
-from wengert.plan.shortcut import matcher, never
+from wengert.plan.shortcut import matcher
 from wengert.trace.record import OuterValueError
 
 __all__ = ["CacheInfo", "Jitted", "TooManySpecialisations", "Transformed", "jit", "transformed"]
@@ -191,10 +191,11 @@ class Jitted:
             )
             program = self._backend.compile(recorded.graph)
         backend = getattr(program, "backend", self._backend.name)
-        plan = Plan(self._name, recorded, program, backend, self._split, form)
+        known = self._trees.get(key)
+        match = known.match if known is not None else matcher(form, leaves, args, kwargs)
+        plan = Plan(self._name, recorded, program, backend, self._split, form, match)
         leaf = Leaf(plan, program.run, recorded.result.rebuild)
         outputs = leaf.run(leaves)
-        match = never if key in self._trees else matcher(form, leaves, args, kwargs)
         with _LOCK:  # not held while recording, so that threads cannot wait for each other
             tree = self._trees.setdefault(key, DecisionTree(match))
             tree.add(leaf)

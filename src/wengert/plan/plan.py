@@ -14,6 +14,7 @@ from wengert.plan.cost import Count, count_graph
 from wengert.plan.form import Form
 from wengert.plan.into import share, targets
 from wengert.plan.record import Recorded
+from wengert.plan.shortcut import Match
 
 __all__ = ["Memory", "Plan"]
 
@@ -70,6 +71,7 @@ class Plan:
         backend: str,
         split: Callable[..., tuple[list[Any], Form]],
         form: Form,
+        match: Match,
     ) -> None:
         self.name = name
         self.graph = recorded.graph
@@ -77,6 +79,7 @@ class Plan:
         self._program = program
         self._split = split
         self._form = form
+        self._match = match
         self._result = recorded.result
 
     @cached_property
@@ -166,8 +169,7 @@ class Plan:
             When the arguments' form, shapes or dtypes differ from the plan's, or a Python decision
             taken while planning has another outcome.
         """
-        leaves, form = self._split(args, kwargs)
-        self._check(leaves, form)
+        leaves = self._leaves(args, kwargs)
         try:
             return self._result.rebuild(self._program.run(leaves))
         except GuardMiss as miss:
@@ -197,8 +199,7 @@ class Plan:
         PlanMismatchError
             As for a call.
         """
-        leaves, form = self._split(args, kwargs)
-        self._check(leaves, form)
+        leaves = self._leaves(args, kwargs)
         try:
             return self.run_into(out, leaves)
         except GuardMiss as miss:
@@ -235,6 +236,14 @@ class Plan:
             f"here it is {miss.outcome!r}. Call the wg.jit function itself, which keeps a plan for "
             f"each outcome." + user_line()
         )
+
+    def _leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """Return the data of a call, of the form, shapes and dtypes that the plan was made for."""
+        leaves = self._match(args, kwargs)
+        if leaves is None:
+            leaves, form = self._split(args, kwargs)
+            self._check(leaves, form)
+        return leaves
 
     def _check(self, leaves: list[Any], form: Form) -> None:
         """Raise, with a line for each argument that differs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from types import TracebackType
@@ -51,11 +52,12 @@ class Patience:
     def _wait(self) -> None:
         if self._done.wait(PATIENCE):
             return
-        from rich.console import Console
+        with contextlib.suppress(Exception):  # a terminal that cannot show it is no reason to fail
+            from rich.console import Console
 
-        with Console(stderr=True).status(self.text) as status:
-            while not self._done.wait(0.2):
-                status.update(self.text)
+            with Console(stderr=True).status(self.text) as status:
+                while not self._done.wait(0.2):
+                    status.update(self.text)
 
 
 def _is_terminal() -> bool:
