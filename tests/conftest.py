@@ -1,6 +1,8 @@
-"""Settings of every test: hypothesis draws the same examples in every run."""
+"""Settings of every test: in every run, hypothesis draws the same examples, and code is compiled."""
 
 from __future__ import annotations
+
+import os
 
 from hypothesis import Phase, settings
 
@@ -12,3 +14,6 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )
 settings.load_profile("repeatable")
+
+# Before wengert is imported, and for processes that tests start: the user's cache is left alone.
+os.environ["WENGERT_CACHE_DIR"] = ""

@@ -218,7 +218,11 @@ if __name__ == "__main__":
 def test_spawn(tmp_path: Path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = {
+        **os.environ,
+        "WENGERT_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     done = subprocess.run(
         [sys.executable, script], env=env, capture_output=True, text=True, timeout=300, check=False
     )

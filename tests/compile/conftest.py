@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 
 from wengert import compile as jit_module
-from wengert.backend.native import engine
 from wengert.backend.numpy import NumpyBackend
 
 
 @pytest.fixture(autouse=True, params=["native", "numpy"])
 def backend(request, monkeypatch):
-    """Put the backend in the place of the default one; the user's cache is left alone."""
+    """Put the backend in the place of the default one."""
     if request.param == "numpy":
         monkeypatch.setitem(jit_module.BACKENDS, "native", NumpyBackend)
-    monkeypatch.setattr(engine.CACHE, "folder", None)
     return request.param
