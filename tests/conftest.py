@@ -1,4 +1,4 @@
-"""Settings of every test: in every run, hypothesis draws the same examples, and code is compiled."""
+"""Settings of every test: hypothesis draws the same examples, and all code is compiled afresh."""
 
 from __future__ import annotations
 
