@@ -11,7 +11,13 @@ __all__ = ["Backend", "GuardMiss", "Program"]
 
 
 class Program(Protocol):
-    """A compiled graph. Several threads may run it at once."""
+    """A compiled graph. Several threads may run it at once.
+
+    A program may also have these, and a plan shows or uses them: ``backend``, the name of what runs
+    it, where that is not the backend asked; ``peak``, bytes in between inputs and outputs, and
+    ``host_calls``, how often NumPy evaluates which operation; ``llvm()`` and ``assembly()``, its
+    code; ``takes_outputs``, which says that `run` takes a list of arrays for the outputs too.
+    """
 
     @property
     def source(self) -> str:

@@ -215,7 +215,7 @@ class Plan:
             self.name,
         )
         direct = (
-            hasattr(self._program, "peak")
+            getattr(self._program, "takes_outputs", False)
             and all(y.flags.c_contiguous and y.flags.aligned for y in outs)
             and not share(outs, [*leaves, *self._captured])
         )

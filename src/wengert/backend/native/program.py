@@ -38,6 +38,7 @@ class NativeProgram:
     """
 
     backend = "native"
+    takes_outputs = True
 
     def __init__(self, graph: Graph, *, fast: bool = False) -> None:
         schedule = Schedule(graph)
