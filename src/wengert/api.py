@@ -5,6 +5,7 @@ Every function here takes a function and returns one, or a value and one. They n
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
 from wengert.transform.linear import Linearized, linearize_flat, quiet
 from wengert.transform.pull import Cotangents, backward
-from wengert.transform.vmap import vmap
+from wengert.transform.vmap import vmap as mapped
 
 __all__ = [
     "grad",
@@ -74,7 +75,7 @@ def value_and_grad(
     """
     name = f"grad({getattr(f, '__name__', 'f')})"
 
-    @transformed(f)
+    @transformed("value_and_grad", f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         chosen = trees.select(args, argnums, name)
         leaves = chosen.leaves
@@ -117,7 +118,7 @@ def grad(
     """
     both = value_and_grad(f, argnums, has_aux, holomorphic)
 
-    @transformed(f)
+    @transformed("grad", f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         y, g = both(*args, **kwargs)
         return (g, y[1]) if has_aux else g
@@ -376,7 +377,7 @@ def _jacobian(
         raise InputError(f"mode must be 'auto', 'forward' or 'reverse', not {mode!r}")
     name = f"jacobian({getattr(f, '__name__', 'f')})"
 
-    @transformed(f)
+    @transformed("jacobian", f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         chosen = trees.select(args, argnums, name)
         form: list[Any] = []
@@ -500,6 +501,12 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         trees of such arrays.
     """
     return jacfwd(grad(f, argnums), argnums)
+
+
+@functools.wraps(mapped)
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+    """Return a function that applies `f` to many examples at once, with a plan."""
+    return transformed("vmap", f)(mapped(f, in_axes, out_axes))
 
 
 def stop_gradient(x: Any) -> Any:

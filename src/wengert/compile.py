@@ -280,10 +280,11 @@ class Transformed:
     """
 
     # Not in the dictionary, which `functools.wraps` copies to functions around this one.
-    __slots__ = ("__dict__", "__weakref__", "_call", "_jitted")
+    __slots__ = ("__dict__", "__weakref__", "_call", "_jitted", "_kind")
 
-    def __init__(self, f: Callable[..., Any], call: Callable[..., Any]) -> None:
+    def __init__(self, kind: str, f: Callable[..., Any], call: Callable[..., Any]) -> None:
         _wrap(self, f)
+        self._kind = kind
         self._call = call
         self._jitted: Jitted | None = None
 
@@ -331,12 +332,12 @@ class Transformed:
 
     def __repr__(self) -> str:
         """Return a line."""
-        return f"<{self._call.__qualname__.split('.')[0].strip('_')} of {_called(self)}>"
+        return f"<{self._kind} of {_called(self)}>"
 
 
-def transformed(f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
-    """Return a decorator that makes a function the transformed `f`."""
-    return functools.partial(Transformed, f)
+def transformed(kind: str, f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
+    """Return a decorator that makes a function the transformed `f`: ``<kind of f>``."""
+    return functools.partial(Transformed, kind, f)
 
 
 def _wrap(made: Any, f: Callable[..., Any]) -> None:

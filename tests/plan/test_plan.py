@@ -251,6 +251,7 @@ TRANSFORMED = {
     "jacfwd": (wg.jacfwd(np.sin), np.diag(np.cos(X))),
     "jacrev": (wg.jacrev(np.sin), np.diag(np.cos(X))),
     "hessian": (wg.hessian(square), 2 * np.eye(3)),
+    "vmap": (wg.vmap(lambda t: t * t), X * X),
     "grad of grad": (wg.grad(lambda x: np.sum(wg.grad(square)(x))), np.full(3, 2.0)),
 }
 
@@ -297,6 +298,7 @@ def test_a_transformed_method():
 def test_transformed_functions_are_functions():
     g = wg.grad(square)
     assert (g.__name__, g.__wrapped__, repr(g)) == ("square", square, "<grad of square>")
+    assert repr(wg.vmap(square)) == "<vmap of square>"
     assert copy.deepcopy(g) is copy.copy(g) is g
     with pytest.raises(pickle.PicklingError, match="no name of a module leads to it"):
         pickle.dumps(g)
