@@ -43,13 +43,18 @@ def test_columns_and_rows(pattern, order, seed):
 @given(cases.symmetric_patterns(), orders, st.integers(0, 3))
 def test_symmetric(pattern, order, seed):
     dense = pattern.toarray()
-    star = colour(pattern, SYMMETRIC, ColouringAlgorithm(order, seed=seed))
-    assert cases.is_star(dense, star.column_colours)
-    acyclic = colour(pattern, SYMMETRIC, ColouringAlgorithm(order, SUBSTITUTION, seed=seed))
-    assert cases.is_acyclic(dense, acyclic.column_colours)
-    for result in (star, acyclic):
-        assert result.lower_bound <= result.number
-        cases.assert_recovers(pattern, result)
+    for neutral in (False, True):
+        star = colour(pattern, SYMMETRIC, ColouringAlgorithm(order, seed=seed, neutral=neutral))
+        colours = star.column_colours
+        assert cases.is_bicolouring(dense, colours, colours)
+        algorithm = ColouringAlgorithm(order, SUBSTITUTION, seed=seed, neutral=neutral)
+        acyclic = colour(pattern, SYMMETRIC, algorithm)
+        if not neutral or dense.diagonal().all():
+            assert cases.is_star(dense, colours)
+            assert cases.is_acyclic(dense, acyclic.column_colours)
+        for result in (star, acyclic):
+            assert result.lower_bound <= result.number
+            cases.assert_recovers(pattern, result)
 
 
 @settings(max_examples=150)
@@ -74,17 +79,62 @@ def every_colouring(n: int, colours: int, first: int = 0) -> list[tuple[int, ...
 @settings(max_examples=40)
 @given(cases.symmetric_patterns(most=5), st.booleans())
 def test_the_bound_of_symmetric_patterns_is_one(pattern, substitution):
-    """No colouring of all the vertices that touch an entry is below it."""
+    """No colouring of all the vertices that touch an entry is below it (-1 is not tried)."""
     dense = pattern.toarray()
     valid = cases.is_acyclic if substitution else cases.is_star
-    least = min(
-        len({c for c, row in zip(colours, dense, strict=True) if row.any()})
-        for colours in every_colouring(len(dense), len(dense))
-        if valid(dense, colours)
+    touched = dense[np.ix_(dense.any(0), dense.any(0))]
+    least = next(
+        number
+        for number in range(len(dense) + 1)
+        if any(valid(touched, colours) for colours in every_colouring(len(touched), number))
     )
     decompression = SUBSTITUTION if substitution else "direct"
-    result = colour(pattern, SYMMETRIC, ColouringAlgorithm(decompression=decompression))
+    algorithm = ColouringAlgorithm(decompression=decompression, neutral=False)
+    result = colour(pattern, SYMMETRIC, algorithm)
     assert result.lower_bound <= least <= result.number
+
+
+@settings(max_examples=40)
+@given(cases.symmetric_patterns(most=4))
+def test_the_bound_of_symmetric_patterns_with_neutral_vertices_is_one(pattern):
+    dense = pattern.toarray()
+    least = min(
+        len(set(colours) - {-1})
+        for colours in every_colouring(len(dense), len(dense), -1)
+        if cases.is_bicolouring(dense, colours, colours)
+    )
+    result = colour(pattern, SYMMETRIC)
+    assert result.lower_bound <= least <= result.number
+
+
+def test_a_saddle_point_matrix_needs_products_for_one_block_only():
+    """The columns of a block with nothing on its diagonal come from the other block's rows."""
+    constraints = cases.csr(np.arange(10)[:, None] == np.arange(30) // 3)
+    hessian = cases.banded(30, 2)
+    pattern = cases.csr(sp.block_array([[hessian, constraints.T], [constraints, None]]))
+    with_all = colour(pattern, SYMMETRIC, ColouringAlgorithm(neutral=False))
+    without = colour(pattern, SYMMETRIC)
+    assert (with_all.number, without.number) == (6, 5)
+    assert (without.column_colours[30:] == -1).sum() >= 9
+    cases.assert_recovers(pattern, without)
+
+
+@settings(max_examples=60)
+@given(st.integers(3, 9), st.integers(3, 9), st.booleans(), st.integers(0, 2**32 - 1))
+def test_stencils_with_holes(a, b, corners, seed):
+    """Grids that look regular and are not: a colouring of the regular one may not do."""
+    rng = np.random.default_rng(seed)
+    pattern = cases.grid(a, b, corners=corners)
+    for _ in range(rng.integers(3)):
+        i, j = rng.integers(a * b, size=2)
+        pattern = cases.csr(pattern + sp.coo_array(([1, 1], ([i, j], [j, i])), shape=(a * b,) * 2))
+    keep = np.flatnonzero(rng.random(a * b) < rng.choice([0.9, 1]))
+    if not len(keep):
+        return
+    pattern = cases.csr(pattern[keep][:, keep])
+    dense = pattern.toarray() != 0
+    cases.assert_distance2(dense, colour(pattern).column_colours)
+    assert cases.is_star(dense, colour(pattern, SYMMETRIC).column_colours)
 
 
 @settings(max_examples=30)

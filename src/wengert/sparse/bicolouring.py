@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from wengert.sparse import recovery
 from wengert.sparse.search import Effort, Graph, one_side, two_coloured
 
-__all__ = ["bicolour", "unique_entries", "without_spare"]
+__all__ = ["bicolour", "unique_entries", "without_spare_symmetric"]
 
 Array = NDArray[Any]
 
@@ -91,6 +91,28 @@ def without_spare(
     new_c[new_c >= 0] = np.where(keep_c, np.arange(len(keep_c)), -1)[new_c[new_c >= 0]]
     new_r[new_r >= 0] = np.where(keep_r, np.arange(len(keep_r)), -1)[new_r[new_r >= 0]]
     return renumbered(new_r), renumbered(new_c)
+
+
+def without_spare_symmetric(rows: Graph, place: Array, colour: Array) -> Array:
+    """Take away colours that no entry of a symmetric matrix needs (as in `without_spare`).
+
+    An entry off the diagonal is given by either of two classes, one on the diagonal only by its
+    own. The classes left to be chosen from are covered greedily, the one in most pairs first.
+    """
+    by_column, by_row = unique_entries(rows, rows, place, colour, colour)
+    of_row = np.repeat(np.arange(rows.size, dtype=np.int32), rows.degrees)
+    c, r = colour[rows.adj], colour[of_row]
+    number = int(colour.max(initial=-1)) + 1
+    keep = np.zeros(number, np.bool_)
+    keep[c[by_column & (~by_row | (of_row == rows.adj))]] = True
+    keep[r[by_row & ~by_column]] = True
+    open_ = ~(keep[c] | keep[r])
+    pairs = np.unique(np.stack([c[open_], r[open_]]), axis=1)
+    while pairs.size:
+        most = np.bincount(pairs.ravel()).argmax()
+        keep[most] = True
+        pairs = pairs[:, (pairs != most).all(0)]
+    return renumbered(np.where(keep[colour], colour, -1) if number else colour)
 
 
 def _cover(pairs: Any) -> tuple[Array, Array]:

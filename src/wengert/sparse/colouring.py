@@ -26,7 +26,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from wengert.errors import InputError, ShapeError
 from wengert.sparse import greedy, recovery
-from wengert.sparse.bicolouring import bicolour, renumbered, unique_entries
+from wengert.sparse.bicolouring import bicolour, unique_entries, without_spare_symmetric
 from wengert.sparse.orders import ORDERS
 from wengert.sparse.search import Effort, Graph, one_side, symmetric_bound, two_coloured
 
@@ -87,7 +87,7 @@ class ColouringAlgorithm:
         What a row colour costs where a column colour costs 1 (bidirectional only).
     neutral : bool
         Whether rows and columns may go without a colour, and colours that no entry needs are taken
-        away (bidirectional only).
+        away (bidirectional, and symmetric without a full diagonal).
     """
 
     order: str = "best"
@@ -472,7 +472,7 @@ def colour(
             np.array_equal(indptr, tptr) and np.array_equal(indices, tidx)
         ):
             raise ShapeError(f"the pattern of shape {shape} is not symmetric")
-        column_colours, order, bound = _symmetric(rows, orders, effort, algorithm)
+        column_colours, order, bound = _symmetric(rows, place, orders, effort, algorithm)
     elif problem.partition == "bidirectional":
         kind = "acyclic" if substitution else "star"
         row_colours, column_colours, order, bound = bicolour(
@@ -498,20 +498,44 @@ def colour(
 
 
 def _symmetric(
-    rows: Graph, orders: list[str], effort: Effort, algorithm: ColouringAlgorithm
+    rows: Graph, place: Array, orders: list[str], effort: Effort, algorithm: ColouringAlgorithm
 ) -> tuple[Array, str, int]:
     """Star or acyclic colouring of a symmetric pattern: colours, order and lower bound."""
     n = rows.size
     of_row = np.repeat(np.arange(n, dtype=np.int32), rows.degrees)
     off = of_row != rows.adj
-    ptr = np.concatenate([[0], np.cumsum(off)])[rows.ptr].astype(np.int32)
-    graph = Graph(ptr, rows.adj[off])
+    graph = _part(rows, off)
     members = np.flatnonzero(rows.degrees > 0).astype(np.int32)
-    direct = algorithm.decompression == "direct"
-    kind = "star" if direct else "acyclic"
-    bound = symmetric_bound(graph, kind, len(members))
-    best = two_coloured(
-        graph, members, kind, orders, bound, effort, algorithm.seed,
-        whole=(rows.ptr, rows.adj) if direct else None,
-    )  # fmt: skip
-    return renumbered(best.colour), best.order, bound
+    needed = np.zeros(n, np.bool_)  # only its own colour gives an entry of the diagonal
+    needed[of_row[~off]] = True
+    spare = algorithm.neutral and not needed[members].all()
+    kinds = ["star"] if algorithm.decompression == "direct" else ["acyclic"]
+    if not spare:
+        bound = symmetric_bound(graph, kinds[0], len(members))
+    else:
+        part = _part(rows, off & needed[of_row] & needed[rows.adj])
+        bound = symmetric_bound(part, kinds[0], int(needed.sum()))
+        bound = max(bound, int(len(members) > 0))
+        # Substitution does with what a star colouring without its spare colours gives.
+        kinds = list(dict.fromkeys(["star", *kinds]))
+
+    def tidy(colour: Array) -> tuple[Array, float]:
+        colour = without_spare_symmetric(rows, place, colour)
+        return colour, int(colour.max(initial=-1)) + 1
+
+    tries = [
+        two_coloured(
+            graph, members, kind, orders, bound, effort, algorithm.seed,
+            finish=tidy if spare and kind == "star" else None,
+            whole=(rows.ptr, rows.adj) if kind == "star" and not spare else None,
+        )
+        for kind in kinds
+    ]  # fmt: skip
+    best = min(tries, key=lambda attempt: attempt.cost)
+    return best.colour, best.order, bound
+
+
+def _part(rows: Graph, chosen: Array) -> Graph:
+    """Return the graph of some entries."""
+    starts = np.concatenate([[0], np.cumsum(chosen)])
+    return Graph(starts[rows.ptr].astype(np.int32), rows.adj[chosen])

@@ -179,6 +179,13 @@ def _orders(
     return order_of
 
 
+def _all_different(size: int, members: Array) -> Attempt:
+    """Colour where a full row, or a dense matrix, leaves no choice."""
+    colour = np.full(size, -1, np.int32)
+    colour[members] = np.arange(len(members))
+    return Attempt(colour, len(members), "natural")
+
+
 def one_side(
     graph: Graph, back: Graph, orders: Iterable[str], effort: Effort, seed: int
 ) -> tuple[Attempt, int]:
@@ -206,6 +213,8 @@ def one_side(
     stored = int(widths[dense].sum(dtype=np.int64))
     table_size = 1 << (2 * stored).bit_length() if stored else 1
     members = np.flatnonzero(graph.degrees > 0).astype(np.int32)
+    if bound == len(members):
+        return _all_different(graph.size, members), bound
     # Neighbours at distance 2, one for each way to them. A dense row adds the same to all in it.
     around = np.where(dense, 0, widths)
     reached = np.concatenate([[0], np.cumsum(around[graph.adj], dtype=np.int64)])
@@ -268,6 +277,8 @@ def two_coloured(
     """
     rng = np.random.default_rng(seed)
     n, edges = graph.size, len(graph.adj)
+    if not graph.split and bound == len(members):
+        return _all_different(n, members)
     degrees = graph.degrees
     none = np.zeros(1, np.bool_)
 
