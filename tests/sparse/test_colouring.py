@@ -151,6 +151,17 @@ def test_the_bound_both_ways_is_one(pattern):
     assert result.lower_bound <= least <= result.number
 
 
+@pytest.mark.parametrize(
+    ("weight", "numbers"),
+    [(0.1, (0, 8)), (1, (2, 1)), (20, (8, 0))],
+    ids=["cheap", "equal", "dear"],
+)
+def test_rows_are_coloured_where_that_is_cheap(weight, numbers):
+    result = colour(cases.arrowhead(8), BOTH, ColouringAlgorithm(row_weight=weight))
+    assert (result.column_number, result.row_number) == numbers
+    assert result.lower_bound == 3
+
+
 PROBLEMS = [
     (COLUMN, "direct"),
     (ROW, "direct"),

@@ -135,8 +135,10 @@ def _cover(pairs: Any) -> tuple[Array, Array]:
     return np.flatnonzero(~left & (np.diff(pairs.indptr) > 0)), np.flatnonzero(right)
 
 
-def _splits(rows: Graph, columns: Graph) -> list[tuple[int, Array]]:
-    """Return estimates of the number of colours, with which rows would get one.
+def _splits(
+    rows: Graph, columns: Graph, row_weight: float, column_weight: float
+) -> list[tuple[float, Array]]:
+    """Return estimates of the cost of colours, with which rows would get one.
 
     Rows with more entries than a threshold get colours, and so do the columns with an entry in
     another row. At least as many are needed as a column has such rows, and another row entries.
@@ -150,28 +152,28 @@ def _splits(rows: Graph, columns: Graph) -> list[tuple[int, Array]]:
     starts = np.searchsorted(-of_row[order], -sizes, side="left")
     ends = np.append(starts[1:], len(order))
     found = []
-    least = int(sizes[0]) + 1 if len(sizes) else 0
+    least = float("inf")
     most = 0
     for t in range(len(sizes) - 1):
-        if most >= least or t > 64:
+        if most * row_weight >= least or t > 64:
             break
         columns_met = rows.adj[order[starts[t] : ends[t]]]
         np.add.at(met, columns_met, 1)
         most = max(most, int(met[columns_met].max(initial=0)))
-        estimate = most + int(sizes[t + 1])
+        estimate = most * row_weight + int(sizes[t + 1]) * column_weight
         found.append((estimate, widths >= sizes[t]))
         least = min(least, estimate)
     return sorted(found, key=lambda pair: pair[0])[:COVERS]
 
 
-def _covers(rows: Graph, columns: Graph) -> Iterator[tuple[int, Array]]:
+def _covers(rows: Graph, columns: Graph, row_weight: float) -> Iterator[tuple[float, Array]]:
     """Yield estimates and sets of vertices (columns, then rows) enough to recover all entries."""
     n, m = columns.size, rows.size
-    for estimate, dense in _splits(rows, columns):
+    for estimate, dense in _splits(rows, columns, row_weight, 1):
         other = np.zeros(n, np.bool_)
         other[rows.adj[np.repeat(~dense, rows.degrees)]] = True
         yield estimate, np.flatnonzero(np.concatenate([other, dense]))
-    for estimate, dense in _splits(columns, rows):
+    for estimate, dense in _splits(columns, rows, 1, row_weight):
         other = np.zeros(m, np.bool_)
         other[columns.adj[np.repeat(~dense, columns.degrees)]] = True
         yield estimate, np.flatnonzero(np.concatenate([dense, other]))
@@ -228,6 +230,7 @@ def bicolour(
     # entries gives at most m numbers for a column colour and n for a row's.
     entries = len(rows.adj)
     bound = -(-entries // max(m, n)) if entries else 0
+    cheapest = bound * min(1, row_weight)
     best: tuple[float, Array, Array, str] | None = None
     everything = np.flatnonzero(graph.degrees > 0)
     covers: list[tuple[float, Array]] = []
@@ -237,7 +240,7 @@ def bicolour(
             (int(rows.degrees.max(initial=0)), columns, rows, True),
             (int(columns.degrees.max(initial=0)), rows, columns, False),
         ]
-        covers += list(_covers(rows, columns))
+        covers += list(_covers(rows, columns, row_weight))
         covers.sort(key=lambda cover: cover[0])
         least = min((estimate for estimate, _ in covers), default=np.inf)
         for limit, graph_of, back, by_columns in alone:
@@ -250,14 +253,14 @@ def bicolour(
                 best = (cost(r, c), r, c, attempt.order)
     # Last, as it has no estimate and can take far more colours than the others.
     for estimate, members in [*covers, (0, everything)]:
-        if best is not None and (estimate >= best[0] or best[0] <= bound):
+        if best is not None and (estimate >= best[0] or best[0] <= cheapest):
             continue
         if best is not None and not effort.spend(4 * len(graph.adj)):
             break
         # What a star colouring gives directly, substitution gives too.
         for sort in ("star",) if kind == "star" else ("star", "acyclic"):
             attempt = two_coloured(
-                graph, members.astype(np.int32), sort, orders, bound,
+                graph, members.astype(np.int32), sort, orders, cheapest,
                 Effort(effort.left // 4), seed, partial(tidy, sort),
                 limit=np.inf if best is None else best[0],
             )  # fmt: skip

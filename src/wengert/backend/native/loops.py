@@ -34,7 +34,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from wengert.backend.native.engine import compile_module
-from wengert.backend.native.translate import ARRAYS, PRELUDE, Signature, translate
+from wengert.backend.native.signature import ARRAYS, Signature
+from wengert.backend.native.translate import PRELUDE, translate
 
 __all__ = ["Flags", "Floats", "Ints", "Longs", "Loop", "compiled", "plainly"]
 

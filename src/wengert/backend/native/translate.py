@@ -6,37 +6,28 @@ Every variable is an ``alloca`` and every expression a register; LLVM makes the 
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-__all__ = ["ARRAYS", "PRELUDE", "Function", "Signature", "translate"]
+from wengert.backend.native.signature import (
+    ARRAYS,
+    REGISTERS,
+    ArrayKind,
+    Function,
+    Signature,
+    find_global,
+    last_name,
+)
 
+__all__ = ["PRELUDE", "translate"]
 
-class _Array(NamedTuple):
-    """What a kind of array holds: its dtype, LLVM's type in memory, and the kind of an element."""
-
-    dtype: np.dtype[Any]
-    memory: str
-    element: str
-
-
-ARRAYS = {
-    "Ints": _Array(np.dtype(np.int32), "i32", "int"),
-    "Longs": _Array(np.dtype(np.int64), "i64", "int"),
-    "Flags": _Array(np.dtype(np.bool_), "i8", "bool"),
-    "Floats": _Array(np.dtype(np.float64), "double", "float"),
-}
 PRELUDE = """\
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 """
 """What a module of translated functions begins with."""
-REGISTERS = {"int": "i64", "bool": "i1", "float": "double"}
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul"}
 _BITS = {ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "xor", ast.LShift: "shl"}
 _BITS[ast.RShift] = "ashr"
@@ -48,93 +39,6 @@ _COMPARE = {
     ast.Gt: ("sgt", "ogt"),
     ast.GtE: ("sge", "oge"),
 }
-
-
-class Function(Protocol):
-    """What is translated: a Python function with its signature, and a name for the native one."""
-
-    plain: Callable[..., Any]
-
-    @property
-    def symbol(self) -> str: ...  # noqa: D102
-    @property
-    def signature(self) -> Signature: ...  # noqa: D102
-    def tree(self) -> tuple[ast.FunctionDef, int, str]: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Types of a function: kinds of `ARRAYS` or of numbers.
-
-    Attributes
-    ----------
-    parameters : tuple of (name, kind)
-    result : str
-        "int", "bool", "float" or "None".
-    written : frozenset of str
-        Parameters whose elements are assigned to, here or in a function called.
-    """
-
-    parameters: tuple[tuple[str, str], ...]
-    result: str
-    written: frozenset[str]
-
-    @classmethod
-    def of(cls, plain: Callable[..., Any]) -> Signature:
-        """Read the annotations of a function.
-
-        Raises
-        ------
-        TypeError
-            If one is missing or is none of the kinds.
-        """
-        where = f"{plain.__module__}.{plain.__qualname__}"
-        parameters = []
-        for name in inspect.signature(plain).parameters:
-            kind = _kind(plain.__annotations__.get(name))
-            if kind not in ARRAYS and kind not in REGISTERS:
-                raise TypeError(f"{where}: {name} needs one of {[*ARRAYS, *REGISTERS]}")
-            parameters.append((name, kind))
-        result = _kind(plain.__annotations__.get("return"))
-        if result != "None" and result not in REGISTERS:
-            raise TypeError(f"{where} must return int, bool, float or None")
-        # Any array that is handed on may be written there: a caller's read-only array is refused.
-        source = ast.parse(textwrap.dedent(_source(plain)))
-        written = {
-            node.value.id
-            for node in ast.walk(source)
-            if isinstance(node, ast.Subscript)
-            and isinstance(node.ctx, ast.Store)
-            and isinstance(node.value, ast.Name)
-        }
-        for call in (node for node in ast.walk(source) if isinstance(node, ast.Call)):
-            target = _global(plain, call.func)
-            if hasattr(target, "signature") and target.plain is not plain:
-                inner: Signature = target.signature
-                for (name, _), given in zip(inner.parameters, call.args, strict=False):
-                    if name in inner.written and isinstance(given, ast.Name):
-                        written.add(given.id)
-        return cls(tuple(parameters), result, frozenset(written))
-
-
-def _source(plain: Callable[..., Any]) -> str:
-    try:
-        return inspect.getsource(plain)
-    except OSError:
-        return ""
-
-
-def _kind(annotation: Any) -> str:
-    """Return the last name of an annotation, which is a string under future annotations."""
-    return str(annotation).split(".")[-1]
-
-
-def _global(plain: Callable[..., Any], node: ast.expr) -> Any:
-    if isinstance(node, ast.Name):
-        return getattr(plain, "__globals__", {}).get(node.id)
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return getattr(_global(plain, node.value), node.attr, None)
-    return None
 
 
 def translate(function: Function) -> tuple[str, list[Any]]:
@@ -296,7 +200,7 @@ class _Translator:
         if node.value is None:
             self.fail(node, "needs a value")
         value = self.expr(node.value)
-        if _kind(ast.unparse(node.annotation)) != value.kind:
+        if last_name(ast.unparse(node.annotation)) != value.kind:
             self.fail(node, f"the value is {value.kind}")
         self.store(node.target, value)
 
@@ -392,7 +296,7 @@ class _Translator:
             self.fail(target, f"{target.id} is {known} and cannot become {value.kind}")
         self.line(f"store {REGISTERS[value.kind]} {value.text}, ptr %{target.id}.var")
 
-    def element(self, node: ast.Subscript) -> tuple[str, _Array]:
+    def element(self, node: ast.Subscript) -> tuple[str, ArrayKind]:
         """Return the address of an element, and its array's kind."""
         if not (isinstance(node.value, ast.Name) and self.kinds.get(node.value.id) in ARRAYS):
             self.fail(node, "only parameters that are arrays have elements")
@@ -403,7 +307,7 @@ class _Translator:
         pointer = f"ptr %{node.value.id}"
         return self.emit(f"getelementptr {array.memory}, {pointer}, i64 {index.text}"), array
 
-    def load(self, pointer: str, array: _Array) -> _Term:
+    def load(self, pointer: str, array: ArrayKind) -> _Term:
         value = self.emit(f"load {array.memory}, ptr {pointer}")
         if array.memory == "i32":
             value = self.emit(f"sext i32 {value} to i64")
@@ -411,7 +315,7 @@ class _Translator:
             value = self.emit(f"icmp ne i8 {value}, 0")
         return _Term(value, array.element)
 
-    def put(self, node: ast.AST, pointer: str, array: _Array, value: _Term) -> None:
+    def put(self, node: ast.AST, pointer: str, array: ArrayKind, value: _Term) -> None:
         if value.kind != array.element:
             self.fail(node, f"the array holds {array.element}, not {value.kind}")
         text = value.text
@@ -451,7 +355,7 @@ class _Translator:
     def expr_Name(self, node: ast.Name) -> _Term:
         kind = self.kinds.get(node.id)
         if kind is None:
-            value = _global(self.function.plain, node)
+            value = find_global(self.function.plain, node)
             if value is None:
                 self.fail(node, f"{node.id} is unknown here")
             return self.constant(node, value)
@@ -594,7 +498,7 @@ class _Translator:
 
     def call(self, node: ast.Call) -> _Term | None:
         """Call another function of this kind."""
-        target = _global(self.function.plain, node.func)
+        target = find_global(self.function.plain, node.func)
         if not (hasattr(target, "signature") and hasattr(target, "tree")) or node.keywords:
             self.fail(node, "calls what is not a compiled function (or by keyword)")
         signature: Signature = target.signature
