@@ -25,6 +25,7 @@ from wengert.ops.base import ZERO, Scale
 from wengert.sparse.pattern import SparsityPattern
 from wengert.sparse.rows import Rows, Space, union
 from wengert.sparse.rules import spread
+from wengert.sparse.zeros import Zeros
 from wengert.trace.record import GUARDED
 
 __all__ = ["Detection", "Reliance", "detect"]
@@ -162,6 +163,7 @@ class _Walk:
         if point is not None:
             self.values.update(zip(graph.inputs, point, strict=True))
         self.sums: dict[Value, dict[Value, float]] = {}
+        self.zeros = Zeros(self)
 
     # --- one node ---------------------------------------------------------------------------------
     def step(self, node: Node) -> None:
@@ -172,6 +174,7 @@ class _Walk:
             self.varying.update(node.outputs)
         if node.op.derivative is not ZERO and not self.moving.isdisjoint(node.inputs):
             self.moving.update(y for y in node.outputs if y.dtype.kind in "fc")
+        self.zeros.step(node)
         parts = [self.rows.get(x) if isinstance(x, Value) else None for x in node.inputs]
         if all(p is None for p in parts):
             return
@@ -180,7 +183,8 @@ class _Walk:
             found = spread(self, node, parts)
         for y, rows in zip(node.outputs, found, strict=True):
             if y.dtype.kind in "fc" and rows.terms:
-                self.rows[y] = rows
+                mask = self.zeros.of(y)
+                self.rows[y] = rows if mask is None else rows.without(mask)
 
     def _cancelled(self, node: Node) -> list[Rows] | None:
         """Return what is left of a sum from which a value has cancelled, as in ``x - y + y``."""
@@ -210,6 +214,10 @@ class _Walk:
         if any(isinstance(x, Value) and x in self.varying for x in inputs):
             return None
         return [self._value(x) for x in inputs]
+
+    def vanishing(self, x: Any) -> Any:
+        """Return a mask of the operand's entries that are zero for every input, or None."""
+        return self.zeros.of(x)
 
     def fixed(self, inputs: Sequence[Any]) -> list[Any] | None:
         """Return the operands' arrays if they are constants, or piecewise constant at a point."""

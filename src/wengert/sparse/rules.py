@@ -33,6 +33,9 @@ class Known(Protocol):
     def constants(self, inputs: Sequence[Any]) -> list[Any] | None:
         """Return the operands' arrays if they are the same for every input, else None."""
 
+    def vanishing(self, x: Any) -> Any:
+        """Return a mask of the operand's entries that are zero for every input, or None."""
+
     def fixed(self, inputs: Sequence[Any]) -> list[Any] | None:
         """Return the operands' arrays if they are constants, or piecewise constant at a point."""
 
@@ -94,6 +97,9 @@ def _unmasked(known: Known, node: Node, pattern: patterns.Elementwise, k: int, p
                 if np.any(mask):
                     known.rely(inputs, function, mask)
                     part = part.without(mask)
+            elif len(inputs) == 1 and masks is pattern.zeros and function(0.0):
+                mask = known.vanishing(inputs[0])
+                part = part if mask is None else part.without(mask)
     return part
 
 
@@ -273,13 +279,15 @@ def _contraction(known: Known, node: Node, pattern: patterns.Contraction, parts:
             continue
         other = node.inputs[1 - k]
         values = known.fixed([other])
-        if values is not None:
-            there = np.asarray(values[0]) != 0
+        mask = known.vanishing(other) if values is None else np.equal(values[0], 0)
+        if mask is not None:
+            there = ~np.asarray(mask)
             free = math.prod(
                 n for s, n in zip(terms[k], part.shape, strict=True) if s not in terms[1 - k]
             )
             if not there.all() and np.count_nonzero(there) * free <= LARGEST_PRODUCT:
-                known.rely([other], _differs, there)
+                if values is not None:
+                    known.rely([other], _differs, there)
                 found.append(_weighted(part, there, terms[k], terms[1 - k], result, shape))
                 continue
         found.append(_summed(part, terms[k], result, shape))
