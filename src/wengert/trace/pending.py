@@ -15,6 +15,7 @@ import numpy as np
 from wengert.errors import GraphError
 from wengert.ir.build import infer
 from wengert.ir.graph import Aval, Const, Node, Value, aval_of
+from wengert.ops import contract, control, shape  # noqa: F401 (they fill the table)
 from wengert.ops.base import TABLE, Op
 from wengert.ops.elementwise import convert
 from wengert.ops.index import getitem, index_add, index_set
