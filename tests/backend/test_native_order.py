@@ -13,7 +13,7 @@ from wengert.ir.build import Builder
 from wengert.ir.verify import verify
 from wengert.ops.base import TABLE
 
-DTYPES = [np.dtype(t) for t in ("f8", "f4", "i8", "i4", "?")]
+DTYPES = [np.dtype(t) for t in ("f8", "f4", "i4", "?")]
 SHAPES = [(1,), (300,), (6, 1), (3, 4, 5), (2, 40, 3)]
 
 
@@ -84,7 +84,7 @@ def test_recurrence_follows_its_definition():
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", ["sort", "argsort"])
-@pytest.mark.parametrize("length", [1, 2, 4, 7, 8, 17, 100, 1000])
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 100])
 def test_sorting(name: str, dtype: np.dtype[Any], length: int):
     """Stable, with NaN last: the permutation is unique."""
     check(name, [data((length,), dtype)], axis=0)
