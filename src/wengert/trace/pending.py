@@ -1,8 +1,8 @@
 """Values that a recording leaves uncomputed until a decision of Python needs them.
 
-A compiled derivative is recorded to be run later; what its large arrays contain while it is
-recorded matters only to guards. The function itself is evaluated as it is recorded, so that it
-warns and raises where NumPy does. Its derivatives are silent, so they can wait.
+A compiled function is recorded to be run later; what its large arrays contain while it is recorded
+matters only to guards. Nor does a compiled program warn of an overflow, so nothing is lost but a
+warning at the first call. Where NumPy is told to raise, nothing waits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.errors import GraphError
 from wengert.ir.build import infer
-from wengert.ir.graph import Aval, Const, Node, Value, aval_of
+from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
 from wengert.ops import contract, control, shape  # noqa: F401 (they fill the table)
 from wengert.ops.base import TABLE, Op
 from wengert.ops.elementwise import convert
@@ -26,6 +26,9 @@ __all__ = ["Pending", "promised"]
 LARGE = 1 << 15
 """Bytes from which an array is worth the work of inferring what it would be (a few microseconds
 each, as much as computing a small one)."""
+
+SILENT = {"ignore", "warn"}
+"""States of NumPy's error handling under which operations on large arrays may wait."""
 
 _ARRAYS = frozenset(
     TABLE[name]
@@ -88,7 +91,7 @@ class Pending(Value):
 def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | None:
     """Return what an operation would make if it may wait; None where it is to be evaluated.
 
-    It may where NumPy would stay silent whatever the numbers are, the operation cannot fail, and an
+    It may where NumPy would not raise whatever the numbers are, the operation cannot fail, and an
     operand is large or waits itself.
     """
     for x in inputs:
@@ -104,11 +107,13 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
         return None
     if op not in _ARRAYS and (op.ufunc is None or op.ufunc.nout > 1):
         return None
-    if any(state != "ignore" for state in np.geterr().values()):
-        return None
+    if not SILENT.issuperset(np.geterr().values()):
+        return None  # what the numbers are decides whether it raises
     first = _INDEXED.get(op)
-    if first is not None and len(inputs) > first:
-        return None  # an index may be out of range
+    if first is not None and not _is_within(
+        aval_of(inputs[0]).shape, inputs[first:], attrs["spec"]
+    ):
+        return None  # which evaluating it says in NumPy's words
     if not all(_is_numeric(aval_of(x).dtype) for x in inputs):
         return None
     try:
@@ -117,6 +122,30 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
         return None  # which evaluating it says in NumPy's words
     scalar = not aval.shape and op.ufunc is None and op not in (reduce_sum, convert)
     return None if scalar or not _is_numeric(aval.dtype) else aval
+
+
+def _are_within(indices: Sequence[Any], spec: Sequence[Any], sizes: tuple[int, ...]) -> bool:
+    """Whether index arrays are known, and in the range of their axes."""
+    rest = iter(indices)
+    axis = 0
+    for i, s in enumerate(spec):
+        if s is None:
+            continue
+        if s is Ellipsis:
+            axis = len(sizes) - sum(1 for later in spec[i + 1 :] if later is not None)
+            continue
+        if s is SLOT:
+            x = next(rest)
+            if type(x) is Pending and not x.is_known:
+                return False
+            index = np.asarray(x.data if isinstance(x, (Value, Const)) else x)
+            n = sizes[axis]
+            if index.dtype.kind not in "iu":
+                return False
+            if index.size and not (-n <= index.min() and index.max() < n):
+                return False
+        axis += 1
+    return True
 
 
 def _is_numeric(dtype: np.dtype[Any]) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from wengert.backend.native.again import computed_again
 from wengert.backend.native.code import TYPES
 from wengert.backend.native.expand import expansion, node_of
@@ -161,8 +163,7 @@ class Schedule:
         (v,) = node.outputs
         x = node.inputs[0]
         if not isinstance(x, (Value, Const)):
-            self._host(node)
-            return
+            x = Const(np.asarray(x, v.dtype))
         step = self.ready(x)
         base = self.view(x, step)
         made: View | None
