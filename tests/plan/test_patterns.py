@@ -102,6 +102,12 @@ HESSIANS = {
     "bilinear": (lambda x: x[:3] @ x[3:], (6,), lambda n: n),
     "logsumexp": (lambda x: np.log(np.sum(np.exp(x))), (6,), lambda n: n * n),
     "product": (np.prod, (5,), lambda n: n * (n - 1)),
+    "a part is used": (lambda x: np.sum(np.tanh(x)[::2] ** 2), (7,), lambda n: 4),
+    "a part of a product": (
+        lambda x: np.sum((np.outer(x, x) @ np.ones((4, 2)))[:2] ** 2),
+        (4,),
+        lambda n: n * n,
+    ),
     "norm": (np.linalg.norm, (5,), lambda n: n * n),
     "two blocks": (lambda x: np.sum(x[:2]) ** 2 + np.exp(np.sum(x[2:])), (5,), lambda n: 13),
 }
@@ -381,6 +387,11 @@ def test_what_is_refused():
         jacobian_pattern(lambda x: np.add(x, 1, out=x), random(3))
     with pytest.raises(InputError, match="plain arrays"):
         wg.grad(lambda x: jacobian_pattern(np.sin, x).nnz * np.sum(x))(random(2))
+
+
+def test_patterns_that_do_not_fit_say_what_they_would_take():
+    with pytest.raises(MemoryError, match=r"100,000,000,000,000 entries .* GiB"):
+        hessian_pattern(lambda x: np.log(np.sum(np.exp(x))) ** 2, np.zeros(10**7))
 
 
 def test_the_hessian_says_what_it_relies_on():

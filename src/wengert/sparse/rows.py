@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,9 +32,16 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 MOST_TERMS = 12
 """A union of more terms becomes one table."""
 MOST_TABLES = 2
-"""So does one of more terms with tables."""
+"""So does one of more terms with tables, which are dear to unite over and over."""
+NARROW_TERMS = 32
+"""Terms with tables that few entries have, as in an array written one by one, may be this many."""
 LONGEST_LIST = 1 << 25
 """Entries beyond this number are not listed before they are united."""
+
+BYTES_AN_ENTRY = 24
+"""Memory to list an entry: its row, its column, its place."""
+MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+"""Bytes of the machine's memory."""
 
 
 class Table:
@@ -56,6 +64,7 @@ class Table:
         counts = self.indptr[rows + 1] - starts
         ends = np.cumsum(counts, dtype=np.int64)
         total = int(ends[-1]) if len(ends) else 0
+        _check_memory(total)
         places = np.arange(total) + np.repeat(starts - (ends - counts), counts)
         return np.repeat(labels, counts), self.indices[places]
 
@@ -66,8 +75,10 @@ class Table:
         by a product of boolean matrices: dense ones by BLAS where they are small enough.
         """
         counts = np.diff(self.indptr)[rows]
-        if counts.sum() <= LONGEST_LIST:
+        total, most = int(counts.sum()), int(np.bincount(labels).max(initial=1))
+        if total <= LONGEST_LIST or most == 1:
             return self.expand(labels, rows)
+        _check_memory(total // most)
         height, m = self.height, int(labels.max()) + 1
         some = sps.coo_array((np.ones(len(rows), np.float32), (labels, rows)), shape=(m, height))
         ones = np.ones(len(self.indices), np.float32)
@@ -84,6 +95,16 @@ class Table:
             len(self.indices) == len(other.indices)
             and np.array_equal(self.indptr, other.indptr)
             and np.array_equal(self.indices, other.indices)
+        )
+
+
+def _check_memory(entries: int) -> None:
+    """Refuse what cannot be listed, before the system runs out of memory."""
+    if entries * BYTES_AN_ENTRY > MEMORY:
+        raise MemoryError(
+            f"a sparsity pattern of {entries:,} entries would take "
+            f"{entries * BYTES_AN_ENTRY / 2**30:,.0f} GiB while it is made: this Jacobian is not "
+            f"sparse. Use products with it (wg.jvp, wg.vjp, wg.hvp) instead."
         )
 
 
@@ -315,8 +336,12 @@ class Rows:
     @property
     def is_long(self) -> bool:
         """Whether there are more terms than are worth keeping apart."""
-        tables = sum(t.table is not None for t in self.terms)
-        return len(self.terms) > MOST_TERMS or tables > MOST_TABLES
+        tables = [t.at for t in self.terms if t.table is not None]
+        if len(self.terms) - len(tables) > MOST_TERMS or len(tables) > NARROW_TERMS:
+            return True
+        if len(tables) <= MOST_TABLES:
+            return False
+        return sum(8 * int(np.count_nonzero(at >= 0)) > at.size for at in tables) > MOST_TABLES
 
     def csr(self) -> tuple[Ints, Ints]:
         """Return the rows compressed, entries in C order: ``(indptr, indices)``."""
