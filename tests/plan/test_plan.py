@@ -33,7 +33,7 @@ def made(*args, **kwargs):
 def test_it_runs():
     plan = made()
     for x in (X, X + 1):
-        assert plan(PARAMS, x) == f(PARAMS, x)
+        np.testing.assert_allclose(plan(PARAMS, x), f(PARAMS, x), rtol=1e-14)
     gradient = wg.jit(wg.grad(f, 1)).plan(PARAMS, X)
     np.testing.assert_allclose(gradient(PARAMS, X + 1), wg.grad(f, 1)(PARAMS, X + 1))
 
@@ -66,11 +66,11 @@ def test_it_prints_itself():
 
 def test_it_says_what_numpy_evaluates():
     def g(a, x):
-        return np.sort(np.linalg.solve(a, np.sort(x))) + x
+        return np.partition(np.linalg.solve(a, np.partition(x, 1)), 1) + x
 
     plan = wg.jit(g).plan(np.eye(3), X)
-    assert plan.host_calls == {"sort": 2, "solve": 1}
-    assert "  evaluated by NumPy: solve x1, sort x2\n" in str(plan)
+    assert plan.host_calls == {"partition": 2, "solve": 1}
+    assert "  evaluated by NumPy: partition x2, solve x1\n" in str(plan)
     assert "evaluated by NumPy" not in str(made())
     assert wg.jit(g, backend="numpy").plan(np.eye(3), X).host_calls["solve"] == 1
 

@@ -1,4 +1,4 @@
-"""Derivatives of large arrays are recorded uncomputed; decisions compute what they need."""
+"""Large arrays are recorded uncomputed; decisions compute what they need."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_a_derivative_waits_and_is_what_was_promised():
         found = waiting(recorder)
         seen.extend(found)
         assert len(found) > 10
-        assert not any(v.is_known for v in found)
+        assert sum(not v.is_known for v in found) > 10
         for v in found:
             data = v.data
             assert (np.shape(data), data.dtype) == v.aval[:2]
@@ -48,7 +48,7 @@ def test_a_derivative_waits_and_is_what_was_promised():
 
     recorded(wg.grad(rough), x, watch)
     assert seen
-    np.testing.assert_allclose(wg.jit(wg.grad(rough))(x), wg.grad(rough)(x), rtol=1e-12)
+    np.testing.assert_allclose(wg.jit(wg.grad(rough))(x), wg.grad(rough)(x), rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,29 @@ def test_updates_and_views_of_a_derivative():
 
     x = np.random.default_rng(3).standard_normal(N)
     for a, b in zip(wg.jit(f)(x), f(x), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
-def test_the_function_itself_warns_as_numpy_does():
+def test_nothing_waits_where_numpy_is_told_to_raise():
     x = np.zeros(N)
-    with pytest.warns(RuntimeWarning, match="divide by zero"):
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
         wg.jit(wg.grad(lambda x: np.sum(np.log(x))))(x)
+    assert (wg.jit(lambda x: np.log(x))(x) == -np.inf).all()
+
+
+@pytest.mark.parametrize("i", [N, -N - 1])
+def test_indices_out_of_range_raise_at_once(i):
+    with pytest.raises(IndexError, match="out of bounds"):
+        wg.jit(lambda x: np.sin(x)[np.array([0, i])])(np.zeros(N))
+
+
+def test_lookups_in_range_wait():
+    place = np.array([0, -1, 5])
+
+    def watch(recorder):
+        assert not any(v.is_known for v in waiting(recorder))
+
+    recorded(lambda x: np.sum(np.sin(x)[place] * 2.0), np.zeros(N), watch)
 
 
 def test_an_array_changed_after_its_use_is_seen_as_it_was():

@@ -110,10 +110,10 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
     if not SILENT.issuperset(np.geterr().values()):
         return None  # what the numbers are decides whether it raises
     first = _INDEXED.get(op)
-    if first is not None and not _is_within(
-        aval_of(inputs[0]).shape, inputs[first:], attrs["spec"]
-    ):
-        return None  # which evaluating it says in NumPy's words
+    if first is not None:
+        sizes = aval_of(inputs[0]).shape
+        if not _are_within(inputs[first:], attrs["spec"], sizes):
+            return None  # which evaluating it says in NumPy's words
     if not all(_is_numeric(aval_of(x).dtype) for x in inputs):
         return None
     try:
