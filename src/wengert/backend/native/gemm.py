@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import math
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +31,14 @@ SHARED_FROM = 4_000_000
 OPERATIONS = 2_000_000
 """Least operations of a part."""
 
-WIDTH = 256
-"""Rows or columns of a part, if there are enough: each part packs all of the other operand."""
+WIDTH = 64
+"""Least rows or columns of a part: each part packs all of the other operand."""
 
 MOST = 16
-"""Parts of a product."""
+"""Matrices of a batch from which none of them is divided."""
+
+CORES = max(2, os.cpu_count() or 1)
+"""Parts of a large product: of the machine, so that a setting does not change results."""
 
 
 class Product(NamedTuple):
@@ -62,7 +66,7 @@ def product(p: Contraction, externals: dict[str, str]) -> Product:
     wide = max(m, n)
     pieces = 1
     if batch < MOST and batch * each >= SHARED_FROM:
-        pieces = min(-(-MOST // batch), each // OPERATIONS, max(2, wide // WIDTH))
+        pieces = min(-(-CORES // batch), each // OPERATIONS, wide // WIDTH)
     grain = wide
     if pieces > 1:
         grain = -(-wide // (16 * pieces)) * 16
@@ -154,9 +158,8 @@ def _text(p: Contraction, externals: dict[str, str], pieces: int, by_rows: bool,
     ]
     code.lines.append(f"call void @{name}({', '.join(f'ptr {x}' for x in given)})")
     body = "\n".join(f"  {line}" for line in code.lines)
-    return (
-        f"define internal void @KERNEL(ptr %frame, i64 %part) nounwind {{\n{body}\n  ret void\n}}"
-    )
+    head = "define internal void @KERNEL(ptr %frame, i64 %part) noinline optnone nounwind"
+    return f"{head} {{\n{body}\n  ret void\n}}"
 
 
 @functools.cache

@@ -113,7 +113,7 @@ class Module:
         arguments += ["ptr %arena", "ptr %consts"]
         name = f"run{len(self.functions)}"
         self.functions.append(
-            f"define i64 @{name}({', '.join(arguments)}) nounwind {{\n"
+            f"define i64 @{name}({', '.join(arguments)}) noinline optnone nounwind {{\n"
             + (f"  %frame = alloca [{self.frame} x ptr]\n" if self.frame else "")
             + "\n".join(f"  {x}" if not x.endswith(":") else x for x in self.lines)
             + "\n  ret i64 0\n}"

@@ -112,7 +112,8 @@ def task(name: str, kernel: Kernel, called: str, found: Parts) -> str:
         given.append(f"ptr {pointer}, ")
     lines.append(f"call void @{called}({''.join(given)}i64 %lo, i64 %hi)")
     body = "\n".join(f"  {line}" for line in lines)
-    return f"define internal void @{name}(ptr %frame, i64 %i) nounwind {{\n{body}\n  ret void\n}}"
+    head = f"define internal void @{name}(ptr %frame, i64 %i) noinline optnone nounwind"
+    return f"{head} {{\n{body}\n  ret void\n}}"
 
 
 def combination(r: Reduce, externals: dict[str, str]) -> tuple[str, str]:
