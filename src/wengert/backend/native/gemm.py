@@ -20,7 +20,7 @@ from wengert.backend.native import engine
 from wengert.backend.native.code import number
 from wengert.backend.native.steps import Contraction
 
-__all__ = ["Product", "product", "symbols", "threads_of_blas"]
+__all__ = ["Product", "operations", "product", "symbols", "threads_of_blas"]
 
 ALONE = 500_000
 """Operations up to which OpenBLAS uses one thread by itself."""
@@ -56,6 +56,11 @@ class Product(NamedTuple):
     text: str
     parts: int
     threaded: bool
+
+
+def operations(p: Contraction) -> int:
+    """Return the operations of a product; a multiply-add is 2."""
+    return int(2 * math.prod(p.sizes) * math.prod(size for size, *_ in p.batch))
 
 
 def product(p: Contraction, externals: dict[str, str]) -> Product:

@@ -20,11 +20,31 @@ from wengert.ir.graph import Node, Value
 
 __all__ = ["Kernel", "kernel"]
 
+SLOW = "transcendental"
+"""The kind of operations whose calls leave time for everything else."""
+
+LARGE = 1 << 15
+"""Iterations from which a loop with calls is worth more time to compile."""
+
+FEW = 256
+"""Elements up to which filling memory is no vector's work."""
+
 LANES = 8
 """Elements from which an innermost loop is worth a vector."""
 
-WHOLE = '!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}'
-"""Metadata of a loop that is not unrolled."""
+MARKS = """\
+!0 = distinct !{!0, !1}
+!1 = !{!"llvm.loop.unroll.disable"}
+!2 = distinct !{!2, !3}
+!3 = !{!"llvm.loop.interleave.count", i32 1}
+!4 = distinct !{!4, !5}
+!5 = !{!"llvm.loop.vectorize.enable", i1 false}"""
+"""Metadata of loops."""
+
+TOGETHER, SINGLE, SCALAR = (f", !llvm.loop !{i}" for i in (0, 2, 4))
+"""Loops that are not unrolled, that take one vector at a time, and that take none. LLVM would take
+several vectors at a time, and write all that follows for each number of them: most of the time to
+compile, and a gain for sums, which are kept in registers, and calls, which overlap."""
 
 
 class Kernel:
@@ -318,7 +338,7 @@ class _Writer:
                     misses = code.emit(f"or i1 {misses}, {x}")
                 code.line(f"%misses = or i1 {misses}, false")
             code.line(f"%n{d} = add nsw i64 %i{d}, 1")
-            code.line(f"br label %head{d}{self._kept_together(d)}")
+            code.line(f"br label %head{d}{self._mark(d)}")
             code.line(f"done{d}:")
             self.index.pop()
             if d == len(self.dims) - 1:
@@ -327,16 +347,22 @@ class _Writer:
                 for r, acc, _ in self.accumulators:
                     self._accumulate(r, acc)
 
-    def _kept_together(self, d: int) -> str:
-        """Keep LLVM from unrolling a short innermost loop, whose elements fill vectors.
+    def _mark(self, d: int) -> str:
+        """Say how LLVM is to write a loop.
 
-        Unrolled, it leaves the next loop to be vectorised, with elements far apart.
+        A short innermost one, whose elements fill vectors, is not unrolled: that would leave the
+        next loop to be vectorised, with elements far apart.
         """
-        short = 0 < d == len(self.dims) - 1 and LANES <= self.dims[d] <= 16 * LANES
-        if not short or any(isinstance(item, Reduce) for item in self.loop.items):
-            return ""  # sums are better off in registers
-        self.code.externals.setdefault("llvm.loop", WHOLE)
-        return ", !llvm.loop !0"
+        if d < len(self.dims) - 1:
+            return ""
+        sums = any(isinstance(item, Reduce) for item in self.loop.items)
+        slow = any(isinstance(x, tuple) and x[0].op.counts == SLOW for x in self.loop.items)
+        if (sums and not slow) or (slow and self.loop.elements >= LARGE):
+            return ""  # better off several at a time
+        self.code.externals.setdefault("llvm.loop", MARKS)
+        if d and not sums and LANES <= self.dims[d] <= 16 * LANES:
+            return TOGETHER
+        return SINGLE
 
     # --- memory -----------------------------------------------------------------------------------
     def _pointer(self, buffer: Buffer, offset: int = 0) -> tuple[str, int]:
@@ -466,6 +492,11 @@ class _Writer:
                 last = code.emit(f"mul nsw i64 %hi, {block}")
             else:
                 first, last = "0", str(buffer.size)
+            if (first, last) == ("0", "1"):
+                code.line(f"store {kind} {identity}, ptr {pointer}")
+                continue
+            code.externals.setdefault("llvm.loop", MARKS)
+            few = SCALAR if buffer.size <= FEW else ""
             here = self.preheader
             code.line(f"br label %fill{k}")
             code.line(f"fill{k}:")
@@ -476,7 +507,7 @@ class _Writer:
             code.line(f"%fp{k} = getelementptr inbounds {kind}, ptr {pointer}, i64 %f{k}")
             code.line(f"store {kind} {identity}, ptr %fp{k}")
             code.line(f"%fn{k} = add nsw i64 %f{k}, 1")
-            code.line(f"br label %fill{k}")
+            code.line(f"br label %fill{k}{few}")
             code.line(f"filled{k}:")
             self.preheader = f"filled{k}"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.backend.native import engine
 from wengert.backend.native.code import number
-from wengert.backend.native.gemm import product, symbols, threads_of_blas
+from wengert.backend.native.gemm import operations, product, symbols, threads_of_blas
 from wengert.backend.native.kernel import Kernel, kernel
 from wengert.backend.native.layout import Buffer, View
 from wengert.backend.native.parallel import Parts, combination, parts, task
@@ -64,6 +64,7 @@ class Module:
         self.threaded = False
         loops = [step for step in schedule.steps if isinstance(step, Loop)]
         self.work = sum(loop.elements * len(loop.items) for loop in loops)
+        self.work += sum(operations(p) for p in schedule.steps if isinstance(p, Contraction)) // 16
         self.shared: dict[int, tuple[Kernel, Parts]] = {}
         for step in loops:
             if step.elements >= SMALL:
