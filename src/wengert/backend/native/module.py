@@ -26,14 +26,32 @@ CONTIGUOUS_ALIGNED = 0x101
 SMALL = 10_000
 """Iterations below which no loop is shared between threads."""
 
-RARE = 1000
-"""A loop with less than this part of the work is compiled without optimisation, in less time."""
+RARE = 500
+"""Loops that together have less than this part of the work are compiled without optimisation."""
 
 NOT_CONTIGUOUS = -1
 """What native code returns before anything else where an input's layout is not the usual one."""
 
 OUT_OF_RANGE = -2
 """What native code returns where an index is out of range."""
+
+
+def _rare(steps: list[Any]) -> set[int]:
+    """Return the loops that take next to no time beside the others."""
+    work = {
+        step.step: step.elements * (len(step.items) + len(step.stores))
+        for step in steps
+        if isinstance(step, Loop) and step.shape
+    }
+    products = sum(operations(p) for p in steps if isinstance(p, Contraction)) // 16
+    allowed = (sum(work.values()) + products) // RARE
+    found = set()
+    for step in sorted(work, key=work.__getitem__):
+        allowed -= work[step]
+        if allowed < 0:
+            break
+        found.add(step)
+    return found
 
 
 class Module:
@@ -63,8 +81,7 @@ class Module:
         self.frame = 0
         self.threaded = False
         loops = [step for step in schedule.steps if isinstance(step, Loop)]
-        self.work = sum(loop.elements * len(loop.items) for loop in loops)
-        self.work += sum(operations(p) for p in schedule.steps if isinstance(p, Contraction)) // 16
+        self.rare = _rare(schedule.steps)
         self.shared: dict[int, tuple[Kernel, Parts]] = {}
         for step in loops:
             if step.elements >= SMALL:
@@ -177,7 +194,7 @@ class Module:
         if loop.shape == ():
             self.straight += len(loop.items)
         text = k.text
-        if loop.shape and loop.elements * len(loop.items) * RARE < self.work:
+        if loop.step in self.rare:
             text = text.replace(" noinline ", " noinline optnone ", 1)
         name = self.kernels.setdefault(text, f"k{len(self.kernels)}")
         bad = self._slot("i8", "0") if k.indexed else None
