@@ -27,10 +27,11 @@ ALLOWED: dict[str, set[str]] = {
     "backend": {"errors", "ir", "ops"},
     "compile": CORE,
     "api": CORE | {"compile"},
+    "matrices": CORE | {"compile", "api"},
     "testing": CORE | {"compile", "api", ""},
     "interop": CORE | {"compile", "api", ""},
     "train": CORE | {"compile", "api", ""},
-    "": CORE | {"compile", "api", "testing", "interop", "train"},
+    "": CORE | {"compile", "api", "matrices", "testing", "interop", "train"},
     "report": CORE | {"compile", "api", "testing", "interop", "train", ""},
     "__main__": {"report"},
 }

@@ -10,10 +10,8 @@ array([-2.,  4.])
 from wengert import errors
 from wengert.api import (
     grad,
-    hessian,
     hvp,
     jacfwd,
-    jacobian,
     jacrev,
     jvp,
     linearize,
@@ -24,6 +22,7 @@ from wengert.api import (
 )
 from wengert.backend.native.pool import get_threads, set_threads
 from wengert.compile import jit
+from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.custom import custom_jvp, custom_vjp
 
@@ -44,9 +43,11 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "load_plan",
     "set_threads",
     "stop_gradient",
     "value_and_grad",
+    "value_and_jacobian",
     "vjp",
     "vmap",
 ]

@@ -16,6 +16,7 @@ from wengert.compile import transformed
 from wengert.errors import InputError, ShapeError, user_line
 from wengert.ops import control
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
+from wengert.plan.dense import check_dense
 from wengert.trace import methods as methods  # fills the tables of NumPy's functions
 from wengert.trace.record import Tape
 from wengert.trace.tracer import Tracer
@@ -26,11 +27,10 @@ from wengert.transform.pull import Cotangents, backward
 from wengert.transform.vmap import vmap as mapped
 
 __all__ = [
+    "dense_jacobian",
     "grad",
-    "hessian",
     "hvp",
     "jacfwd",
-    "jacobian",
     "jacrev",
     "jvp",
     "linearize",
@@ -331,7 +331,7 @@ def jacfwd(
 
     See `jacobian`.
     """
-    return _jacobian(f, argnums, has_aux, "forward")
+    return dense_jacobian(f, argnums, has_aux, "forward")
 
 
 def jacrev(
@@ -341,38 +341,18 @@ def jacrev(
 
     See `jacobian`.
     """
-    return _jacobian(f, argnums, has_aux, "reverse")
+    return dense_jacobian(f, argnums, has_aux, "reverse")
 
 
-def jacobian(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, mode: str = "auto"
+def dense_jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    mode: str,
+    chunk_size: int | None = None,
+    value: bool = False,
 ) -> Callable[..., Any]:
-    """Return a function that computes the dense Jacobian of `f`.
-
-    Parameters
-    ----------
-    f : callable
-        From arrays (or pytrees) to an array (or pytree).
-    argnums : int or sequence of int
-        The positional arguments to differentiate.
-    has_aux : bool
-        Whether `f` returns ``(result, aux)``.
-    mode : {"auto", "forward", "reverse"}
-        ``auto`` takes forward mode where there are no more inputs than outputs, else reverse mode.
-
-    Returns
-    -------
-    callable
-        The Jacobian: for an array argument and an array result, an array of shape
-        ``out.shape + in.shape``; for pytrees, a tree of such arrays with the argument's form inside
-        the result's.
-    """
-    return _jacobian(f, argnums, has_aux, mode)
-
-
-def _jacobian(
-    f: Callable[..., Any], argnums: Argnums, has_aux: bool, mode: str
-) -> Callable[..., Any]:
+    """Return a function that computes the dense Jacobian of `f`, or the value and it; see there."""
     if mode not in ("auto", "forward", "reverse"):
         raise InputError(f"mode must be 'auto', 'forward' or 'reverse', not {mode!r}")
     name = f"jacobian({getattr(f, '__name__', 'f')})"
@@ -395,8 +375,11 @@ def _jacobian(
         n = sum(_size(x) for x in chosen.leaves)
         m = sum(_size(y) for y in lin.ys)
         forward = n <= m if mode == "auto" else mode == "forward"
-        blocks = (_columns if forward else _rows)(lin, chosen.leaves)
+        check_dense((m, n), np.result_type(*map(dtype_of, chosen.leaves), np.float16), name)
+        blocks = (_columns if forward else _rows)(lin, chosen.leaves, chunk_size)
         result = form[-1]([chosen.pack(row) for row in blocks])
+        if value:
+            return form[-1](trees.own(lin.ys, lin.ys)), result
         return (result, trees.unwrap(form[0], lin.tape)) if has_aux else result
 
     return wrapped
@@ -406,16 +389,31 @@ def _size(x: Any) -> int:
     return int(np.prod(shape_of(x), dtype=int))
 
 
-def _basis(x: Any) -> Any:
+def _basis(x: Any, start: int, stop: int) -> Any:
+    """Return some elements of the basis of all arrays like `x`."""
+    rows = np.eye(stop - start, _size(x), start, dtype=dtype_of(x))
+    return rows.reshape((stop - start, *shape_of(x)))
+
+
+def _mapped(
+    function: Callable[[Any], list[Any]], x: Any, likes: list[Any], chunk_size: int | None
+) -> list[Any]:
+    """Apply a linear function to a basis of arrays like `x`, a chunk at once, batch in front."""
     n = _size(x)
-    return np.eye(n, dtype=dtype_of(x)).reshape((n, *shape_of(x)))
-
-
-def _mapped(function: Callable[[Any], list[Any]], basis: Any, likes: list[Any]) -> list[Any]:
-    """Apply a linear function to each element of a basis at once; the batch stands in front."""
-    n = len(basis)
     if n == 0:
         return [np.zeros((0, *shape_of(y)), dtype_of(y)) for y in likes]
+    step = chunk_size or n
+    chunks = [
+        _chunk(function, _basis(x, start, min(start + step, n)), likes)
+        for start in range(0, n, step)
+    ]
+    if len(chunks) == 1:
+        return chunks[0]
+    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+
+def _chunk(function: Callable[[Any], list[Any]], basis: Any, likes: list[Any]) -> list[Any]:
+    n = len(basis)
     trace = BatchTrace(n)
     try:
         found = function(Tracer(trace, Batched(basis, True)))
@@ -437,7 +435,7 @@ def _mapped(function: Callable[[Any], list[Any]], basis: Any, likes: list[Any]) 
     return made
 
 
-def _columns(lin: Linearized, leaves: list[Any]) -> list[list[Any]]:
+def _columns(lin: Linearized, leaves: list[Any], chunk_size: int | None) -> list[list[Any]]:
     """Jacobian blocks [output][input], a batch of tangents an input."""
     columns = []
     for k, x in enumerate(leaves):
@@ -445,7 +443,7 @@ def _columns(lin: Linearized, leaves: list[Any]) -> list[list[Any]]:
         def push(t: Any, k: int = k) -> list[Any]:
             return lin.push([t if i == k else None for i in range(len(leaves))])
 
-        blocks = _mapped(push, _basis(x), lin.ys)
+        blocks = _mapped(push, x, lin.ys, chunk_size)
         columns.append(
             [
                 np.reshape(np.moveaxis(b, 0, -1), shape_of(y) + shape_of(x))
@@ -455,7 +453,7 @@ def _columns(lin: Linearized, leaves: list[Any]) -> list[list[Any]]:
     return [_owned(column[i] for column in columns) for i in range(len(lin.ys))]
 
 
-def _rows(lin: Linearized, leaves: list[Any]) -> list[list[Any]]:
+def _rows(lin: Linearized, leaves: list[Any], chunk_size: int | None) -> list[list[Any]]:
     """Jacobian blocks [output][input], a batch of cotangents an output."""
     rows = []
     for k, y in enumerate(lin.ys):
@@ -466,7 +464,7 @@ def _rows(lin: Linearized, leaves: list[Any]) -> list[list[Any]]:
         def pull(ct: Any, k: int = k) -> list[Any]:
             return lin.pull([ct if i == k else None for i in range(len(lin.ys))])
 
-        blocks = _mapped(pull, _basis(y), leaves)
+        blocks = _mapped(pull, y, leaves, chunk_size)
         rows.append(
             _owned(
                 np.reshape(b, shape_of(y) + shape_of(x))
@@ -483,24 +481,6 @@ def _owned(arrays: Any) -> list[Any]:
         else a
         for a in arrays
     ]
-
-
-def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
-    """Return a function that computes the dense Hessian of a scalar function, forward over reverse.
-
-    Parameters
-    ----------
-    f : callable
-        Returns a real scalar.
-    argnums : int or sequence of int
-
-    Returns
-    -------
-    callable
-        The Hessian, of shape ``in.shape + in.shape`` for an array argument; for pytrees, a tree of
-        trees of such arrays.
-    """
-    return jacfwd(grad(f, argnums), argnums)
 
 
 @functools.wraps(mapped)

@@ -537,6 +537,8 @@ def jit(
             limit=limit,
             fastmath=fastmath,
         )
+    if (made := getattr(f, "__wengert_compiled__", None)) is not None:
+        return made  # a sparse Jacobian compiles itself
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     return Jitted(f, nums, names, backend, limit, fastmath)

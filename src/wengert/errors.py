@@ -15,6 +15,8 @@ Each one also subclasses the builtin that a NumPy user would catch::
     ├── DerivativeMismatchError AssertionError  a derivative that fails a check
     ├── GraphError              ValueError   a graph that is not well formed, or does not parse
     ├── PlanMismatchError       ValueError   a plan called with other arguments than it was made for
+    ├── SparsityError           ValueError   a sparsity pattern that does not hold
+    ├── DenseTooLargeError      MemoryError  a dense matrix that would not fit in memory
     └── DataError               ValueError   a file or table that cannot be used
 """
 
@@ -29,6 +31,7 @@ __all__ = [
     "BatchedControlError",
     "ConversionError",
     "DataError",
+    "DenseTooLargeError",
     "DerivativeError",
     "DerivativeMismatchError",
     "GraphError",
@@ -37,6 +40,7 @@ __all__ = [
     "MutationError",
     "PlanMismatchError",
     "ShapeError",
+    "SparsityError",
     "TraceError",
     "UnsupportedError",
     "WengertError",
@@ -99,6 +103,14 @@ class GraphError(WengertError, ValueError):
 
 class PlanMismatchError(WengertError, ValueError):
     """A plan was called with arguments that it was not made for."""
+
+
+class SparsityError(WengertError, ValueError):
+    """A sparsity pattern that lacks entries of the matrix."""
+
+
+class DenseTooLargeError(WengertError, MemoryError):
+    """A dense matrix that would not fit in memory."""
 
 
 class DataError(WengertError, ValueError):

@@ -137,7 +137,7 @@ def jacobian_sparsity(
     local: bool = False,
 ) -> Sparsity:
     """Return a Jacobian's pattern with what it holds under; see `jacobian_pattern`."""
-    call = _Call(f, args, kwargs, argnums, f"jacobian_pattern({_name(f)})")
+    call = Call(f, args, kwargs, argnums, f"jacobian_pattern({_name(f)})")
     return call.sparsity(call.results, local)
 
 
@@ -149,7 +149,7 @@ def hessian_sparsity(
     local: bool = False,
 ) -> Sparsity:
     """Return a Hessian's pattern with what it holds under; see `hessian_pattern`."""
-    call = _Call(f, args, kwargs, argnums, f"hessian_pattern({_name(f)})")
+    call = Call(f, args, kwargs, argnums, f"hessian_pattern({_name(f)})")
     found = call.sparsity(call.gradient, local)
     pattern = found.pattern
     return found._replace(pattern=pattern if pattern.is_symmetric else pattern | pattern.T)
@@ -159,7 +159,7 @@ def _name(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", "f")
 
 
-class _Call:
+class Call:
     """A call of a function as flat data, and which of them are differentiated."""
 
     def __init__(

@@ -1,0 +1,348 @@
+"""Jacobians and Hessians as matrices: dense ones, and sparse ones that are planned once."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sps
+
+from wengert.api import Argnums, dense_jacobian, grad, jacfwd
+from wengert.errors import InputError, user_line
+from wengert.matrices.operator import Operator
+from wengert.matrices.plan import MatrixPlan
+from wengert.ops.base import Traced
+from wengert.plan.dense import check_dense
+from wengert.plan.form import signature, split
+from wengert.plan.guards import DecisionTree, Leaf
+from wengert.plan.matrix import Planner
+from wengert.plan.program import MODES, Request
+from wengert.plan.saved import read_plan
+from wengert.sparse.pattern import SparsityPattern
+from wengert.transform.linear import quiet
+
+__all__ = ["MatrixFunction", "hessian", "jacobian", "load_plan", "value_and_jacobian"]
+
+FORMATS = ("dense", "csr", "csc", "coo", "operator")
+
+
+def jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    mode: str = "auto",
+    *,
+    sparsity: Any = None,
+    format: str = "dense",
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> Callable[..., Any]:
+    """Return a function that computes the Jacobian of `f`.
+
+    Parameters
+    ----------
+    f : callable
+        From arrays (or pytrees) to an array (or pytree).
+    argnums : int or sequence of int
+        The positional arguments to differentiate.
+    has_aux : bool
+        Whether `f` returns ``(result, aux)``; for a dense Jacobian without `sparsity` only.
+    mode : {"auto", "forward", "reverse", "both", "accumulate"}
+        Dense: ``auto`` takes forward mode where there are no more inputs than outputs, else reverse
+        mode. Sparse: ``auto`` takes what is predicted to need the fewest operations. ``forward``
+        compresses columns, ``reverse`` rows, ``both`` some of each; ``accumulate`` carries the
+        nonzeros through the function, without colours.
+    sparsity : None, "auto", SparsityPattern or SciPy sparse array
+        ``auto`` detects the pattern; a given one is checked at the first point. None stands for
+        ``auto`` where `format` is a sparse one.
+    format : {"dense", "csr", "csc", "coo", "operator"}
+        ``csr``, ``csc`` and ``coo`` are sparse arrays of SciPy, with a row for each entry of the
+        flat result and a column for each entry of the chosen arguments. Their index arrays are the
+        same objects from call to call, and read-only. ``operator`` is a
+        `scipy.sparse.linalg.LinearOperator`, which multiplies without making a matrix.
+    chunk_size : int, optional
+        Products computed at once; by default as many as fit into a bound of memory (sparse), or all
+        (dense).
+    probe : bool
+        Whether to compare a sparse matrix with a random product from either side when it is
+        planned, at the cost of one evaluation of each.
+
+    Returns
+    -------
+    callable
+        The Jacobian. Dense: for an array argument and an array result, an array of shape
+        ``out.shape + in.shape``; for pytrees, a tree of such arrays with the argument's form inside
+        the result's. Sparse: a `MatrixFunction`, which plans for each signature of its arguments
+        and each outcome of Python's decisions in `f`, and compiles on the second call; it has
+        ``plan(*example)``.
+
+    Raises
+    ------
+    SparsityError
+        When planning, if the pattern turns out to lack entries.
+    DenseTooLargeError
+        For a dense matrix that would not fit in memory.
+    """
+    made: Callable[..., Any] = _matrix(
+        "jacobian", f, argnums, has_aux, mode, sparsity, format, chunk_size, probe, False
+    )
+    return made
+
+
+def value_and_jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    mode: str = "auto",
+    *,
+    sparsity: Any = None,
+    format: str = "dense",
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> Callable[..., Any]:
+    """Return a function that computes `f` and its Jacobian together; see `jacobian`.
+
+    Returns
+    -------
+    callable
+        ``(value, jacobian)``.
+    """
+    made: Callable[..., Any] = _matrix(
+        "jacobian", f, argnums, False, mode, sparsity, format, chunk_size, probe, True
+    )
+    return made
+
+
+def hessian(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    mode: str = "auto",
+    *,
+    sparsity: Any = None,
+    format: str = "dense",
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> Callable[..., Any]:
+    """Return a function that computes the Hessian of a scalar function, forward over reverse.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a real scalar.
+    argnums : int or sequence of int
+        The positional arguments to differentiate.
+    mode, sparsity, format, chunk_size, probe
+        As for `jacobian`, of the gradient. Symmetry is used: ``forward`` and ``reverse`` take a
+        star colouring.
+
+    Returns
+    -------
+    callable
+        The Hessian. Dense: of shape ``in.shape + in.shape`` for an array argument; for pytrees, a
+        tree of trees of such arrays. Sparse: as for `jacobian`, a row and a column for each entry
+        of the chosen arguments.
+    """
+    made: Callable[..., Any] = _matrix(
+        "hessian", f, argnums, False, mode, sparsity, format, chunk_size, probe, False
+    )
+    return made
+
+
+def _matrix(
+    kind: str,
+    f: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    mode: str,
+    sparsity: Any,
+    format: str,
+    chunk_size: int | None,
+    probe: bool,
+    value: bool,
+) -> Any:
+    if format not in FORMATS:
+        raise InputError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
+    if mode not in MODES:
+        raise InputError(f"mode must be one of {', '.join(map(repr, MODES))}, not {mode!r}")
+    if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
+        raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}")
+    pattern = _pattern(sparsity)
+    if sparsity is None and format == "dense":
+        if mode in ("both", "accumulate"):
+            raise InputError(f"mode={mode!r} is for sparse matrices: add sparsity='auto'")
+        if kind == "hessian":
+            if chunk_size is None and mode in ("auto", "forward"):
+                return jacfwd(grad(f, argnums), argnums)
+            return dense_jacobian(grad(f, argnums), argnums, False, mode, chunk_size, False)
+        return dense_jacobian(f, argnums, has_aux, mode, chunk_size, value)
+    if has_aux:
+        raise InputError(
+            "has_aux is for dense Jacobians without sparsity; let f return its result only"
+        )
+    if format == "operator":
+        return Operator(kind, f, argnums, value)
+    return MatrixFunction(kind, f, argnums, mode, pattern, format, chunk_size, probe, value)
+
+
+def _pattern(sparsity: Any) -> SparsityPattern | None:
+    if sparsity is None or (isinstance(sparsity, str) and sparsity == "auto"):
+        return None
+    if isinstance(sparsity, SparsityPattern):
+        return sparsity
+    if sps.issparse(sparsity):
+        return SparsityPattern.from_scipy(sparsity)
+    if isinstance(sparsity, np.ndarray) and sparsity.ndim == 2:
+        return SparsityPattern.from_dense(sparsity)
+    raise InputError(
+        f"sparsity must be None, 'auto', a wengert.sparse.SparsityPattern, a sparse array of SciPy "
+        f"or a 2-D array, not {type(sparsity).__name__}" + user_line()
+    )
+
+
+class MatrixFunction:
+    """A sparse Jacobian or Hessian; see `wengert.jacobian`.
+
+    The first call with arguments of a form, shapes and dtypes finds the pattern and records how to
+    compute the entries, which gives the first result too. The second call compiles that to machine
+    code, and further ones run it. Another outcome of a Python decision is planned for anew.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        f: Callable[..., Any],
+        argnums: Argnums,
+        mode: str,
+        pattern: SparsityPattern | None,
+        format: str,
+        chunk_size: int | None,
+        probe: bool,
+        value: bool,
+    ) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.name = f"{kind}({getattr(f, '__name__', 'f')})"
+        self.format = format
+        self.value = value
+        self.request = Request(
+            f, kind, argnums, pattern, mode, format == "csc", value, chunk_size, probe, self.name
+        )
+        self._trees: dict[Any, DecisionTree] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the matrix (``(value, matrix)`` for `wengert.value_and_jacobian`)."""
+        leaves, form, key = self._key(args, kwargs)
+        found = self._run(key, leaves)
+        if found is None:
+            plan = self._plan(key, leaves, form, args, kwargs)
+            if not plan.program.first:
+                with quiet():
+                    plan.program.first = list(plan.run(leaves))
+            # The results of recording are handed out once.
+            first, plan.program.first = plan.program.first, []
+            return plan.pack(first)
+        leaf, outputs = found
+        return leaf.plan.pack(outputs)
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any, Any]:
+        if not kwargs and all(type(a) is np.ndarray for a in args):
+            return args, None, tuple([(a.shape, a.dtype) for a in args])
+        leaves, form = split(args, kwargs)
+        if any(isinstance(x, Traced) for x in leaves):
+            raise InputError(
+                f"{self.name} makes a sparse matrix, which cannot be traced: call it with plain "
+                f"arrays, outside of jit, grad and vmap (it compiles itself), or use a dense "
+                f"matrix (no sparsity=, no format=)" + user_line()
+            )
+        return leaves, form, (form, tuple([signature(x) for x in leaves]))
+
+    def _run(self, key: Any, leaves: Sequence[Any]) -> Any:
+        tree = self._trees.get(key)
+        if tree is None:
+            return None
+        with quiet():
+            found = tree.run(leaves)
+        if found is not None and not found[0].plan.program.holds(leaves):
+            with self._lock:
+                self._trees.pop(key, None)
+            return None
+        return found
+
+    def _plan(
+        self, key: Any, leaves: Sequence[Any], form: Any, args: tuple[Any, ...], kwargs: Any
+    ) -> MatrixPlan:
+        if form is None:
+            leaves, form = split(args, kwargs)
+        with quiet():
+            program = Planner(self.request, args, kwargs).program()
+        if self.format == "dense":
+            check_dense(program.pattern.shape, program.dtype, self.name)
+        plan = MatrixPlan(program, self.format, form, leaves)
+        leaf = Leaf(plan, plan.run, lambda ys: ys)
+        with self._lock:
+            self._trees.setdefault(key, DecisionTree()).add(leaf)
+        return plan
+
+    def plan(self, *args: Any, **kwargs: Any) -> MatrixPlan:
+        """Return the plan for a call with these arguments, compiled now if it is new.
+
+        Returns
+        -------
+        MatrixPlan
+            Printable, callable and savable.
+        """
+        leaves, form, key = self._key(args, kwargs)
+        found = self._run(key, leaves)
+        plan: MatrixPlan
+        plan = self._plan(key, leaves, form, args, kwargs) if found is None else found[0].plan
+        plan.compile()
+        return plan
+
+    @property
+    def __wengert_compiled__(self) -> MatrixFunction:
+        """What `wengert.jit` makes of this function: itself, as it compiles itself."""
+        return self
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"<sparse {self.name}, {self.format}>"
+
+
+def load_plan(path: str | os.PathLike[str], f: Callable[..., Any]) -> MatrixPlan:
+    """Read a plan of a sparse matrix that `MatrixPlan.save` wrote, for the function it was made of.
+
+    Parameters
+    ----------
+    path : str or path
+    f : callable
+        The function that was given to `jacobian`, `value_and_jacobian` or `hessian`.
+
+    Returns
+    -------
+    MatrixPlan
+        With the pattern and the colours from the file; the program is recorded anew, and compiled
+        at the first call.
+
+    Raises
+    ------
+    PlanMismatchError
+        When `f`, recorded at the example of the plan, is not what it was.
+    DataError
+        For a file that is no plan.
+    """
+    saved = read_plan(path)
+    function = MatrixFunction(
+        saved.kind, f, saved.argnums, saved.mode, saved.pattern, saved.format,
+        saved.chunk, True, saved.value,
+    )  # fmt: skip
+    function.request = function.request._replace(colouring=saved.colouring, saved=True)
+    with quiet():
+        planner = Planner(function.request, saved.args, saved.kwargs)
+        saved.compare(planner.fingerprint(), function.name)
+        program = planner.program()
+    leaves, form = split(saved.args, saved.kwargs)
+    program.first = []
+    return MatrixPlan(program, saved.format, form, leaves)

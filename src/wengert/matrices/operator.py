@@ -1,0 +1,84 @@
+"""A Jacobian or Hessian as a linear operator: products without a matrix."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert import trees
+from wengert.api import Argnums, grad, jvp, vjp
+from wengert.compile import jit
+from wengert.ops.base import dtype_of, shape_of
+
+__all__ = ["Operator"]
+
+
+class Operator:
+    """A Jacobian or Hessian as a linear operator at a point; see `wengert.jacobian`."""
+
+    def __init__(self, kind: str, f: Callable[..., Any], argnums: Argnums, value: bool) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.name = f"{kind}({getattr(f, '__name__', 'f')})"
+        self._f = grad(f, argnums) if kind == "hessian" else f
+        self._argnums = argnums
+        self._value = value
+        self._push = jit(self._pushed, backend="native")
+        self._pull = jit(self._pulled, backend="native")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the operator at a point.
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            ``matvec`` is a product by forward mode, ``rmatvec`` by reverse mode; both are compiled
+            at their first use and evaluate the function anew.
+        """
+        from scipy.sparse.linalg import LinearOperator
+
+        chosen = trees.select(args, self._argnums, self.name)
+        y = self._f(*args, **kwargs)
+        rows = sum(math.prod(shape_of(x)) for x in trees.flatten(y)[0])
+        columns = sum(math.prod(shape_of(x)) for x in chosen.leaves)
+        dtype = np.result_type(*{dtype_of(x) for x in chosen.leaves}, np.float32)
+        made = LinearOperator(
+            (rows, columns),
+            matvec=lambda v: self._push(args, kwargs, np.ravel(v)),
+            rmatvec=lambda u: self._pull(args, kwargs, np.ravel(u)),
+            dtype=dtype,
+        )
+        return (y, made) if self._value else made
+
+    def _of(self, args: Any, kwargs: Any) -> tuple[Any, list[Any]]:
+        chosen = trees.select(tuple(args), self._argnums, self.name)
+        return (lambda *xs: chosen.call(self._f, xs, kwargs)), chosen.leaves
+
+    def _pushed(self, args: Any, kwargs: Any, v: Any) -> Any:
+        f, leaves = self._of(args, kwargs)
+        return _flat(jvp(f, tuple(leaves), tuple(_cut(v, leaves)))[1])
+
+    def _pulled(self, args: Any, kwargs: Any, u: Any) -> Any:
+        f, leaves = self._of(args, kwargs)
+        y, pull = vjp(f, *leaves)
+        parts, rebuild = trees.flatten(y)
+        return _flat(pull(rebuild(_cut(u, parts))))
+
+
+def _cut(v: Any, likes: Sequence[Any]) -> list[Any]:
+    parts = []
+    start = 0
+    for x in likes:
+        stop = start + math.prod(shape_of(x))
+        part = np.reshape(v[start:stop], shape_of(x))
+        parts.append(part.astype(dtype_of(x)))
+        start = stop
+    return parts
+
+
+def _flat(tree: Any) -> Any:
+    parts = [np.ravel(x) for x in trees.flatten(tree)[0]]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

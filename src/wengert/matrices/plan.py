@@ -1,0 +1,264 @@
+"""Plans of sparse matrices: what runs, what it returns, and what it costs."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sps
+
+from wengert import trees
+from wengert.backend.native import NativeBackend
+from wengert.errors import InputError, PlanMismatchError, user_line
+from wengert.ir.graph import Graph, aval_of
+from wengert.ops.base import shape_of
+from wengert.plan.form import Form, split
+from wengert.plan.guards import DecisionTree, Leaf
+from wengert.plan.program import Candidate, MatrixProgram
+from wengert.plan.saved import write_plan
+from wengert.sparse.pattern import SparsityPattern
+from wengert.transform.linear import quiet
+
+__all__ = ["MatrixPlan"]
+
+
+class MatrixPlan:
+    """One way to compute a sparse matrix, for given shapes, dtypes and outcomes of decisions.
+
+    Attributes
+    ----------
+    name : str
+        What is computed.
+    program : MatrixProgram
+        The pattern, the colours, the graph.
+    """
+
+    def __init__(
+        self,
+        program: MatrixProgram,
+        format: str,
+        form: Form,
+        leaves: Sequence[Any],
+    ) -> None:
+        self.name = program.planner.request.name
+        self.format = format
+        self.value = program.planner.request.value
+        self.program = program
+        self._form = form
+        self._avals = [aval_of(x) for x in leaves]
+        self._compiled: Any = None
+        self._lock = threading.Lock()
+        self._template = _template(program, format)
+
+    # --- what the decision tree asks for ----------------------------------------------------------
+    @property
+    def graph(self) -> Graph:
+        """What runs."""
+        return self.program.graph
+
+    def run(self, leaves: Sequence[Any]) -> Any:
+        """Run on the data of a call; raises `GuardMiss` where the plan does not hold."""
+        compiled = self._compiled or self.compile()
+        return self.program.run(compiled.run, leaves)
+
+    def compile(self) -> Any:
+        """Compile to machine code, once."""
+        with self._lock:
+            if self._compiled is None:
+                start = time.perf_counter()
+                self._compiled = NativeBackend().compile(self.graph)
+                self.program.times["compile"] = time.perf_counter() - start
+        return self._compiled
+
+    def pack(self, outputs: Sequence[Any]) -> Any:
+        """Make the result of a call from what ran."""
+        *ys, data = outputs
+        matrix = self._template(data)
+        if not self.value:
+            return matrix
+        spec, still = self.program.result
+        moving = iter(ys)
+        return spec.unflatten([next(moving) if d else y for d, y in still]), matrix
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the plan.
+
+        Raises
+        ------
+        PlanMismatchError
+            For arguments of another form, shape or dtype, or another outcome of a Python decision.
+        """
+        leaves, form = split(args, kwargs)
+        avals = [aval_of(x) for x in leaves]
+        if form != self._form or avals != self._avals:
+            wanted = ", ".join(map(str, self._avals))
+            raise PlanMismatchError(
+                f"this plan of {self.name} was made for ({wanted}), not for "
+                f"({', '.join(map(str, avals))})" + user_line()
+            )
+        if not self.program.holds(leaves):
+            raise PlanMismatchError(
+                f"this plan of {self.name} relies on a constant array that has changed; call the "
+                f"function itself, which plans again" + user_line()
+            )
+        with quiet():
+            found = DecisionTree()
+            found.add(Leaf(self, self.run, lambda ys: ys))
+            ran = found.run(leaves)
+        if ran is None:
+            raise PlanMismatchError(
+                f"this plan of {self.name} holds for another outcome of a Python decision; call "
+                f"the function itself, which keeps a plan for each" + user_line()
+            )
+        return self.pack(ran[1])
+
+    # --- looking ----------------------------------------------------------------------------------
+    @property
+    def pattern(self) -> SparsityPattern:
+        """The sparsity pattern."""
+        return self.program.pattern
+
+    @property
+    def mode(self) -> str:
+        """The way taken."""
+        return self.program.mode
+
+    @property
+    def colouring(self) -> Any:
+        """The colouring of the pattern; None for accumulation, which needs none."""
+        return self.program.colouring
+
+    @property
+    def flops(self) -> int:
+        """Operations of one run; a multiply-add is 2."""
+        each = self.program.cost.flops
+        return each * max(*self.program.chunks, 1)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written by one run, each operation on its own."""
+        return self.program.cost.bytes * max(*self.program.chunks, 1)
+
+    @functools.cached_property
+    def candidates(self) -> list[Any]:
+        """The ways by coloured sweeps and what they are predicted to cost; coloured now if new."""
+        found = [c for c, _ in self.program.planner.candidates()]
+        if self.mode == "accumulate":
+            cost = self.program.cost
+            found.insert(0, Candidate(self.mode, "", 0, cost.flops, cost.bytes))
+        return found
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan to a file, for `wengert.load_plan`.
+
+        Pattern, colours, the example that it was planned at, and a hash of the function recorded
+        there. The file is written beside its place and moved there.
+
+        Raises
+        ------
+        InputError
+            For an example with other arguments than arrays, numbers, strings, None, and lists,
+            tuples and dicts of them.
+        """
+        write_plan(path, self.program, self.format)
+
+    def __str__(self) -> str:
+        """Return a summary for people."""
+        p = self.program
+        inputs = ", ".join(map(str, self._avals))
+        lines = [f"plan of {self.name}({inputs}), {self.format}"]
+        lines.append(f"  {p.pattern!r}")
+        lines.append(f"  way: {self.mode}" + (f" (not accumulation: {p.why})" if p.why else ""))
+        if p.colouring is not None:
+            lines.append(f"  {p.colouring}")
+            if p.chunk is not None:
+                lines.append(f"  in {max(p.chunks)} batches of {p.chunk}")
+        lines += [
+            f"  {'->' if c.mode == self.mode else '  '} {c.mode}: {c.sweeps or 'no sweeps'}, "
+            f"{c.flops:,} operations, {c.bytes:,} bytes"
+            for c in self.candidates
+        ]
+        lines += [f"  holds where {g.kind}() of a {g.value.aval} is {g.outcome!r}"
+                  for g in self.graph.guards]  # fmt: skip
+        lines.append(f"  {p.cost}")
+        lines.append("  " + ", ".join(f"{k} {1e3 * t:.3g} ms" for k, t in p.times.items()))
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"<MatrixPlan of {self.name}: {self.mode}, {self.pattern!r}>"
+
+
+def _template(program: MatrixProgram, format: str) -> Callable[[Any], Any]:
+    """Return what makes a matrix of the array of entries, with index arrays that are shared.
+
+    SciPy's constructors look at the index arrays each time, which takes longer than many a Jacobian
+    to compute; so a matrix made once is copied, and given its own entries.
+    """
+    indptr, indices, _ = program.order
+    shape, nnz = program.pattern.shape, program.pattern.nnz
+    empty = np.zeros(nnz, program.dtype)
+    if format == "dense":
+        return _dense(program)
+    if format == "coo":
+        rows = program.pattern.rows
+        rows.flags.writeable = False
+        made: Any = sps.coo_array((empty, (rows, indices)), shape=shape)
+        made.coords = (rows, indices)
+        made.has_canonical_format = True
+    else:
+        kind = sps.csr_array if format == "csr" else sps.csc_array
+        made = kind((empty, indices, indptr), shape=shape)
+        made.indices, made.indptr = indices, indptr
+        made.has_sorted_indices = made.has_canonical_format = True
+    made.data = None
+    cls: Any = type(made)
+    parts = vars(made)
+
+    def with_data(data: Any) -> Any:
+        copied = cls.__new__(cls)
+        copied.__dict__.update(parts)
+        copied.data = data
+        return copied
+
+    return with_data
+
+
+def _dense(program: MatrixProgram) -> Callable[[Any], Any]:
+    """Return what makes a dense matrix, or a tree of dense blocks, of the array of entries."""
+    planner, pattern = program.planner, program.pattern
+    chosen = trees.select(planner.args, planner.request.argnums, planner.request.name)
+    places = pattern.rows.astype(np.int64) * pattern.shape[1] + pattern.indices
+    insides = [shape_of(x) for x in chosen.leaves]
+    if planner.hessian:
+        outsides, pack = insides, chosen.pack
+    else:
+        spec, still = program.result
+        outsides = planner.shapes
+        if len(outsides) != len(still):
+            raise InputError(f"{planner.request.name}: the result has leaves that are no arrays")
+        pack = spec.unflatten
+
+    def with_data(data: Any) -> Any:
+        matrix = np.zeros(pattern.shape, program.dtype)
+        matrix.reshape(-1)[places] = data
+        rows = []
+        i = 0
+        for out in outsides:
+            j, row = 0, []
+            for inside in insides:
+                m, n = math.prod(out), math.prod(inside)
+                block = matrix[i : i + m, j : j + n]
+                row.append(np.ascontiguousarray(block).reshape(out + inside))
+                j += n
+            i += math.prod(out)
+            rows.append(chosen.pack(row))
+        return pack(rows)
+
+    return with_data

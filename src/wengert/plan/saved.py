@@ -1,0 +1,216 @@
+"""Plans of sparse matrices as files: the pattern, the colours, and what they were made for.
+
+The file is an npz archive: arrays, and one text in JSON that says what they are. Nothing in it is
+code. It is written beside its place and moved there, so a reader sees the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.errors import DataError, InputError, PlanMismatchError, user_line
+from wengert.plan.program import MatrixProgram
+from wengert.sparse.colouring import ColouringAlgorithm, ColouringProblem, ColouringResult
+from wengert.sparse.pattern import SparsityPattern
+
+__all__ = ["Saved", "read_plan", "write_plan"]
+
+VERSION = 1
+LONGEST = 100_000
+"""Characters of a recorded graph that are kept, to show what has changed."""
+
+
+class Saved(NamedTuple):
+    """What a file holds."""
+
+    kind: str
+    argnums: Any
+    mode: str
+    format: str
+    value: bool
+    chunk: int | None
+    pattern: SparsityPattern
+    colouring: ColouringResult | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    hash: str
+    text: str
+
+    def compare(self, fingerprint: str, name: str) -> None:
+        """Refuse a function that is not what it was.
+
+        Raises
+        ------
+        PlanMismatchError
+            With the first line of the recorded graph that differs, where that is known.
+        """
+        if _hash(fingerprint) == self.hash:
+            return
+        old, new = self.text.splitlines(), fingerprint.splitlines()
+        n = max(len(old), len(new)) if self.text else 0
+        pairs = [(old[i : i + 1], new[i : i + 1]) for i in range(n)]
+        where = next(((a, b) for a, b in pairs if a != b), None)
+        shown = ""
+        if where is not None:
+            a, b = ("".join(x) or "nothing" for x in where)
+            shown = f"\n  saved: {a.strip()}\n  now:   {b.strip()}"
+        raise PlanMismatchError(
+            f"the saved plan of {name} was made for another function, or for other constants in "
+            f"it: recorded at the same example, it is not the same any more{shown}\n  Plan "
+            f"again with {name}.plan(*example), and save that." + user_line()
+        )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_plan(path: str | os.PathLike[str], program: MatrixProgram, format: str) -> None:
+    """Write a plan, of a matrix in that format, to a file.
+
+    Raises
+    ------
+    InputError
+        For an example with arguments that are no arrays, numbers, strings, None, or lists, tuples
+        and dicts of them.
+    """
+    planner = program.planner
+    arrays: dict[str, Any] = {
+        "indptr": program.pattern.indptr,
+        "indices": program.pattern.indices,
+    }
+    example: list[Any] = []
+    text = planner.fingerprint()
+    request = planner.request
+    argnums = request.argnums
+    c = program.colouring
+    about = {
+        "wengert": VERSION,
+        "kind": request.kind,
+        "argnums": argnums if isinstance(argnums, int) else [int(i) for i in argnums],
+        "mode": program.mode,
+        "format": format,
+        "value": request.value,
+        "chunk": program.chunk,
+        "shape": program.pattern.shape,
+        "args": _encoded([list(planner.args), dict(planner.kwargs)], example),
+        "hash": _hash(text),
+        "text": text if len(text) <= LONGEST else "",
+        "colouring": None,
+    }
+    arrays.update({f"example{i}": x for i, x in enumerate(example)})
+    if c is not None:
+        about["colouring"] = {
+            "structure": c.problem.structure,
+            "partition": c.problem.partition,
+            "decompression": c.algorithm.decompression,
+            "bound": c.lower_bound,
+            "order": c.order,
+        }
+        for name, colours in (("columns", c.column_colours), ("rows", c.row_colours)):
+            if colours is not None:
+                arrays[name] = colours
+        arrays["gather"] = c.gather
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    target = Path(path)
+    number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(number, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def read_plan(path: str | os.PathLike[str]) -> Saved:
+    """Read a plan from a file.
+
+    Raises
+    ------
+    DataError
+        For a file that is no plan, or of another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {k: file[k] for k in file.files}
+        about = json.loads(arrays["about"].tobytes().decode())
+        version = about["wengert"]
+    except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{path} is not a saved plan: {error}" + user_line()) from None
+    if version != VERSION:
+        raise DataError(
+            f"{path} is a plan of version {version}, and this is version {VERSION}: plan again"
+            + user_line()
+        )
+    m, n = about["shape"]
+    pattern = SparsityPattern(arrays["indptr"], arrays["indices"], (m, n))
+    args, kwargs = _decoded(about["args"], arrays)
+    argnums = about["argnums"]
+    return Saved(
+        about["kind"], argnums if isinstance(argnums, int) else tuple(argnums), about["mode"],
+        about["format"], about["value"], about["chunk"], pattern,
+        _colouring(about["colouring"], arrays, pattern), tuple(args), kwargs, about["hash"],
+        about["text"],
+    )  # fmt: skip
+
+
+def _colouring(
+    about: dict[str, Any] | None, arrays: dict[str, Any], pattern: SparsityPattern
+) -> ColouringResult | None:
+    if about is None:
+        return None
+    made = ColouringResult(
+        ColouringProblem(about["structure"], about["partition"]),
+        ColouringAlgorithm(decompression=about["decompression"]),
+        pattern.shape,
+        np.asarray(pattern.indptr, np.int32),
+        np.asarray(pattern.indices, np.int32),
+        arrays.get("columns"),
+        arrays.get("rows"),
+        about["bound"],
+        about["order"],
+    )
+    made.__dict__["gather"] = arrays["gather"]
+    return made
+
+
+def _encoded(x: Any, arrays: list[Any]) -> Any:
+    """Write a tree of data as JSON; arrays go into a list."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        arrays.append(np.asarray(x))
+        return {"array" if isinstance(x, np.ndarray) else "scalar": len(arrays) - 1}
+    if x is None or type(x) in (bool, int, float, str):
+        return {"is": x}
+    if type(x) in (list, tuple):
+        return {type(x).__name__: [_encoded(y, arrays) for y in x]}
+    if type(x) is dict and all(type(k) is str for k in x):
+        return {"dict": {k: _encoded(y, arrays) for k, y in x.items()}}
+    raise InputError(
+        f"a plan with an argument of type {type(x).__name__} cannot be saved: arrays, numbers, "
+        f"strings, None, and lists, tuples and dicts of them can" + user_line()
+    )
+
+
+def _decoded(x: Any, arrays: dict[str, Any]) -> Any:
+    ((kind, value),) = x.items()
+    if kind == "array":
+        return arrays[f"example{value}"]
+    if kind == "scalar":
+        return arrays[f"example{value}"][()]
+    if kind == "dict":
+        return {k: _decoded(y, arrays) for k, y in value.items()}
+    if kind in ("list", "tuple"):
+        items = [_decoded(y, arrays) for y in value]
+        return items if kind == "list" else tuple(items)
+    return value
