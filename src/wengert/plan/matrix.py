@@ -22,6 +22,7 @@ import optree
 
 from wengert.errors import (
     DerivativeError,
+    InputError,
     ShapeError,
     SparsityError,
     UnsupportedError,
@@ -89,6 +90,13 @@ class Planner:
         self.function: Flat = self.call.gradient if self.hessian else self.call.results
         self.leaves = self.call.leaves
         self.chosen = [self.leaves[i] for i in self.call.wrt]
+        for x in self.chosen:
+            if dtype_of(x).kind == "c":
+                raise InputError(
+                    f"{request.name}: sparse derivatives are of real functions, and an argument is "
+                    f"{dtype_of(x)}. Pass real and imaginary parts, or leave sparsity= "
+                    f"out." + user_line()
+                )
         self.columns = sum(math.prod(shape_of(x)) for x in self.chosen)
         dtypes = {dtype_of(x) for x in self.chosen}
         self.dtype = np.result_type(*dtypes) if dtypes else np.dtype(float)
@@ -182,8 +190,7 @@ class Planner:
         def function(*leaves: Any) -> list[Any]:
             nonlocal known, order
             found = accumulate_flat(self.function, leaves, self.call.wrt, MOST)
-            if any(dtype_of(y).kind == "c" for y in found.ys):
-                raise Unfit("complex numbers")
+            self._check_real(found.ys)
             entries = entries_of(found, self.columns)
             if known is None:
                 known = entries.pattern
@@ -218,6 +225,13 @@ class Planner:
             graph, self.pattern, order, mode, colouring, chunk, self.dtype,
             self.results[-1], first, self.times, self.why, [], self,
         )  # fmt: skip
+
+    def _check_real(self, ys: Sequence[Any]) -> None:
+        if any(dtype_of(y).kind == "c" for y in ys):
+            raise InputError(
+                f"{self.request.name}: sparse derivatives are of real functions, and the result is "
+                f"complex. Return real and imaginary parts, or leave sparsity= out." + user_line()
+            )
 
     def _check_shape(self, pattern: SparsityPattern, shape: tuple[int, int]) -> None:
         if pattern.shape != shape:
@@ -260,12 +274,9 @@ class Planner:
         start = time.perf_counter()
         found = {}
         pattern = self.detect()
-        for mode, width in (
-            ("value", 0),
-            ("forward", pattern.shape[1]),
-            ("reverse", pattern.shape[0]),
-        ):
-            seed = [] if not width else [np.ones((1, width), self.dtype)]
+        widths = {"value": None, "forward": pattern.shape[1], "reverse": pattern.shape[0]}
+        for mode, width in widths.items():
+            seed = [] if width is None else [np.ones((1, width), self.dtype)]
 
             def function(*xs: Any, mode: str = mode) -> list[Any]:
                 leaves, seeds = xs[: len(self.leaves)], xs[len(self.leaves) :]
@@ -353,6 +364,7 @@ class Planner:
             chosen = [leaves[i] for i in self.call.wrt]
             place = order.place
             ys, data = compressed_data(self.of_chosen(leaves), chosen, colouring, self.dtype, place)
+            self._check_real(ys)
             self._check_shape(pattern, (sum(math.prod(shape_of(y)) for y in ys), self.columns))
             return [*(ys if self.request.value else []), data]
 

@@ -32,7 +32,10 @@ COLUMNS = 8
 
 
 def disagreement(
-    f: Callable[..., list[Any]], leaves: Sequence[Any], pattern: SparsityPattern, data: Array
+    f: Callable[..., list[Any]],
+    leaves: Sequence[Any],
+    pattern: SparsityPattern,
+    data: Array,
 ) -> Array | None:
     """Compare a matrix with a random jvp and a random vjp of a function.
 
@@ -45,7 +48,6 @@ def disagreement(
     pattern : SparsityPattern
     data : array of shape (nnz,)
         The matrix at the point.
-
     Returns
     -------
     array of int or None
@@ -57,6 +59,7 @@ def disagreement(
         matrix = pattern.tocsr(data)
         size = abs(matrix)
         lin = linearize_flat(f, list(leaves))
+        eps = _precision(lin, data.dtype)
         for forward in (True, False):
             given, made = (leaves, lin.ys) if forward else (lin.ys, leaves)
             seed = rng.standard_normal(pattern.shape[1 if forward else 0])
@@ -66,14 +69,20 @@ def disagreement(
                 continue
             a, b = (matrix, size) if forward else (matrix.T, size.T)
             found, scale = a @ seed, b @ np.abs(seed)
-            wrong = _differs(np.asarray(found), product, np.asarray(scale), data.dtype)
+            wrong = _differs(np.asarray(found), product, np.asarray(scale), eps)
             if len(wrong):
                 return wrong if forward else -1 - wrong
     return None
 
 
-def _differs(found: Array, product: Array, scale: Array, dtype: np.dtype[Any]) -> Array:
-    eps = np.finfo(dtype).eps
+def _precision(lin: Linearized, dtype: np.dtype[Any]) -> float:
+    """Return the relative spacing of the coarsest numbers that a derivative is computed with."""
+    nodes = [n for n in lin.tape.nodes if type(n) is Node]
+    dtypes = {v.dtype for n in nodes for v in n.outputs} | {dtype_of(y) for y in lin.ys} | {dtype}
+    return max(float(np.finfo(d).eps) for d in dtypes if d.kind == "f")
+
+
+def _differs(found: Array, product: Array, scale: Array, eps: float) -> Array:
     finite = np.isfinite(found) & np.isfinite(product)
     scale = np.where(finite, scale + np.abs(product), 0)
     bound = np.sqrt(eps) * scale + 1e3 * eps * scale.max(initial=0.0)
