@@ -28,11 +28,12 @@ ALLOWED: dict[str, set[str]] = {
     "compile": CORE,
     "api": CORE | {"compile"},
     "matrices": CORE | {"compile", "api"},
+    "costs": CORE | {"compile", "api"},
     "testing": CORE | {"compile", "api", ""},
     "interop": CORE | {"compile", "api", ""},
     "train": CORE | {"compile", "api", ""},
-    "": CORE | {"compile", "api", "matrices", "testing", "interop", "train"},
-    "report": CORE | {"compile", "api", "testing", "interop", "train", ""},
+    "": CORE | {"compile", "api", "matrices", "costs", "testing", "interop", "train"},
+    "report": CORE | {"compile", "api", "matrices", "costs", "testing", "interop", "train", ""},
     "__main__": {"report"},
 }
 OPTIONAL = {

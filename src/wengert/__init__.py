@@ -22,6 +22,7 @@ from wengert.api import (
 )
 from wengert.backend.native.pool import get_threads, set_threads
 from wengert.compile import jit
+from wengert.costs import cost, count
 from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.custom import custom_jvp, custom_vjp
@@ -30,6 +31,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "checkpoint",
+    "cost",
+    "count",
     "custom_jvp",
     "custom_vjp",
     "errors",

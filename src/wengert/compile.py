@@ -31,7 +31,15 @@ from wengert.plan.record import record
 from wengert.plan.shortcut import matcher
 from wengert.trace.record import OuterValueError
 
-__all__ = ["CacheInfo", "Jitted", "TooManySpecialisations", "Transformed", "jit", "transformed"]
+__all__ = [
+    "CacheInfo",
+    "Jitted",
+    "TooManySpecialisations",
+    "Transformed",
+    "jit",
+    "kind_of",
+    "transformed",
+]
 
 BACKENDS: dict[str, Callable[..., Backend]] = {"numpy": NumpyBackend, "native": NativeBackend}
 """Backends by name; each entry makes one. ``native`` is the default."""
@@ -338,6 +346,13 @@ class Transformed:
 def transformed(kind: str, f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
     """Return a decorator that makes a function the transformed `f`: ``<kind of f>``."""
     return functools.partial(Transformed, kind, f)
+
+
+def kind_of(f: Callable[..., Any]) -> str | None:
+    """Return the transformation that made `f`, compiled or not; None for a function of the user."""
+    while isinstance(f, (Jitted, Bound)):
+        f = f._f if isinstance(f, Jitted) else f.__func__
+    return f._kind if isinstance(f, Transformed) else None
 
 
 def _wrap(made: Any, f: Callable[..., Any]) -> None:

@@ -48,7 +48,11 @@ __all__ = [
 ]
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_SKIPPED = (f"{os.sep}numpy{os.sep}", f"{os.sep}optree{os.sep}", "<frozen", "<__array_function__")
+_SKIPPED = (
+    *(f"{os.sep}{name}{os.sep}" for name in ("numpy", "optree")),
+    f"{os.sep}contextlib.py",
+    *("<frozen", "<__array_function__"),
+)
 _USERS: dict[str, bool] = {}
 """Whether a file holds code of the user, by its name: asked for each recorded operation."""
 

@@ -112,7 +112,7 @@ def test_a_product_written_as_a_loop(n):
 COUNTS = [
     (lambda x: x + x, (np.ones(7),), {"add": 7}),
     (lambda x: np.exp(x) * 2, (np.ones((2, 3)),), {"transcendental": 6, "multiply": 6}),
-    (lambda x, y: x @ y, (np.ones((2, 3)), np.ones((3, 4))), {"mixed": 2 * 2 * 3 * 4}),
+    (lambda x, y: x @ y, (np.ones((2, 3)), np.ones((3, 4))), {"multiply": 24, "add": 24}),
     (lambda x: x.reshape(3, 2).T[::2], (np.ones(6),), {}),
     (lambda x: np.sum(x), (np.ones(10),), {"add": 9}),
     (lambda x: np.sort(x)[0] > 1, (np.ones(1),), None),
@@ -144,7 +144,7 @@ def test_bytes():
     assert count(lambda x: x * x + 1, x).bytes == (3 * 8000) + (2 * 8000 + 8)
     assert count(lambda x: x.reshape(10, 100).T[2:], x).bytes == 0
     assert count(lambda x: np.broadcast_to(x, (50, 1000)), x).bytes == 0
-    assert count(lambda x: x[np.array([1, 5, 2])], x).bytes == 8000 + 3 * 8 + 3 * 8
+    assert count(lambda x: x[np.array([1, 5, 2])], x).bytes == 3 * 8 + 3 * 8 + 3 * 8
     assert count(lambda x: x[np.array([1, 2])], x).bytes == 0  # a slice, which is a view
 
 
@@ -171,9 +171,9 @@ def test_an_operation_without_a_count_is_named():
     builder = Builder()
     x = builder.input(Aval((4,), np.dtype(float)))
     counted = count_graph(builder.finish([builder.add(TABLE["cos"], builder.add(op, x))]))
-    assert counted.unknown == ("mystery",)
+    assert counted.unknown == {"mystery": 1}
     assert counted.flops == 4
-    assert str(counted).endswith("unknown: mystery")
+    assert str(counted).endswith("unknown: mystery x1")
 
 
 def test_text():

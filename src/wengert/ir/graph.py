@@ -26,6 +26,7 @@ __all__ = [
     "GuardMiss",
     "Node",
     "Operation",
+    "Pulled",
     "Slot",
     "Value",
     "aval_of",
@@ -163,11 +164,29 @@ class Const:
         return aval_of(self.data)
 
 
+class Pulled(tuple[str, int]):
+    """The user's ``(file, line)`` of an operation whose cotangent a node carries backwards.
+
+    Attributes
+    ----------
+    op : str
+        The name of that operation.
+    """
+
+    op: str
+
+    def __new__(cls, place: tuple[str, int] | None, op: str) -> Pulled:
+        """Mark a place, the empty one where it is not known."""
+        made = super().__new__(cls, place or ("", 0))
+        made.op = op
+        return made
+
+
 class Node:
     """One operation: ``outputs = op(*inputs, **attrs)``.
 
     An input is a `Value`, a `Const`, or a plain Python or NumPy scalar. `line` is the user's
-    ``(file, line)`` where it is known.
+    ``(file, line)`` where it is known, a `Pulled` one where a reverse pass made the node.
     """
 
     __slots__ = ("attrs", "inputs", "line", "op", "outputs")

@@ -171,7 +171,7 @@ multiply = row(
 divide = row(
     np.divide,
     lambda t, y, a, b: t / b,
-    lambda t, y, a, b: -(t * (y / b)),
+    lambda t, y, a, b: -((t / b) * y),  # shares t / b with the other rule
     evaluate=operator.truediv,
     counts="multiply",
     pattern=patterns.Elementwise(zeros={1: ((0,), _is_zero)}),
@@ -187,9 +187,11 @@ square = row(np.square, lambda t, y, x: t * (2 * x), counts="multiply")
 reciprocal = row(np.reciprocal, lambda t, y, x: -(t * (y * y)), counts="multiply")
 absolute = row(np.absolute, lambda t, y, x: t * np.sign(x), counts="add")
 fabs = row(np.fabs, lambda t, y, x: t * np.sign(x), counts="add")
-floor_divide = row(np.floor_divide, counts="multiply")
-remainder = row(np.remainder, 1, lambda t, y, a, b: -(t * np.floor_divide(a, b)), counts="multiply")
-fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts="multiply")
+floor_divide = row(np.floor_divide, counts="multiply", flops=2)
+remainder = row(
+    np.remainder, 1, lambda t, y, a, b: -(t * np.floor_divide(a, b)), counts="multiply", flops=4
+)
+fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts="multiply", flops=4)
 
 # --- exponentials, logarithms, roots ------------------------------------------------------------
 exp = row(np.exp, lambda t, y, x: t * y)
@@ -205,6 +207,7 @@ hypot = row(
     np.hypot,
     lambda t, y, a, b: t * (a / np.where(y == 0, 1, y)),
     lambda t, y, a, b: t * (b / np.where(y == 0, 1, y)),
+    flops=4,
 )
 logaddexp = row(
     np.logaddexp,
@@ -397,6 +400,7 @@ imag = _part("imag", np.imag, lambda ct, x: -1j * _to_complex(ct, x))
 complex_absolute = row(
     np.absolute,
     name="complex_absolute",
+    flops=4,
     derivative=Jvp((lambda t, y, x: np.real(np.conjugate(x) * t) / np.where(y == 0, 1, y),)),
 )
 angle = row(

@@ -97,7 +97,7 @@ reduce_sum = _reduction("sum", _sum, Transpose((_spread,)), _sum_dtype)
 def _tied(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
     """Share the derivative equally among the entries that attain the extremum."""
     hit = (x == y).astype(dtype_of(t))
-    return t * (hit / np.sum(hit, axis=axis, keepdims=True))
+    return (t / np.sum(hit, axis=axis, keepdims=True)) * hit
 
 
 def _native_dtype(x: Any) -> Any:

@@ -1,108 +1,144 @@
-"""What a function costs, counted on its graph before it runs.
-
-A multiply and an add are two operations; a call of ``exp`` and the like is one, and is also listed
-apart. Moving data counts no operations, and a view moves no data.
-"""
+"""What a graph costs: operations by kind and by row of the table, and bytes, before it runs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from wengert.errors import DerivativeError
-from wengert.ir.graph import Graph, Node, aval_of
-from wengert.ops.elementwise import power
-from wengert.ops.index import is_basic
+from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
 from wengert.plan.form import split
 from wengert.plan.record import record
+from wengert.plan.tally import KINDS, bytes_of, tally
 
-__all__ = ["Count", "count", "count_graph"]
-
-LARGEST_PRODUCT = 16
-"""Up to this exponent a power is a product."""
+__all__ = ["Count", "Meter", "count", "count_graph", "names", "plus", "updated_in_place"]
 
 
 @dataclass(frozen=True)
 class Count:
-    """Operations of one evaluation.
+    """Operations and bytes of one evaluation, of known and unknown.
 
     Attributes
     ----------
     flops : int
-        All operations.
+        All operations whose number is known; a multiply-add is two.
     by_kind : dict
-        ``add``, ``multiply``, ``transcendental``, ``compare``, ``mixed`` (contractions and
-        factorisations): operations of each.
+        ``multiply`` (with divisions), ``add`` (with subtractions), ``transcendental`` (calls of
+        ``exp``, ``sqrt`` and the like) and ``compare``: operations of each.
     by_op : dict
         Operations of each row of the operation table.
     bytes : int
-        Bytes of all arrays read and written, each operation on its own.
-    unknown : tuple of str
-        Operations whose count is not known.
+        Bytes read and written, each operation on its own.
+    unknown : dict
+        Operations whose number is not known, and how often each is evaluated.
+    read, written : int
+        The two parts of `bytes`.
+    macs : int
+        Multiply-add pairs of contractions and factorisations; their operations are twice as many.
     """
 
     flops: int
     by_kind: dict[str, int] = field(default_factory=dict)
     by_op: dict[str, int] = field(default_factory=dict)
     bytes: int = 0
-    unknown: tuple[str, ...] = ()
+    unknown: dict[str, int] = field(default_factory=dict)
+    read: int = 0
+    written: int = 0
+    macs: int = 0
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte read or written."""
+        return self.flops / self.bytes if self.bytes else float("nan")
 
     def __str__(self) -> str:
         """Return a line for people."""
         kinds = ", ".join(f"{k} {n:,}" for k, n in sorted(self.by_kind.items()) if n)
-        unknown = f"; unknown: {', '.join(self.unknown)}" if self.unknown else ""
         shown = f" ({kinds})" if kinds else ""
-        return f"{self.flops:,} operations{shown}, {self.bytes:,} bytes{unknown}"
+        return f"{self.flops:,} operations{plus(self.unknown)}{shown}, {self.bytes:,} bytes" + (
+            f"; unknown: {names(self.unknown)}" if self.unknown else ""
+        )
 
 
-def count_graph(graph: Graph) -> Count:
-    """Count the operations of a graph."""
-    kinds: Counter[str] = Counter()
-    ops: Counter[str] = Counter()
-    unknown = set()
-    moved = 0
-    for node in graph.nodes:
-        avals = [aval_of(x) for x in node.inputs]
-        outs = [v.aval for v in node.outputs]
-        if not _is_view(node):
-            moved += sum(a.nbytes for a in avals) + sum(a.nbytes for a in outs)
-        try:
-            n = node.op.flops(outs[0], *avals, **node.attrs)
-        except DerivativeError:
-            unknown.add(node.op.name)
-            continue
-        times = _multiplications(node)
-        kinds[node.op.counts if times is None else "multiply"] += n if times is None else times * n
-        ops[node.op.name] += n if times is None else times * n
-    return Count(sum(ops.values()), dict(kinds), dict(ops), moved, tuple(sorted(unknown)))
+def plus(unknown: dict[str, int]) -> str:
+    """Say that a number is not all."""
+    return " + unknown" if unknown else ""
 
 
-def _multiplications(node: Node) -> int | None:
-    """Return how many multiplications a small integer power is; None for other operations.
+def names(unknown: dict[str, int]) -> str:
+    """List operations and how often each is evaluated."""
+    return ", ".join(f"{name} x{n}" for name, n in sorted(unknown.items()))
 
-    By squaring: ``x**5`` is ``x * (x * x)**2``, three of them; a reciprocal is one more.
+
+class Meter:
+    """Adds up what the nodes of a graph cost, one after the other.
+
+    Parameters
+    ----------
+    in_place : collection of int
+        The ids of nodes that update their first argument without a copy; see `updated_in_place`.
     """
-    if node.op is not power or len(node.inputs) != 2:
-        return None
-    if not isinstance(node.inputs[1], (int, float, np.integer, np.floating)):
-        return None
-    b = float(node.inputs[1])
-    if not 1 <= abs(b) <= LARGEST_PRODUCT or not b.is_integer():
-        return None
-    n = abs(int(b))
-    return n.bit_length() + n.bit_count() - 2 + (b < 0)
+
+    def __init__(self, in_place: Collection[int] = ()) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.ops: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.read = self.written = self.macs = 0
+        self._in_place = in_place
+
+    def add(self, node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> None:
+        """Add one evaluation on arrays of these shapes and dtypes."""
+        read, written = bytes_of(node, inputs, outputs, id(node) in self._in_place)
+        self.read += read
+        self.written += written
+        found = tally(node, inputs, outputs)
+        if found is None:
+            self.unknown[node.op.name] += 1
+            return
+        self.kinds.update(found.kinds)
+        self.ops[node.op.name] += sum(found.kinds.get(k, 0) for k in KINDS)
+        self.macs += found.macs
+
+    def total(self) -> Count:
+        """Return what was added."""
+        return Count(
+            self.ops.total(),
+            {k: self.kinds[k] for k in KINDS if self.kinds[k]},
+            dict(self.ops),
+            self.read + self.written,
+            dict(self.unknown),
+            self.read,
+            self.written,
+            self.macs,
+        )
 
 
-def _is_view(node: Node) -> bool:
-    return node.op.alias is not None and is_basic(node.attrs.get("spec", ()))
+def updated_in_place(graph: Graph) -> set[int]:
+    """Return the ids of the updates whose first argument nobody reads afterwards."""
+    last: dict[Any, int] = {y: len(graph.nodes) for y in graph.outputs if isinstance(y, Value)}
+    ours = {v for node in graph.nodes for v in node.outputs if node.op.alias is None}
+    found = set()
+    for i in reversed(range(len(graph.nodes))):
+        node = graph.nodes[i]
+        base = node.inputs[0] if node.inputs else None
+        if isinstance(base, Value) and base in ours and base not in last:
+            found.add(id(node))
+        last.update((x, i) for x in node.inputs if isinstance(x, Value) and x not in last)
+    return found
+
+
+def count_graph(graph: Graph, only: Collection[int] | None = None) -> Count:
+    """Count the operations of a graph, or of those of its nodes whose ids are in `only`."""
+    meter = Meter(updated_in_place(graph))
+    for node in graph.nodes:
+        if only is None or id(node) in only:
+            meter.add(node, [aval_of(x) for x in node.inputs], [v.aval for v in node.outputs])
+    return meter.total()
 
 
 def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
-    """Count the operations of ``f(*args, **kwargs)``.
+    """Count the operations of ``f(*args, **kwargs)`` before it runs.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from wengert.errors import (
     user_frame,
     user_line,
 )
-from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Pulled, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, Scale, Transpose
@@ -35,7 +35,15 @@ from wengert.trace.capture import COPY_BYTES, Captured, checksum
 from wengert.trace.pending import Pending, promised
 from wengert.trace.tracer import OPERATOR, Tracer
 
-__all__ = ["LEVELS", "AbstractTape", "GraphRecorder", "Tape", "Trace", "active_tapes"]
+__all__ = [
+    "LEVELS",
+    "AbstractTape",
+    "GraphRecorder",
+    "Tape",
+    "Trace",
+    "active_recorder",
+    "active_tapes",
+]
 
 LEVELS = itertools.count(1)
 """Levels of traces: one begun later has a higher one, so inner derivatives are told from outer."""
@@ -142,7 +150,8 @@ class Tape(Trace):
         self.nodes: list[Any] = []
         self.captured = Captured()
         # Only below a recorder, where an operation costs more than to look for it.
-        self.known: dict[Any, Value] | None = None if active_recorder() is None else {}
+        self.recorder = active_recorder()
+        self.known: dict[Any, Value] | None = None if self.recorder is None else {}
 
     def __enter__(self) -> Tape:
         """Begin recording."""
@@ -215,9 +224,10 @@ class Tape(Trace):
         y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if op.derivative is ZERO:
             return y
+        line = self.recorder.nodes[-1].line if self.recorder and self.recorder.nodes else None
         if type(y) is tuple:
             outputs = tuple(Value(part) for part in y)
-            self.nodes.append(Node(op, inputs, attrs, outputs))
+            self.nodes.append(Node(op, inputs, attrs, outputs, line))
             return tuple(
                 Tracer(self, v) if v.dtype.kind in "fc" else part
                 for v, part in zip(outputs, y, strict=True)
@@ -225,7 +235,7 @@ class Tape(Trace):
         if op is ew.convert and y.dtype.kind not in "fc":
             return y
         out = Value(y)
-        self.nodes.append(Node(op, inputs, attrs, (out,)))
+        self.nodes.append(Node(op, inputs, attrs, (out,), line))
         if mark is not None and known is not None:
             known[mark] = out
         return Tracer(self, out)
@@ -297,6 +307,8 @@ class GraphRecorder(Trace):
     custom : bool
         Whether a function with a derivative of its own was met. The record holds what it computes,
         so derivatives must not be read off it.
+    pulled : Pulled or None
+        While a reverse pass is recorded: the operation whose cotangent is being carried back.
     """
 
     def __init__(self) -> None:
@@ -306,6 +318,7 @@ class GraphRecorder(Trace):
         self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.entries: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.custom = False
+        self.pulled: Pulled | None = None
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
 
     def __enter__(self) -> GraphRecorder:
@@ -334,7 +347,7 @@ class GraphRecorder(Trace):
         out = Value(private)
         self.nodes.append(
             Node(
-                ew.convert, (Const(private, fixed=True),), {"dtype": x.dtype}, (out,), user_frame()
+                ew.convert, (Const(private, fixed=True),), {"dtype": x.dtype}, (out,), self._place()
             )
         )
         return Tracer(self, out)
@@ -386,12 +399,16 @@ class GraphRecorder(Trace):
         """Whether a value without axes is an array in NumPy, updated in place, and no scalar."""
         return bool(var.shape) if type(var) is Pending else super().holds_array(var)
 
+    def _place(self) -> tuple[str, int] | None:
+        """Return the user's line that a node made now stands for."""
+        return user_frame() if self.pulled is None else self.pulled
+
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation and append its node; return its value, or a tuple of values."""
         aval = promised(op, inputs, attrs)
         if aval is not None:
             promise = Pending(aval, self)
-            node = Node(op, tuple(inputs), attrs, (promise,), user_frame())
+            node = Node(op, tuple(inputs), attrs, (promise,), self._place())
             promise.stand_for(node)
             self.nodes.append(node)
             return promise
@@ -401,7 +418,7 @@ class GraphRecorder(Trace):
             y = _of_numbers(y, attrs is OPERATOR)
         several = type(y) is tuple
         outputs = tuple([Value(part) for part in y]) if several else (Value(y),)
-        self.nodes.append(Node(op, tuple(inputs), attrs, outputs, user_frame()))
+        self.nodes.append(Node(op, tuple(inputs), attrs, outputs, self._place()))
         return outputs if several else outputs[0]
 
     @staticmethod

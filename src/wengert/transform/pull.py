@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Aval, Node, Value
+from wengert.ir.graph import Aval, Node, Pulled, Value
 from wengert.ops.base import Fold, Jvp, Op, Scale, Traced, Transpose, dtype_of, shape_of
 from wengert.ops.index import add_into, index_add
 from wengert.ops.reduce import expand
 from wengert.ops.shape import broadcast_to, match
-from wengert.trace.record import AbstractTape
+from wengert.trace.record import AbstractTape, GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.cancel import cancelled
 
@@ -81,12 +81,27 @@ def backward(nodes: Sequence[Any], cts: Cotangents) -> None:
     cts : Cotangents
         Seeds on entry; on return the cotangents of the tape's inputs.
     """
+    recorder = active_recorder()
+    if recorder is None:
+        _backward(nodes, cts)
+        return
+    outer = recorder.pulled
+    try:
+        _backward(nodes, cts, recorder)
+    finally:
+        recorder.pulled = outer
+
+
+def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | None = None) -> None:
+    """Walk the nodes, and tell who records this which of them the operations are for."""
     table = cts.table
     skipped = cancelled(nodes, table)
     for node in reversed(nodes):
         if type(node) is not Node:
             node.backward(cts, backward)
             continue
+        if recorder is not None and node.line is not None:
+            recorder.pulled = Pulled(node.line, node.op.name)
         outputs = node.outputs
         if id(node) in skipped:
             table.pop(outputs[0], None)

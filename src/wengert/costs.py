@@ -1,0 +1,146 @@
+"""What a function and its derivative cost: predicted from a graph, or counted while it runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optree
+
+from wengert.api import value_and_grad, vjp
+from wengert.compile import kind_of
+from wengert.ir.graph import aval_of
+from wengert.ops.base import Traced, is_inexact
+from wengert.plan.breakdown import Cost, needed, pulled
+from wengert.plan.cost import Count
+from wengert.plan.form import DYNAMIC, split
+from wengert.plan.instrumented import run_counted
+from wengert.plan.machine import Machine
+from wengert.plan.record import Recorded, record
+from wengert.plan.shortcut import OUTPUT
+
+__all__ = ["cost", "count"]
+
+
+def cost(
+    f: Callable[..., Any],
+    *args: Any,
+    argnums: int | Sequence[int] | None = None,
+    machine: Machine | None = None,
+    **kwargs: Any,
+) -> Cost:
+    """Return what a function and its derivative cost, without compiling or running the derivative.
+
+    The function is recorded at these arguments and differentiated in reverse mode; the operations
+    of that graph are counted, so a loop counts as often as it runs here, and what no derivative
+    needs is not counted.
+
+    Parameters
+    ----------
+    f : callable
+        A function written with NumPy: its value and its gradient (its pullback, where it does not
+        return a real scalar) are counted. Or one made by `grad`, `value_and_grad`, `jacobian`,
+        `hessian`, compiled or not: what it does is counted, as it is.
+    *args, **kwargs : pytrees of arrays
+    argnums : int or sequence of int, optional
+        The positional arguments to differentiate, the first one by default (nothing, where it holds
+        integers); ``()`` counts `f` alone. Not for a function that is a derivative already.
+    machine : wengert.plan.machine.Machine, optional
+        Peaks for ``roofline()``; those of this computer, measured, by default.
+
+    Returns
+    -------
+    Cost
+        ``flops_forward``, ``flops_backward``, ``flops``, ``macs``, ``bytes``, ``by_kind``,
+        ``by_op``, ``cheap_gradient_ratio``, ``table``, ``unknown``, ``roofline()``. It prints
+        itself.
+
+    Raises
+    ------
+    InputError
+        For `argnums` that names no floating-point argument.
+    """
+    name = getattr(f, "__name__", None) or type(f).__name__
+    if kind_of(f) not in (None, "vmap"):
+        graph = record(f, *split(args, kwargs)).graph
+        return Cost(name, graph, pulled(graph), machine)
+    nums = _active(args) if argnums is None else argnums
+    if nums == ():
+        return Cost(name, record(f, *split(args, kwargs)).graph, (), machine)
+    value = record(f, *split(args, kwargs))
+    found, values = (
+        (record(value_and_grad(f, nums), *split(args, kwargs)), 1)
+        if _is_real_scalar(value)
+        else _with_pullback(f, nums, value, args, kwargs)
+    )
+    graph = found.graph
+    forward = needed(graph, graph.outputs[:values])
+    return Cost(name, graph, {id(n) for n in graph.nodes} - forward, machine)
+
+
+def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
+    """Run a function with NumPy, and count the operations that are executed.
+
+    Parameters
+    ----------
+    f : callable
+        Any function; one made by `grad`, `jacobian` and so on as well.
+    *args, **kwargs : pytrees of arrays
+
+    Returns
+    -------
+    Count
+        ``flops``, ``by_kind``, ``by_op``, ``bytes``, ``macs``, ``unknown``, from the arrays that
+        each operation was given. It equals what `cost` predicts.
+    """
+    leaves, form = split(args, kwargs)
+    return run_counted(record(f, leaves, form).graph, leaves)[1]
+
+
+def _active(args: tuple[Any, ...]) -> int | tuple[()]:
+    """Return the first argument's number where all its data can be differentiated."""
+    leaves = optree.tree_leaves(args[0]) if args else []
+    data = [x for x in leaves if isinstance(x, (Traced, *DYNAMIC))]
+    return 0 if data and len(data) == len(leaves) and all(map(is_inexact, data)) else ()
+
+
+def _is_real_scalar(recorded: Recorded) -> bool:
+    result = recorded.result
+    if result.spec.num_leaves != 1 or not result.spec.is_leaf() or result.still[0] is not OUTPUT:
+        return False
+    aval = aval_of(recorded.graph.outputs[0])
+    return aval.shape == () and aval.dtype.kind != "c"
+
+
+def _with_pullback(
+    f: Callable[..., Any],
+    nums: int | Sequence[int],
+    value: Recorded,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Recorded, int]:
+    """Record the value and its pullback; return also how many of the outputs are the value."""
+    which = (nums,) if isinstance(nums, int) else tuple(nums)
+    outputs = iter(value.graph.outputs)
+    likes = [next(outputs) if y is OUTPUT else None for y in value.result.still]
+    avals = [None if y is None else aval_of(y) for y in likes]
+    seeds = [np.ones(a.shape, a.dtype) for a in avals if a is not None and a.dtype.kind in "fc"]
+
+    def both(cts: list[Any], *args: Any) -> Any:
+        def chosen(*active: Any) -> list[Any]:
+            given = list(args)
+            for i, x in zip(which, active, strict=True):
+                given[i] = x
+            leaves = optree.tree_leaves(f(*given, **kwargs))
+            return [
+                y
+                for y, a in itertools.zip_longest(leaves, avals)
+                if a is not None and a.dtype.kind in "fc"
+            ]
+
+        ys, pull = vjp(chosen, *(args[i] for i in which))
+        return ys, pull(cts)
+
+    return record(both, *split((seeds, *args), {})), len(seeds)

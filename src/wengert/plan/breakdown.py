@@ -1,0 +1,429 @@
+"""The cost of a function and its derivative, by pass, by operation and by line of the user.
+
+The cheap gradient principle: the value and all partial derivatives of a function take at most five
+times the operations of its value (Baur and Strassen, *The complexity of partial derivatives*,
+Theoretical Computer Science 22, 1983; Griewank and Walther, *Evaluating Derivatives*, ch. 4).
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from wengert.ir.graph import Graph, Node, Pulled, Value, aval_of
+from wengert.plan.cost import Count, Meter, count_graph, names, plus, updated_in_place
+from wengert.plan.machine import Machine, measured
+from wengert.plan.tally import FORMULAS
+
+__all__ = ["BOUND", "WHY", "Cost", "Roofline", "Row", "Table", "needed", "pulled"]
+
+BOUND = 5.0
+"""Baur and Strassen's bound on the operations of value and gradient over those of the value."""
+
+_SPECIAL = "its derivative is made of other special functions, while its own call counts as one"
+_FACTORS = "the rule multiplies and solves with full matrices, while the formula counts triangles"
+WHY: dict[str, str] = {
+    **dict.fromkeys(("erf", "erfc", "erfinv", "ndtr", "log_ndtr", "ndtri", "entr"), _SPECIAL),
+    **dict.fromkeys(("iv", "jv", "i1", "j1", "zeta", "psi", "complex_angle"), _SPECIAL),
+    **dict.fromkeys(("xlogy", "xlog1py", "logaddexp", "logaddexp2"), _SPECIAL),
+    **dict.fromkeys(
+        ("arcsin", "arccos", "arccosh", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt"),
+        "its derivative is algebraic and counts every operation, while its own call counts as one",
+    ),
+    **dict.fromkeys(
+        ("power", "float_power"),
+        "two partial derivatives, one with a logarithm and a choice for a base of zero, while a "
+        "call counts as one",
+    ),
+    **dict.fromkeys(
+        ("maximum", "minimum", "fmax", "fmin", "copysign", "heaviside", "select"),
+        "a choice between two is one comparison; its derivative follows NaN and shares ties",
+    ),
+    **dict.fromkeys(
+        ("cholesky", "qr", "solve_triangular", "lu_solve", "pinv", "eigh", "eig", "svd"), _FACTORS
+    ),
+    **dict.fromkeys(
+        ("det", "slogdet", "adjugate", "inv"),
+        "its derivative needs the inverse or the cofactors, which take more than the factorisation",
+    ),
+}
+"""Why the derivative of an operation takes more than `BOUND` allows."""
+
+
+class Row(NamedTuple):
+    """What one operation on one line of the user costs, over all its evaluations.
+
+    Attributes
+    ----------
+    file : str
+    line : int
+        Empty and 0 where the line is not known.
+    op : str
+        The row of the operation table. What its derivative takes is counted here too.
+    calls : int
+        Evaluations in the forward pass.
+    forward, backward : Count
+    """
+
+    file: str
+    line: int
+    op: str
+    calls: int
+    forward: Count
+    backward: Count
+
+    @property
+    def flops(self) -> int:
+        """Operations, forward and backward."""
+        return self.forward.flops + self.backward.flops
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written, forward and backward."""
+        return self.forward.bytes + self.backward.bytes
+
+    @property
+    def ratio(self) -> float:
+        """Forward and backward over forward; NaN where the forward pass only moves data."""
+        return self.flops / self.forward.flops if self.forward.flops else float("nan")
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether the ratio is above `BOUND`."""
+        return self.ratio > BOUND
+
+    @property
+    def why(self) -> str:
+        """Why the ratio is above `BOUND`; empty where it is not."""
+        if not self.exceeds:
+            return ""
+        return WHY.get(self.op, "sums for broadcast arguments, or accumulation, outweigh the value")
+
+    @property
+    def place(self) -> str:
+        """``name.py:12``."""
+        return f"{os.path.basename(self.file)}:{self.line}" if self.line else "?"
+
+    @property
+    def source(self) -> str:
+        """The line of code."""
+        return linecache.getline(self.file, self.line).strip() if self.line else ""
+
+
+class Table(tuple[Row, ...]):
+    """Rows in the order in which the program reaches them, and sums of them."""
+
+    __slots__ = ()
+
+    def by_op(self) -> list[Row]:
+        """Return a row for each operation, the most expensive first."""
+        return self._merged(lambda row: ("", 0, row.op))
+
+    def by_line(self) -> list[Row]:
+        """Return a row for each line of the user, in the order of first use."""
+        order = {(r.file, r.line): i for i, r in reversed(list(enumerate(self)))}
+        rows = self._merged(lambda row: (row.file, row.line, ""))
+        return sorted(rows, key=lambda r: order[r.file, r.line])
+
+    def _merged(self, key: Callable[[Row], tuple[str, int, str]]) -> list[Row]:
+        groups: dict[tuple[str, int, str], list[Row]] = {}
+        for row in self:
+            groups.setdefault(key(row), []).append(row)
+        rows = [
+            Row(
+                *k, sum(r.calls for r in g), _sum(r.forward for r in g), _sum(r.backward for r in g)
+            )
+            for k, g in groups.items()
+        ]
+        return sorted(rows, key=lambda r: (-r.flops, -r.bytes))
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The least time that a machine needs, each operation on its own.
+
+    Attributes
+    ----------
+    seconds : float
+        Sum over the operations of the larger of the two.
+    compute, memory : float
+        Seconds for the arithmetic alone, and for the bytes alone.
+    machine : Machine
+    """
+
+    seconds: float
+    compute: float
+    memory: float
+    machine: Machine
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        return (
+            f"{self.seconds:.3g} s at least, each operation on its own ({self.compute:.3g} s of "
+            f"arithmetic, {self.memory:.3g} s of memory; {self.machine})"
+        )
+
+
+class Cost:
+    """What a function and its derivative cost; see `wengert.cost`.
+
+    Attributes
+    ----------
+    name : str
+    graph : Graph
+        What was counted: value and derivative, simplified.
+    forward, backward, total : Count
+        Of the operations that the value needs, of the others, and of all.
+    table : Table
+        A `Row` for each operation on each line of the user.
+    """
+
+    def __init__(
+        self, name: str, graph: Graph, backward: Collection[int], machine: Machine | None = None
+    ) -> None:
+        self.name = name
+        self.graph = graph
+        self._backward = frozenset(backward)
+        self._machine = machine
+        forward = [id(n) for n in graph.nodes if id(n) not in self._backward]
+        self.forward = count_graph(graph, frozenset(forward))
+        self.backward = count_graph(graph, self._backward)
+        self.total = count_graph(graph)
+
+    @property
+    def flops_forward(self) -> int:
+        """Operations of the value."""
+        return self.forward.flops
+
+    @property
+    def flops_backward(self) -> int:
+        """Operations of the derivative, beside those of the value."""
+        return self.backward.flops
+
+    @property
+    def flops(self) -> int:
+        """All operations."""
+        return self.total.flops
+
+    @property
+    def macs(self) -> int:
+        """Multiply-add pairs of contractions and factorisations."""
+        return self.total.macs
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written, each operation on its own."""
+        return self.total.bytes
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte."""
+        return self.total.intensity
+
+    @property
+    def by_op(self) -> dict[str, int]:
+        """Operations of each row of the operation table, forward and backward."""
+        return self.total.by_op
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """Operations of each kind, forward and backward."""
+        return self.total.by_kind
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Operations that could not be counted, and how often each is evaluated."""
+        return self.total.unknown
+
+    @property
+    def cheap_gradient_ratio(self) -> float:
+        """All operations over those of the value; NaN where the value takes none."""
+        return self.flops / self.flops_forward if self.flops_forward else float("nan")
+
+    @property
+    def decisions(self) -> int:
+        """Decisions of Python code on traced values: the cost holds for this path."""
+        return len(self.graph.guards)
+
+    @cached_property
+    def table(self) -> Table:
+        """Rows in the order in which the program reaches them."""
+        meters: dict[tuple[str, int, str], tuple[Meter, Meter]] = {}
+        calls: dict[tuple[str, int, str], int] = {}
+        in_place = updated_in_place(self.graph)
+        for node in self.graph.nodes:
+            key = _origin(node)
+            late = id(node) in self._backward
+            if key not in meters:
+                meters[key] = Meter(in_place), Meter(in_place)
+                calls[key] = 0
+            inputs, outputs = [aval_of(x) for x in node.inputs], [v.aval for v in node.outputs]
+            meters[key][late].add(node, inputs, outputs)
+            calls[key] += not late
+        return Table(
+            Row(*key, calls[key], early.total(), late.total())
+            for key, (early, late) in meters.items()
+        )
+
+    @property
+    def above(self) -> list[Row]:
+        """Operations whose derivative takes more than the cheap gradient principle allows."""
+        return [row for row in self.table.by_op() if row.exceeds]
+
+    def roofline(self, machine: Machine | None = None) -> Roofline:
+        """Return the least time on a machine: the one given, or this computer, measured."""
+        machine = machine or self._machine or measured()
+        meter = Meter(updated_in_place(self.graph))
+        seconds = compute = memory = 0.0
+        flops = moved = 0
+        for node in self.graph.nodes:
+            meter.add(node, [aval_of(x) for x in node.inputs], [v.aval for v in node.outputs])
+            work, data = meter.ops.total() - flops, meter.read + meter.written - moved
+            flops, moved = flops + work, moved + data
+            seconds += machine.seconds(work, data)
+            compute += work / machine.flops
+            memory += data / machine.bandwidth
+        return Roofline(seconds, compute, memory, machine)
+
+    def notes(self) -> list[str]:
+        """Say what the numbers hold for, and what stands out."""
+        notes = [f"above {BOUND:g}: {row.op} ({row.ratio:.3g}): {row.why}" for row in self.above]
+        formulas = [f"{n} {FORMULAS[n]}" for n in sorted(self.by_op) if n in FORMULAS]
+        if formulas:
+            notes.append(f"by formula, leading term: {'; '.join(formulas)}")
+        if self.unknown:
+            notes.append(f"unknown, so totals are lower bounds: {names(self.unknown)}")
+        if self.decisions:
+            notes.append(
+                f"counted on the path taken here, which depends on {self.decisions} decisions of "
+                f"Python code on the data"
+            )
+        return notes
+
+    def __str__(self) -> str:
+        """Return tables for people."""
+        ratio = "" if not self.backward.flops else f"\n{_ratio(self)}"
+        operations = [
+            (r.op, f"{r.calls:,}", *_pair(r)) for r in self.table.by_op() if r.flops or _unknown(r)
+        ]
+        lines = [
+            (r.place, *_pair(r), r.source) for r in self.table.by_line() if r.flops or _unknown(r)
+        ]
+        parts = [
+            f"cost of {self.name}",
+            _columns(["", "forward", "backward", "total"], self.summary()) + ratio,
+            _columns(["operation", "calls", "forward", "backward", "ratio"], operations),
+            _columns(["line", "forward", "backward", "ratio", ""], lines),
+            "\n".join(self.notes()),
+            "" if self._machine is None else f"time: {self.roofline()}",
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def summary(self) -> list[tuple[str, str, str, str]]:
+        """Return the totals of the passes: a name, then forward, backward and total."""
+        passes = (self.forward, self.backward, self.total)
+        rows: list[tuple[str, list[str]]] = [
+            ("operations", [f"{c.flops:,}{plus(c.unknown)}" for c in passes])
+        ]
+        for kind in self.by_kind:
+            rows.append((f"  {kind}", [f"{c.by_kind.get(kind, 0):,}" for c in passes]))
+        if self.macs:
+            rows.append(("multiply-adds", [f"{c.macs:,}" for c in passes]))
+        rows.append(("bytes read", [f"{c.read:,}" for c in passes]))
+        rows.append(("bytes written", [f"{c.written:,}" for c in passes]))
+        rows.append(
+            ("operations a byte", [f"{c.intensity:.3g}" if c.bytes else "" for c in passes])
+        )
+        return [(name, *cells) for name, cells in rows]  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return (
+            f"<Cost of {self.name}: {self.flops_forward:,} forward, "
+            f"{self.flops_backward:,} backward{plus(self.unknown)}>"
+        )
+
+
+def _ratio(cost: Cost) -> str:
+    return (
+        f"value and gradient over value: {cost.cheap_gradient_ratio:.4g} "
+        f"(cheap gradient principle: at most {BOUND:g})"
+    )
+
+
+def _unknown(row: Row) -> bool:
+    return bool(row.forward.unknown or row.backward.unknown)
+
+
+def _pair(row: Row) -> tuple[str, str, str]:
+    """Show a row's operations and its ratio; a mark where that is above the bound."""
+    ratio = "" if not row.backward.flops or not row.forward.flops else f"{row.ratio:.2f}"
+    return (
+        f"{row.forward.flops:,}{plus(row.forward.unknown)}",
+        f"{row.backward.flops:,}{plus(row.backward.unknown)}",
+        ratio + (" !" if row.exceeds and row.op else ""),
+    )
+
+
+def _columns(head: list[str], rows: Iterable[tuple[str, ...]]) -> str:
+    """Line up a table: the first column and an unnamed last one left, the others right."""
+    rows = list(rows)
+    if not rows:
+        return ""
+    widths = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if i == 0 or (i == len(head) - 1 and not head[i]) else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(r, widths, strict=True))
+        ).rstrip()
+        for r in (head, *rows)
+    )
+
+
+def _origin(node: Node) -> tuple[str, int, str]:
+    """Return the line and the operation that a node is counted for."""
+    file, line = node.line or ("", 0)
+    return file, line, node.line.op if isinstance(node.line, Pulled) else node.op.name
+
+
+def _sum(counts: Iterable[Count]) -> Count:
+    made = list(counts)
+
+    def merged(field: str) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for c in made:
+            for k, n in getattr(c, field).items():
+                total[k] = total.get(k, 0) + n
+        return total
+
+    return Count(
+        sum(c.flops for c in made),
+        merged("by_kind"),
+        merged("by_op"),
+        sum(c.bytes for c in made),
+        merged("unknown"),
+        sum(c.read for c in made),
+        sum(c.written for c in made),
+        sum(c.macs for c in made),
+    )
+
+
+# --- which pass a node belongs to -----------------------------------------------------------------
+def needed(graph: Graph, outputs: Iterable[Any]) -> set[int]:
+    """Return the ids of the nodes that these outputs, and decisions, are computed from."""
+    alive = {y for y in outputs if isinstance(y, Value)} | {g.value for g in graph.guards}
+    found = set()
+    for node in reversed(graph.nodes):
+        if not alive.isdisjoint(node.outputs):
+            found.add(id(node))
+            alive.update(x for x in node.inputs if isinstance(x, Value))
+    return found
+
+
+def pulled(graph: Graph) -> set[int]:
+    """Return the ids of the nodes that a reverse pass made."""
+    return {id(n) for n in graph.nodes if isinstance(n.line, Pulled)}

@@ -1,0 +1,219 @@
+"""What one operation counts: real operations by kind, and bytes.
+
+Conventions
+-----------
+An addition, multiplication, division or comparison of real numbers is one operation, a multiply-add
+two, a call of ``exp`` and the like one (of the kind ``transcendental``). A complex addition is two
+operations, a complex multiplication six (four products and two sums), a division eleven. Moving
+data is none. Matrix factorisations count the leading terms of LAPACK's formulas (`FORMULAS`),
+half of them multiplications; sorting counts n log2(n) comparisons; a Fourier transform 5 n log2(n)
+operations, of which two fifths are multiplications (radix 2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from wengert.errors import DerivativeError
+from wengert.ir.graph import Aval, Node
+from wengert.ops.base import Op
+from wengert.ops.contract import contract
+from wengert.ops.decompose import eig, eigh, qr, svd
+from wengert.ops.elementwise import (
+    complex_absolute,
+    divide,
+    fmod,
+    hypot,
+    power,
+    reciprocal,
+    remainder,
+)
+from wengert.ops.fft import fft, irfft, rfft
+from wengert.ops.index import getitem, index_add, index_set, is_basic
+from wengert.ops.linalg import (
+    adjugate,
+    cholesky,
+    det,
+    inv,
+    lu_factor,
+    lu_solve,
+    pinv,
+    slogdet,
+    solve,
+    solve_triangular,
+)
+from wengert.ops.reduce import reduce_logsumexp
+
+__all__ = ["FORMULAS", "KINDS", "Tally", "bytes_of", "tally"]
+
+KINDS = ("multiply", "add", "transcendental", "compare")
+"""Kinds of operations: ``multiply`` has divisions too, ``add`` subtractions and sign changes."""
+
+LARGEST_PRODUCT = 16
+"""Up to this exponent a power is a product."""
+
+FORMULAS: dict[str, str] = {
+    cholesky.name: "n^3/3",
+    solve.name: "2n^3/3 + 2n^2 for each right-hand side",
+    lu_factor.name: "2n^3/3",
+    lu_solve.name: "2n^2 for each right-hand side",
+    solve_triangular.name: "n^2 for each right-hand side",
+    inv.name: "2n^3",
+    det.name: "2n^3/3",
+    slogdet.name: "2n^3/3",
+    adjugate.name: "8n^3/3",
+    pinv.name: "6mn^2 + 20n^3 + 2mn^2",
+    eigh.name: "9n^3",
+    eig.name: "25n^3",
+    svd.name: "6mn^2 + 20n^3",
+    qr.name: "2(2mn^2 - 2n^3/3)",
+    fft.name: "5n log2 n",
+    rfft.name: "2.5n log2 n",
+    irfft.name: "2.5n log2 n",
+    "sort": "n log2 n comparisons",
+    "argsort": "n log2 n comparisons",
+    "partition": "2n comparisons",
+    "argpartition": "2n comparisons",
+    "searchsorted": "log2 n comparisons for each value",
+}
+"""Operations counted by the leading term of a formula (m >= n), not one by one."""
+
+
+class Tally(NamedTuple):
+    """Operations of one evaluation by kind, and how many of them are multiply-add pairs."""
+
+    kinds: Mapping[str, int]
+    macs: int = 0
+
+
+def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally | None:
+    """Count the operations of a node whose arguments and results have these shapes and dtypes.
+
+    Returns
+    -------
+    Tally or None
+        None where the operation's row of the table does not say.
+    """
+    op = node.op
+    if op.flops is None:
+        return None
+    try:
+        n = op.flops(outputs[0], *inputs, **node.attrs)
+    except DerivativeError:
+        return None
+    if n is None:
+        return None
+    times = multiplications(node)
+    if times is not None:
+        kinds: Mapping[str, int] = {"multiply": times * n}
+    elif op in _SPLIT:
+        kinds = _SPLIT[op](n, outputs[0], *inputs)
+    elif op.counts == "mixed":
+        kinds = {"multiply": n - n // 2, "add": n // 2}
+    else:
+        kinds = {op.counts: n}
+    macs = kinds.get("add", 0) if op.counts == "mixed" and op not in _FOURIER else 0
+    if op not in _FOURIER and any(a.dtype.kind == "c" for a in (*inputs, *outputs)):
+        kinds = _of_complex(op, kinds)
+        macs *= 4
+    return Tally({k: m for k, m in kinds.items() if m}, macs)
+
+
+def _of_complex(op: Op, kinds: Mapping[str, int]) -> dict[str, int]:
+    """Count the real operations of complex arithmetic."""
+    if op is complex_absolute:
+        return dict(kinds)
+    times, plus = kinds.get("multiply", 0), kinds.get("add", 0)
+    products, sums = (8, 3) if op in (divide, reciprocal) else (4, 2)
+    return {**kinds, "multiply": products * times, "add": sums * times + 2 * plus}
+
+
+def multiplications(node: Node) -> int | None:
+    """Return how many multiplications a small integer power is; None for other operations.
+
+    By squaring: ``x**5`` is ``x * (x * x)**2``, three of them; a reciprocal is one more.
+    """
+    if node.op is not power or len(node.inputs) != 2:
+        return None
+    if not isinstance(node.inputs[1], (int, float, np.integer, np.floating)):
+        return None
+    b = float(node.inputs[1])
+    if not 1 <= abs(b) <= LARGEST_PRODUCT or not b.is_integer():
+        return None
+    n = abs(int(b))
+    return n.bit_length() + n.bit_count() - 2 + (b < 0)
+
+
+# --- operations of several kinds ------------------------------------------------------------------
+Split = Callable[..., Mapping[str, int]]
+
+
+def _of_contraction(n: int, out: Aval, a: Aval, b: Aval) -> Mapping[str, int]:
+    """Split a contraction: products only where nothing is summed."""
+    if n == out.size:
+        return {"multiply": n}
+    return {"multiply": n // 2, "add": n // 2}
+
+
+def _of_logsumexp(n: int, out: Aval, x: Aval) -> Mapping[str, int]:
+    """Split the maximum, the differences to it, exponentials, their sum and logarithm."""
+    m = min(out.size, x.size)
+    return {"compare": x.size - m, "add": 2 * x.size, "transcendental": n - 3 * x.size + m}
+
+
+def _of_division(n: int, *_: Aval) -> Mapping[str, int]:
+    """Split ``a - b * floor(a / b)``."""
+    return {"multiply": n // 2, "add": n // 4, "compare": n // 4}
+
+
+def _of_root(n: int, *_: Aval) -> Mapping[str, int]:
+    """Split ``sqrt(a * a + b * b)``."""
+    return {"multiply": n // 2, "add": n // 4, "transcendental": n // 4}
+
+
+def _of_butterflies(n: int, *_: Aval) -> Mapping[str, int]:
+    """Split the butterflies of a radix-2 transform: 4 products and 6 sums each."""
+    times = 2 * n // 5
+    return {"multiply": times, "add": n - times}
+
+
+_FOURIER = (fft, rfft, irfft)
+_SPLIT: dict[Op, Split] = {
+    contract: _of_contraction,
+    reduce_logsumexp: _of_logsumexp,
+    remainder: _of_division,
+    fmod: _of_division,
+    hypot: _of_root,
+    complex_absolute: _of_root,
+    **dict.fromkeys(_FOURIER, _of_butterflies),
+}
+
+
+# --- bytes ----------------------------------------------------------------------------------------
+def bytes_of(
+    node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval], in_place: bool
+) -> tuple[int, int]:
+    """Return the bytes that a node reads and writes.
+
+    A view moves none. A read by integer arrays touches the elements that it takes; an update
+    touches the part that it changes, and the whole where it has to copy it first (`in_place` says
+    that it has not).
+    """
+    op = node.op
+    if op.alias is not None and is_basic(node.attrs.get("spec", ())):
+        return 0, 0
+    if op is getitem:
+        made = outputs[0].nbytes
+        return made + sum(a.nbytes for a in inputs[1:]), made
+    if op in (index_add, index_set):
+        whole = 0 if in_place else inputs[0].nbytes
+        marks = tuple(np.broadcast_to(np.False_, a.shape).astype(np.intp) for a in inputs[2:])
+        size = math.prod(getitem.infer(inputs[0], *marks, spec=node.attrs["spec"]).shape)
+        part = size * outputs[0].dtype.itemsize
+        read = sum(a.nbytes for a in inputs[1:]) + (part if op is index_add else 0)
+        return read + whole, part + whole
+    return sum(a.nbytes for a in inputs), sum(a.nbytes for a in outputs)
