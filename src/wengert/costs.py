@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import optree
 
 from wengert.api import value_and_grad, vjp
 from wengert.compile import kind_of
-from wengert.ir.graph import aval_of
+from wengert.ir.graph import Aval, aval_of
 from wengert.ops.base import Traced, is_inexact
 from wengert.plan.breakdown import Cost, needed, pulled
 from wengert.plan.cost import Count
@@ -70,11 +69,14 @@ def cost(
     if nums == ():
         return Cost(name, record(f, *split(args, kwargs)).graph, (), machine)
     value = record(f, *split(args, kwargs))
-    found, values = (
-        (record(value_and_grad(f, nums), *split(args, kwargs)), 1)
-        if _is_real_scalar(value)
-        else _with_pullback(f, nums, value, args, kwargs)
-    )
+    avals = _results(value)
+    if not any(map(_is_differentiable, avals)):
+        return Cost(name, value.graph, (), machine)
+    (first, *more) = avals
+    if first is not None and not more and first.shape == () and first.dtype.kind == "f":
+        found, values = record(value_and_grad(f, nums), *split(args, kwargs)), 1
+    else:
+        found, values = _with_pullback(f, nums, avals, args, kwargs)
     graph = found.graph
     forward = needed(graph, graph.outputs[:values])
     return Cost(name, graph, {id(n) for n in graph.nodes} - forward, machine)
@@ -106,41 +108,44 @@ def _active(args: tuple[Any, ...]) -> int | tuple[()]:
     return 0 if data and len(data) == len(leaves) and all(map(is_inexact, data)) else ()
 
 
-def _is_real_scalar(recorded: Recorded) -> bool:
-    result = recorded.result
-    if result.spec.num_leaves != 1 or not result.spec.is_leaf() or result.still[0] is not OUTPUT:
-        return False
-    aval = aval_of(recorded.graph.outputs[0])
-    return aval.shape == () and aval.dtype.kind != "c"
+def _results(recorded: Recorded) -> list[Aval | None]:
+    """Return what is known of the leaves of a result that a graph computes, None for the others."""
+    made = iter(recorded.graph.outputs)
+    return [aval_of(next(made)) if y is OUTPUT else None for y in recorded.result.still]
+
+
+def _is_differentiable(aval: Aval | None) -> bool:
+    return aval is not None and aval.dtype.kind in "fc"
 
 
 def _with_pullback(
     f: Callable[..., Any],
     nums: int | Sequence[int],
-    value: Recorded,
+    avals: list[Aval | None],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> tuple[Recorded, int]:
-    """Record the value and its pullback; return also how many of the outputs are the value."""
+    """Record the value and its pullback; return also how many of the outputs are the value.
+
+    The cotangents are inputs of the graph.
+    """
     which = (nums,) if isinstance(nums, int) else tuple(nums)
-    outputs = iter(value.graph.outputs)
-    likes = [next(outputs) if y is OUTPUT else None for y in value.result.still]
-    avals = [None if y is None else aval_of(y) for y in likes]
+    smooth = [_is_differentiable(a) for a in avals]
     seeds = [np.ones(a.shape, a.dtype) for a in avals if a is not None and a.dtype.kind in "fc"]
 
-    def both(cts: list[Any], *args: Any) -> Any:
-        def chosen(*active: Any) -> list[Any]:
+    def both(cts: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def chosen(*active: Any) -> Any:
             given = list(args)
             for i, x in zip(which, active, strict=True):
                 given[i] = x
             leaves = optree.tree_leaves(f(*given, **kwargs))
-            return [
-                y
-                for y, a in itertools.zip_longest(leaves, avals)
-                if a is not None and a.dtype.kind in "fc"
-            ]
+            parts: tuple[list[Any], list[Any]] = ([], [])
+            for y, is_smooth in zip(leaves, smooth, strict=True):
+                parts[not is_smooth].append(y)
+            return parts
 
-        ys, pull = vjp(chosen, *(args[i] for i in which))
-        return ys, pull(cts)
+        ys, pull, rest = vjp(chosen, *(args[i] for i in which), has_aux=True)
+        return ys, rest, pull(cts)
 
-    return record(both, *split((seeds, *args), {})), len(seeds)
+    made = sum(a is not None for a in avals)
+    return record(both, *split((seeds, args, kwargs), {})), made

@@ -44,6 +44,7 @@ __all__ = [
     "TraceError",
     "UnsupportedError",
     "WengertError",
+    "is_users",
     "user_line",
 ]
 
@@ -154,11 +155,16 @@ def user_frame() -> tuple[str, int] | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        users = _USERS.get(name)
-        if users is None:
-            users = not name.startswith(_HERE) and not any(part in name for part in _SKIPPED)
-            _USERS[name] = users
-        if users:
+        if is_users(name):
             return name, frame.f_lineno
         frame = frame.f_back
     return None
+
+
+def is_users(name: str) -> bool:
+    """Whether a file of this name holds code of the user, not of wengert or NumPy."""
+    users = _USERS.get(name)
+    if users is None:
+        users = not name.startswith(_HERE) and not any(part in name for part in _SKIPPED)
+        _USERS[name] = users
+    return users

@@ -213,11 +213,13 @@ logaddexp = row(
     np.logaddexp,
     lambda t, y, a, b: t * sp.expit(_gap(a, b)),
     lambda t, y, a, b: t * sp.expit(_gap(b, a)),
+    flops=6,
 )
 logaddexp2 = row(
     np.logaddexp2,
     lambda t, y, a, b: t * sp.expit(LN2 * _gap(a, b)),
     lambda t, y, a, b: t * sp.expit(LN2 * _gap(b, a)),
+    flops=6,
 )
 
 # --- trigonometry -------------------------------------------------------------------------------
@@ -340,11 +342,13 @@ xlogy = row(
     sp.xlogy,
     lambda t, y, a, b: t * np.log(b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == 0), 1, b)),
+    flops=2,
 )
 xlog1py = row(
     sp.xlog1py,
     lambda t, y, a, b: t * np.log1p(b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),
+    flops=2,
 )
 entr = row(sp.entr, lambda t, y, x: -(t * (np.log(x) + 1)))
 ndtr = row(sp.ndtr, lambda t, y, x: t * (np.exp(-0.5 * (x * x)) / SQRT_TWO_PI))

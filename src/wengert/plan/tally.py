@@ -4,17 +4,19 @@ Conventions
 -----------
 An addition, multiplication, division or comparison of real numbers is one operation, a multiply-add
 two, a call of ``exp`` and the like one (of the kind ``transcendental``). A complex addition is two
-operations, a complex multiplication six (four products and two sums), a division eleven. Moving
-data is none. Matrix factorisations count the leading terms of LAPACK's formulas (`FORMULAS`),
-half of them multiplications; sorting counts n log2(n) comparisons; a Fourier transform 5 n log2(n)
-operations, of which two fifths are multiplications (radix 2).
+operations, a complex multiplication six (four products and two sums), a division eleven, a call of
+an elementary function five (as ``exp``: three real calls and two products). Moving data is none.
+
+Matrix factorisations count the leading terms of LAPACK's formulas (`FORMULAS`), half of them
+multiplications; sorting counts n log2(n) comparisons; a Fourier transform 5 n log2(n) operations,
+of which two fifths are multiplications (radix 2).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,14 +25,20 @@ from wengert.ir.graph import Aval, Node
 from wengert.ops.base import Op
 from wengert.ops.contract import contract
 from wengert.ops.decompose import eig, eigh, qr, svd
+from wengert.ops.elementwise import angle as complex_angle
 from wengert.ops.elementwise import (
     complex_absolute,
     divide,
+    float_power,
     fmod,
     hypot,
+    logaddexp,
+    logaddexp2,
     power,
     reciprocal,
     remainder,
+    xlog1py,
+    xlogy,
 )
 from wengert.ops.fft import fft, irfft, rfft
 from wengert.ops.index import getitem, index_add, index_set, is_basic
@@ -110,6 +118,8 @@ def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally 
     times = multiplications(node)
     if times is not None:
         kinds: Mapping[str, int] = {"multiply": times * n}
+    elif op in (power, float_power) and not is_literal(node.inputs[1]):
+        kinds = {"multiply": n, "transcendental": 2 * n}  # exp(b * log(a))
     elif op in _SPLIT:
         kinds = _SPLIT[op](n, outputs[0], *inputs)
     elif op.counts == "mixed":
@@ -117,7 +127,7 @@ def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally 
     else:
         kinds = {op.counts: n}
     macs = kinds.get("add", 0) if op.counts == "mixed" and op not in _FOURIER else 0
-    if op not in _FOURIER and any(a.dtype.kind == "c" for a in (*inputs, *outputs)):
+    if op not in _FOURIER and any(a.dtype.kind == "c" for a in inputs):
         kinds = _of_complex(op, kinds)
         macs *= 4
     return Tally({k: m for k, m in kinds.items() if m}, macs)
@@ -125,11 +135,17 @@ def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally 
 
 def _of_complex(op: Op, kinds: Mapping[str, int]) -> dict[str, int]:
     """Count the real operations of complex arithmetic."""
-    if op is complex_absolute:
+    if op in (complex_absolute, complex_angle):
         return dict(kinds)
     times, plus = kinds.get("multiply", 0), kinds.get("add", 0)
     products, sums = (8, 3) if op in (divide, reciprocal) else (4, 2)
-    return {**kinds, "multiply": products * times, "add": sums * times + 2 * plus}
+    calls = kinds.get("transcendental", 0)
+    return {
+        **kinds,
+        "multiply": products * times + 2 * calls,
+        "add": sums * times + 2 * plus,
+        "transcendental": 3 * calls,
+    }
 
 
 def multiplications(node: Node) -> int | None:
@@ -137,15 +153,18 @@ def multiplications(node: Node) -> int | None:
 
     By squaring: ``x**5`` is ``x * (x * x)**2``, three of them; a reciprocal is one more.
     """
-    if node.op is not power or len(node.inputs) != 2:
-        return None
-    if not isinstance(node.inputs[1], (int, float, np.integer, np.floating)):
+    if node.op is not power or not is_literal(node.inputs[1]):
         return None
     b = float(node.inputs[1])
     if not 1 <= abs(b) <= LARGEST_PRODUCT or not b.is_integer():
         return None
     n = abs(int(b))
     return n.bit_length() + n.bit_count() - 2 + (b < 0)
+
+
+def is_literal(x: Any) -> bool:
+    """Whether an operand is a real number in the program."""
+    return isinstance(x, (int, float, np.integer, np.floating))
 
 
 # --- operations of several kinds ------------------------------------------------------------------
@@ -170,6 +189,16 @@ def _of_division(n: int, *_: Aval) -> Mapping[str, int]:
     return {"multiply": n // 2, "add": n // 4, "compare": n // 4}
 
 
+def _of_softplus(n: int, *_: Aval) -> Mapping[str, int]:
+    """Split ``max(a, b) + log1p(exp(-abs(a - b)))``."""
+    return {"compare": n // 6, "add": n // 2, "transcendental": n // 3}
+
+
+def _of_product(n: int, *_: Aval) -> Mapping[str, int]:
+    """Split ``a * log(b)``."""
+    return {"multiply": n // 2, "transcendental": n // 2}
+
+
 def _of_root(n: int, *_: Aval) -> Mapping[str, int]:
     """Split ``sqrt(a * a + b * b)``."""
     return {"multiply": n // 2, "add": n // 4, "transcendental": n // 4}
@@ -189,6 +218,8 @@ _SPLIT: dict[Op, Split] = {
     fmod: _of_division,
     hypot: _of_root,
     complex_absolute: _of_root,
+    **dict.fromkeys((logaddexp, logaddexp2), _of_softplus),
+    **dict.fromkeys((xlogy, xlog1py), _of_product),
     **dict.fromkeys(_FOURIER, _of_butterflies),
 }
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from wengert.errors import WengertError
-from wengert.report.commands import check, train
+from wengert.report.commands import check, cost, train
 
 __all__ = ["main"]
 
-COMMANDS = (train, check)
+COMMANDS = (train, check, cost)
 
 
 class _Parser(argparse.ArgumentParser):
