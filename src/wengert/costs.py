@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import optree
 
+from wengert import trees
 from wengert.api import value_and_grad, vjp
 from wengert.compile import kind_of
 from wengert.ir.graph import Aval, aval_of
@@ -68,6 +69,7 @@ def cost(
     nums = _active(args) if argnums is None else argnums
     if nums == ():
         return Cost(name, record(f, *split(args, kwargs)).graph, (), machine)
+    which = trees.select(args, nums, f"cost({name})").argnums
     value = record(f, *split(args, kwargs))
     avals = _results(value)
     if not any(map(_is_differentiable, avals)):
@@ -76,7 +78,7 @@ def cost(
     if first is not None and not more and first.shape == () and first.dtype.kind == "f":
         found, values = record(value_and_grad(f, nums), *split(args, kwargs)), 1
     else:
-        found, values = _with_pullback(f, nums, avals, args, kwargs)
+        found, values = _with_pullback(f, which, avals, args, kwargs)
     graph = found.graph
     forward = needed(graph, graph.outputs[:values])
     return Cost(name, graph, {id(n) for n in graph.nodes} - forward, machine)
@@ -120,7 +122,7 @@ def _is_differentiable(aval: Aval | None) -> bool:
 
 def _with_pullback(
     f: Callable[..., Any],
-    nums: int | Sequence[int],
+    which: Sequence[int],
     avals: list[Aval | None],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -129,7 +131,6 @@ def _with_pullback(
 
     The cotangents are inputs of the graph.
     """
-    which = (nums,) if isinstance(nums, int) else tuple(nums)
     smooth = [_is_differentiable(a) for a in avals]
     seeds = [np.ones(a.shape, a.dtype) for a in avals if a is not None and a.dtype.kind in "fc"]
 

@@ -204,6 +204,7 @@ def _counted(count: Count) -> dict[str, Any]:
         "flops": count.flops,
         "complete": not count.unknown,
         "by_kind": count.by_kind,
+        "by_op": count.by_op,
         "macs": count.macs,
         "bytes_read": count.read,
         "bytes_written": count.written,
