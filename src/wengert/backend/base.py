@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from wengert.ir.graph import Graph, GuardMiss
+from wengert.ir.graph import Graph, GuardMiss, Value
 
-__all__ = ["Backend", "GuardMiss", "Program"]
+__all__ = ["Backend", "Footprint", "GuardMiss", "Held", "Program"]
+
+
+class Held(NamedTuple):
+    """Memory of one array between the inputs and the outputs.
+
+    Attributes
+    ----------
+    value : Value or None
+        The array of the graph that it holds; None for what a step needs for itself.
+    shape : tuple of int
+    dtype : str
+    nbytes : int
+        Taken, with what it is rounded up by.
+    first, last : int
+        Steps between which it is held, both included.
+    """
+
+    value: Value | None
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+    first: int
+    last: int
+
+
+class Footprint(NamedTuple):
+    """What a program holds in between, and when.
+
+    Attributes
+    ----------
+    peak : int
+        Bytes of the arena.
+    steps : int
+        The program's steps in time.
+    held : tuple of Held
+    """
+
+    peak: int
+    steps: int
+    held: tuple[Held, ...]
 
 
 class Program(Protocol):
@@ -15,7 +55,7 @@ class Program(Protocol):
 
     A program may also have these, and a plan shows or uses them: ``backend``, the name of what runs
     it, where that is not the backend asked; ``peak``, bytes in between inputs and outputs, and
-    ``host_calls``, how often NumPy evaluates which operation; ``llvm()`` and ``assembly()``, its
+    ``footprint()``, what they hold; ``host_calls``, how often NumPy evaluates which operation; ``llvm()`` and ``assembly()``, its
     code; ``takes_outputs``, which says that `run` takes a list of arrays for the outputs too.
     """
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.ops.index import SLOT
 
-__all__ = ["ALIGN", "Buffer", "View", "arena", "contiguous", "indexed", "reshaped"]
+__all__ = ["ALIGN", "Buffer", "View", "arena", "contiguous", "indexed", "reshaped", "rounded"]
 
 ALIGN = 64
 """Bytes; a cache line, and the widest vector."""
@@ -182,7 +182,8 @@ def arena(buffers: list[Buffer]) -> int:
     return total + _place_in_slots([b for b in buffers if id(b) not in chosen], total)
 
 
-def _rounded(b: Buffer) -> int:
+def rounded(b: Buffer) -> int:
+    """Return the bytes of the arena that a buffer takes."""
     unit = ALIGN if b.nbytes > 8 else 8
     return -(-max(b.nbytes, 1) // unit) * unit
 
@@ -195,7 +196,7 @@ def _place_by_size(buffers: list[Buffer]) -> int:
     end = np.zeros(len(order), np.int64)
     total = 0
     for i, b in enumerate(order):
-        need = _rounded(b)
+        need = rounded(b)
         alive = np.flatnonzero((first[:i] <= b.last) & (last[:i] >= b.first))
         at = 0
         for k in alive[np.argsort(start[alive])].tolist():
@@ -212,10 +213,10 @@ def _place_in_slots(buffers: list[Buffer], start: int) -> int:
     free: dict[int, list[int]] = {}
     busy: list[tuple[int, int, int]] = []  # last step, offset, size
     top = start
-    for b in sorted(buffers, key=lambda b: (-_rounded(b) > -ALIGN, b.first)):
-        if _rounded(b) < ALIGN and busy and busy[0][2] >= ALIGN:
+    for b in sorted(buffers, key=lambda b: (-rounded(b) > -ALIGN, b.first)):
+        if rounded(b) < ALIGN and busy and busy[0][2] >= ALIGN:
             busy = []  # the slots of numbers come after all others
-        need = _rounded(b)
+        need = rounded(b)
         while busy and busy[0][0] < b.first:
             _, offset, size = heapq.heappop(busy)
             free.setdefault(size, []).append(offset)

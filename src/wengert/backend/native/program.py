@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.native import engine, pool
-from wengert.backend.native.layout import ALIGN, View, arena
-from wengert.backend.native.module import NOT_CONTIGUOUS, OUT_OF_RANGE, Module
-from wengert.backend.native.schedule import Schedule
+from wengert.backend.native.footprint import footprint, laid_out
+from wengert.backend.native.layout import ALIGN, View
+from wengert.backend.native.module import NOT_CONTIGUOUS, OUT_OF_RANGE
+from wengert.backend.base import Footprint
 from wengert.backend.native.steps import Host
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir.graph import Const, Graph, GuardMiss, Value
@@ -41,13 +42,12 @@ class NativeProgram:
     takes_outputs = True
 
     def __init__(self, graph: Graph, *, fast: bool = False) -> None:
-        schedule = Schedule(graph)
         self.graph = graph
+        self._fast = fast
+        schedule, module, self.peak = laid_out(graph, fast)
         self._consts = [c.data for c in schedule.consts]
         self._outputs = sorted(schedule.outputs, key=lambda b: b.index)
         self._guards = schedule.guards
-        module = Module(schedule, fast)
-        self.peak = arena([b for b in schedule.buffers if b.kind == "arena"])
         self.host_calls = Counter(s.node.op.name for s in schedule.steps if isinstance(s, Host))
         self.host = tuple(sorted(self.host_calls))
         text = module.write()
@@ -78,6 +78,10 @@ class NativeProgram:
             if y.aval.shape == () and y not in arrays and not isinstance(y, Const)
         ]
         self._only = self._segments[0] if len(self._segments) == 1 else None
+
+    def footprint(self) -> Footprint:
+        """Return what is in the arena and when, made once more from the graph."""
+        return footprint(self.graph, self._fast)
 
     @property
     def source(self) -> str:

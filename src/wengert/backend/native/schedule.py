@@ -48,6 +48,7 @@ class Schedule:
         self.buffers: list[Buffer] = []
         self.consts: list[Const] = []
         self.outputs: list[Buffer] = []
+        self.made_for: dict[int, Any] = {}  # whose elements a buffer is for, by its id
         self.guards: list[tuple[int, View]] = []  # step after which it is known, and where
         self._canon: dict[Value, Any] = {}
         self._loop: dict[Value, Loop] = {}
@@ -73,6 +74,7 @@ class Schedule:
             raise Unsupported(str(aval.dtype))
         buffer = Buffer(kind, index, aval.dtype, aval.size)
         self.buffers.append(buffer)
+        self.made_for[id(buffer)] = like
         return buffer
 
     def _temporary(self, v: Any) -> View:
