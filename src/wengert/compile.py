@@ -18,16 +18,20 @@ import numpy as np
 from wengert import trees
 from wengert.backend.base import Backend
 from wengert.backend.native import NativeBackend
+from wengert.backend.native.footprint import footprint
+from wengert.backend.native.schedule import Unsupported
 from wengert.backend.numpy import NumpyBackend
-from wengert.errors import InputError, UnsupportedError, user_line
+from wengert.errors import InputError, MemoryBudgetError, UnsupportedError, user_line
 from wengert.ir.graph import GuardMiss
 from wengert.ops.base import Traced
 from wengert.plan.form import Form, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.into import copy_into
+from wengert.plan.memory import size_of, size_text
 from wengert.plan.plan import Plan
 from wengert.plan.progress import Patience
-from wengert.plan.record import record
+from wengert.plan.record import Recorded, record
+from wengert.plan.remat import fitted
 from wengert.plan.shortcut import matcher
 from wengert.trace.record import OuterValueError
 
@@ -83,14 +87,20 @@ class Jitted:
         backend: str | None,
         limit: int,
         fastmath: bool,
+        memory_budget: int | None = None,
     ) -> None:
         _wrap(self, f)
         self._f = f
         self._name = _called(f)
-        self._options = (tuple(static_argnums), tuple(static_argnames), backend, limit, fastmath)
+        self._options = (
+            *(tuple(static_argnums), tuple(static_argnames)),
+            *(backend, limit, fastmath, memory_budget),
+        )
         self._nums, self._names = _static_places(f, self._name, static_argnums, static_argnames)
         self._backend = _backend(backend, fastmath)
         self._limit = limit
+        self._budget = memory_budget
+        self._fast = fastmath
         self._last = DecisionTree()  # of the signature called last
         self._trees: dict[Any, DecisionTree] = {}
         self._overflowed: set[Any] = set()
@@ -197,11 +207,14 @@ class Jitted:
             patience.say(
                 f"compiling {self._name}, {len(recorded.graph.nodes):,} operations on arrays ..."
             )
+            recorded, extra = self._within_budget(recorded)
             program = self._backend.compile(recorded.graph)
         backend = getattr(program, "backend", self._backend.name)
         known = self._trees.get(key)
         match = known.match if known is not None else matcher(form, leaves, args, kwargs)
-        plan = Plan(self._name, recorded, program, backend, self._split, form, match)
+        plan = Plan(
+            self._name, recorded, program, backend, self._split, form, match, self._budget, extra
+        )
         leaf = Leaf(plan, program.run, recorded.result.rebuild)
         outputs = leaf.run(leaves)
         with _LOCK:  # not held while recording, so that threads cannot wait for each other
@@ -210,12 +223,39 @@ class Jitted:
         self._last = tree
         return leaf, outputs
 
+    def _within_budget(self, recorded: Recorded) -> tuple[Recorded, int]:
+        """Return a recording that keeps to the memory budget, and the operations done again."""
+        budget = self._budget
+        if budget is None:
+            return recorded, 0
+        try:
+            found = fitted(recorded.graph, budget, functools.partial(footprint, fast=self._fast))
+        except Unsupported as error:
+            raise UnsupportedError(
+                f"{self._name} runs in NumPy because of {error}, which native code lacks, so its "
+                f"memory cannot be kept within {budget:,} bytes" + user_line()
+            ) from None
+        if not found.within:
+            raise MemoryBudgetError(
+                f"{self._name} cannot run in {size_text(budget)} ({budget:,} bytes) between its "
+                f"inputs and outputs; the least found is {size_text(found.peak)}: "
+                f"memory_budget={found.peak}" + user_line(),
+                found.peak,
+            )
+        return recorded._replace(graph=found.graph), found.extra
+
     def _is_full(self, key: Any) -> bool:
         tree = self._trees.get(key)
         return tree is not None and tree.size >= self._limit
 
     def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself; as in a compiled one, arguments stay and results are new."""
+        if self._budget is not None:
+            raise MemoryBudgetError(
+                f"{self._name} takes more than {self._limit} different paths for one signature, "
+                f"and without compilation its memory cannot be kept within {self._budget:,} bytes. "
+                f"Use np.where, or raise the limit with wg.jit(f, limit=...)." + user_line()
+            )
         with _LOCK:
             first = key not in self._overflowed
             self._overflowed.add(key)
@@ -487,6 +527,7 @@ def jit(
     backend: str | None = None,
     limit: int = LIMIT,
     fastmath: bool = False,
+    memory_budget: int | str | None = None,
 ) -> Any:
     """Compile a function on its first call, for each signature and each path through its code.
 
@@ -513,6 +554,13 @@ def jit(
         a multiplication and an addition, divide by multiplying with the reciprocal, approximate
         functions, and assume that there are no NaN, no infinities and no negative zeros: where
         there are, results are arbitrary, and so are Python decisions on them.
+    memory_budget : int or str, optional
+        Bytes, or a text such as ``"150MiB"``, that each run holds at most between its inputs and
+        outputs (``plan.memory.peak``). Values of a derivative's forward pass are computed again
+        where that is needed; ``plan.memory.extra_flops`` says what it costs. The arithmetic is the
+        same, but a sum may be added up in another order where it shares a loop with others. Where
+        the function is called with traced values, it is a part of what is traced, and that
+        function's budget counts.
 
     Returns
     -------
@@ -525,7 +573,9 @@ def jit(
     InputError
         For an unknown backend, or a static argument that `f` does not have.
     UnsupportedError
-        For ``backend="native"`` where llvmlite is not installed.
+        For ``backend="native"`` where llvmlite is not installed; for a budget without native code.
+    MemoryBudgetError
+        On a call that cannot be kept within the budget; it says what can.
     MutationError
         On a call in which `f` changes an argument in place.
 
@@ -551,9 +601,26 @@ def jit(
             backend=backend,
             limit=limit,
             fastmath=fastmath,
+            memory_budget=memory_budget,
         )
     if (made := getattr(f, "__wengert_compiled__", None)) is not None:
         return made  # a sparse Jacobian compiles itself
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    return Jitted(f, nums, names, backend, limit, fastmath)
+    budget = None if memory_budget is None else _bytes(memory_budget)
+    if budget is not None and (backend == "numpy" or not _has_llvm()):
+        raise UnsupportedError(
+            "memory_budget is kept by native code, which lays its memory out before it runs; "
+            'NumPy allocates as it goes. Use backend="native"' + user_line()
+        )
+    return Jitted(f, nums, names, backend, limit, fastmath, budget)
+
+
+def _bytes(memory_budget: int | str) -> int:
+    try:
+        return size_of(memory_budget)
+    except ValueError:
+        raise InputError(
+            f'memory_budget={memory_budget!r} is not a size: a number of bytes, or "150MiB"'
+            + user_line()
+        ) from None

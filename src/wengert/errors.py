@@ -17,6 +17,7 @@ Each one also subclasses the builtin that a NumPy user would catch::
     ├── PlanMismatchError       ValueError   a plan called with other arguments than it was made for
     ├── SparsityError           ValueError   a sparsity pattern that does not hold
     ├── DenseTooLargeError      MemoryError  a dense matrix that would not fit in memory
+    ├── MemoryBudgetError       MemoryError  a budget that cannot be kept
     └── DataError               ValueError   a file or table that cannot be used
 """
 
@@ -37,6 +38,7 @@ __all__ = [
     "GraphError",
     "InputError",
     "LeakedTracerError",
+    "MemoryBudgetError",
     "MutationError",
     "PlanMismatchError",
     "ShapeError",
@@ -116,6 +118,20 @@ class SparsityError(WengertError, ValueError):
 
 class DenseTooLargeError(WengertError, MemoryError):
     """A dense matrix that would not fit in memory."""
+
+
+class MemoryBudgetError(WengertError, MemoryError):
+    """A memory budget that cannot be kept.
+
+    Attributes
+    ----------
+    least : int or None
+        Bytes with which there is a plan, where that is known.
+    """
+
+    def __init__(self, message: str, least: int | None = None) -> None:
+        super().__init__(message)
+        self.least = least
 
 
 class DataError(WengertError, ValueError):

@@ -55,8 +55,9 @@ class Program(Protocol):
 
     A program may also have these, and a plan shows or uses them: ``backend``, the name of what runs
     it, where that is not the backend asked; ``peak``, bytes in between inputs and outputs, and
-    ``footprint()``, what they hold; ``host_calls``, how often NumPy evaluates which operation; ``llvm()`` and ``assembly()``, its
-    code; ``takes_outputs``, which says that `run` takes a list of arrays for the outputs too.
+    ``footprint()``, what they hold; ``host_calls``, how often NumPy evaluates which operation;
+    ``llvm()`` and ``assembly()``, its code; ``takes_outputs``, which says that `run` takes a list
+    of arrays for the outputs too.
     """
 
     @property

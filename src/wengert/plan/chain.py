@@ -94,12 +94,17 @@ class Chain:
 
     def _in_units(self, stage: Stage) -> Stage:
         small = max((max(x.out, x.saved, x.backward) for x in self.stages), default=0) / TINY
-        sizes = {
-            k: 0 if v <= small else -(-v // self.unit)
-            for k, v in stage._asdict().items()
-            if k not in ("cost", "needs_out")
-        }
-        return stage._replace(**sizes)
+
+        def units(size: int) -> int:
+            return 0 if size <= small else -(-size // self.unit)
+
+        return Stage(
+            stage.cost,
+            units(stage.out),
+            units(stage.saved),
+            stage.needs_out,
+            *map(units, stage[4:]),
+        )
 
     # Choices: -1 no schedule, 0 keep all of the first stage, k > 0 keep the input of stage s + k;
     # -2 the last stage's backward pass needs nothing; -3 keep nothing but what it needs.
@@ -207,17 +212,13 @@ class Chain:
         finite = np.flatnonzero(np.isfinite(self.costs))
         if not len(finite):
             return []
-        starts = [
-            int(i) for i in finite if i == finite[0] or self.costs[i] < self.costs[i - 1]
-        ]
+        starts = [int(i) for i in finite if i == finite[0] or self.costs[i] < self.costs[i - 1]]
         return [i * self.unit for i in reversed(starts)]
 
 
 def _unit(stages: Sequence[Stage], limit: int) -> int:
     sizes = [
-        v
-        for x in stages
-        for v in (x.out, x.saved, x.forward, x.forward_all, x.backward, x.held)
+        v for x in stages for v in (x.out, x.saved, x.forward, x.forward_all, x.backward, x.held)
     ]
     small = max(sizes, default=0) / TINY
     common = math.gcd(*(v for v in sizes if v > small)) if sizes else 1

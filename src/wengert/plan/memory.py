@@ -13,9 +13,7 @@ import numpy as np
 
 from wengert.ir.graph import Graph, Node, Value
 
-__all__ = ["Array", "Memory", "is_backward", "size_of", "size_text"]
-
-MIB = 1 << 20
+__all__ = ["Array", "Memory", "is_backward", "residual_values", "size_of", "size_text"]
 
 
 class Array(NamedTuple):
@@ -77,9 +75,6 @@ class Memory:
         What `peak` was to be at most.
     extra_flops : int
         Operations done again to stay within the budget.
-    gap : float or None
-        Extra operations over the least there can be, as a fraction of one forward pass, where a
-        bound is known; 0 where they are the least.
     """
 
     inputs: int
@@ -88,7 +83,6 @@ class Memory:
     peak: int | None
     budget: int | None = None
     extra_flops: int = 0
-    gap: float | None = None
     _graph: Graph | None = field(default=None, repr=False, compare=False)
     _footprint: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 

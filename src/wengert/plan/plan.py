@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,41 +12,11 @@ from wengert.ir.graph import Const, Guard, GuardMiss, aval_of
 from wengert.plan.cost import Count, count_graph
 from wengert.plan.form import Form
 from wengert.plan.into import share, targets
+from wengert.plan.memory import Memory
 from wengert.plan.record import Recorded
 from wengert.plan.shortcut import Match
 
 __all__ = ["Memory", "Plan"]
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes that one run of a plan needs.
-
-    Attributes
-    ----------
-    inputs, outputs : int
-        Of the arrays that go in and come out; the outputs are new in each run.
-    constants : int
-        Of captured arrays, held by reference.
-    peak : int or None
-        Of everything in between. A native plan lays it out before it runs, in one block that it
-        keeps and that later runs use again; runs at the same time have a block each. What NumPy
-        needs inside an operation that it evaluates is not counted. None for a plan that runs in
-        NumPy, which allocates as it goes.
-    """
-
-    inputs: int
-    outputs: int
-    constants: int
-    peak: int | None
-
-    def __str__(self) -> str:
-        """Return a line for people."""
-        between = "" if self.peak is None else f", {self.peak:,} in between at most"
-        return (
-            f"{self.inputs:,} bytes in, {self.outputs:,} out, {self.constants:,} of captured "
-            f"arrays{between}"
-        )
 
 
 class Plan:
@@ -72,6 +41,8 @@ class Plan:
         split: Callable[..., tuple[list[Any], Form]],
         form: Form,
         match: Match,
+        budget: int | None = None,
+        extra: int = 0,
     ) -> None:
         self.name = name
         self.graph = recorded.graph
@@ -81,6 +52,7 @@ class Plan:
         self._form = form
         self._match = match
         self._result = recorded.result
+        self._budget = budget, extra
 
     @cached_property
     def cost(self) -> Count:
@@ -139,7 +111,7 @@ class Plan:
 
     @cached_property
     def memory(self) -> Memory:
-        """Bytes of inputs, outputs, captured arrays and what is in between."""
+        """Bytes of inputs, outputs, captured arrays and what is in between, which it lists."""
         graph = self.graph
         held = {id(x): x.nbytes for x in self._captured}
         return Memory(
@@ -147,6 +119,9 @@ class Plan:
             sum(aval_of(y).nbytes for y in graph.outputs),
             sum(held.values()),
             getattr(self._program, "peak", None),
+            *self._budget,
+            graph,
+            getattr(self._program, "footprint", None),
         )
 
     @cached_property

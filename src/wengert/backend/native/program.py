@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backend.base import Footprint
 from wengert.backend.native import engine, pool
 from wengert.backend.native.footprint import footprint, laid_out
 from wengert.backend.native.layout import ALIGN, View
 from wengert.backend.native.module import NOT_CONTIGUOUS, OUT_OF_RANGE
-from wengert.backend.base import Footprint
 from wengert.backend.native.steps import Host
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir.graph import Const, Graph, GuardMiss, Value
