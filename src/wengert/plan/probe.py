@@ -48,6 +48,7 @@ def disagreement(
     pattern : SparsityPattern
     data : array of shape (nnz,)
         The matrix at the point.
+
     Returns
     -------
     array of int or None
