@@ -167,7 +167,9 @@ long(0)(x)
 whole = time.perf_counter() - begin
 rng = random.Random(0)
 seen = 0
-for k in range(1, 13):
+for k in range(1, 61):
+    if seen == 4:
+        break
     f = long(k)
     try:
         timer = threading.Timer(
@@ -187,7 +189,7 @@ for k in range(1, 13):
     want = wg.grad(f._f.__wrapped__)(x)
     assert np.allclose(got, want), (got, want)
     assert not [n for n in os.listdir(engine.CACHE.folder) if n.startswith(".")]
-print(seen > 3)
+print(seen == 4)
 """,
         tmp_path,
     )
