@@ -169,7 +169,7 @@ def pointwise(n: int) -> SparseProblem:
 
 
 def adjustment(cameras: int, points: int, observations: int) -> SparseProblem:
-    """Bundle adjustment as in GradBench: 11 numbers a camera, 3 a point, a weight an observation."""
+    """GradBench's bundle adjustment: 11 numbers a camera, 3 a point, a weight an observation."""
     rng = np.random.default_rng(observations)
     camera = rng.integers(0, cameras, observations)
     point = rng.integers(0, points, observations)

@@ -284,6 +284,8 @@ class Planner:
                 rows = seeds[0] if mode == "reverse" else None
                 chosen = [leaves[i] for i in self.call.wrt]
                 ys, made = products(self.of_chosen(leaves), chosen, columns, rows, self.dtype)
+                self._check_real(ys)
+                self._check_shape(pattern, (_entries(ys), self.columns))
                 return made or ys
 
             try:
@@ -365,7 +367,7 @@ class Planner:
             place = order.place
             ys, data = compressed_data(self.of_chosen(leaves), chosen, colouring, self.dtype, place)
             self._check_real(ys)
-            self._check_shape(pattern, (sum(math.prod(shape_of(y)) for y in ys), self.columns))
+            self._check_shape(pattern, (_entries(ys), self.columns))
             return [*(ys if self.request.value else []), data]
 
         def batch(*xs: Any) -> list[Any]:
@@ -374,7 +376,7 @@ class Planner:
             columns = seeds.pop(0) if colouring.column_number else None
             rows = seeds.pop(0) if colouring.row_number else None
             ys, made = products(self.of_chosen(leaves), chosen, columns, rows, self.dtype)
-            self._check_shape(pattern, (sum(math.prod(shape_of(y)) for y in ys), self.columns))
+            self._check_shape(pattern, (_entries(ys), self.columns))
             flat = [np.reshape(p, (-1,)) for p in made]
             return [*(ys if self.request.value else []), np.concatenate(flat)]
 
@@ -444,6 +446,10 @@ class Planner:
     def _differentiable(self) -> Graph:
         data, form = split(tuple(self.leaves), {})
         return record(self.function, data, form, differentiable=True).graph
+
+
+def _entries(ys: Sequence[Any]) -> int:
+    return sum(math.prod(shape_of(y)) for y in ys)
 
 
 def _lines(wrong: Any) -> str:
