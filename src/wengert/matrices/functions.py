@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import types
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import scipy.sparse as sps
 
 from wengert.api import Argnums, dense_jacobian, grad, jacfwd
+from wengert.compile import TooManySpecialisations
 from wengert.errors import InputError, user_line
 from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan
@@ -26,6 +29,9 @@ from wengert.sparse.pattern import SparsityPattern
 from wengert.transform.linear import quiet
 
 __all__ = ["MatrixFunction", "hessian", "jacobian", "load_plan", "value_and_jacobian"]
+
+LIMIT = 64
+"""Plans kept for one signature."""
 
 FORMATS = ("dense", "csr", "csc", "coo", "operator")
 
@@ -231,6 +237,7 @@ class MatrixFunction:
         )
         self._trees: dict[Any, DecisionTree] = {}
         self._lock = threading.Lock()
+        self._warned = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the matrix (``(value, matrix)`` for `wengert.value_and_jacobian`)."""
@@ -283,7 +290,19 @@ class MatrixFunction:
         plan = MatrixPlan(program, self.format, form, leaves)
         leaf = Leaf(plan, plan.run, lambda ys: ys)
         with self._lock:
-            self._trees.setdefault(key, DecisionTree()).add(leaf)
+            tree = self._trees.setdefault(key, DecisionTree())
+            full = tree.size >= LIMIT
+            if not full:
+                tree.add(leaf)
+        if full and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{self.name} takes more than {LIMIT} different paths for one signature (a Python "
+                f"if, while, int() or float() on traced values); further ones are planned at each "
+                f"call. Use np.where" + user_line(),
+                TooManySpecialisations,
+                stacklevel=4,
+            )
         return plan
 
     def plan(self, *args: Any, **kwargs: Any) -> MatrixPlan:
@@ -298,6 +317,7 @@ class MatrixFunction:
         found = self._run(key, leaves)
         plan: MatrixPlan
         plan = self._plan(key, leaves, form, args, kwargs) if found is None else found[0].plan
+        plan.program.first = []
         plan.compile()
         return plan
 
@@ -305,6 +325,10 @@ class MatrixFunction:
     def __wengert_compiled__(self) -> MatrixFunction:
         """What `wengert.jit` makes of this function: itself, as it compiles itself."""
         return self
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind to an instance, as functions do."""
+        return self if instance is None else types.MethodType(self, instance)
 
     def __repr__(self) -> str:
         """Return a line."""

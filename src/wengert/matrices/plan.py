@@ -16,10 +16,9 @@ import scipy.sparse as sps
 from wengert import trees
 from wengert.backend.native import NativeBackend
 from wengert.errors import InputError, PlanMismatchError, user_line
-from wengert.ir.graph import Graph, aval_of
+from wengert.ir.graph import Graph, GuardMiss, aval_of
 from wengert.ops.base import shape_of
 from wengert.plan.form import Form, split
-from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.program import Candidate, MatrixProgram
 from wengert.plan.saved import write_plan
 from wengert.sparse.pattern import SparsityPattern
@@ -107,16 +106,16 @@ class MatrixPlan:
                 f"this plan of {self.name} relies on a constant array that has changed; call the "
                 f"function itself, which plans again" + user_line()
             )
-        with quiet():
-            found = DecisionTree()
-            found.add(Leaf(self, self.run, lambda ys: ys))
-            ran = found.run(leaves)
-        if ran is None:
+        try:
+            with quiet():
+                return self.pack(self.run(leaves))
+        except GuardMiss as miss:
+            guard = self.graph.guards[miss.index]
             raise PlanMismatchError(
-                f"this plan of {self.name} holds for another outcome of a Python decision; call "
-                f"the function itself, which keeps a plan for each" + user_line()
-            )
-        return self.pack(ran[1])
+                f"this plan of {self.name} holds where {guard.kind}() of a {guard.value.aval} is "
+                f"{guard.outcome!r}, and here it is another outcome, {miss.outcome!r}. Call the "
+                f"function itself, which keeps a plan for each" + user_line()
+            ) from None
 
     # --- looking ----------------------------------------------------------------------------------
     @property
