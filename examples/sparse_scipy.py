@@ -24,9 +24,8 @@ def brusselator(t, w):
 
 def stiff():
     jacobian = wg.jacobian(brusselator, argnums=1, format="csc")
-    x = np.arange(1, N + 1) / (N + 1)
-    start = np.concatenate([1 + np.sin(2 * np.pi * x), np.full(N, 3.0)])
-    options = {"method": "BDF", "rtol": 1e-8, "atol": 1e-8}
+    wave = 1 + np.sin(2 * np.pi * np.arange(1, N + 1) / (N + 1))
+    start = np.concatenate([wave, np.full(N, 3.0)])
     ends, calls = [], []
     for given in ({"jac": jacobian}, {}):
         count = 0
@@ -36,7 +35,8 @@ def stiff():
             count += 1
             return brusselator(t, w)
 
-        ends.append(solve_ivp(equations, (0.0, 2.0), start, **given, **options).y[:, -1])
+        options = {"method": "BDF", "rtol": 1e-8, "atol": 1e-8, **given}
+        ends.append(solve_ivp(equations, (0.0, 2.0), start, **options).y[:, -1])
         calls.append(count)
     print(f"solve_ivp: {calls[0]} evaluations, {calls[1]} with SciPy's differences")
     return np.max(np.abs(ends[0] - ends[1])), calls
@@ -44,10 +44,9 @@ def stiff():
 
 def hanging_chain():
     """Links of fixed length between two points, at the lowest energy."""
-    n = 20
+    n, length = 20, 1.5 / 21
 
-    def energy(x):
-        return np.sum(x[n:])
+    energy = lambda x: np.sum(x[n:])  # noqa: E731
 
     def links(x):
         a = np.concatenate([[0.0], x[:n], [1.0]])
@@ -57,7 +56,6 @@ def hanging_chain():
     def weighted(x, w):
         return np.dot(w, links(x))
 
-    length = 1.5 / (n + 1)
     constraint = NonlinearConstraint(
         links, length**2, length**2,
         jac=wg.jacobian(links, format="csr"), hess=wg.hessian(weighted, format="csr"),
