@@ -123,9 +123,7 @@ def transformer(d: int, ffn: int, length: int, batch: int) -> Model:
                 self.linear = torch.nn.ModuleList(
                     [torch.nn.Linear(m, n, bias=False) for m, n in shapes]
                 )
-                self.norms = torch.nn.ModuleList(
-                    [torch.nn.LayerNorm(d, elementwise_affine=False) for _ in range(2)]
-                )
+                self.norm = torch.nn.LayerNorm(d, elementwise_affine=False)
 
             def forward(self, x: Any) -> Any:
                 q, k, v, o, up, down = self.linear
@@ -348,12 +346,12 @@ PEERS: dict[str, Callable[[Model], tuple[int, int | None]]] = {
 
 
 def counted(peer: str, model: Model) -> tuple[int, int | None] | None:
-    """Return a peer's operations; None where it is not installed."""
+    """Return a peer's operations; None, and why on stderr, where it is missing or fails."""
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             return PEERS[peer](model)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         print(f"{peer} on {model.name}: {type(error).__name__}: {error}", file=sys.stderr)
         return None
 
