@@ -29,11 +29,13 @@ ALLOWED: dict[str, set[str]] = {
     "api": CORE | {"compile"},
     "matrices": CORE | {"compile", "api"},
     "costs": CORE | {"compile", "api"},
+    "analysis": CORE | {"compile", "api"},
     "testing": CORE | {"compile", "api", ""},
     "interop": CORE | {"compile", "api", ""},
     "train": CORE | {"compile", "api", ""},
-    "": CORE | {"compile", "api", "matrices", "costs", "testing", "interop", "train"},
-    "report": CORE | {"compile", "api", "matrices", "costs", "testing", "interop", "train", ""},
+    "": CORE | {"compile", "api", "matrices", "costs", "analysis", "testing", "interop", "train"},
+    "report": CORE
+    | {"compile", "api", "matrices", "costs", "analysis", "testing", "interop", "train", ""},
     "__main__": {"report"},
 }
 OPTIONAL = {

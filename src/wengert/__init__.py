@@ -8,6 +8,7 @@ array([-2.,  4.])
 """
 
 from wengert import errors
+from wengert.analysis import memory
 from wengert.api import (
     grad,
     hvp,
@@ -47,6 +48,7 @@ __all__ = [
     "jvp",
     "linearize",
     "load_plan",
+    "memory",
     "set_threads",
     "stop_gradient",
     "value_and_grad",

@@ -176,7 +176,7 @@ def is_backward(node: Node) -> bool:
 
 def _arrays(graph: Graph, held: Sequence[Any]) -> tuple[Array, ...]:
     maker: dict[Value, Node] = {v: node for node in graph.nodes for v in node.outputs}
-    kept = residual_values(graph)
+    kept = residual_values(graph, {h.value for h in held})
     found = []
     for h in held:
         node = maker.get(h.value)
@@ -192,24 +192,24 @@ def _arrays(graph: Graph, held: Sequence[Any]) -> tuple[Array, ...]:
     return tuple(sorted(found, key=lambda a: (a.first, a.last)))
 
 
-def residual_values(graph: Graph) -> set[Value]:
-    """Return the values that the function computes and its derivative reads.
+def residual_values(graph: Graph, stored: set[Value]) -> set[Value]:
+    """Return those of the values in memory that the function computes and its derivative reads.
 
-    Through views, and through what native code computes again on the way, as far as elementwise
-    operations of the backward pass are concerned.
+    Directly, or on the way through views and registers.
     """
-    root: dict[Value, Value] = {}
+    through: dict[Value, frozenset[Value]] = {}
+    made: set[Value] = set()
     kept: set[Value] = set()
     for node in graph.nodes:
-        backward = is_backward(node)
+        reads: set[Value] = set()
         for x in node.inputs:
-            if backward and isinstance(x, Value):
-                kept.add(root.get(x, x))
-        if node.op.alias is not None and node.inputs and isinstance(node.inputs[0], Value):
-            x = node.inputs[0]
-            if not backward:
-                root[node.outputs[0]] = root.get(x, x)
-    made = {v for node in graph.nodes if not is_backward(node) for v in node.outputs}
+            if isinstance(x, Value):
+                reads |= {x} if x in stored else through.get(x, frozenset())
+        if is_backward(node):
+            kept |= reads
+            continue
+        made.update(node.outputs)
+        through.update(dict.fromkeys(node.outputs, frozenset(reads)))
     return kept & made
 
 

@@ -1,0 +1,121 @@
+"""What a function needs before it runs: the memory of its value, and of its derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from wengert import trees
+from wengert.api import value_and_grad
+from wengert.backend.native.footprint import footprint
+from wengert.backend.native.schedule import Unsupported
+from wengert.errors import UnsupportedError, user_line
+from wengert.ir.graph import aval_of
+from wengert.plan.form import split
+from wengert.plan.memory import Memory, size_text
+from wengert.plan.record import record
+
+__all__ = ["Needs", "memory"]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes to evaluate a function, and to evaluate it with its gradient.
+
+    Attributes
+    ----------
+    parameters : int
+        Of the arguments that the gradient is with respect to; it takes as many again.
+    inputs : int
+        Of the other arguments.
+    prediction, training : Memory
+        Of one evaluation without and with the gradient.
+    """
+
+    parameters: int
+    inputs: int
+    prediction: Memory
+    training: Memory
+
+    def __str__(self) -> str:
+        """Return a table for people, and what is held when most is."""
+        p, t = self.prediction, self.training
+        rows = [
+            ("parameters", self.parameters, self.parameters),
+            ("inputs", self.inputs, self.inputs),
+            ("captured arrays", p.constants, t.constants),
+            ("results, gradients", p.outputs, t.outputs),
+            ("residuals", 0, t.residuals),
+            ("workspace", p.workspace or 0, t.workspace or 0),
+            ("peak in between", p.peak or 0, t.peak or 0),
+            ("in all", _all(p), _all(t)),
+        ]
+        lines = [f"{'':20}{'prediction':>14}{'training':>14}"]
+        lines += [f"{name:20}{size_text(a):>14}{size_text(b):>14}" for name, a, b in rows]
+        return "\n".join([*lines, "held in training when most is:", t.table(), t.chart()])
+
+
+def _all(m: Memory) -> int:
+    return m.inputs + m.outputs + m.constants + (m.peak or 0)
+
+
+def memory(
+    f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any
+) -> Needs:
+    """Say what memory a function needs, and its gradient, as native code; nothing is compiled.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a number, to be differentiated.
+    *args, **kwargs : pytrees of arrays
+        Of the shapes and dtypes that count. The function runs once for each of the two recordings.
+    argnums : int or sequence of int
+        The parameters' positions.
+
+    Returns
+    -------
+    Needs
+        Attributes, and a table when printed.
+
+    Raises
+    ------
+    UnsupportedError
+        Where native code cannot hold the function, so that NumPy would run it.
+    """
+    nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    places = {i % len(args) for i in nums}
+    sizes = [sum(_nbytes(x) for x in trees.flatten(a)[0]) for a in args]
+    parameters: int = sum(n for i, n in enumerate(sizes) if i in places)
+    others: int = sum(n for i, n in enumerate(sizes) if i not in places)
+    others += sum(_nbytes(x) for x in trees.flatten(kwargs)[0])
+    with_gradient = value_and_grad(f, argnums=argnums)
+    return Needs(parameters, others, _of(f, args, kwargs), _of(with_gradient, args, kwargs))
+
+
+def _nbytes(x: Any) -> int:
+    return int(aval_of(x).nbytes) if isinstance(x, (np.ndarray, np.generic, float, int)) else 0
+
+
+def _of(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Memory:
+    graph = record(f, *split(args, kwargs)).graph
+    try:
+        found = footprint(graph)
+    except Unsupported as error:
+        name = getattr(f, "__name__", "the function")
+        raise UnsupportedError(
+            f"{name} runs in NumPy because of {error}, which native code lacks, and NumPy "
+            f"allocates as it goes: there is nothing to say of its memory" + user_line()
+        ) from None
+    return Memory(
+        sum(v.aval.nbytes for v in graph.inputs),
+        sum(aval_of(y).nbytes for y in graph.outputs),
+        sum(c.data.nbytes for c in graph.consts()),
+        found.peak,
+        _graph=graph,
+        _footprint=partial(footprint, graph),
+    )
