@@ -112,6 +112,8 @@ def _actions(steps: int, slots: int) -> Iterator[Action]:
             split = at + _split(stop - at, slots - len(held) + 1)
             yield Action("advance", at, split)
             at = split
+            if stop - at == 1:
+                break  # reversed at once
             yield Action("store", at, at, len(held))
             held.append(at)
         if stop - at > 1:
