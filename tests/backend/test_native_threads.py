@@ -12,7 +12,7 @@ import pytest
 from op_cases import CASES
 
 import wengert as wg
-from wengert.backend.native import gemm, module, parallel, pool
+from wengert.backend.native import engine, gemm, module, parallel, pool
 from wengert.errors import InputError
 from wengert.ir.graph import Graph
 
@@ -176,3 +176,19 @@ def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch):
     assert wg.get_threads() == 5
     monkeypatch.setenv("WENGERT_NUM_THREADS", "many")
     assert wg.get_threads() == 3
+
+
+def test_without_threads_of_the_system(monkeypatch: pytest.MonkeyPatch):
+    """Everything runs in the calling thread; results are the same."""
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=(700, 300)), rng.normal(size=(300, 400))
+    want = wg.jit(layer)(x, w)
+    monkeypatch.setattr(pool, "_create", lambda: None)
+    monkeypatch.setattr(pool, "_POOL", pool._Pool())
+    alone = wg.jit(layer)(x, w)
+    assert pool._POOL.started == 0
+    monkeypatch.undo()
+    for name in (pool.PARALLEL, pool.PARALLEL_BLAS):
+        address = pool._POOL.compiled.addresses[name]
+        engine.binding().add_symbol(name, address)
+    np.testing.assert_allclose(alone, want, rtol=1e-12)

@@ -281,6 +281,41 @@ define void @set_blas(i64 %get, i64 %set) {
 }
 """
 
+_ALONE = """
+define void @reset() {
+  ret void
+}
+
+define void @set_limit(i64 %n) {
+  ret void
+}
+
+define void @set_blas(i64 %get, i64 %set) {
+  ret void
+}
+
+define void @wengert_parallel(ptr %task, ptr %frame, i64 %count) {
+entry:
+  br label %each
+each:
+  %i = phi i64 [ 0, %entry ], [ %i1, %body ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %body, label %over
+body:
+  call void %task(ptr %frame, i64 %i)
+  %i1 = add i64 %i, 1
+  br label %each
+over:
+  ret void
+}
+
+define void @wengert_parallel_blas(ptr %task, ptr %frame, i64 %count) {
+  call void @wengert_parallel(ptr %task, ptr %frame, i64 %count)
+  ret void
+}
+"""
+"""The same for systems without POSIX threads: everything runs in the calling thread."""
+
 
 def _text() -> str:
     text = _TEXT.replace("SPIN", str(SPIN))
@@ -315,8 +350,11 @@ class _Pool:
         """Compile the pool's own code, and let generated code call it."""
         if self.compiled is not None:
             return
-        names = ["reset", "set_limit", "set_blas", "worker", PARALLEL, PARALLEL_BLAS]
-        self.compiled = engine.compile_module(_text(), names, level=1)
+        names = ["reset", "set_limit", "set_blas", PARALLEL, PARALLEL_BLAS]
+        if _create() is None:
+            self.compiled = engine.compile_module(_ALONE, names, level=1)
+        else:
+            self.compiled = engine.compile_module(_text(), [*names, "worker"], level=1)
         # workers run in it until the process ends: it is never released
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.compiled))
         for name in (PARALLEL, PARALLEL_BLAS):
