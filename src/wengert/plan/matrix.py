@@ -321,9 +321,8 @@ class Planner:
                 if k:
                     flops += k * each[way]
                     moved += k * max(costs[way].bytes - costs["value"].bytes, 0)
-            text = " and ".join(
-                f"{k} {w}" for k, w in ((columns, "forward"), (rows, "reverse")) if k
-            )
+            counts = [f"{k} {w}" for k, w in ((columns, "forward"), (rows, "reverse")) if k]
+            text = f"{' and '.join(counts) or 'no sweeps'} (at least {c.lower_bound})"
             found.append((Candidate(mode, text, columns + rows, flops, moved), c))
         return found
 
