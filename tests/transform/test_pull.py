@@ -1,0 +1,96 @@
+"""Nodes that a reverse pass makes know the line and the operation that they are for."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.errors import DerivativeError
+from wengert.ir.graph import Pulled
+from wengert.plan.form import split
+from wengert.plan.record import record
+
+
+def nodes_of(f, *args):
+    return record(f, *split(args, {})).graph.nodes
+
+
+def first_line(f):
+    return f.__code__.co_firstlineno
+
+
+def smooth(x):
+    y = np.sin(x)
+    z = y * np.exp(x)
+    return np.sum(z)
+
+
+def test_each_node_is_for_an_operation_of_the_user():
+    nodes = nodes_of(wg.grad(smooth), np.ones(3))
+    start = first_line(smooth)
+    found = {(n.op.name, n.line.op, n.line[1] - start) for n in nodes if isinstance(n.line, Pulled)}
+    # cos(x) exp(x) + z: the cotangent of exp(x) times exp(x) is z, which is there already
+    assert found == {("cos", "sin", 1), ("multiply", "sin", 1), ("add", "sin", 1)}
+    assert {n.line[0] for n in nodes} == {__file__}
+    assert {n.op.name for n in nodes if not isinstance(n.line, Pulled)} == {
+        "sin",
+        "exp",
+        "multiply",
+    }
+
+
+def test_rules_that_are_transposed_are_for_their_operation():
+    def f(a):
+        return np.sum(np.linalg.cholesky(a))
+
+    late = [n for n in nodes_of(wg.grad(f), np.eye(3)) if isinstance(n.line, Pulled)]
+    assert {"cholesky"} <= {n.line.op for n in late} <= {"cholesky", "sum"}
+    assert {n.line[1] for n in late} == {first_line(f) + 1}
+
+
+def test_what_is_computed_again_is_for_its_reverse_pass():
+    def part(x):
+        return np.tanh(np.sin(x))
+
+    def f(x):
+        return np.sum(wg.checkpoint(part)(wg.checkpoint(part)(x)))
+
+    nodes = nodes_of(wg.grad(f), np.ones(3))
+    again = {n.op.name for n in nodes if isinstance(n.line, Pulled)}
+    assert {"barrier", "sin", "tanh"} <= again
+    cost = wg.cost(f, np.ones(3))
+    plain = wg.cost(lambda x: np.sum(part(part(x))), np.ones(3))
+    assert cost.flops_forward == plain.flops_forward
+    assert cost.flops_backward > plain.flops_backward
+
+
+def test_an_outer_reverse_pass_is_for_lines_too():
+    def f(x):
+        return np.sum(wg.grad(lambda t: np.sum(t**3))(x) ** 2)
+
+    places = {n.line for n in nodes_of(wg.grad(f), np.ones(3))}
+    assert all(place[0] == __file__ for place in places)
+
+
+def test_lines_are_found_again_after_an_error():
+    @wg.custom_vjp
+    def fails(x):
+        return x * 2.0
+
+    def rule(saved, ct):
+        raise DerivativeError("not today")
+
+    fails.defvjp(lambda x: (x * 2.0, None), rule)
+
+    def f(x):
+        with contextlib.suppress(DerivativeError):
+            wg.grad(lambda t: np.sum(fails(t)))(x)
+        return np.cos(x)
+
+    (node,) = [n for n in nodes_of(f, np.ones(2)) if n.op.name == "cos"]
+    assert not isinstance(node.line, Pulled)
+    with pytest.raises(DerivativeError, match="not today"):
+        wg.cost(lambda x: np.sum(fails(x)), np.ones(2))
