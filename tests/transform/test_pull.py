@@ -35,11 +35,8 @@ def test_each_node_is_for_an_operation_of_the_user():
     # cos(x) exp(x) + z: the cotangent of exp(x) times exp(x) is z, which is there already
     assert found == {("cos", "sin", 1), ("multiply", "sin", 1), ("add", "sin", 1)}
     assert {n.line[0] for n in nodes} == {__file__}
-    assert {n.op.name for n in nodes if not isinstance(n.line, Pulled)} == {
-        "sin",
-        "exp",
-        "multiply",
-    }
+    early = {n.op.name for n in nodes if not isinstance(n.line, Pulled)}
+    assert early == {"sin", "exp", "multiply"}
 
 
 def test_rules_that_are_transposed_are_for_their_operation():
@@ -53,14 +50,14 @@ def test_rules_that_are_transposed_are_for_their_operation():
 
 def test_what_is_computed_again_is_for_its_reverse_pass():
     def part(x):
-        return np.tanh(np.sin(x))
+        return np.sin(np.exp(x))
 
     def f(x):
         return np.sum(wg.checkpoint(part)(wg.checkpoint(part)(x)))
 
     nodes = nodes_of(wg.grad(f), np.ones(3))
     again = {n.op.name for n in nodes if isinstance(n.line, Pulled)}
-    assert {"barrier", "sin", "tanh"} <= again
+    assert {"barrier", "exp", "cos"} <= again
     cost = wg.cost(f, np.ones(3))
     plain = wg.cost(lambda x: np.sum(part(part(x))), np.ones(3))
     assert cost.flops_forward == plain.flops_forward
