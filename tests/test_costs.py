@@ -448,3 +448,12 @@ def test_roofline():
     assert "slow" in str(cost)
     both = wg.cost(lambda x: np.sum(x + 1.0), np.ones(1000), argnums=(), machine=machine)
     assert both.roofline().seconds == pytest.approx(both.bytes / 1e9)
+
+
+def test_memory_is_that_of_the_compiled_plan():
+    x = np.ones(1000)
+    f = lambda x: np.sum(np.sin(x) * x)  # noqa: E731
+    assert wg.cost(f, x).memory == wg.value_and_grad(f).plan(x).memory
+    assert wg.cost(wg.grad(f), x).memory == wg.grad(f).plan(x).memory
+    assert wg.cost(f, x, argnums=()).memory.outputs == 8
+    assert wg.cost(np.sin, x).memory.outputs == 2 * x.nbytes  # the value, and the cotangent of x

@@ -10,7 +10,7 @@ import optree
 
 from wengert import trees
 from wengert.api import value_and_grad, vjp
-from wengert.compile import kind_of
+from wengert.compile import jit, kind_of
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops.base import Traced, is_inexact
 from wengert.plan.breakdown import Cost, needed, pulled
@@ -18,6 +18,7 @@ from wengert.plan.cost import Count
 from wengert.plan.form import DYNAMIC, split
 from wengert.plan.instrumented import run_counted
 from wengert.plan.machine import Machine
+from wengert.plan.plan import Plan
 from wengert.plan.record import Recorded, record
 from wengert.plan.shortcut import OUTPUT
 
@@ -54,8 +55,8 @@ def cost(
     -------
     Cost
         ``flops_forward``, ``flops_backward``, ``flops``, ``macs``, ``bytes``, ``by_kind``,
-        ``by_op``, ``cheap_gradient_ratio``, ``table``, ``unknown``, ``roofline()``. It prints
-        itself.
+        ``by_op``, ``cheap_gradient_ratio``, ``table``, ``unknown``, ``roofline()``, ``memory``
+        (which compiles). It prints itself.
 
     Raises
     ------
@@ -63,25 +64,32 @@ def cost(
         For `argnums` that names no floating-point argument.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
+    nums = _active(args) if argnums is None else argnums
+
+    def plan() -> Plan:
+        made: Plan = jit(f).plan(*args, **kwargs)
+        return made
+
     if kind_of(f) not in (None, "vmap"):
         graph = record(f, *split(args, kwargs)).graph
-        return Cost(name, graph, pulled(graph), machine)
-    nums = _active(args) if argnums is None else argnums
-    if nums == ():
-        return Cost(name, record(f, *split(args, kwargs)).graph, (), machine)
-    which = trees.select(args, nums, f"cost({name})").argnums
+        return Cost(name, graph, pulled(graph), plan, machine)
     value = record(f, *split(args, kwargs))
+    if nums == ():
+        return Cost(name, value.graph, (), plan, machine)
+    which = trees.select(args, nums, f"cost({name})").argnums
     avals = _results(value)
     if not any(map(_is_differentiable, avals)):
-        return Cost(name, value.graph, (), machine)
+        return Cost(name, value.graph, (), plan, machine)
     (first, *more) = avals
+    both: Callable[..., Any]
     if first is not None and not more and first.shape == () and first.dtype.kind == "f":
-        found, values = record(value_and_grad(f, nums), *split(args, kwargs)), 1
+        both, given, values = value_and_grad(f, nums), (args, kwargs), 1
     else:
-        found, values = _with_pullback(f, which, avals, args, kwargs)
-    graph = found.graph
-    forward = needed(graph, graph.outputs[:values])
-    return Cost(name, graph, {id(n) for n in graph.nodes} - forward, machine)
+        both, seeds = _with_pullback(f, which, avals)
+        given, values = ((seeds, args, kwargs), {}), sum(a is not None for a in avals)
+    graph = record(both, *split(*given)).graph
+    late = {id(n) for n in graph.nodes} - needed(graph, graph.outputs[:values])
+    return Cost(name, graph, late, lambda: jit(both).plan(*given[0], **given[1]), machine)
 
 
 def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
@@ -121,16 +129,9 @@ def _is_differentiable(aval: Aval | None) -> bool:
 
 
 def _with_pullback(
-    f: Callable[..., Any],
-    which: Sequence[int],
-    avals: list[Aval | None],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> tuple[Recorded, int]:
-    """Record the value and its pullback; return also how many of the outputs are the value.
-
-    The cotangents are inputs of the graph.
-    """
+    f: Callable[..., Any], which: Sequence[int], avals: list[Aval | None]
+) -> tuple[Callable[..., Any], list[Any]]:
+    """Return a function that computes value and pullback, and cotangents to give it first."""
     smooth = [_is_differentiable(a) for a in avals]
     seeds = [np.ones(a.shape, a.dtype) for a in avals if a is not None and a.dtype.kind in "fc"]
 
@@ -139,14 +140,12 @@ def _with_pullback(
             given = list(args)
             for i, x in zip(which, active, strict=True):
                 given[i] = x
-            leaves = optree.tree_leaves(f(*given, **kwargs))
             parts: tuple[list[Any], list[Any]] = ([], [])
-            for y, is_smooth in zip(leaves, smooth, strict=True):
+            for y, is_smooth in zip(optree.tree_leaves(f(*given, **kwargs)), smooth, strict=True):
                 parts[not is_smooth].append(y)
             return parts
 
         ys, pull, rest = vjp(chosen, *(args[i] for i in which), has_aux=True)
         return ys, rest, pull(cts)
 
-    made = sum(a is not None for a in avals)
-    return record(both, *split((seeds, args, kwargs), {})), made
+    return both, seeds

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from wengert.ir.graph import Graph, Node, Pulled, Value, aval_of
 from wengert.plan.cost import Count, Meter, count_graph, names, plus, updated_in_place
 from wengert.plan.machine import Machine, measured
+from wengert.plan.plan import Memory, Plan
 from wengert.plan.tally import FORMULAS
 
 __all__ = ["BOUND", "WHY", "Cost", "Roofline", "Row", "Table", "needed", "pulled"]
@@ -183,9 +184,15 @@ class Cost:
     """
 
     def __init__(
-        self, name: str, graph: Graph, backward: Collection[int], machine: Machine | None = None
+        self,
+        name: str,
+        graph: Graph,
+        backward: Collection[int],
+        plan: Callable[[], Plan],
+        machine: Machine | None = None,
     ) -> None:
         self.name = name
+        self._plan = plan
         self.graph = graph
         self._backward = frozenset(backward)
         self._machine = machine
@@ -243,6 +250,11 @@ class Cost:
     def cheap_gradient_ratio(self) -> float:
         """All operations over those of the value; NaN where the value takes none."""
         return self.flops / self.flops_forward if self.flops_forward else float("nan")
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes of what goes in, comes out and is held in between, of the compiled plan."""
+        return self._plan().memory
 
     @property
     def decisions(self) -> int:

@@ -142,6 +142,7 @@ def _print(cost: Cost, roofline: Roofline) -> None:
         ratio = f"value and gradient over value: {cost.cheap_gradient_ratio:.4g}"
         console.print(f"{ratio} (cheap gradient principle: at most {BOUND:g})")
     console.print(f"least time: {roofline}")
+    console.print(f"memory: {cost.memory}")
     ops = [(r.op, f"{r.calls:,}", *_cells(r)) for r in cost.table.by_op()]
     console.print(_table("by operation", ["operation", "calls", *_HEAD], ops[:LINES]))
     by_line = cost.table.by_line()
@@ -191,6 +192,12 @@ def _as_data(cost: Cost, roofline: Roofline) -> dict[str, Any]:
             "memory": roofline.memory,
             "flops_per_second": roofline.machine.flops,
             "bytes_per_second": roofline.machine.bandwidth,
+        },
+        "memory": {
+            "inputs": cost.memory.inputs,
+            "outputs": cost.memory.outputs,
+            "constants": cost.memory.constants,
+            "peak": cost.memory.peak,
         },
         "by_operation": [_row(r) for r in cost.table.by_op()],
         "by_line": [_row(r) for r in cost.table.by_line()],
