@@ -457,3 +457,12 @@ def test_memory_is_that_of_the_compiled_plan():
     assert wg.cost(wg.grad(f), x).memory == wg.grad(f).plan(x).memory
     assert wg.cost(f, x, argnums=()).memory.outputs == 8
     assert wg.cost(np.sin, x).memory.outputs == 2 * x.nbytes  # the value, and the cotangent of x
+
+
+def test_what_cannot_be_differentiated_is_refused():
+    with pytest.raises(InputError, match="is a grad already"):
+        wg.cost(wg.grad(np.sum), np.ones(3), argnums=0)
+    with pytest.raises(InputError):
+        wg.cost(lambda p: np.sum(p[0]), [np.ones(3), np.arange(3)])
+    with pytest.raises(InputError):
+        wg.cost(np.sum, np.arange(3), argnums=0)

@@ -11,6 +11,7 @@ import optree
 from wengert import trees
 from wengert.api import value_and_grad, vjp
 from wengert.compile import jit, kind_of
+from wengert.errors import InputError, user_line
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops.base import Traced, is_inexact
 from wengert.plan.breakdown import Cost, needed, pulled
@@ -61,7 +62,7 @@ def cost(
     Raises
     ------
     InputError
-        For `argnums` that names no floating-point argument.
+        For `argnums` that names no floating-point argument, or is given for a derivative.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     nums = _active(args) if argnums is None else argnums
@@ -71,6 +72,12 @@ def cost(
         return made
 
     if kind_of(f) not in (None, "vmap"):
+        if argnums is not None:
+            raise InputError(
+                f"cost({name}): argnums={argnums!r}, but {name} is a {kind_of(f)} already and is "
+                f"counted as it is. Give argnums to what made it, or give wg.cost the function "
+                f"itself." + user_line()
+            )
         graph = record(f, *split(args, kwargs)).graph
         return Cost(name, graph, pulled(graph), plan, machine)
     value = record(f, *split(args, kwargs))
@@ -112,10 +119,9 @@ def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
 
 
 def _active(args: tuple[Any, ...]) -> int | tuple[()]:
-    """Return the first argument's number where all its data can be differentiated."""
+    """Return the first argument's number where any of its data can be differentiated."""
     leaves = optree.tree_leaves(args[0]) if args else []
-    data = [x for x in leaves if isinstance(x, (Traced, *DYNAMIC))]
-    return 0 if data and len(data) == len(leaves) and all(map(is_inexact, data)) else ()
+    return 0 if any(isinstance(x, (Traced, *DYNAMIC)) and is_inexact(x) for x in leaves) else ()
 
 
 def _results(recorded: Recorded) -> list[Aval | None]:
