@@ -207,13 +207,13 @@ class Jitted:
             patience.say(
                 f"compiling {self._name}, {len(recorded.graph.nodes):,} operations on arrays ..."
             )
-            recorded, extra = self._within_budget(recorded)
+            recorded, again = self._within_budget(recorded)
             program = self._backend.compile(recorded.graph)
         backend = getattr(program, "backend", self._backend.name)
         known = self._trees.get(key)
         match = known.match if known is not None else matcher(form, leaves, args, kwargs)
         plan = Plan(
-            self._name, recorded, program, backend, self._split, form, match, self._budget, extra
+            self._name, recorded, program, backend, self._split, form, match, self._budget, *again
         )
         leaf = Leaf(plan, program.run, recorded.result.rebuild)
         outputs = leaf.run(leaves)
@@ -223,11 +223,11 @@ class Jitted:
         self._last = tree
         return leaf, outputs
 
-    def _within_budget(self, recorded: Recorded) -> tuple[Recorded, int]:
-        """Return a recording that keeps to the memory budget, and the operations done again."""
+    def _within_budget(self, recorded: Recorded) -> tuple[Recorded, tuple[int, float | None]]:
+        """Return a recording that keeps to the budget, the operations done again, and the gap."""
         budget = self._budget
         if budget is None:
-            return recorded, 0
+            return recorded, (0, None)
         try:
             found = fitted(recorded.graph, budget, functools.partial(footprint, fast=self._fast))
         except Unsupported as error:
@@ -242,7 +242,7 @@ class Jitted:
                 f"memory_budget={found.peak}" + user_line(),
                 found.peak,
             )
-        return recorded._replace(graph=found.graph), found.extra
+        return recorded._replace(graph=found.graph), (found.extra, found.gap)
 
     def _is_full(self, key: Any) -> bool:
         tree = self._trees.get(key)

@@ -87,6 +87,11 @@ class Chain:
         self._sized = [self._in_units(x) for x in self.stages]
         self._best: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
         self._choice: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
+        # Costs of stages k to t where the result of k - 1 is kept, at [t, k], and of s to k - 1
+        # after them, at [s, k].
+        self._behind = np.full((n, n + 1, self._width), math.inf)
+        self._before = np.full((n, n + 1, self._width), math.inf)
+        self._runs = np.concatenate([[0.0], np.cumsum([x.cost for x in self.stages])])
         for length in range(1, n + 1):
             for s in range(n - length + 1):
                 self._solve(s, s + length - 1)
@@ -128,18 +133,24 @@ class Chain:
         else:
             least = max(last.held + first.forward_all, kept + first.backward)
             offer(first.cost + self._shifted(s + 1, t, kept), least, 0)
-            run, least = 0.0, 0
-            for k in range(s + 1, t + 1):
-                before = self._sized[k - 2].out if k - 1 > s else 0
-                run += self.stages[k - 1].cost
-                least = max(least, last.held + before + self._sized[k - 1].forward)
-                after, _ = self._with_result(s, k - 1)
-                offer(run + self._shifted(k, t, self._sized[k - 1].out) + after, least, k - s)
+            run = self._runs[s + 1 : t + 1] - self._runs[s]
+            inputs = [0, *(self._sized[k].out for k in range(s, t))]
+            needs = [a + self._sized[s + i].forward for i, a in enumerate(inputs)]
+            enough = np.maximum.accumulate(needs[:-1]) + last.held
+            split = slice(s + 1, t + 1)
+            costs = run[:, None] + self._behind[t, split] + self._before[s, split]
+            costs[m < enough[:, None]] = math.inf
+            which = np.argmin(costs, axis=0)
+            found = np.take_along_axis(costs, which[None], axis=0)[0]
+            better = found < best
+            best[better] = found[better]
+            choice[better] = which[better] + 1
             read = last.saved + (last.out if last.needs_out else 0)
-            least = max(least, last.held + self._sized[t - 1].out + last.forward_all)
-            least = max(least, read + last.backward)
-            offer(run + last.cost + self._best[s, t - 1], least, -3)
+            sweep = max(enough[-1], last.held + inputs[-1] + last.forward_all, read + last.backward)
+            offer(run[-1] + last.cost + self._best[s, t - 1], int(sweep), -3)
         self._best[s, t], self._choice[s, t] = best, choice
+        self._behind[t, s] = self._shifted(s, t, self._sized[s - 1].out) if s else math.inf
+        self._before[s, t + 1] = self._with_result(s, t)[0]
 
     def _shifted(self, s: int, t: int, taken: int) -> np.ndarray[Any, Any]:
         found = np.full(self._width, math.inf)

@@ -75,6 +75,9 @@ class Memory:
         What `peak` was to be at most.
     extra_flops : int
         Operations done again to stay within the budget.
+    gap : float or None
+        By how much they exceed a bound of what any such plan needs, in forward passes; None where
+        no bound is known.
     """
 
     inputs: int
@@ -83,6 +86,7 @@ class Memory:
     peak: int | None
     budget: int | None = None
     extra_flops: int = 0
+    gap: float | None = None
     _graph: Graph | None = field(default=None, repr=False, compare=False)
     _footprint: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 

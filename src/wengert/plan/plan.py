@@ -43,6 +43,7 @@ class Plan:
         match: Match,
         budget: int | None = None,
         extra: int = 0,
+        gap: float | None = None,
     ) -> None:
         self.name = name
         self.graph = recorded.graph
@@ -52,7 +53,7 @@ class Plan:
         self._form = form
         self._match = match
         self._result = recorded.result
-        self._budget = budget, extra
+        self._budget = budget, extra, gap
 
     @cached_property
     def cost(self) -> Count:

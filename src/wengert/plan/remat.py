@@ -17,6 +17,7 @@ from wengert.errors import DerivativeError
 from wengert.ir.graph import Graph, Guard, Node, Value, aval_of
 from wengert.plan.chain import Chain, Stage
 from wengert.plan.memory import is_backward
+from wengert.plan.milp import Event, Item, solved
 
 __all__ = ["Fitted", "fitted"]
 
@@ -25,6 +26,12 @@ STAGES = 64
 
 TRIES = 14
 """Most candidates that are laid out exactly, of each order of the backward part."""
+
+DECISIONS = 200
+"""Most items times events of the backward pass for which an integer program is solved."""
+
+SECONDS = 2.0
+"""Most time for each of them."""
 
 SMALL = 4096
 """Bytes up to which a value is not worth computing again."""
@@ -42,12 +49,16 @@ class Fitted(NamedTuple):
         Operations done again.
     within : bool
         Whether the peak is within the budget; if not, it is the least of what was tried.
+    gap : float or None
+        By how much the operations done again exceed a bound of what any plan needs, in forward
+        passes; None where no bound is known.
     """
 
     graph: Graph
     peak: int
     extra: int
     within: bool
+    gap: float | None = None
 
 
 def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted:
@@ -68,21 +79,27 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
         Of those within the budget the one with the fewest operations; else the smallest.
     """
     whole = measure(graph)
-    found = [Fitted(graph, whole.peak, 0, whole.peak <= budget)]
+    found = [Fitted(graph, whole.peak, 0, whole.peak <= budget, 0.0)]
     if found[0].within:
         return found[0]
     before = _flops(graph.nodes)
     for ordered in _orders(graph):
         footprint = whole if ordered is graph else measure(ordered)
         if footprint.peak <= budget:
-            found.append(Fitted(ordered, footprint.peak, 0, True))
+            found.append(Fitted(ordered, footprint.peak, 0, True, 0.0))
             continue
         split = _Split(ordered, footprint)
         if split.stages:
             found += _searched(split, budget, footprint.peak, before, measure)
+            if ordered is not graph and not split.is_chain:
+                found += _programmed(split, budget, before, measure)
     within = [x for x in found if x.within]
     if within:
-        return min(within, key=lambda x: (x.extra, x.peak))
+        best = min(within, key=lambda x: (x.extra, x.peak))
+        bounds = [x.extra - x.gap * split.forward for x in found if x.gap]
+        if best.gap is None and bounds:
+            best = best._replace(gap=max(best.extra - min(bounds), 0.0) / split.forward)
+        return best
     return min(found, key=lambda x: x.peak)
 
 
@@ -114,6 +131,32 @@ def _searched(
         for i in range(len(budgets) - 1, max(len(budgets) - 4, -1), -1):
             tried(i)
     return list(found.values())
+
+
+def _programmed(
+    split: _Split, budget: int, before: int, measure: Callable[[Graph], Any]
+) -> list[Fitted]:
+    """Solve an integer program, once more with less where the exact peak is too large."""
+    items, events, starts = split.program()
+    if not items or len(items) * len(events) > DECISIONS:
+        return []
+    least = sum(x.cost for x in items)
+    found: list[Fitted] = []
+    limit = budget
+    for _ in range(2):
+        solution = solved(items, events, limit, SECONDS)
+        if solution is None:
+            break
+        made = split.insert(solution.again, starts)
+        exact = measure(made).peak
+        gap = (solution.cost - solution.bound) / max(least, 1.0)
+        extra = _flops(made.nodes) - before
+        # The bound is one for the whole budget only.
+        found.append(Fitted(made, exact, extra, exact <= budget, gap if limit == budget else None))
+        if exact <= budget:
+            break
+        limit -= exact - budget
+    return found
 
 
 # --- order ----------------------------------------------------------------------------------------
@@ -310,33 +353,83 @@ class _Split:
                 change[self.last_use.get(v, self.maker[v]) + 1] -= nbytes
         return np.cumsum(change)
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether no stage passes more than one array on."""
+        return all(len(out) <= 1 for out in self.out)
+
+    @property
+    def forward(self) -> float:
+        """Operations of the forward pass."""
+        return max(sum(x.cost for x in self.stages), 1.0)
+
+    def program(self) -> tuple[list[Item], list[Event], list[int]]:
+        """Return the items, the events of the backward pass, and the node each begins at."""
+        number = {v: i for i, v in enumerate(self.items)}
+        costs: list[float] = [0.0] * len(self.items)
+        through: dict[Value, float] = {}  # of what is computed in registers on the way
+        for node in self.graph.nodes[: self.start]:
+            cost = _cost(node)
+            for x in node.inputs:
+                if isinstance(x, Value) and x not in number:
+                    cost += through.get(x, 0.0)
+            for v in node.outputs:
+                if v in number:
+                    costs[number[v]] = cost
+                elif v not in self.size:
+                    through[v] = cost
+        items = [
+            Item(
+                costs[k],
+                self.size[v],
+                tuple(sorted(number[x] for x in self.reads[self.maker[v]] if x in number)),
+            )
+            for v, k in number.items()
+        ]
+        held = self._held_by_backward()
+        groups: list[tuple[int, set[int]]] = []
+        for i in range(self.start, len(self.graph.nodes)):
+            needs = {number[x] for x in self.reads[i] if x in number}
+            if needs and (not groups or not needs <= groups[-1][1]):
+                groups.append((i, needs))
+        ends = [i for i, _ in groups[1:]] + [len(self.graph.nodes)]
+        events = [
+            Event(frozenset(needs), int(held[i - 1]) if k else 0, int(max(held[i:end])))
+            for k, ((i, needs), end) in enumerate(zip(groups, ends, strict=True))
+        ]
+        return items, events, [i for i, _ in groups]
+
+    def insert(self, again: list[list[int]], starts: list[int]) -> Graph:
+        """Return the graph that computes items again before the nodes that `starts` names."""
+        writer = _Writer(self)
+        writer.forward()
+        bounds = [*starts, len(self.graph.nodes)]
+        writer.backward(self.start, bounds[0])
+        for numbers, start, stop in zip(again, bounds, bounds[1:], strict=False):
+            writer.renew([self.items[i] for i in numbers])
+            writer.backward(start, stop)
+        return writer.graph()
+
     # --- the way back -----------------------------------------------------------------------------
     def follow(self, schedule: Iterable[tuple[str, int]]) -> Graph:
         """Return the graph that does what a schedule says."""
-        graph = self.graph
         writer = _Writer(self)
-        nodes = graph.nodes
-        for node in nodes[: self.start]:
-            writer.out.append(node)
-        writer.moved = {i: i for i in range(self.start + 1)}
+        writer.forward()
         seen: set[int] = set()
-        began = False
+        writer_at = self.start
         for kind, s in schedule:
-            if kind == "back":
-                if not began:
-                    writer.backward(self.start, self.begins[-1])
-                    began = True
-                stop = self.begins[s - 1] if s else len(nodes)
-                writer.backward(self.begins[s], stop)
-            elif s not in seen:
+            if kind != "back" and s not in seen:
                 seen.add(s)  # the first run is there already
+                continue
+            if writer_at == self.start:
+                writer.backward(self.start, self.begins[-1])
+                writer_at = self.begins[-1]
+            if kind == "back":
+                stop = self.begins[s - 1] if s else len(self.graph.nodes)
+                writer.backward(self.begins[s], stop)
             else:
-                if not began:
-                    writer.backward(self.start, self.begins[-1])
-                    began = True
                 writer.again(s, kind == "all")
-        guards = [Guard(g.value, g.kind, g.outcome, writer.moved[g.position]) for g in graph.guards]
-        return Graph(graph.inputs, writer.out, [writer.now(y) for y in graph.outputs], guards)
+        return writer.graph()
 
 
 class _Writer:
@@ -352,6 +445,17 @@ class _Writer:
     def now(self, x: Any) -> Any:
         """Return the latest version of a value; outputs are never computed again."""
         return self.latest.get(x, x) if isinstance(x, Value) else x
+
+    def forward(self) -> None:
+        """Write the forward part as it is."""
+        self.out += self.split.graph.nodes[: self.split.start]
+        self.moved = {i: i for i in range(self.split.start + 1)}
+
+    def graph(self) -> Graph:
+        """Return what was written."""
+        g = self.split.graph
+        guards = [Guard(x.value, x.kind, x.outcome, self.moved[x.position]) for x in g.guards]
+        return Graph(g.inputs, self.out, [self.now(y) for y in g.outputs], guards)
 
     def backward(self, start: int, stop: int) -> None:
         """Write backward nodes, which read the latest versions."""
@@ -376,13 +480,15 @@ class _Writer:
         for v in reversed(split.made[s]):  # what they are made from, in this stage
             if v in wanted:
                 wanted |= split.reads[split.maker[v]] & made
+        self.renew([v for v in split.made[s] if v in wanted])
+
+    def renew(self, values: Sequence[Value]) -> None:
+        """Compute values again, in this order, from the latest versions of what they read."""
         local: dict[Value, Value] = {}
-        renewed: dict[Value, Value] = {}
-        for v in split.made[s]:
-            if v in wanted:
-                if v not in local:
-                    self._copy(split.maker[v], local, fresh=True)
-                renewed[v] = self.latest[v] = local[v]
+        for v in values:
+            if v not in local:
+                self._copy(self.split.maker[v], local, fresh=True)
+            self.latest[v] = local[v]
 
     def _read(self, x: Any, local: dict[Value, Value], fresh: bool) -> Any:
         """Return an operand: the latest version of what is in memory, else computed from those."""
