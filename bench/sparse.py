@@ -313,13 +313,13 @@ def main() -> int:
     rows: dict[str, dict[str, Found]] = {}
     for problem in track(selected, "measuring", console=Console(stderr=True), transient=True):
         rows[problem.key] = {name: measure(problem, name, options) for name in CONTESTANTS}
+        if options.json:  # after each problem: an interrupted run leaves what it has measured
+            made = {k: {n: f._asdict() for n, f in row.items()} for k, row in rows.items()}
+            options.json.write_text(json.dumps(made, indent=1), encoding="utf-8")
     console.print(table(rows))
     for key, found in rows.items():
         for note in notes(KEYS[key], found):
             console.print(f"{KEYS[key].name}: {note}", highlight=False, markup=False)
-    if options.json:
-        made = {k: {n: f._asdict() for n, f in row.items()} for k, row in rows.items()}
-        options.json.write_text(json.dumps(made, indent=1), encoding="utf-8")
     return int(any(row[OURS].first is None for row in rows.values()))
 
 
