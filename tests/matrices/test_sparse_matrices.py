@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
 
 import wengert as wg
+from wengert.compile import TooManySpecialisations
 from wengert.errors import DenseTooLargeError, InputError, PlanMismatchError
 from wengert.matrices import MatrixFunction, MatrixPlan
 from wengert.plan import dense, matrix
@@ -186,6 +187,35 @@ def test_decisions_are_planned_anew(mode):
     assert "holds where bool() of a b8[] is True" in str(plan)
     with pytest.raises(PlanMismatchError, match="another outcome"):
         plan(-np.ones(6))
+
+
+def test_paths_without_end_are_not_kept():
+    J = wg.jacobian(lambda x: x if int(wg.stop_gradient(x[0])) % 2 else -x, format="csr")
+    for i in range(64):
+        J(np.full(2, float(i)))
+    with pytest.warns(TooManySpecialisations, match="64 different paths"):
+        J(np.full(2, 64.0))
+    np.testing.assert_array_equal(J(np.full(2, 65.0)).diagonal(), [1.0, 1.0])
+
+
+def test_methods():
+    class Spring:
+        stiffness = 2.0
+        force = wg.jacobian(lambda self, x: self.stiffness * x**2, 1, format="csr")
+
+    np.testing.assert_allclose(Spring().force(np.arange(3.0)).diagonal(), [0.0, 4.0, 8.0])
+
+
+def test_derivatives_of_transformed_functions():
+    f = wg.checkpoint(lambda x: np.sin(x) * x[::-1])
+    g = lambda x: np.sum(f(x) ** 2)  # noqa: E731
+    rows = lambda x: wg.vmap(lambda r: r * np.sum(r))(x.reshape(2, 3)).ravel()  # noqa: E731
+    x = RNG.random(6)
+    for mode in ("auto", "forward", "reverse"):
+        H = wg.jacobian(wg.jit(wg.grad(g)), format="csr", mode=mode)
+        np.testing.assert_allclose(H(x).toarray(), wg.hessian(g)(x), atol=1e-12)
+        V = wg.jacobian(rows, format="csr", mode=mode)
+        np.testing.assert_allclose(V(x).toarray(), wg.jacobian(rows)(x), atol=1e-12)
 
 
 def test_shapes_are_planned_anew():
