@@ -9,7 +9,7 @@ import numpy as np
 import numpy.fft as nf
 import pytest
 
-import wengert.api as wg
+import wengert as wg
 from wengert.errors import InputError
 from wengert.ops.base import TABLE
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.linalg as la
 import pytest
 
-import wengert.api as wg
+import wengert as wg
 from wengert.errors import ShapeError, UnsupportedError
 from wengert.ops.base import TABLE
 
