@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "matrices": CORE | {"compile", "api"},
     "costs": CORE | {"compile", "api"},
     "analysis": CORE | {"compile", "api"},
+    "chains": CORE | {"compile", "api"},
     "testing": CORE | {"compile", "api", ""},
     "interop": CORE | {"compile", "api", ""},
     "train": CORE | {"compile", "api", ""},
