@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,37 @@ def test_ten_thousand_steps(tmp_path):
     e = np.array([h, 0.0])
     slope = (end(p + e) - end(p - e)) / (2 * h)
     np.testing.assert_allclose(memory.gradient[1][0], slope, rtol=1e-7)
+
+
+def test_the_peak_grows_with_the_slots_and_not_with_the_steps(tmp_path):
+    def f(x, p, k):
+        return x + p * np.sin(x)
+
+    def peak(n, slots, disk=None):
+        tracemalloc.start()
+        try:
+            chain_gradient(f, np.sum, x, n, params=np.float64(0.01), slots=slots, disk=disk)
+            return tracemalloc.get_traced_memory()[1] / x.nbytes
+        finally:
+            tracemalloc.stop()
+
+    x = np.ones(100_000)
+    peak(3, 1)
+    few = peak(20, 3)
+    assert few < 3 + 12
+    np.testing.assert_allclose(peak(60, 3), few, atol=0.5)
+    np.testing.assert_allclose(peak(60, 3, tmp_path), few, atol=0.5)
+    np.testing.assert_allclose(peak(60, 13), few + 10, atol=0.5)
+
+
+def test_a_compiled_step_serves_many_shapes(monkeypatch):
+    made = []
+    monkeypatch.setattr(chains, "jit", lambda f: made.append(wg.jit(f)) or made[-1])
+    f = wg.jit(lambda x, p, k: np.sin(x) * p)
+    for size in range(1, chains.PATHS + 4):
+        chain_gradient(f, np.sum, np.ones(size), 3, params=np.ones(size), slots=2)
+    (kept,) = made
+    assert kept.cache_info().signatures == chains.PATHS + 3
 
 
 @given(st.integers(0, 400), st.integers(1, 12), st.one_of(st.none(), st.integers(0, 500)))

@@ -86,8 +86,8 @@ def chain_gradient(
     n : int
         The number of steps.
     slots : int, optional
-        States to hold in memory at a time, at least 1. Besides them there is the present state,
-        and what reversing one step takes.
+        States to hold in memory at a time, at least 1. Besides them there are a few more for the
+        present one, its neighbours and cotangents, and what reversing one step takes.
     memory : int or str, optional
         Instead of `slots`, bytes for the states held, such as ``"200MiB"``.
     disk : path, optional
