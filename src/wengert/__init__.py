@@ -25,6 +25,7 @@ from wengert.backend.native.pool import get_threads, set_threads
 from wengert.compile import jit
 from wengert.costs import cost, count
 from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
+from wengert.plan.partition import partition
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.custom import custom_jvp, custom_vjp
 
@@ -49,6 +50,7 @@ __all__ = [
     "linearize",
     "load_plan",
     "memory",
+    "partition",
     "set_threads",
     "stop_gradient",
     "value_and_grad",

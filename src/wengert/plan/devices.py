@@ -1,0 +1,108 @@
+"""Devices that a graph is to be split over: what each holds and does in a second, and its link."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.errors import InputError
+from wengert.plan.memory import size_of, size_text
+
+__all__ = ["Device", "checked"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that part of a graph may be given to.
+
+    Parameters
+    ----------
+    name : str
+    memory : int or str
+        Bytes, or a text such as ``"16GiB"``.
+    speed : float
+        Operations a second; a multiply-add is two.
+    bandwidth : float
+        Bytes that it reads and writes in its memory in a second.
+    link : float
+        Bytes a second that it sends to another device; the slower end of a link counts.
+    latency : float, optional
+        Seconds that a message takes before its first byte arrives.
+
+    Raises
+    ------
+    InputError
+        For figures that are not positive numbers (the latency may be 0), and for a memory that is
+        no size.
+    """
+
+    name: str
+    memory: int | str
+    speed: float
+    bandwidth: float
+    link: float
+    latency: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the figures."""
+        if not isinstance(self.name, str) or not self.name:
+            raise InputError(f"the name of a device is {self.name!r}. Give it a name, a text.")
+        try:
+            size = size_of(self.memory)
+        except ValueError:
+            size = 0
+        if not size:
+            raise InputError(
+                f"device {self.name!r} has memory={self.memory!r}. Give a number of bytes, or a "
+                f'text such as "16GiB".'
+            )
+        object.__setattr__(self, "memory", size)
+        for field in ("speed", "bandwidth", "link", "latency"):
+            x: Any = getattr(self, field)
+            number = isinstance(x, (int, float)) and not isinstance(x, bool) and not math.isnan(x)
+            if not number or x < 0 or (x == 0 and field != "latency"):
+                raise InputError(
+                    f"device {self.name!r} has {field}={x!r}. Give a positive number"
+                    + (" of seconds, or 0." if field == "latency" else " for each second.")
+                )
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return size_of(self.memory)
+
+    def seconds(self, flops: float, nbytes: float) -> float:
+        """Return the least time for so many operations on so many bytes."""
+        return max(flops / self.speed, nbytes / self.bandwidth)
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        return (
+            f"{self.name}: {size_text(self.size)}, {self.speed:.3g} operations, "
+            f"{self.bandwidth:.3g} bytes of memory and {self.link:.3g} of link a second"
+        )
+
+
+def checked(devices: Sequence[Any]) -> tuple[Device, ...]:
+    """Return the devices.
+
+    Raises
+    ------
+    InputError
+        Where there is none, one is no `Device`, or two have the same name.
+    """
+    if not isinstance(devices, Sequence) or not devices:
+        raise InputError(f"devices={devices!r} names no device. Give a list of Device(...).")
+    for d in devices:
+        if not isinstance(d, Device):
+            raise InputError(
+                f"devices has a {type(d).__name__}, {d!r}. Give a list of "
+                f"wengert.plan.partition.Device(name, memory, speed, bandwidth, link)."
+            )
+    names = [d.name for d in devices]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise InputError(f"two devices are named {twice[0]!r}. Give each a name of its own.")
+    return tuple(devices)

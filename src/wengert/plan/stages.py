@@ -1,0 +1,344 @@
+"""Cut a graph into stages for a pipeline of devices, the slowest of them as fast as it can be.
+
+A stage is a run of the forward pass in program order, with the operations of the backward pass that
+belong to it. The cuts are found by dynamic programming over their positions (Narayanan et al.,
+*PipeDream*, SOSP 2019); the batch goes through in microbatches, all forward and then all backward
+(Huang et al., *GPipe*, NeurIPS 2019).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from wengert.ir.graph import Node, Value
+from wengert.plan.cost import updated_in_place
+from wengert.plan.devices import Device
+from wengert.plan.memory import is_backward
+from wengert.plan.placed import (
+    Key,
+    Part,
+    additions,
+    constants_of,
+    outputs_of,
+    part_size,
+    peak_of,
+)
+from wengert.plan.placing import Compute, Move, Placing, Step, work
+from wengert.plan.sharding import PARTIAL, WHOLE, Along
+
+__all__ = ["POSITIONS", "Pipeline", "Stages", "best_cuts", "positions"]
+
+POSITIONS = 48
+"""Places for a cut that are tried; of a longer graph, those that fewest bytes cross."""
+
+
+class Stages(NamedTuple):
+    """A pipeline.
+
+    Attributes
+    ----------
+    cuts : tuple of int
+        Positions in the forward pass before which it is cut.
+    parts : tuple of Part
+    crossing : tuple of (int, int)
+        For each cut the bytes that cross it forward and backward, for the whole batch.
+    microbatches : int
+    slowest : float
+        Seconds of the slowest stage for the whole batch, with the transfers over its first cut.
+    seconds : float
+    bubble : float
+        Share of the time in which a device waits, on average.
+    """
+
+    cuts: tuple[int, ...]
+    parts: tuple[Part, ...]
+    crossing: tuple[tuple[int, int], ...]
+    microbatches: int
+    slowest: float
+    seconds: float
+    bubble: float
+
+
+def positions(nodes: Sequence[Node], inputs: Sequence[Value]) -> dict[int, int]:
+    """Return for each node (by its id) its position in the forward pass, from 0 on.
+
+    What is computed from parameters alone stands where they are first read. A node of the backward
+    pass stands where the operation does whose cotangent it carries, and never after what it reads
+    of the backward pass.
+    """
+    ours = set(inputs)
+    reader: dict[Value, int] = {}
+    early: dict[int, int] = {}
+    maker: dict[Value, Node] = {}
+    forward = [n for n in nodes if not is_backward(n)]
+    for i, node in enumerate(forward):
+        keys = [0]
+        for x in node.inputs:
+            if isinstance(x, Value):
+                read = reader.setdefault(x, i) if x in ours else 0
+                keys.append(early.get(id(maker.get(x)), read))
+        early[id(node)] = max(keys)
+        maker.update((v, node) for v in node.outputs)
+    order = sorted(range(len(forward)), key=lambda i: (early[id(forward[i])], i))
+    found = {id(forward[i]): k for k, i in enumerate(order)}
+    places: dict[object, list[Node]] = {}
+    for node in forward:
+        places.setdefault((*(node.line or ("", 0)), node.op.name), []).append(node)
+    for node in nodes:
+        if not is_backward(node):
+            continue
+        reads = [x for x in node.inputs if isinstance(x, Value)]
+        makers = [maker[x] for x in reads if x in maker]
+        limit = min((found[id(n)] for n in makers if is_backward(n)), default=len(forward) - 1)
+        line = node.line
+        assert line is not None
+        alike = places.get((line[0], line[1], getattr(line, "op", "")), [])
+        near = [n for n in alike if found[id(n)] <= limit]
+        touching = [n for n in near if _touches(n, reads)]
+        own = max((found[id(n)] for n in touching or near), default=None)
+        if own is None:
+            own = max((found[id(n)] for n in makers), default=limit)
+        found[id(node)] = min(own, limit)
+        maker.update((v, node) for v in node.outputs)
+    return found
+
+
+def _touches(node: Node, reads: Sequence[Value]) -> bool:
+    values = [x for x in node.inputs if isinstance(x, Value)]
+    return any(x in reads for x in (*values, *node.outputs))
+
+
+class Pipeline:
+    """A placed graph to be cut.
+
+    Parameters
+    ----------
+    placing : Placing
+        With the batch split; undivided for one microbatch.
+    devices : sequence of Device
+        One for each stage, in order.
+    sizes : sequence of int
+        Examples in each microbatch.
+    """
+
+    def __init__(self, placing: Placing, devices: Sequence[Device], sizes: Sequence[int]) -> None:
+        self.placing, self.devices, self.sizes = placing, tuple(devices), tuple(sizes)
+        graph = placing.graph
+        at = positions(graph.nodes, graph.inputs)
+        self.length = sum(not is_backward(n) for n in graph.nodes)
+        self.steps: list[tuple[int, bool, Step]] = []
+        self.producer: dict[Key, tuple[int, bool]] = {}
+        self.readers: dict[Key, list[tuple[int, bool]]] = {}
+        inputs = set(graph.inputs)
+        source: dict[Key, Key] = {}
+        for step in placing.steps:
+            if isinstance(step, Move):
+                key, made = (step.value, step.source), (step.value, step.target)
+                place = self.producer.get(key, (0, False))
+                if step.kind == "slice":
+                    source[made] = source.get(key, key)
+                else:
+                    self.producer[made] = place
+                self.steps.append((*place, step))
+                continue
+            place = (at[id(step.node)], is_backward(step.node))
+            self.steps.append((*place, step))
+            for x, p in zip(step.node.inputs, step.inputs, strict=True):
+                if isinstance(x, Value) and x not in inputs:
+                    key = source.get((x, p), (x, p))
+                    self.readers.setdefault(key, []).append(place)
+            self.producer.update({(v, step.output): place for v in step.node.outputs})
+        self._costs()
+        self._crossings()
+        self.places = self._open_positions()
+        self._peaks: dict[tuple[int, int], int] = {}
+
+    def _size(self, key: Key) -> int:
+        return part_size(key, max(self.sizes), sum(self.sizes))
+
+    def _costs(self) -> None:
+        """Add up operations, bytes and, for each device, seconds at each position."""
+        n, k = self.length, len(self.sizes)
+        updates = updated_in_place(self.placing.graph)
+        weights = tuple(map(float, self.sizes))
+        self.flops, self.bytes = [0] * n, [0] * n
+        zero = [0.0] * n
+        self.once = [list(zero) for _ in self.devices]
+        self.passes = [[list(zero), list(zero)] for _ in self.devices]
+        of_size = {s: d for d, s in enumerate(self.sizes)}
+        for place, backward, step in self.steps:
+            if isinstance(step, Move):
+                extra = additions(step, k)
+                self.flops[place] += extra
+                for d, device in enumerate(self.devices):
+                    self.once[d][place] += extra / device.speed
+                continue
+            repeated = k == 1 or step.output != WHOLE
+            for s, i in of_size.items():
+                runs = self.sizes.count(s) if repeated else int(s == self.sizes[0])
+                if not runs:
+                    continue
+                flops, nbytes, _ = work(step, weights, i, id(step.node) in updates)
+                self.flops[place] += runs * flops
+                self.bytes[place] += runs * nbytes
+                for d, device in enumerate(self.devices):
+                    time = device.seconds(flops, nbytes)
+                    # A pipeline goes at the pace of its largest microbatch.
+                    if not repeated:
+                        self.once[d][place] += time
+                    elif s == max(self.sizes):
+                        self.passes[d][backward][place] += time
+
+    def _crossings(self) -> None:
+        """Find the bytes that cross each position, forward and backward, and of how many values."""
+        n, k = self.length, len(self.sizes)
+        self.cross = [[0, 0] for _ in range(n + 1)]
+        for key, readers in self.readers.items():
+            place, _ = self.producer[key]
+            times = k if key[1] == PARTIAL else 1
+            nbytes = key[0].aval.nbytes * times
+            for c in range(place + 1, max(p for p, _ in readers) + 1):
+                self.cross[c][0] += nbytes
+            for c in range(min(p for p, _ in readers) + 1, place + 1):
+                self.cross[c][1] += nbytes
+
+    def _open_positions(self) -> list[int]:
+        inner = list(range(1, self.length))
+        if len(inner) > POSITIONS:
+            inner = sorted(sorted(inner, key=lambda c: (sum(self.cross[c]), c))[:POSITIONS])
+        return [0, *inner, self.length]
+
+    def name(self, c: int) -> str:
+        """Return the operation at a position, and its line."""
+        for place, backward, step in self.steps:
+            if place == c and not backward and isinstance(step, Compute):
+                line = step.node.line
+                return f"{step.node.op.name}" + (f" in line {line[1]}" if line else "")
+        return f"position {c}"
+
+    def transfer(self, c: int, s: int, way: int) -> float:
+        """Return the seconds for one microbatch over the cut before stage `s`."""
+        if s == 0 or not self.cross[c][way]:
+            return 0.0
+        a, b = self.devices[s - 1], self.devices[s]
+        each = self.cross[c][way] / len(self.sizes)
+        return each / min(a.link, b.link) + max(a.latency, b.latency)
+
+    def stage_seconds(self, s: int, i: int, j: int) -> float:
+        """Return the seconds of a stage for all of the batch, with the transfers before it."""
+        forward, backward = self.pass_seconds(s, i, j)
+        return len(self.sizes) * (forward + backward) + sum(self.once[s][i:j])
+
+    def pass_seconds(self, s: int, i: int, j: int) -> tuple[float, float]:
+        """Return the seconds of one microbatch, forward and backward."""
+        there, back = (sum(self.passes[s][w][i:j]) + self.transfer(i, s, w) for w in (0, 1))
+        return there, back
+
+    def peak(self, i: int, j: int) -> int:
+        """Return the most bytes that a stage holds.
+
+        Values that its backward pass reads are there for all microbatches, the others for one; and
+        an accumulator for each partial sum.
+        """
+        if (i, j) in self._peaks:
+            return self._peaks[i, j]
+        inputs = set(self.placing.graph.inputs)
+        inside = sorted((t for t in self.steps if i <= t[0] < j), key=lambda t: t[1])
+        steps = [step for _, _, step in inside]
+        made = {v for t in steps if isinstance(t, Compute) for v in t.node.outputs}
+        held: dict[Key, int] = {}
+        kept: set[Key] = set()
+        for _, backward, step in inside:
+            if isinstance(step, Move):
+                if step.source == PARTIAL and len(self.sizes) > 1:
+                    kept.add((step.value, step.source))
+                continue
+            for x, p in zip(step.node.inputs, step.inputs, strict=True):
+                if isinstance(x, Value) and x in inputs:
+                    first = self.placing.inputs[x]
+                    held[x, first] = x.aval.nbytes
+                elif isinstance(x, Value) and backward and isinstance(p, Along):
+                    place = self.producer.get((x, p))
+                    if place is None or not place[1]:
+                        kept.add((x, p))
+        ends = [y for y in outputs_of(self.placing) if y[0] in made]
+        more = len(self.sizes) - 1
+        extra = sum(
+            v.aval.nbytes if p == PARTIAL else v.aval.nbytes - self._size((v, p)) for v, p in kept
+        )
+        peak = peak_of(steps, held, ends, self._size, constants_of(self.placing.graph))
+        self._peaks[i, j] = peak + (extra if more else 0)
+        return self._peaks[i, j]
+
+    def stages(self, cuts: Sequence[int]) -> Stages:
+        """Return what a choice of cuts costs."""
+        bounds = [0, *cuts, self.length]
+        runs = list(itertools.pairwise(bounds))
+        passes = [self.pass_seconds(s, i, j) for s, (i, j) in enumerate(runs)]
+        once = [sum(self.once[s][i:j]) for s, (i, j) in enumerate(runs)]
+        more = len(self.sizes) - 1
+        seconds = max(once)
+        for way in (0, 1):
+            times = [p[way] for p in passes]
+            seconds += sum(times) + more * max(times)
+        crossing = tuple((self.cross[c][0], self.cross[c][1]) for c in cuts)
+        parts = []
+        for s, (i, j) in enumerate(runs):
+            ahead = crossing[s][0] if s < len(cuts) else 0
+            behind = crossing[s - 1][1] if s else 0
+            spent = (more + 1) * sum(
+                sum(self.passes[s][w][i:j]) for w in (0, 1)
+            ) + once[s]  # fmt: skip
+            parts.append(
+                Part(
+                    self.devices[s].name,
+                    sum(self.flops[i:j]),
+                    sum(self.bytes[i:j]),
+                    self.peak(i, j),
+                    ahead + behind,
+                    spent,
+                )
+            )
+        busy = sum(p.seconds for p in parts) / len(parts)
+        slowest = max(self.stage_seconds(s, i, j) for s, (i, j) in enumerate(runs))
+        return Stages(
+            tuple(cuts),
+            tuple(parts),
+            crossing,
+            more + 1,
+            slowest,
+            seconds,
+            1 - busy / seconds if seconds else 0.0,
+        )
+
+
+def best_cuts(
+    pipeline: Pipeline, cost: Callable[[int, int, int], float]
+) -> tuple[float, tuple[int, ...]]:
+    """Return the cuts whose largest cost of a stage is least, and that cost.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    cost : callable
+        ``cost(stage, start, stop)``; infinite for what cannot be.
+    """
+    places, n = pipeline.places, len(pipeline.devices)
+    best: dict[int, tuple[float, float, tuple[int, ...]]] = {0: (0.0, 0.0, ())}
+    for s in range(n):
+        after: dict[int, tuple[float, float, tuple[int, ...]]] = {}
+        for i, (most, total, cuts) in best.items():
+            for j in places:
+                if j <= i or (s == n - 1) != (j == pipeline.length):
+                    continue
+                one = cost(s, i, j)
+                found = (max(most, one), total + one, (*cuts, j))
+                if j not in after or found < after[j]:
+                    after[j] = found
+        best = after
+    if pipeline.length not in best:
+        return float("inf"), ()
+    most, _, cuts = best[pipeline.length]
+    return most, cuts[:-1]
