@@ -438,11 +438,9 @@ class _Search:
         """Return the parts: the fewest that fit, or as many as there are devices if one does."""
         least = max(len(self.devices), 2) if part_peak(placing, total, total) <= device.size else 2
         low, high = min(least, total), total
-        extra = accumulated(placing, share(total, (1.0, 1.0)), device).peak
-        extra -= part_peak(placing, max(share(total, (1.0, 1.0))), total)
 
         def fits(k: int) -> bool:
-            return part_peak(placing, -(-total // k), total) + extra <= device.size
+            return part_peak(placing, -(-total // k), total) <= device.size
 
         while low < high:
             k = (low + high) // 2

@@ -110,6 +110,23 @@ def seconds_of(move: Move, devices: Sequence[Device], weights: tuple[float, ...]
     return slowest + rounds * max(d.latency for d in devices)
 
 
+def eager(steps: Iterable[Step]) -> list[Step]:
+    """Complete each partial sum as soon as it is made."""
+    steps = list(steps)
+    moves: dict[Value, list[Move]] = {}
+    for step in steps:
+        if isinstance(step, Move) and step.source == PARTIAL:
+            moves.setdefault(step.value, []).append(step)
+    found: list[Step] = []
+    for step in steps:
+        if isinstance(step, Move) and step.source == PARTIAL:
+            continue
+        found.append(step)
+        if isinstance(step, Compute) and step.output == PARTIAL:
+            found.extend(m for v in step.node.outputs for m in moves.get(v, ()))
+    return found
+
+
 def peak_of(
     steps: Iterable[Step],
     held: Mapping[Key, int],
@@ -142,12 +159,15 @@ def peak_of(
         last[key] = i
         return key
 
+    later = _later(steps)
     for i, step in enumerate(steps):
         if isinstance(step, Move):
             source = read((step.value, step.source), i)
             target = (step.value, step.target)
-            if step.kind == "slice":
-                root[target] = source
+            if target in held:
+                last[target] = i
+            elif step.kind == "slice" or (step.kind == "all-reduce" and source not in later[i]):
+                root[target] = source  # in place
             else:
                 first.setdefault(target, i)
                 last.setdefault(target, i)
@@ -180,6 +200,21 @@ def peak_of(
         level += c
         most = max(most, level)
     return most + constants
+
+
+def _later(steps: Sequence[Step]) -> dict[int, set[Key]]:
+    """Return for each move the partial sums that are still read after it."""
+    found: dict[int, set[Key]] = {}
+    seen: set[Key] = set()
+    for i in reversed(range(len(steps))):
+        step = steps[i]
+        if isinstance(step, Move):
+            found[i] = set(seen) if step.source == PARTIAL else set()
+            seen.add((step.value, step.source))
+        else:
+            pairs = zip(step.node.inputs, step.inputs, strict=True)
+            seen |= {(x, p) for x, p in pairs if isinstance(x, Value) and p == PARTIAL}
+    return found
 
 
 def outputs_of(placing: Placing) -> list[Key]:
@@ -237,7 +272,7 @@ def measured(placing: Placing, devices: Sequence[Device]) -> Timing:
             return local(key[0].aval, key[1], weights, d).nbytes
 
         held = {(v, p): size((v, p)) for v, p in placing.inputs.items()}
-        peak = peak_of(placing.steps, held, ends, size, constants)
+        peak = peak_of(eager(placing.steps), held, ends, size, constants)
         parts.append(Part(devices[d].name, flops[d], nbytes[d], peak, traffic[d], spent[d]))
     return Timing(tuple(parts), seconds, communication, combined, collectives)
 
@@ -301,8 +336,6 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device) -> Part:
     times = Counter(sizes)
     flops = nbytes = 0
     seconds = 0.0
-    kept: set[Key] = set()
-    inputs = set(placing.graph.inputs)
     for step in placing.steps:
         if isinstance(step, Move):
             extra = additions(step, k)
@@ -316,16 +349,7 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device) -> Part:
             flops += runs * count
             nbytes += runs * moved
             seconds += runs * device.seconds(count, moved)
-        if repeated:
-            kept |= {
-                (x, p)
-                for x, p in zip(step.node.inputs, step.inputs, strict=True)
-                if isinstance(x, Value) and x not in inputs and p == WHOLE
-            }
     peak = part_peak(placing, max(sizes), sum(sizes))
-    if k > 1:
-        peak += sum(m.value.aval.nbytes for m in completions(placing))
-        peak += sum(v.aval.nbytes for v, _ in kept)
     return Part(device.name, flops, nbytes, peak, 0, seconds)
 
 
@@ -337,10 +361,26 @@ def part_size(key: Key, part: int, batch: int) -> int:
 
 
 def part_peak(placing: Placing, part: int, batch: int) -> int:
-    """Return the peak for `part` examples, of which only these are on the device."""
+    """Return the peak for `part` examples of a batch, of which only these are on the device.
+
+    Where they are not all, what is added up over the parts is held throughout, and so is what
+    every part reads of what is computed once.
+    """
     held = {(v, p): part_size((v, p), part, batch) for v, p in placing.inputs.items()}
+    if part < batch:
+        held.update({(m.value, WHOLE): m.value.aval.nbytes for m in completions(placing)})
+        made: set[Value] = set()
+        for step in placing.steps:
+            if isinstance(step, Move):
+                continue
+            if step.output == WHOLE:
+                made.update(step.node.outputs)
+                continue
+            for x, p in zip(step.node.inputs, step.inputs, strict=True):
+                if isinstance(x, Value) and x in made and p == WHOLE:
+                    held[x, p] = x.aval.nbytes
     return peak_of(
-        placing.steps,
+        eager(placing.steps),
         held,
         outputs_of(placing),
         lambda key: part_size(key, part, batch),

@@ -21,6 +21,7 @@ from wengert.plan.placed import (
     Part,
     additions,
     constants_of,
+    eager,
     outputs_of,
     part_size,
     peak_of,
@@ -133,7 +134,7 @@ class Pipeline:
         self.readers: dict[Key, list[tuple[int, bool]]] = {}
         inputs = set(graph.inputs)
         source: dict[Key, Key] = {}
-        for step in placing.steps:
+        for step in eager(placing.steps):
             if isinstance(step, Move):
                 key, made = (step.value, step.source), (step.value, step.target)
                 place = self.producer.get(key, (0, False))
@@ -253,7 +254,7 @@ class Pipeline:
         for _, backward, step in inside:
             if isinstance(step, Move):
                 if step.source == PARTIAL and len(self.sizes) > 1:
-                    kept.add((step.value, step.source))
+                    held[step.value, step.target] = step.value.aval.nbytes
                 continue
             for x, p in zip(step.node.inputs, step.inputs, strict=True):
                 if isinstance(x, Value) and x in inputs:
@@ -265,9 +266,7 @@ class Pipeline:
                         kept.add((x, p))
         ends = [y for y in outputs_of(self.placing) if y[0] in made]
         more = len(self.sizes) - 1
-        extra = sum(
-            v.aval.nbytes if p == PARTIAL else v.aval.nbytes - self._size((v, p)) for v, p in kept
-        )
+        extra = sum(v.aval.nbytes - self._size((v, p)) for v, p in kept)
         peak = peak_of(steps, held, ends, self._size, constants_of(self.placing.graph))
         self._peaks[i, j] = peak + (extra if more else 0)
         return self._peaks[i, j]
