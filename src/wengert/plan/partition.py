@@ -65,7 +65,7 @@ class Candidate:
     fits : bool
         Whether every device holds its part.
     least : int
-        Bytes of memory of each device with which it would.
+        Bytes of memory of each device with which it does, or would.
     combined : int
         Additions that complete sums of which each device, or each part of the batch, has a summand.
     repeated : int
@@ -540,14 +540,23 @@ class _Search:
     def _staged(self, name: str, line: Pipeline) -> Candidate:
         devices = self.devices
 
-        def held(s: int, i: int, j: int) -> float:
+        def within(s: int, i: int, j: int) -> float:
             time = line.stage_seconds(s, i, j)
             return time if line.peak(i, j) <= devices[s].size else math.inf
 
-        slowest, cuts = best_cuts(line, held)
-        least, leanest = best_cuts(line, lambda s, i, j: float(line.peak(i, j)))
-        fits = slowest < math.inf
-        found = line.stages(cuts if fits else leanest)
+        def held(parts: Sequence[Part]) -> bool:
+            return all(p.peak <= d.size for p, d in zip(parts, devices, strict=True))
+
+        # Peaks of all runs take long to find, and matter only where the fastest cuts do not fit.
+        found = line.stages(best_cuts(line, line.stage_seconds)[1])
+        fits, least = held(found.parts), max(p.peak for p in found.parts)
+        if not fits:
+            slowest, cuts = best_cuts(line, within)
+            fits = slowest < math.inf
+            if not fits:
+                cuts = best_cuts(line, lambda s, i, j: float(line.peak(i, j)))[1]
+            found = line.stages(cuts)
+            least = max(p.peak for p in found.parts)
         combined = sum(additions(m, len(line.sizes)) for m in completions(line.placing))
         flops = sum(p.flops for p in found.parts)
         return Candidate(
@@ -555,7 +564,7 @@ class _Search:
             parts=found.parts,
             seconds=found.seconds,
             fits=fits,
-            least=int(least),
+            least=least,
             combined=combined,
             repeated=self._repeated(flops, combined),
             notes={

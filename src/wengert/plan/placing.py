@@ -229,6 +229,8 @@ class Placer:
         out = rule.output
         made: Placement = Along(out, groups) if isinstance(out, int) else out
         places = state.places
+        if not self._splits_parameters(node, wanted):
+            return None
         moves: list[Move] = []
         cost, traffic = state.cost, state.traffic
         for x, p in zip(node.inputs, wanted, strict=True):
@@ -258,6 +260,24 @@ class Placer:
         places = {**places, **{v: frozenset([made]) for v in node.outputs}}
         chain = (state.last, moves, step, places)
         return chain, _State(cost + self._seconds[key], traffic, places, None)
+
+    def _splits_parameters(self, node: Node, wanted: Sequence[Placement]) -> bool:
+        """Whether a contraction with a matrix among the inputs reads a slice of it.
+
+        Reading it whole would split the work, but each device would have to hold all of it.
+        """
+        if self.follow or node.op is not contract:
+            return True
+        ours = [
+            p
+            for x, p in zip(node.inputs, wanted, strict=True)
+            if isinstance(x, Value)
+            and x in self.inputs
+            and x not in self.barred
+            and len(x.shape) > 1
+            and max(x.shape) >= len(self.weights)
+        ]
+        return not ours or any(isinstance(p, Along) for p in ours)
 
     def _cost(self, move: Move) -> tuple[float, int]:
         if move not in self._moves:

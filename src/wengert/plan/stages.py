@@ -151,6 +151,7 @@ class Pipeline:
                     key = source.get((x, p), (x, p))
                     self.readers.setdefault(key, []).append(place)
             self.producer.update({(v, step.output): place for v in step.node.outputs})
+        self.constants = constants_of(graph)
         self._costs()
         self._crossings()
         self.places = self._open_positions()
@@ -267,7 +268,7 @@ class Pipeline:
         ends = [y for y in outputs_of(self.placing) if y[0] in made]
         more = len(self.sizes) - 1
         extra = sum(v.aval.nbytes - self._size((v, p)) for v, p in kept)
-        peak = peak_of(steps, held, ends, self._size, constants_of(self.placing.graph))
+        peak = peak_of(steps, held, ends, self._size, self.constants)
         self._peaks[i, j] = peak + (extra if more else 0)
         return self._peaks[i, j]
 
