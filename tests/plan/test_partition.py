@@ -234,7 +234,9 @@ def simulate(placing, leaves):
                 data = x.data if isinstance(x, Const) else x
                 local_ = piece(data, p, d)
                 counts = node.op in (getitem, index_add) and isinstance(x, Const) and k
-                given.append(local_ - np.min(local_) if counts and isinstance(p, Along) else local_)
+                if counts and isinstance(p, Along) and isinstance(step.inputs[0], Along):
+                    local_ = local_ - np.min(local_)
+                given.append(local_)
             attrs = dict(node.attrs)
             if node.op in (reshape, broadcast_to):
                 attrs["shape"] = local(node.outputs[0].aval, step.output, weights, d).shape
