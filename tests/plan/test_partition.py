@@ -105,6 +105,42 @@ def test_memory_of_one_device():
     assert c.peak <= at_the_end + 4 * 6 * BATCH * 256
 
 
+def test_peak_by_brute_force():
+    """Without views: what is needed later, or is an output, is there with what is being made."""
+    step = wg.value_and_grad(lambda p, x: np.sum(np.tanh(np.tanh(x @ p[0]) @ p[1]) ** 2))
+    args = [rng.normal(size=(30, 20)), rng.normal(size=(20, 50))], rng.normal(size=(40, 30))
+    graph = record(step, *split(args, {})).graph
+    most = 0
+    for i, node in enumerate(graph.nodes):
+        made = {v for n in graph.nodes[: i + 1] for v in n.outputs}
+        later = {x for n in graph.nodes[i:] for x in n.inputs if isinstance(x, Value)}
+        alive = (made & (later | set(graph.outputs))) | set(node.outputs) | set(graph.inputs)
+        most = max(most, sum(v.aval.nbytes for v in alive))
+    assert not any(n.op.alias for n in graph.nodes if n.inputs and n.op.name != "broadcast_to")
+    c = wg.partition(step, *args, devices=cluster(1))["one device"]
+    views = sum(v.aval.nbytes for n in graph.nodes if n.op.alias for v in n.outputs)
+    assert most - views <= c.peak <= most
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_compiled_functions_are_the_same(compiled):
+    step = wg.value_and_grad(mlp)
+    args = network((6, 5, 4), 8)
+    plan = wg.partition(wg.jit(step) if compiled else step, *args, devices=cluster(2))
+    assert plan.whole.flops == wg.cost(mlp, *args).flops
+    assert plan["data parallel"].applicable
+
+
+def test_many_small_parts():
+    """A batch of many examples in parts of one."""
+    args = network((6, 5, 4), 5000)
+    least = wg.partition(wg.value_and_grad(mlp), *args, devices=cluster(1))["smaller minibatch"]
+    tight = wg.partition(wg.value_and_grad(mlp), *args, devices=cluster(1, least.least))
+    assert len(tight.best.notes["parts"]) == 5000
+    assert tight.best.peak == least.least
+    assert tight.best.flops == tight.whole.flops + tight.best.combined + tight.best.repeated
+
+
 def test_minibatch_is_the_largest_that_fits():
     args = network(batch=4096)
     step = wg.value_and_grad(mlp)
@@ -184,6 +220,28 @@ def test_traffic_over_a_cut_is_what_crosses_it():
     assert c.notes["crossing"] == ((BATCH * 256 * 4, BATCH * 256 * 4),)
     assert [p.sent for p in c.parts] == [BATCH * 256 * 4] * 2
     assert c.repeated == c.combined == 0
+
+
+def test_a_pipeline_of_one_stage_is_one_device():
+    args = network()
+    search = search_for(wg.value_and_grad(mlp), *args, devices=cluster(1))
+    line = search._line(1)
+    assert line.peak(0, line.length) == search.alone().peak
+    assert line.stages(()).seconds == pytest.approx(search.alone().seconds)
+    assert line.stages(()).parts[0].flops == search.whole.flops
+
+
+@pytest.mark.parametrize("m", [2, 8])
+def test_memory_of_microbatches(m):
+    """All activations that the backward pass reads, and no more of what is used up on the way."""
+    search = search_for(wg.value_and_grad(mlp), *network(batch=512), devices=cluster(1))
+    line = search._line(m)
+    read_back = 4 * 512 * (2 * 256 + 2 * 256 + 10 + 1)  # sums, activations, exponentials
+    inputs = 4 * (PARAMETERS + 512 * (784 + 10))
+    gradients = 4 * (PARAMETERS + 1)
+    peak = line.peak(0, line.length)
+    assert inputs + read_back < peak
+    assert peak < inputs + read_back + 2 * gradients + 4 * 10 * (512 // m) * 256
 
 
 def test_a_pipeline_of_one_microbatch_waits():

@@ -26,6 +26,7 @@ def pieces(x, place, groups, cut, rng):
     if place == PARTIAL:
         noise = rng.normal(size=np.shape(x)).astype(np.asarray(x).dtype)
         return [noise, x - noise]
+    assert x.shape[place] % groups == 0
     at = cut * (x.shape[place] // groups)
     return np.split(x, [at], axis=place)
 

@@ -430,7 +430,7 @@ class _Search:
             sizes = self._sizes(placing, total, d)
             part = accumulated(placing, sizes, d)
             combined = sum(additions(m, len(sizes)) for m in completions(placing))
-            least = accumulated(placing, [1] * total, d).peak
+            least = part_peak(placing, 1, total)
             tried.append((part, d, {"parts": sizes, "least": least}, combined))
         return self._alone(name, tried)
 

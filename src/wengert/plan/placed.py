@@ -24,6 +24,7 @@ __all__ = [
     "measured",
     "part_peak",
     "part_size",
+    "part_work",
     "peak_of",
     "sent",
     "undivided",
@@ -329,10 +330,8 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device) -> Part:
         Examples in each part.
     device : Device
     """
-    k = len(sizes)
-    weights = tuple(float(s) for s in sizes)
+    k, total = len(sizes), sum(sizes)
     updates = updated_in_place(placing.graph)
-    of_size = {s: d for d, s in enumerate(sizes)}
     times = Counter(sizes)
     flops = nbytes = 0
     seconds = 0.0
@@ -343,14 +342,20 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device) -> Part:
             seconds += extra / device.speed
             continue
         repeated = step.output != WHOLE
-        for s, d in of_size.items():
-            count, moved, _ = work(step, weights, d, id(step.node) in updates)
+        for s in times:
+            count, moved = part_work(step, s, total, id(step.node) in updates)
             runs = times[s] if repeated else int(s == sizes[0])
             flops += runs * count
             nbytes += runs * moved
             seconds += runs * device.seconds(count, moved)
-    peak = part_peak(placing, max(sizes), sum(sizes))
+    peak = part_peak(placing, max(sizes), total)
     return Part(device.name, flops, nbytes, peak, 0, seconds)
+
+
+def part_work(step: Compute, part: int, batch: int, in_place: bool) -> tuple[int, int]:
+    """Return the operations and bytes for `part` examples of a batch."""
+    weights = (float(part), float(batch - part)) if part < batch else (1.0,)
+    return work(step, weights, 0, in_place)[:2]
 
 
 def part_size(key: Key, part: int, batch: int) -> int:

@@ -100,11 +100,12 @@ def share(count: int, weights: tuple[float, ...]) -> tuple[int, ...]:
     total = sum(weights)
     exact = [count * w / total for w in weights]
     parts = [max(int(x), 1) for x in exact]
-    while (rest := count - sum(parts)) != 0:
-        step = 1 if rest > 0 else -1
-        open_ = [i for i, p in enumerate(parts) if step > 0 or p > 1]
-        i = max(open_, key=lambda j: (step * (exact[j] - parts[j]), -j))
-        parts[i] += step
+    rest = count - sum(parts)
+    if rest > 0:
+        for i in sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])[:rest]:
+            parts[i] += 1
+    for _ in range(-rest):  # taken back where one was given to who would have had none
+        parts[max(range(len(parts)), key=lambda i: (parts[i] > 1, parts[i] - exact[i]))] -= 1
     return tuple(parts)
 
 

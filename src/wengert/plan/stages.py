@@ -9,6 +9,7 @@ belong to it. The cuts are found by dynamic programming over their positions (Na
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -24,9 +25,10 @@ from wengert.plan.placed import (
     eager,
     outputs_of,
     part_size,
+    part_work,
     peak_of,
 )
-from wengert.plan.placing import Compute, Move, Placing, Step, work
+from wengert.plan.placing import Compute, Move, Placing, Step
 from wengert.plan.sharding import PARTIAL, WHOLE, Along
 
 __all__ = ["POSITIONS", "Pipeline", "Stages", "best_cuts", "positions"]
@@ -164,12 +166,11 @@ class Pipeline:
         """Add up operations, bytes and, for each device, seconds at each position."""
         n, k = self.length, len(self.sizes)
         updates = updated_in_place(self.placing.graph)
-        weights = tuple(map(float, self.sizes))
+        total, times = sum(self.sizes), Counter(self.sizes)
         self.flops, self.bytes = [0] * n, [0] * n
         zero = [0.0] * n
         self.once = [list(zero) for _ in self.devices]
         self.passes = [[list(zero), list(zero)] for _ in self.devices]
-        of_size = {s: d for d, s in enumerate(self.sizes)}
         for place, backward, step in self.steps:
             if isinstance(step, Move):
                 extra = additions(step, k)
@@ -178,11 +179,11 @@ class Pipeline:
                     self.once[d][place] += extra / device.speed
                 continue
             repeated = k == 1 or step.output != WHOLE
-            for s, i in of_size.items():
-                runs = self.sizes.count(s) if repeated else int(s == self.sizes[0])
+            for s in times:
+                runs = times[s] if repeated else int(s == self.sizes[0])
                 if not runs:
                     continue
-                flops, nbytes, _ = work(step, weights, i, id(step.node) in updates)
+                flops, nbytes = part_work(step, s, total, id(step.node) in updates)
                 self.flops[place] += runs * flops
                 self.bytes[place] += runs * nbytes
                 for d, device in enumerate(self.devices):
