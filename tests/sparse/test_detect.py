@@ -32,12 +32,6 @@ LOOSE_HERE = {"prod", "cumprod", "recurrence", "power", "heaviside"} | {
 }
 """Operations of which that holds of the local pattern too."""
 
-MOST = {
-    "choice": lambda found, dense: True,  # every branch of it is reached at some point
-    "zero": lambda found, dense: True,
-    "factor": lambda found, dense: found <= dense,
-}
-
 
 def active(case, args):
     """Positions of the arguments that are differentiated."""
