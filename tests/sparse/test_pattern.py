@@ -136,3 +136,9 @@ def test_what_does_not_fit_is_refused(make, error, match):
 def test_index_dtypes():
     assert index_dtype(5, 2**31 - 1) is np.int32
     assert index_dtype(5, 2**31) is np.int64
+
+
+def test_it_is_a_public_name():
+    import wengert.sparse
+
+    assert wengert.sparse.SparsityPattern is SparsityPattern

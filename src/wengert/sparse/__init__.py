@@ -1,4 +1,4 @@
-"""Sparse derivatives: colouring, compression and recovery."""
+"""Sparse derivatives: patterns, colouring, compression and recovery."""
 
 from __future__ import annotations
 
@@ -8,5 +8,12 @@ from wengert.sparse.colouring import (
     ColouringResult,
     colour,
 )
+from wengert.sparse.pattern import SparsityPattern
 
-__all__ = ["ColouringAlgorithm", "ColouringProblem", "ColouringResult", "colour"]
+__all__ = [
+    "ColouringAlgorithm",
+    "ColouringProblem",
+    "ColouringResult",
+    "SparsityPattern",
+    "colour",
+]

@@ -65,7 +65,7 @@ def var(
     mean: Any = NO_VALUE,
     correction: Any = NO_VALUE,
 ) -> Any:
-    """Stand for `numpy._var`."""
+    """Stand for `numpy.var`."""
     a = cast(traced(a), dtype)
     if a.dtype.kind in "iub":
         a = a.astype(float)

@@ -82,17 +82,18 @@ class Module:
         self.threaded = False
         loops = [step for step in schedule.steps if isinstance(step, Loop)]
         self.rare = _rare(schedule.steps)
-        self.shared: dict[int, tuple[Kernel, Parts]] = {}
+        self.written: dict[int, Kernel] = {}  # before the buffers have their places
+        self.shared: dict[int, Parts] = {}
         for step in loops:
             if step.elements >= SMALL:
                 self._share(step)
 
     def _share(self, loop: Loop) -> None:
         """Decide whether a loop runs in parts, which takes memory for their results."""
-        k = kernel(loop, self.externals, self.fast)
+        k = self.written[loop.step] = kernel(loop, self.externals, self.fast)
         found = parts(loop, k)
         if found is not None:
-            self.shared[loop.step] = k, found
+            self.shared[loop.step] = found
             self.schedule.buffers += [buffer for _, buffer in found.partial.values()]
 
     def write(self) -> str:
@@ -190,7 +191,7 @@ class Module:
         if not loop.items and not loop.stores:
             return
         shared = self.shared.get(loop.step)
-        k = shared[0] if shared else kernel(loop, self.externals, self.fast)
+        k = self.written.get(loop.step) or kernel(loop, self.externals, self.fast)
         if loop.shape == ():
             self.straight += len(loop.items)
         text = k.text
@@ -199,7 +200,7 @@ class Module:
         name = self.kernels.setdefault(text, f"k{len(self.kernels)}")
         bad = self._slot("i8", "0") if k.indexed else None
         if shared:
-            self._parts(k, name, shared[1], bad)
+            self._parts(k, name, shared, bad)
         else:
             pointers = [self._pointer(b, offset) for b, offset in k.arguments]
             given = "".join(f"ptr {p}, " for p in ([*pointers, bad] if bad else pointers))

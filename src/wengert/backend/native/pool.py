@@ -37,6 +37,21 @@ _X86 = ("llvm.x86.sse2.pause", "", "")
 _ARM = ("llvm.aarch64.hint", "i32", "i32 1")
 _PAUSE = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}
 
+_EACH = """\
+each:
+  %i = phi i64 [ 0, %serial ], [ %i1, %body ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %body, label %over
+body:
+  call void %task(ptr %frame, i64 %i)
+  %i1 = add i64 %i, 1
+  br label %each
+over:
+  ret void
+}
+"""
+"""All parts in the calling thread, and the end of the function; it is reached from ``%serial``."""
+
 _TEXT = """
 @mutex = internal global [128 x i8] zeroinitializer, align 64
 @wake = internal global [128 x i8] zeroinitializer, align 64
@@ -227,18 +242,7 @@ end:
   ret void
 serial:
   br label %each
-each:
-  %i = phi i64 [ 0, %serial ], [ %i1, %body ]
-  %more = icmp slt i64 %i, %count
-  br i1 %more, label %body, label %over
-body:
-  call void %task(ptr %frame, i64 %i)
-  %i1 = add i64 %i, 1
-  br label %each
-over:
-  ret void
-}
-
+EACH
 define void @wengert_parallel_blas(ptr %task, ptr %frame, i64 %count) {
 entry:
   %get = load ptr, ptr @blas_get
@@ -296,19 +300,10 @@ define void @set_blas(i64 %get, i64 %set) {
 
 define void @wengert_parallel(ptr %task, ptr %frame, i64 %count) {
 entry:
+  br label %serial
+serial:
   br label %each
-each:
-  %i = phi i64 [ 0, %entry ], [ %i1, %body ]
-  %more = icmp slt i64 %i, %count
-  br i1 %more, label %body, label %over
-body:
-  call void %task(ptr %frame, i64 %i)
-  %i1 = add i64 %i, 1
-  br label %each
-over:
-  ret void
-}
-
+EACH
 define void @wengert_parallel_blas(ptr %task, ptr %frame, i64 %count) {
   call void @wengert_parallel(ptr %task, ptr %frame, i64 %count)
   ret void
@@ -318,7 +313,7 @@ define void @wengert_parallel_blas(ptr %task, ptr %frame, i64 %count) {
 
 
 def _text() -> str:
-    text = _TEXT.replace("SPIN", str(SPIN))
+    text = _TEXT.replace("EACH", _EACH).replace("SPIN", str(SPIN))
     found = _PAUSE.get(platform.machine())
     if found is None:
         return text.replace("  PAUSE\n", "")
@@ -352,7 +347,7 @@ class _Pool:
             return
         names = ["reset", "set_limit", "set_blas", PARALLEL, PARALLEL_BLAS]
         if _create() is None:
-            self.compiled = engine.compile_module(_ALONE, names, level=1)
+            self.compiled = engine.compile_module(_ALONE.replace("EACH", _EACH), names, level=1)
         else:
             self.compiled = engine.compile_module(_text(), [*names, "worker"], level=1)
         # workers run in it until the process ends: it is never released
