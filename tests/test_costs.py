@@ -233,34 +233,37 @@ def test_complex_and_keywords():
 
 
 # --- cheap gradients ------------------------------------------------------------------------------
-ABOVE = {
-    "maximum": 14, "minimum": 14, "fmax": 14, "fmin": 14, "arctan2": 9, "iv": 8, "jv": 8,
-    "erfc": 7, "log_ndtr": 7, "arccosh": 7, "erf": 6, "zeta": 6, "ndtr": 6, "ndtri": 6, "i1": 6,
-    "j1": 6, "arccos": 6, "power": 5.67, "float_power": 5.67, "xlog1py": 5.5,
+SMALL = {
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), 6.2), "divide": 5.2,  # broadcast
+    "max": 5.5, "min": 5.5, "cumprod": 7,  # of two or three numbers
+    "slogdet": 5.1, "solve_triangular": 5.9, "cholesky": 17,  # of order 3
+    "cholesky_push": 16, "cholesky_pull": 16,  # derivatives themselves
 }  # fmt: skip
-"""Rows whose value and derivatives take more than five times the operations of a call."""
+"""Rows of which a case is above the bound: for arguments that are broadcast, or very small."""
 
 
-def real_and_even(case):
-    """Whether a case is of real arrays of one shape, so that nothing is summed for broadcasting."""
-    args = [np.asarray(x) for x in case.args()]
-    return all(x.dtype.kind != "c" for x in args) and len({x.shape for x in args}) == 1
+def is_even(case):
+    """Whether the arguments have one shape, and nothing is summed for broadcasting."""
+    return len({np.shape(x) for x in case.args()}) == 1
 
 
-@pytest.mark.parametrize("name", [n for n in sorted(TABLE) if TABLE[n].ufunc is not None])
-def test_the_gradient_of_an_elementwise_operation_is_cheap(name):
-    for case in filter(real_and_even, CASES[name]):
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_the_gradient_of_every_operation_is_cheap(name):
+    """Also at a few numbers; `LARGE` has the rows that need more of them to be below the bound."""
+    for case in CASES[name]:
         cost = wg.cost(of_row(case), *case.args(), argnums=case.active(case.args()))
         if cost.flops_forward and cost.flops_backward:
-            assert cost.cheap_gradient_ratio <= ABOVE.get(name, BOUND) + 0.01, str(case)
+            even = TABLE[name].ufunc is not None and is_even(case)
+            bound = BOUND if even else SMALL.get(name, BOUND)
+            assert cost.cheap_gradient_ratio <= bound, str(case)
 
 
 N = 24
 A = rng.normal(size=(N, N)) + N * np.eye(N)
 S = A @ A.T
 LARGE = [
-    (np.linalg.cholesky, (S,), 14.5), (np.linalg.solve, (A, np.ones(N)), 5),
-    (np.linalg.solve, (A, A), 5), (np.linalg.inv, (A,), 5), (np.linalg.det, (A,), 5.01),
+    (np.linalg.cholesky, (np.kron(S, np.eye(3)),), 5), (np.linalg.solve, (A, np.ones(N)), 5),
+    (np.linalg.solve, (A, A), 5), (np.linalg.inv, (A,), 5), (np.linalg.det, (A,), 5),
     (lambda a: np.linalg.slogdet(a)[1], (A,), 5), (np.linalg.eigh, (S,), 5),
     (lambda a: np.linalg.svd(a, full_matrices=False), (A,), 5), (np.linalg.qr, (A,), 5),
     (np.linalg.pinv, (A[:, :9],), 5), (np.linalg.eigvalsh, (S,), 5),
@@ -270,6 +273,7 @@ LARGE = [
     (lambda x: np.partition(x, 3), (A[0],), 5), (np.logaddexp.reduce, (A,), 5),
     (lambda x: np.fft.fft(x), (A,), 5), (lambda x: np.fft.rfft(x), (A,), 5),
     (lambda x: np.maximum.accumulate(x, 0), (A,), 5.01), (np.matmul, (A, A), 5),
+    (lambda a, b: TABLE["solve_triangular"](a, b, lower=True, transposed=False), (A, A), 5),
     (np.outer, (A[0], A[1]), 5), (np.var, (A,), 5), (np.kron, (A, A[:2]), 5),
 ]  # fmt: skip
 
@@ -283,7 +287,6 @@ def test_gradients_of_other_operations_are_cheap(number):
 
 
 def test_rows_above_the_bound_are_explained():
-    assert set(ABOVE) <= set(WHY)
     assert set(WHY) <= set(TABLE)
 
 
@@ -409,9 +412,9 @@ def test_lines_of_the_user():
 
 
 def test_what_is_above_the_bound_is_flagged_and_explained():
-    cost = wg.cost(lambda x: np.sum(np.maximum(x, 0)), np.ones(9))
+    cost = wg.cost(lambda a: np.sum(np.linalg.cholesky(a)), np.eye(9))
     (row,) = cost.above
-    assert row.op == "maximum"
+    assert row.op == "cholesky"
     assert row.exceeds
     assert row.why in str(cost)
     assert "!" in str(cost)

@@ -100,7 +100,7 @@ SPECIAL = {
 }
 LINALG = {
     *("cholesky", "eigh", "svd", "qr", "pinv", "solve_triangular", "inv", "det", "adjugate"),
-    *("slogdet", "solve", "lu_solve", "lu_factor"),
+    *("slogdet", "solve", "lu_solve", "lu_factor", "hermitian", "cholesky_push", "cholesky_pull"),
 }
 EMPTY = {
     *("max", "min", "logsumexp", "argmax", "argmin", "sort", "argsort", "searchsorted"),

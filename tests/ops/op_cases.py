@@ -281,6 +281,19 @@ ELEMENTWISE["power"] += [
     Case("power", (fixed(-2.0), quadrant((2,)))),
     Case("power", (quadrant((2,)), real(*ANY, (3, 1)))),
 ]
+ELEMENTWISE |= {
+    f"{name}_part": [
+        *(
+            Case(f"{name}_part",
+                 (real(shape=out), *(apart(s, 0.1 * i) for i, s in enumerate(shapes))), wrt=(0,))
+            for shapes in _shapes(2)
+            for out in (np.broadcast_shapes(*shapes),)
+        ),
+        Case(f"{name}_part", (real(shape=(3,)), fixed(1.0, 2.0, 3.0), fixed(2.0)), wrt=(0,)),
+        Case(f"{name}_part", (real(shape=(2, 2)), apart((2, 2)), fixed(0)), wrt=(0,)),
+    ]
+    for name in ("maximum", "minimum", "fmax", "fmin")
+}  # fmt: skip
 ELEMENTWISE["heaviside"] += [
     Case("heaviside", (fixed(0.0, 1.0, 0.0), real(shape=(2, 1))), wrt=(1,))
 ]
@@ -550,7 +563,18 @@ def symmetric(shape: tuple[int, ...]) -> Draw:
     return draw
 
 
-FACTORED = lu_factor(np.random.default_rng(0).normal(size=(3, 3)) + 3 * np.eye(3))
+KNOWN = np.random.default_rng(0).normal(size=(3, 3)) + 3 * np.eye(3)
+FACTORED = lu_factor(KNOWN)
+
+
+def factor(shape: tuple[int, ...]) -> Draw:
+    """Cholesky factors."""
+    return lambda rng: np.linalg.cholesky(symmetric(shape)(rng))
+
+
+def complex_factor(shape: tuple[int, ...]) -> Draw:
+    """Complex lower triangles with a real positive diagonal."""
+    return lambda rng: factor(shape)(rng) + 1j * np.tril(rng.normal(size=shape), -1)
 
 
 def matrices(name: str, *draws: Any, tail: tuple[int, ...] = (3, 3), **attrs: Any) -> list[Case]:
@@ -577,10 +601,29 @@ LINALG = {
     ],
     "inv": matrices("inv", regular, complex_regular),
     "det": matrices("det", regular, complex_regular),
-    "adjugate": matrices("adjugate", regular, complex_regular),
+    "adjugate": [
+        Case("adjugate", (fixed(*KNOWN), fixed(np.linalg.det(KNOWN))), wrt=()),
+        Case("adjugate", (fixed(KNOWN, 2j * KNOWN), fixed(*np.linalg.det([KNOWN, 2j * KNOWN]))),
+             wrt=()),
+        Case("adjugate", (real(shape=(0, 3, 3)), real(shape=(0,))), wrt=()),
+    ],
     "slogdet": matrices("slogdet", regular, complex_regular),
     "cholesky": matrices("cholesky", symmetric, lower=True)
     + matrices("cholesky", symmetric, lower=False),
+    "hermitian": [
+        Case("hermitian", (t(s), a(s)), {"lower": lower, "transposed": transposed}, wrt=(0,))
+        for t, a in ((spread, symmetric), (spread, regular), (quadrant, complex_regular))
+        for s in ((3, 3), (2, 3, 3), (0, 3, 3))
+        for lower, transposed in ((True, False), (False, True))
+    ],
+    **{
+        name: [
+            Case(name, (t(s), given(s)), wrt=(0, 1))
+            for t, given in ((spread, factor), (quadrant, complex_factor))
+            for s in ((3, 3), (2, 3, 3), (0, 3, 3), (18, 18))
+        ]
+        for name in ("cholesky_push", "cholesky_pull")
+    },
     "eigh": matrices("eigh", symmetric, lower=True) + matrices("eigh", symmetric, lower=False),
     "eig": matrices("eig", symmetric),
     "svd": matrices("svd", regular, tail=(4, 3)) + matrices("svd", regular, tail=(2, 3)),

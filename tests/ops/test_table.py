@@ -383,6 +383,8 @@ LOOSE = {
     *("max", "min", "cummax", "cummin", "sort", "partition", "maximum", "minimum", "fmax", "fmin"),
     *("select", "heaviside", "prod", "cumprod", "recurrence", "power", "index_set"),
     *("cholesky", "solve_triangular", "solve", "lu_solve", "adjugate", "slogdet", *DECOMPOSED),
+    *("maximum_part", "minimum_part", "fmax_part", "fmin_part"),
+    *("hermitian", "cholesky_push", "cholesky_pull"),
 }
 """Rows whose pattern holds for every argument, and is larger than the nonzeros at one."""
 

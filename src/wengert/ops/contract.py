@@ -161,7 +161,7 @@ def _flops(out: Any, a: Any, b: Any, *, spec: str) -> int:
     ta, tb, result = _terms(spec)
     sizes = dict(zip(ta + tb, (*shape_of(a), *shape_of(b)), strict=True))
     products = math.prod(sizes.values())
-    return 2 * products if any(s not in result for s in sizes) else products
+    return 2 * products if any(n > 1 for s, n in sizes.items() if s not in result) else products
 
 
 contract: Op = register(

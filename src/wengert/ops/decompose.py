@@ -29,9 +29,9 @@ import numpy as np
 
 from wengert.ir.graph import Aval
 from wengert.ops.base import Jvp, dtype_of, shape_of
+from wengert.ops.hermitian import hermitian
 from wengert.ops.linalg import (
     adjoint,
-    hermitian,
     inv,
     per_matrix,
     real_dtype,
@@ -64,7 +64,7 @@ def reciprocal_gaps(w: Any, *, squared: bool = False) -> Any:
 def _eigh_tangent(t: Any, y: Any, a: Any, *, lower: bool) -> tuple[Any, Any]:
     """With dA in the basis of the eigenvectors, C = V^H dA V: dw = diag(C), dV = V (C / gaps)."""
     w, v = y
-    moved = hermitian(t, a, lower) @ v
+    moved = hermitian(t, a, lower=lower, transposed=False) @ v
     dw = np.real(np.sum(np.conjugate(v) * moved, axis=-2))
     dv = v @ ((adjoint(v) @ moved) * reciprocal_gaps(w))
     return dw, dv

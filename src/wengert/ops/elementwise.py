@@ -37,6 +37,9 @@ LN10 = float(np.log(10.0))
 TWO_OVER_SQRT_PI = float(2 / np.sqrt(np.pi))
 SQRT_TWO_PI = float(np.sqrt(2 * np.pi))
 LOG_SQRT_TWO_PI = float(0.5 * np.log(2 * np.pi))
+SPECIAL = 20
+"""Operations of a special function: ten multiply-adds, as the rational approximation of ``erf`` has
+in Moshier's Cephes library, which SciPy uses. It is no gate of a circuit, as exp and log are."""
 
 
 def infer_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -145,7 +148,9 @@ def _power_base(t: Any, y: Any, a: Any, b: Any) -> Any:
         if b == 0:
             return t * 0
         return t * (b * a ** (b - 1))
-    return t * (b * a ** np.where((a == 0) & (b == 0), 1, b - 1))
+    if dtype_of(b).kind == "b":
+        return t * b
+    return t * (b * a ** (b - np.logical_or(a, b)))  # a ** 0, not a ** -1, where both are zero
 
 
 def _power_exponent(t: Any, y: Any, a: Any, b: Any) -> Any:
@@ -227,18 +232,19 @@ sin = row(np.sin, lambda t, y, x: t * np.cos(x))
 cos = row(np.cos, lambda t, y, x: -(t * np.sin(x)))
 tan = row(np.tan, lambda t, y, x: t * (1 + y * y))
 arcsin = row(np.arcsin, lambda t, y, x: t / np.sqrt(1 - x * x))
-arccos = row(np.arccos, lambda t, y, x: -t / np.sqrt(1 - x * x))
+arccos = row(np.arccos, lambda t, y, x: -(t / np.sqrt(1 - x * x)), flops=2)
 arctan = row(np.arctan, lambda t, y, x: t / (1 + x * x))
 arctan2 = row(
     np.arctan2,
     lambda t, y, a, b: t * (b / (a * a + b * b)),
     lambda t, y, a, b: -(t * (a / (a * a + b * b))),
+    flops=4,
 )
 sinh = row(np.sinh, lambda t, y, x: t * np.cosh(x))
 cosh = row(np.cosh, lambda t, y, x: t * np.sinh(x))
 tanh = row(np.tanh, lambda t, y, x: t * (1 - y * y))
 arcsinh = row(np.arcsinh, lambda t, y, x: t / np.sqrt(x * x + 1))
-arccosh = row(np.arccosh, lambda t, y, x: t / (np.sqrt(x - 1) * np.sqrt(x + 1)))
+arccosh = row(np.arccosh, lambda t, y, x: t / np.sinh(y))
 arctanh = row(np.arctanh, lambda t, y, x: t / (1 - x * x))
 degrees = row(np.degrees, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
 rad2deg = row(np.rad2deg, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
@@ -247,38 +253,44 @@ deg2rad = row(np.deg2rad, lambda t, y, x: t * (np.pi / 180), counts="multiply", 
 
 
 # --- choices: a tie gives half to each side, as balanced subgradients do --------------------------
-def _share(chosen: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    return lambda t, y, a, b: t * chosen(a, b) + (0.5 * t) * (a == b)
+def _choice(ufunc: np.ufunc, worse: np.ufunc, better: np.ufunc, first_nan: bool) -> Op:
+    """Register a choice between two arguments, and the row of its derivative.
+
+    `better` says where the first argument is chosen, `worse` where the second one is. A NaN is
+    chosen where `first_nan`, else the other argument.
+    """
+
+    def part(t: Any, a: Any, b: Any) -> Any:
+        chosen = better(a, b) | np.isnan(a if first_nan else b)
+        return np.where(chosen, t, np.where(a == b, 0.5 * t, 0))
+
+    part_of_first: Op = register(
+        Op(
+            f"{ufunc.__name__}_part",
+            part,
+            infer=lambda t, a, b: Aval(np.broadcast_shapes(*map(shape_of, (t, a, b))), dtype_of(t)),
+            derivative=Scale((lambda s, y, t, a, b: part_of_first(s, a, b), None, None)),
+            batch=batch_elementwise,
+            flops=_flops(2),
+            counts="compare",
+            pattern=patterns.ByArgument({0: patterns.Elementwise(choices={0: ((1, 2), worse)})}),
+        )
+    )
+    return row(
+        ufunc,
+        lambda t, y, a, b: part_of_first(t, a, b),
+        lambda t, y, a, b: part_of_first(t, b, a),
+        counts="compare",
+        pattern=patterns.Elementwise(choices={0: ((0, 1), worse), 1: ((0, 1), better)}),
+    )
 
 
-maximum = row(
-    np.maximum,
-    _share(lambda a, b: (a > b) | np.isnan(a)),
-    _share(lambda a, b: (b > a) | np.isnan(b)),
-    counts="compare",
-    pattern=patterns.Elementwise(choices={0: ((0, 1), np.less), 1: ((0, 1), np.greater)}),
-)
-minimum = row(
-    np.minimum,
-    _share(lambda a, b: (a < b) | np.isnan(a)),
-    _share(lambda a, b: (b < a) | np.isnan(b)),
-    counts="compare",
-    pattern=patterns.Elementwise(choices={0: ((0, 1), np.greater), 1: ((0, 1), np.less)}),
-)
-fmax = row(
-    np.fmax,
-    _share(lambda a, b: (a > b) | np.isnan(b)),
-    _share(lambda a, b: (b > a) | np.isnan(a)),
-    counts="compare",
-    pattern=patterns.Elementwise(choices={0: ((0, 1), np.less), 1: ((0, 1), np.greater)}),
-)
-fmin = row(
-    np.fmin,
-    _share(lambda a, b: (a < b) | np.isnan(b)),
-    _share(lambda a, b: (b < a) | np.isnan(a)),
-    counts="compare",
-    pattern=patterns.Elementwise(choices={0: ((0, 1), np.greater), 1: ((0, 1), np.less)}),
-)
+# `maximum_part(t, a, b)` is what of t belongs to a where the larger one of a and b is taken: all,
+# half of it at a tie, or nothing. A comparison and a product.
+maximum = _choice(np.maximum, np.less, np.greater, first_nan=True)
+minimum = _choice(np.minimum, np.greater, np.less, first_nan=True)
+fmax = _choice(np.fmax, np.less, np.greater, first_nan=False)
+fmin = _choice(np.fmin, np.greater, np.less, first_nan=False)
 copysign = row(
     np.copysign,
     lambda t, y, a, b: t * (np.sign(a) * np.sign(y)),
@@ -322,52 +334,57 @@ def _ufunc_of(function: Callable[..., Any], nin: int) -> np.ufunc:
     return ufunc
 
 
-erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * np.exp(-(x * x))))
-erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * np.exp(-(x * x)))))
-erfinv = row(sp.erfinv, lambda t, y, x: t * (np.exp(y * y) / TWO_OVER_SQRT_PI))
-expit = row(sp.expit, lambda t, y, x: t * (y * (1 - y)))
-logit = row(sp.logit, lambda t, y, x: t / (x * (1 - x)))
-log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x))
-gamma = row(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)))
-gammaln = row(sp.gammaln, lambda t, y, x: t * sp.psi(x))
-psi = row(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x))
+erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * np.exp(-(x * x))), flops=SPECIAL)
+erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * np.exp(-(x * x)))), flops=SPECIAL)
+erfinv = row(sp.erfinv, lambda t, y, x: t * (np.exp(y * y) / TWO_OVER_SQRT_PI), flops=SPECIAL)
+expit = row(sp.expit, lambda t, y, x: t * (y * (1 - y)), flops=4)
+logit = row(sp.logit, lambda t, y, x: t / (x * (1 - x)), flops=3)
+log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x), flops=6)
+gamma = row(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)), flops=SPECIAL)
+gammaln = row(sp.gammaln, lambda t, y, x: t * sp.psi(x), flops=SPECIAL)
+psi = row(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x), flops=SPECIAL)
 zeta = row(
     _ufunc_of(sp.zeta, 2),
     _no_rule("zeta", "0"),
     lambda t, y, s, x: -(t * (s * sp.zeta(s + 1, x))),
     name="zeta",
+    flops=SPECIAL,
 )
 UFUNCS[zeta.ufunc] = zeta  # type: ignore[index]
 xlogy = row(
     sp.xlogy,
     lambda t, y, a, b: t * np.log(b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == 0), 1, b)),
-    flops=2,
+    flops=3,
 )
 xlog1py = row(
     sp.xlog1py,
     lambda t, y, a, b: t * np.log1p(b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),
-    flops=2,
+    flops=3,
 )
-entr = row(sp.entr, lambda t, y, x: -(t * (np.log(x) + 1)))
-ndtr = row(sp.ndtr, lambda t, y, x: t * (np.exp(-0.5 * (x * x)) / SQRT_TWO_PI))
-log_ndtr = row(sp.log_ndtr, lambda t, y, x: t * np.exp(-0.5 * (x * x) - y - LOG_SQRT_TWO_PI))
-ndtri = row(sp.ndtri, lambda t, y, x: t * (SQRT_TWO_PI * np.exp(0.5 * (y * y))))
+entr = row(sp.entr, lambda t, y, x: -(t * (np.log(x) + 1)), flops=3)
+ndtr = row(sp.ndtr, lambda t, y, x: t * (np.exp(-0.5 * (x * x)) / SQRT_TWO_PI), flops=SPECIAL)
+log_ndtr = row(
+    sp.log_ndtr, lambda t, y, x: t * np.exp(-0.5 * (x * x) - y - LOG_SQRT_TWO_PI), flops=SPECIAL
+)
+ndtri = row(sp.ndtri, lambda t, y, x: t * (SQRT_TWO_PI * np.exp(0.5 * (y * y))), flops=SPECIAL)
 iv = row(
     sp.iv,
     _no_rule("iv", "v (the order)"),
     lambda t, y, v, x: t * (0.5 * (sp.iv(v - 1, x) + sp.iv(v + 1, x))),
+    flops=SPECIAL,
 )
 jv = row(
     sp.jv,
     _no_rule("jv", "v (the order)"),
     lambda t, y, v, x: t * (0.5 * (sp.jv(v - 1, x) - sp.jv(v + 1, x))),
+    flops=SPECIAL,
 )
-i0 = row(sp.i0, lambda t, y, x: t * sp.i1(x))
-i1 = row(sp.i1, lambda t, y, x: t * (0.5 * (sp.i0(x) + sp.iv(2.0, x))))
-j0 = row(sp.j0, lambda t, y, x: -(t * sp.j1(x)))
-j1 = row(sp.j1, lambda t, y, x: t * (0.5 * (sp.j0(x) - sp.jv(2.0, x))))
+i0 = row(sp.i0, lambda t, y, x: t * sp.i1(x), flops=SPECIAL)
+i1 = row(sp.i1, lambda t, y, x: t * (0.5 * (sp.i0(x) + sp.iv(2.0, x))), flops=SPECIAL)
+j0 = row(sp.j0, lambda t, y, x: -(t * sp.j1(x)), flops=SPECIAL)
+j1 = row(sp.j1, lambda t, y, x: t * (0.5 * (sp.j0(x) - sp.jv(2.0, x))), flops=SPECIAL)
 
 
 # --- complex parts: real-linear maps, with the pairing Re(ct * t) as in JAX ---------------------
@@ -410,6 +427,7 @@ complex_absolute = row(
 angle = row(
     np.arctan2,  # only for its name and shape rule; see below
     name="complex_angle",
+    flops=4,
     derivative=Jvp((lambda t, y, x: np.imag(np.conjugate(x) * t) / _squared_modulus(x),)),
 )
 angle.evaluate = np.angle

@@ -1,23 +1,16 @@
-"""Linear algebra: inverses, linear systems, determinants, Cholesky factors, pseudoinverses.
+"""Linear algebra: inverses, linear systems, determinants, pseudoinverses.
 
 Every operation works on the matrices in the last two axes; the axes before them are a batch. The
-matrix decompositions are in `wengert.ops.decompose`. Sources of the derivatives:
+matrix decompositions are in `wengert.ops.decompose`, the Cholesky factor in
+`wengert.ops.hermitian`. Sources of the derivatives:
 
 - Giles, *Collected matrix derivative results for forward and reverse mode algorithmic
-  differentiation*, 2008 (inverse, solution, determinant, Cholesky);
-- Murray, *Differentiation of the Cholesky decomposition*, arXiv:1602.07527;
+  differentiation*, 2008 (inverse, solution, determinant);
 - Golub and Pereyra, *The differentiation of pseudo-inverses and nonlinear least squares problems
   whose variables separate*, SIAM J. Numer. Anal. 10, 1973.
 
 Operation counts are those of *LAPACK Working Note 41*, appendix C (leading terms; a complex
 operation counts as one).
-
-Symmetric and Hermitian arguments
----------------------------------
-NumPy reads one triangle of the argument of ``cholesky`` and ``eigh``. Where the argument is
-Hermitian to rounding, it is differentiated as a Hermitian matrix: a tangent acts through its
-Hermitian part, and gradients are Hermitian, as in JAX and PyTorch. Elsewhere the other triangle is
-data that NumPy never reads, and its derivative is zero.
 """
 
 from __future__ import annotations
@@ -38,9 +31,7 @@ from wengert.ops.control import stop_gradient
 __all__ = [
     "adjoint",
     "adjugate",
-    "cholesky",
     "det",
-    "hermitian",
     "inv",
     "lu_factor",
     "lu_solve",
@@ -84,19 +75,6 @@ def others(x: Any) -> Any:
     before = np.cumprod(np.concatenate([one, x[..., :-1]], axis=-1), axis=-1)
     after = np.cumprod(np.concatenate([one, x[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
     return before * after
-
-
-def hermitian(t: Any, a: Any, lower: bool) -> Any:
-    """Return the tangent of the Hermitian matrix that LAPACK reads from a triangle of `a`."""
-    x = stop_gradient(a)
-    largest = np.max(np.abs(x), axis=(-2, -1), keepdims=True, initial=0.0)
-    gap = np.abs(x - adjoint(x)) <= 8 * rounding(a) * largest
-    symmetric = np.all(gap, axis=(-2, -1), keepdims=True)
-    one = np.ones(shape_of(a)[-2:], real_dtype(a))
-    strict = np.tril(one, -1) if lower else np.triu(one, 1)
-    half = 0.5 * one
-    part = t * np.where(symmetric, half, strict + np.diag(np.diag(half)))
-    return part + adjoint(part)
 
 
 def line_up(op: Op, args: tuple[Any, ...], batched: tuple[bool, ...], attrs: dict[str, Any]) -> Any:
@@ -211,7 +189,8 @@ solve: Op = row(
     infer=_like_right,
     derivative=Transpose(
         (None, lambda ct, a, b: solve(mT(a), ct)),
-        jvps=(lambda t, y, a, b: -solve(a, t @ y), None),
+        # the sign inside: the cotangent is solved for once, for both arguments
+        jvps=(lambda t, y, a, b: solve(a, -(t @ y)), None),
     ),
     batch=batch_columns,
     flops=_solve_flops,
@@ -266,7 +245,7 @@ def _lu_solve(a: Any, lu: Any, pivots: Any, b: Any, *, transposed: bool) -> Any:
 def _lu_solve_matrix(
     t: Any, y: Any, a: Any, lu: Any, pivots: Any, b: Any, *, transposed: bool
 ) -> Any:
-    return -lu_solve(a, lu, pivots, (mT(t) if transposed else t) @ y, transposed=transposed)
+    return lu_solve(a, lu, pivots, -((mT(t) if transposed else t) @ y), transposed=transposed)
 
 
 # The factors are data that belong to the matrix `a`, so that all solutions with it share them.
@@ -302,7 +281,8 @@ def _trsm(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
     return trsm(1.0, a.T, b, lower=not lower, trans_a=not transposed)
 
 
-def _solve_triangular(a: Any, b: Any, *, lower: bool, transposed: bool) -> Any:
+def evaluate_triangular(a: Any, b: Any, *, lower: bool, transposed: bool) -> Any:
+    """Solve with the lower (upper) triangle of `a`, or its transpose."""
     if b.size == 0:
         return np.zeros(b.shape, np.result_type(a, b))
     if b.ndim == 2:
@@ -320,15 +300,15 @@ def _solve_triangular(a: Any, b: Any, *, lower: bool, transposed: bool) -> Any:
 def _triangular_matrix(t: Any, y: Any, a: Any, b: Any, *, lower: bool, transposed: bool) -> Any:
     one = np.ones(shape_of(a)[-2:], bool)
     t = t * (np.tril(one) if lower else np.triu(one))
-    return -solve_triangular(
-        a, (mT(t) if transposed else t) @ y, lower=lower, transposed=transposed
+    return solve_triangular(
+        a, -((mT(t) if transposed else t) @ y), lower=lower, transposed=transposed
     )
 
 
 # Solve a x = b (a.T x = b) where only the lower (upper) triangle of `a` is read.
 solve_triangular: Op = row(
     "solve_triangular",
-    _solve_triangular,
+    evaluate_triangular,
     infer=_like_right,
     derivative=Transpose(
         (
@@ -354,15 +334,15 @@ det = row(
     "det",
     np.linalg.det,
     infer=lambda a: Aval(shape_of(a)[:-2], dtype_of(a)),
-    derivative=Jvp((lambda t, y, a: np.sum(mT(adjugate(a)) * t, axis=(-2, -1)),)),
+    derivative=Jvp((lambda t, y, a: np.sum(mT(adjugate(a, y)) * t, axis=(-2, -1)),)),
     flops=per_matrix(lambda m, n: 2 * n**3 / 3),
 )
 
 
-def _adjugate(a: Any) -> Any:
+def _adjugate(a: Any, determinant: Any) -> Any:
     if a.size == 0:
         return np.array(a)
-    determinant = np.asarray(np.linalg.det(a))[..., None, None]
+    determinant = np.asarray(determinant)[..., None, None]
     regular = (determinant != 0) & np.isfinite(determinant)
     inverse = np.linalg.inv(np.where(regular, a, eye_like(a)))
     y = np.where(regular, determinant, np.nan) * inverse
@@ -376,7 +356,7 @@ def _adjugate(a: Any) -> Any:
     return y
 
 
-def _adjugate_tangent(t: Any, y: Any, a: Any) -> Any:
+def _adjugate_tangent(t: Any, y: Any, a: Any, determinant: Any) -> Any:
     """Differentiate A adj(A) = det(A) I where A is well conditioned, else the adjugate of S.
 
     adj is multiplicative, so ``d adj(A)[E] = det(U V^H) V d adj(S)[U^H E V] U^H``, and for diagonal
@@ -386,8 +366,10 @@ def _adjugate_tangent(t: Any, y: Any, a: Any) -> Any:
     if 0 in shape_of(a):
         return t
     eye = eye_like(a)
-    s = np.linalg.svd(stop_gradient(a), compute_uv=False)
-    ill = (s[..., -1:] <= math.sqrt(np.finfo(dtype_of(a)).eps) * s[..., :1])[..., None]
+    x = stop_gradient(a)
+    norms = np.max(np.sum(np.abs(x), -1), -1) * np.max(np.sum(np.abs(stop_gradient(y)), -1), -1)
+    root = math.sqrt(np.finfo(dtype_of(a)).eps)
+    ill = ~(np.abs(stop_gradient(determinant)) > root * norms)[..., None, None]
     inverse = inv(np.where(ill, eye, a))
     smooth = np.sum(mT(y) * t, axis=(-2, -1))[..., None, None] * inverse - y @ t @ inverse
     spread = eye * np.arange(1, len(eye) + 1)  # its singular values are apart
@@ -401,13 +383,15 @@ def _adjugate_tangent(t: Any, y: Any, a: Any) -> Any:
     return np.where(ill, phase * (adjoint(vh) @ middle @ adjoint(u)), smooth)
 
 
+# The determinant is data that belongs to the matrix: it is there when its derivative is taken.
 adjugate: Op = row(
     "adjugate",
     _adjugate,
     infer=same,
-    derivative=Jvp((_adjugate_tangent,)),
-    flops=per_matrix(lambda m, n: 8 * n**3 / 3),
+    derivative=Jvp((_adjugate_tangent, None)),
+    flops=per_matrix(lambda m, n: 2 * n**3),
 )
+adjugate.pattern = patterns.ByArgument({0: patterns.within_matrix})
 
 
 def _slogdet_tangent(t: Any, y: Any, a: Any) -> tuple[Any, Any]:
@@ -424,27 +408,6 @@ slogdet = row(
     infer=lambda a: (Aval(shape_of(a)[:-2], dtype_of(a)), Aval(shape_of(a)[:-2], real_dtype(a))),
     derivative=Jvp((_slogdet_tangent,)),
     flops=per_matrix(lambda m, n: 2 * n**3 / 3),
-)
-
-
-# --- Cholesky -------------------------------------------------------------------------------------
-def _cholesky_tangent(t: Any, y: Any, a: Any, *, lower: bool) -> Any:
-    """Return L Phi(L^-1 dA L^-H), Phi taking the lower triangle and half the diagonal (Murray)."""
-    factor = y if lower else adjoint(y)
-    one = np.ones(shape_of(a)[-2:], real_dtype(a))
-    phi = 0.5 * (np.tril(one) + np.tril(one, -1))
-    left = solve_triangular(factor, hermitian(t, a, lower), lower=True, transposed=False)
-    both = adjoint(solve_triangular(factor, adjoint(left), lower=True, transposed=False))
-    tangent = factor @ (both * phi)
-    return tangent if lower else adjoint(tangent)
-
-
-cholesky = row(
-    "cholesky",
-    lambda a, *, lower: np.linalg.cholesky(a, upper=not lower),
-    infer=same,
-    derivative=Jvp((_cholesky_tangent,)),
-    flops=per_matrix(lambda m, n: n**3 / 3),
 )
 
 

@@ -25,31 +25,19 @@ __all__ = ["BOUND", "WHY", "Cost", "Roofline", "Row", "Table", "needed", "pulled
 BOUND = 5.0
 """Baur and Strassen's bound on the operations of value and gradient over those of the value."""
 
-_SPECIAL = "its derivative is made of other special functions, while its own call counts as one"
 _FACTORS = "the rule multiplies and solves with full matrices, while the formula counts triangles"
 WHY: dict[str, str] = {
-    **dict.fromkeys(("erf", "erfc", "erfinv", "ndtr", "log_ndtr", "ndtri", "entr"), _SPECIAL),
-    **dict.fromkeys(("iv", "jv", "i1", "j1", "zeta", "psi", "complex_angle"), _SPECIAL),
-    **dict.fromkeys(("xlogy", "xlog1py", "logaddexp", "logaddexp2"), _SPECIAL),
+    "cholesky": "small factors are differentiated by full products and solves, which are more "
+    "operations than in blocks and take less time",
     **dict.fromkeys(
-        ("arcsin", "arccos", "arccosh", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt"),
-        "its derivative is algebraic and counts every operation, while its own call counts as one",
+        ("cholesky_push", "cholesky_pull", "qr", "solve_triangular", "pinv", "eigh", "eig", "svd"),
+        _FACTORS,
     ),
+    "adjugate": "the second derivative of a determinant covers singular matrices too, by singular "
+    "values, which take more than the inverse",
     **dict.fromkeys(
-        ("power", "float_power"),
-        "two partial derivatives, one with a logarithm and a choice for a base of zero, while a "
-        "call counts as one",
-    ),
-    **dict.fromkeys(
-        ("maximum", "minimum", "fmax", "fmin", "copysign", "heaviside", "select"),
-        "a choice between two is one comparison; its derivative follows NaN and shares ties",
-    ),
-    **dict.fromkeys(
-        ("cholesky", "qr", "solve_triangular", "lu_solve", "pinv", "eigh", "eig", "svd"), _FACTORS
-    ),
-    **dict.fromkeys(
-        ("det", "slogdet", "adjugate", "inv"),
-        "its derivative needs the inverse or the cofactors, which take more than the factorisation",
+        ("maximum", "minimum", "fmax", "fmin", "divide", "power", "float_power"),
+        "cotangents of broadcast arguments are summed, while the value is one operation or a few",
     ),
 }
 """Why the derivative of an operation takes more than `BOUND` allows."""

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
-from wengert.ops import patterns
 from wengert.ops.contract import contract
 from wengert.ops.control import barrier, stop_gradient
 from wengert.ops.elementwise import (
     add,
+    batch_elementwise,
     conjugate,
     convert,
     divide,
@@ -161,13 +161,7 @@ _ON_MATRICES = frozenset({"inv", "det", "adjugate", "cholesky", "pinv"})
 
 
 def _is_elementwise(op: Any) -> bool:
-    special = ("select", "exponent", "complex_angle")
-    return (
-        op.ufunc is not None
-        or isinstance(op.pattern, patterns.Elementwise)
-        or op in (barrier, stop_gradient)
-        or op.name in special
-    )
+    return op.batch is batch_elementwise or op in (barrier, stop_gradient)
 
 
 def _elementwise(avals: list[Aval], out: Aval) -> Iterator[Rule]:

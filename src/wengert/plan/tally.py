@@ -3,9 +3,13 @@
 Conventions
 -----------
 An addition, multiplication, division or comparison of real numbers is one operation, a multiply-add
-two, a call of ``exp`` and the like one (of the kind ``transcendental``). A complex addition is two
+two, a call of ``exp`` and the like one (of the kind ``transcendental``). What is made of others is
+these: ``arctan2`` is a division, an arctangent, and a comparison and an addition for the quadrant;
+``arccos`` an arcsine and a difference; ``expit`` four. A special function (``erf``, ``gamma``) is
+the ten multiply-adds of its rational approximation. A complex addition is two
 operations, a complex multiplication six (four products and two sums), a division eleven, a call of
-an elementary function five (as ``exp``: three real calls and two products). Moving data is none.
+an elementary function five (as ``exp``: three real calls and two products), of an inverse one
+twenty (a root, a logarithm, products and sums). Moving data is none.
 
 Matrix factorisations count the leading terms of LAPACK's formulas (`FORMULAS`), half of them
 multiplications; sorting counts n log2(n) comparisons; a Fourier transform 5 n log2(n) operations,
@@ -22,29 +26,36 @@ import numpy as np
 
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, Node
-from wengert.ops.base import Op
+from wengert.ops.base import TABLE, Op
 from wengert.ops.contract import contract
 from wengert.ops.decompose import eig, eigh, qr, svd
-from wengert.ops.elementwise import angle as complex_angle
 from wengert.ops.elementwise import (
+    SPECIAL,
+    arccos,
+    arctan2,
     complex_absolute,
     divide,
+    entr,
+    expit,
     float_power,
     fmod,
     hypot,
+    log_expit,
     logaddexp,
     logaddexp2,
+    logit,
     power,
     reciprocal,
     remainder,
     xlog1py,
     xlogy,
 )
+from wengert.ops.elementwise import angle as complex_angle
 from wengert.ops.fft import fft, irfft, rfft
+from wengert.ops.hermitian import cholesky, cholesky_pull, cholesky_push
 from wengert.ops.index import getitem, index_add, index_set, is_basic
 from wengert.ops.linalg import (
     adjugate,
-    cholesky,
     det,
     inv,
     lu_factor,
@@ -64,8 +75,13 @@ KINDS = ("multiply", "add", "transcendental", "compare")
 LARGEST_PRODUCT = 16
 """Up to this exponent a power is a product."""
 
+_SPECIAL = (
+    *("erf", "erfc", "erfinv", "ndtr", "log_ndtr", "ndtri", "gamma", "gammaln", "psi", "zeta"),
+    *("i0", "i1", "j0", "j1", "iv", "jv"),
+)
 FORMULAS: dict[str, str] = {
     cholesky.name: "n^3/3",
+    **dict.fromkeys((cholesky_push.name, cholesky_pull.name), "about n^3, in blocks"),
     solve.name: "2n^3/3 + 2n^2 for each right-hand side",
     lu_factor.name: "2n^3/3",
     lu_solve.name: "2n^2 for each right-hand side",
@@ -73,7 +89,7 @@ FORMULAS: dict[str, str] = {
     inv.name: "2n^3",
     det.name: "2n^3/3",
     slogdet.name: "2n^3/3",
-    adjugate.name: "8n^3/3",
+    adjugate.name: "2n^3",
     pinv.name: "6mn^2 + 20n^3 + 2mn^2",
     eigh.name: "9n^3",
     eig.name: "25n^3",
@@ -87,6 +103,7 @@ FORMULAS: dict[str, str] = {
     "partition": "2n comparisons",
     "argpartition": "2n comparisons",
     "searchsorted": "log2 n comparisons for each value",
+    **dict.fromkeys(_SPECIAL, f"{SPECIAL} for each value"),
 }
 """Operations counted by the leading term of a formula (m >= n), not one by one."""
 
@@ -133,10 +150,17 @@ def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally 
     return Tally({k: m for k, m in kinds.items() if m}, macs)
 
 
+_INVERSE = ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh")
+"""Of complex numbers, these are logarithms: arcsin(z) is -i log(i z + sqrt(1 - z z))."""
+
+
 def _of_complex(op: Op, kinds: Mapping[str, int]) -> dict[str, int]:
     """Count the real operations of complex arithmetic."""
     if op in (complex_absolute, complex_angle):
         return dict(kinds)
+    if op.name in _INVERSE:
+        n = kinds["transcendental"]
+        return {"multiply": 8 * n, "add": 6 * n, "transcendental": 6 * n}
     times, plus = kinds.get("multiply", 0), kinds.get("add", 0)
     products, sums = (8, 3) if op in (divide, reciprocal) else (4, 2)
     calls = kinds.get("transcendental", 0)
@@ -184,24 +208,9 @@ def _of_logsumexp(n: int, out: Aval, x: Aval) -> Mapping[str, int]:
     return {"compare": x.size - m, "add": 2 * x.size, "transcendental": n - 3 * x.size + m}
 
 
-def _of_division(n: int, *_: Aval) -> Mapping[str, int]:
-    """Split ``a - b * floor(a / b)``."""
-    return {"multiply": n // 2, "add": n // 4, "compare": n // 4}
-
-
-def _of_softplus(n: int, *_: Aval) -> Mapping[str, int]:
-    """Split ``max(a, b) + log1p(exp(-abs(a - b)))``."""
-    return {"compare": n // 6, "add": n // 2, "transcendental": n // 3}
-
-
-def _of_product(n: int, *_: Aval) -> Mapping[str, int]:
-    """Split ``a * log(b)``."""
-    return {"multiply": n // 2, "transcendental": n // 2}
-
-
-def _of_root(n: int, *_: Aval) -> Mapping[str, int]:
-    """Split ``sqrt(a * a + b * b)``."""
-    return {"multiply": n // 2, "add": n // 4, "transcendental": n // 4}
+def _each(**kinds: int) -> Split:
+    """Split each evaluation into so many operations of each kind."""
+    return lambda n, *_: {k: n // sum(kinds.values()) * m for k, m in kinds.items()}
 
 
 def _of_butterflies(n: int, *_: Aval) -> Mapping[str, int]:
@@ -211,15 +220,28 @@ def _of_butterflies(n: int, *_: Aval) -> Mapping[str, int]:
 
 
 _FOURIER = (fft, rfft, irfft)
+_CHOICES = ("maximum", "minimum", "fmax", "fmin")
 _SPLIT: dict[Op, Split] = {
     contract: _of_contraction,
     reduce_logsumexp: _of_logsumexp,
-    remainder: _of_division,
-    fmod: _of_division,
-    hypot: _of_root,
-    complex_absolute: _of_root,
-    **dict.fromkeys((logaddexp, logaddexp2), _of_softplus),
-    **dict.fromkeys((xlogy, xlog1py), _of_product),
+    # a - b floor(a / b)
+    **dict.fromkeys((remainder, fmod), _each(multiply=2, add=1, compare=1)),
+    # sqrt(a a + b b)
+    **dict.fromkeys((hypot, complex_absolute), _each(multiply=2, add=1, transcendental=1)),
+    # arctan(a / b), and the quadrant
+    **dict.fromkeys(
+        (arctan2, complex_angle), _each(multiply=1, transcendental=1, compare=1, add=1)
+    ),
+    arccos: _each(transcendental=1, add=1),  # pi / 2 - arcsin(x)
+    # max(a, b) + log1p(exp(-abs(a - b)))
+    **dict.fromkeys((logaddexp, logaddexp2, log_expit), _each(compare=1, add=3, transcendental=2)),
+    expit: _each(add=2, transcendental=1, multiply=1),  # 1 / (1 + exp(-x))
+    logit: _each(add=1, multiply=1, transcendental=1),  # log(x / (1 - x))
+    entr: _each(add=1, multiply=1, transcendental=1),  # -x log(x)
+    # a log(b), and 0 where a is 0
+    **dict.fromkeys((xlogy, xlog1py), _each(compare=1, multiply=1, transcendental=1)),
+    **{TABLE[name]: _each(multiply=10, add=9, transcendental=1) for name in _SPECIAL},
+    **{TABLE[f"{name}_part"]: _each(compare=1, multiply=1) for name in _CHOICES},
     **dict.fromkeys(_FOURIER, _of_butterflies),
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.errors import BatchedControlError, ShapeError, UnsupportedError, user_line
 from wengert.ops import decompose
+from wengert.ops import hermitian as he
 from wengert.ops import linalg as la
 from wengert.ops.contract import LABELS
 from wengert.ops.control import stop_gradient
@@ -221,7 +222,7 @@ def slogdet(a: Any) -> SlogdetResult:
 @implements(np.linalg.cholesky)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     """Stand for `numpy.linalg.cholesky`."""
-    return la.cholesky(_square(a), lower=not upper)
+    return he.cholesky(_square(a), lower=not upper)
 
 
 @implements(np.linalg.qr)

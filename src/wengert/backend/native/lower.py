@@ -34,6 +34,10 @@ def loop_dtypes(node: Node) -> Dtypes | None:
         return (_BOOL, out, out), out
     if op.name == "convert":
         return (aval_of(_plain(node.inputs[0])).dtype,), node.outputs[0].dtype
+    if op.name in PARTS:
+        compared = _resolved(np.maximum, tuple(map(_kind, node.inputs[1:])))
+        out = node.outputs[0].dtype
+        return compared and ((out, *compared[0]), out)
     if op.ufunc is None:
         return None
     return _resolved(op.ufunc, tuple(map(_kind, node.inputs)))
@@ -238,19 +242,40 @@ def _sign(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> st
     return code.select(dtype, code.isnan(dtype, x), x, y) if dtype.kind == "f" else y
 
 
+PARTS: set[str] = set()
+"""Derivatives of choices, ``name(t, a, b)``, where t has a dtype of its own."""
+
+
 def _choice(name: str, predicate: str, skip_nan: bool, boolean: str) -> None:
-    """Lower a choice between two numbers; of equal ones NumPy takes the second (-0 is not 0)."""
+    """Lower a choice between two numbers, and what of a tangent belongs to the first one.
+
+    Of equal numbers NumPy takes the second (-0 is not 0); each has half of the tangent.
+    """
+
+    def first_is_chosen(code: Code, dtype: np.dtype[Any], a: str, b: str) -> str:
+        first = code.compare(predicate, dtype, a, b)
+        if dtype.kind != "f":
+            return first
+        return code.emit(f"or i1 {first}, {code.isnan(dtype, b if skip_nan else a)}")
 
     def lower(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
         a, b = xs
         if dtype.kind == "b":
             return code.binary(boolean, dtype, a, b)
-        first = code.compare(predicate, dtype, a, b)
-        if dtype.kind == "f":
-            first = code.emit(f"or i1 {first}, {code.isnan(dtype, b if skip_nan else a)}")
-        return code.select(dtype, first, a, b)
+        return code.select(dtype, first_is_chosen(code, dtype, a, b), a, b)
+
+    def part(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
+        dtypes = loop_dtypes(node)
+        assert dtypes is not None
+        compared, (t, a, b) = dtypes[0][1], xs
+        half = code.binary("fmul", dtype, number(0.5, dtype), t)
+        tie = code.compare("eq", compared, a, b)
+        rest = code.select(dtype, tie, half, number(0, dtype))
+        return code.select(dtype, first_is_chosen(code, compared, a, b), t, rest)
 
     LOWER[name] = lower
+    LOWER[f"{name}_part"] = part
+    PARTS.add(f"{name}_part")
 
 
 _choice("maximum", "gt", False, "or")
