@@ -74,7 +74,8 @@ def test_jacobians(name, mode):
         return
     for _ in range(3):
         x = 0.5 + RNG.random(shape)
-        np.testing.assert_allclose(J(x).toarray(), dense_of(f, x), rtol=1e-6, atol=1e-12)
+        near = 1e-6 if name == "float32" else 1e-12  # the two terms may cancel
+        np.testing.assert_allclose(J(x).toarray(), dense_of(f, x), rtol=1e-6, atol=near)
     wanted = {"auto"} if mode == "auto" else {mode}
     assert J.plan(x).mode in wanted or mode == "auto"
 
