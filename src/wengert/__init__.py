@@ -8,7 +8,7 @@ array([-2.,  4.])
 """
 
 from wengert import errors
-from wengert.analysis import memory
+from wengert.analysis import memory, partition
 from wengert.api import (
     grad,
     hvp,
@@ -25,7 +25,6 @@ from wengert.backend.native.pool import get_threads, set_threads
 from wengert.compile import jit
 from wengert.costs import cost, count
 from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
-from wengert.plan.partition import partition
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.custom import custom_jvp, custom_vjp
 

@@ -1,4 +1,4 @@
-"""What a function needs before it runs: the memory of its value, and of its derivative."""
+"""What a function needs before it runs: memory, and what parts of it need on several devices."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import numpy as np
 
 from wengert import trees
 from wengert.api import value_and_grad
+from wengert.backend.base import Footprint
 from wengert.backend.native.footprint import footprint
 from wengert.backend.native.schedule import Unsupported
 from wengert.errors import UnsupportedError, user_line
-from wengert.ir.graph import aval_of
+from wengert.ir.graph import Graph, aval_of
+from wengert.plan.devices import Device
 from wengert.plan.form import split
 from wengert.plan.memory import Memory, size_text
+from wengert.plan.partition import Partition, partitioned
 from wengert.plan.record import record
 
-__all__ = ["Needs", "memory"]
+__all__ = ["Needs", "memory", "partition"]
 
 
 @dataclass(frozen=True)
@@ -119,3 +122,55 @@ def _of(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         _graph=graph,
         _footprint=partial(footprint, graph),
     )
+
+
+def partition(
+    f: Callable[..., Any],
+    *args: Any,
+    devices: Sequence[Device],
+    batch: int | Sequence[int] | None = None,
+    microbatches: int | None = None,
+    **kwargs: Any,
+) -> Partition:
+    """Return ways to split one step of a function over devices, and what each costs.
+
+    Nothing is run on a device: the function is recorded at these arguments. Operations and bytes
+    moved are counted from its graph, each operation on its own; memory is what native code of each
+    part holds, with its fused loops and workspace, laid out as a plan of it would be.
+
+    Parameters
+    ----------
+    f : callable
+        A function written with NumPy, usually ``wg.value_and_grad(loss)``.
+    *args, **kwargs : pytrees of arrays
+    devices : sequence of wengert.plan.partition.Device
+        A pipeline's stages are given to them in this order. Parts of an axis are in proportion to
+        what each does of the whole in a second.
+    batch : int or sequence of int, optional
+        The positional arguments whose arrays have the examples along their first axis. By default
+        those after the first argument, by position or keyword, that have a first axis of the same
+        length in common (`Partition.arguments`). ``()`` for none.
+    microbatches : int, optional
+        Parts in which the batch goes through a pipeline; by default the fastest of 1, 2, 4, ... 32.
+
+    Returns
+    -------
+    Partition
+        ``candidates``, ``best``; ``partition[name]``. It prints itself.
+
+    Raises
+    ------
+    InputError
+        For `devices` that are none, `batch` arguments without a common first axis, and more
+        `microbatches` than examples.
+    MemoryBudgetError
+        Where no candidate fits; `least` is the memory of each device with which one does.
+    """
+    return partitioned(f, args, kwargs, devices, batch, microbatches, _laid_out)
+
+
+def _laid_out(graph: Graph) -> Footprint | None:
+    try:
+        return footprint(graph)
+    except Unsupported:
+        return None

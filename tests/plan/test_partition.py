@@ -197,7 +197,7 @@ def test_shares_follow_speed():
 # --- pipelines ------------------------------------------------------------------------------------
 def search_for(f, *args, devices, batch=None):
     graph = record(f, *split(args, {})).graph
-    return _Search(graph, tuple(devices), *_batched(graph, args, {}, batch), None)
+    return _Search(graph, tuple(devices), _batched(graph, args, {}, batch))
 
 
 @pytest.mark.parametrize("n", [2, 3])

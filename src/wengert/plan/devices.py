@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wengert.errors import InputError
+import numpy as np
+
+from wengert.errors import InputError, user_line
 from wengert.plan.memory import size_of, size_text
 
 __all__ = ["Device", "checked"]
@@ -34,8 +36,8 @@ class Device:
     Raises
     ------
     InputError
-        For figures that are not positive numbers (the latency may be 0), and for a memory that is
-        no size.
+        For figures that are not positive numbers (the latency may be 0, a bandwidth and a link
+        infinite), and for a memory that is no size.
     """
 
     name: str
@@ -49,24 +51,33 @@ class Device:
         """Check the figures."""
         if not isinstance(self.name, str) or not self.name:
             raise InputError(f"the name of a device is {self.name!r}. Give it a name, a text.")
+        given: Any = self.memory
+        if isinstance(given, (float, np.floating)) and float(given).is_integer():
+            given = int(given)  # 16e9
         try:
-            size = size_of(self.memory)
-        except ValueError:
+            size = size_of(given)
+        except (ValueError, OverflowError):
             size = 0
         if not size:
             raise InputError(
                 f"device {self.name!r} has memory={self.memory!r}. Give a number of bytes, or a "
-                f'text such as "16GiB".'
+                f'text such as "16GiB".' + user_line()
             )
         object.__setattr__(self, "memory", size)
         for field in ("speed", "bandwidth", "link", "latency"):
             x: Any = getattr(self, field)
-            number = isinstance(x, (int, float)) and not isinstance(x, bool) and not math.isnan(x)
-            if not number or x < 0 or (x == 0 and field != "latency"):
+            number = isinstance(x, (int, float, np.integer, np.floating))
+            ours = number and not isinstance(x, bool) and not math.isnan(x)
+            # Shares follow from speeds, so there is no infinite one; a link may be no bottleneck.
+            endless = ours and math.isinf(x) and field in ("speed", "latency")
+            if not ours or endless or x < 0 or (x == 0 and field != "latency"):
+                kind = "finite " if field in ("speed", "latency") else "positive "
                 raise InputError(
-                    f"device {self.name!r} has {field}={x!r}. Give a positive number"
-                    + (" of seconds, or 0." if field == "latency" else " for each second.")
+                    f"device {self.name!r} has {field}={x!r}. Give a {kind}number"
+                    + (" of seconds, or 0." if field == "latency" else " for each second, above 0.")
+                    + user_line()
                 )
+            object.__setattr__(self, field, float(x))
 
     @property
     def size(self) -> int:
@@ -93,16 +104,23 @@ def checked(devices: Sequence[Any]) -> tuple[Device, ...]:
     InputError
         Where there is none, one is no `Device`, or two have the same name.
     """
+    if isinstance(devices, Device):
+        raise InputError("devices is one Device. Give a list: devices=[device]." + user_line())
     if not isinstance(devices, Sequence) or not devices:
-        raise InputError(f"devices={devices!r} names no device. Give a list of Device(...).")
+        raise InputError(
+            f"devices={devices!r} names no device. Give a list of Device(...)." + user_line()
+        )
     for d in devices:
         if not isinstance(d, Device):
             raise InputError(
                 f"devices has a {type(d).__name__}, {d!r}. Give a list of "
                 f"wengert.plan.partition.Device(name, memory, speed, bandwidth, link)."
+                + user_line()
             )
     names = [d.name for d in devices]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise InputError(f"two devices are named {twice[0]!r}. Give each a name of its own.")
+        raise InputError(
+            f"two devices are named {twice[0]!r}. Give each a name of its own." + user_line()
+        )
     return tuple(devices)

@@ -11,18 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optree
 
-from wengert.errors import InputError, MemoryBudgetError
+from wengert.errors import InputError, MemoryBudgetError, user_line
 from wengert.ir.graph import Graph, Value
 from wengert.ops.base import Traced
 from wengert.ops.contract import contract
 from wengert.plan.cost import Count, count_graph, names
 from wengert.plan.devices import Device, checked
 from wengert.plan.form import DYNAMIC, split
+from wengert.plan.localgraphs import Layout, Measure
 from wengert.plan.memory import size_text
 from wengert.plan.placed import (
     Part,
@@ -42,9 +43,11 @@ from wengert.plan.record import record
 from wengert.plan.sharding import WHOLE, Along, share
 from wengert.plan.stages import Pipeline, best_cuts
 
-__all__ = ["Candidate", "Device", "Partition", "partition"]
+__all__ = ["Candidate", "Device", "Partition", "partitioned"]
 
 MICROBATCHES = (1, 2, 4, 8, 16, 32)
+ROUNDS = 32
+"""Choices of cuts whose stages are laid out before the search for those that fit is given up."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ class Partition:
     batch : int or None
         Examples, where inputs with a common leading axis were found or named.
     candidates : tuple of Candidate
+    arguments : tuple of int or str
+        Those with the examples, by position or keyword.
     best : Candidate
         The fastest of those that fit.
     """
@@ -136,6 +141,7 @@ class Partition:
     whole: Count
     batch: int | None
     candidates: tuple[Candidate, ...]
+    arguments: tuple[int | str, ...] = ()
 
     @property
     def best(self) -> Candidate:
@@ -162,6 +168,7 @@ class Partition:
             "devices": [asdict(d) for d in self.devices],
             "whole": asdict(self.whole),
             "batch": self.batch,
+            "arguments": self.arguments,
             "best": self.best.name,
             "candidates": rows,
         }
@@ -169,8 +176,9 @@ class Partition:
     def __str__(self) -> str:
         """Return a table for people."""
         best = self.best
-        of = f", batch of {self.batch:,}" if self.batch else ""
-        head = f"{self.name}: {self.whole.flops:,} operations{of}, {len(self.devices)} devices"
+        of = f", batch of {self.batch:,} in {_listed(self.arguments)}" if self.batch else ""
+        n = len(self.devices)
+        head = f"{self.name}: {self.whole.flops:,} operations{of}, {n} device{'s' * (n > 1)}"
         if self.whole.unknown:
             head += f"\nwithout those of unknown number: {names(self.whole.unknown)}"
         columns = ("", "operations", "peak", "sent", "seconds", "")
@@ -214,7 +222,8 @@ def _remark(c: Candidate) -> str:
         found.append(f"parts of the batch: {shown}")
     if "cuts" in n:
         found.append(
-            f"cut before {', '.join(n['before'])}; {n['microbatches']} microbatches, "
+            f"cut before {', '.join(n['before'])}; "
+            f"{n['microbatches']} microbatch{'es' * (n['microbatches'] > 1)}, "
             f"devices wait {n['bubble']:.0%} of the time"
         )
     if n.get("collectives"):
@@ -222,112 +231,135 @@ def _remark(c: Candidate) -> str:
     return "; ".join(found)
 
 
-def partition(
+def partitioned(
     f: Callable[..., Any],
-    *args: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
     devices: Sequence[Device],
     batch: int | Sequence[int] | None = None,
     microbatches: int | None = None,
-    **kwargs: Any,
+    measure: Measure | None = None,
 ) -> Partition:
-    """Return ways to split one step of a function over devices, and what each costs.
-
-    Nothing is run on a device: the function is recorded at these arguments, and everything is
-    counted from its graph, each operation on its own (a compiled plan holds less at a time).
-
-    Parameters
-    ----------
-    f : callable
-        A function written with NumPy, usually ``wg.value_and_grad(loss)``.
-    *args, **kwargs : pytrees of arrays
-    devices : sequence of wengert.plan.partition.Device
-        A pipeline's stages are given to them in this order. Parts of an axis are in proportion to
-        their speeds.
-    batch : int or sequence of int, optional
-        The positional arguments whose arrays have the examples along their first axis. By default
-        those after the first argument that have a first axis of the same length in common. ``()``
-        for none.
-    microbatches : int, optional
-        Parts in which the batch goes through a pipeline; by default the fastest of 1, 2, 4, ... 32.
-
-    Returns
-    -------
-    Partition
-        ``candidates``, ``best``; ``partition[name]``. It prints itself.
+    """Return what `wengert.partition` does; memory is laid out by `measure`, or counted.
 
     Raises
     ------
-    InputError
-        For `devices` that are none, and for `batch` arguments without a common first axis.
-    MemoryBudgetError
-        Where no candidate fits; `least` is the memory of each device with which one does.
+    InputError, MemoryBudgetError
+        As `wengert.partition`.
     """
     devices = checked(devices)
     name = getattr(f, "__name__", None) or type(f).__name__
     graph = record(f, *split(args, kwargs)).graph
-    batched, examples, why = _batched(graph, args, kwargs, batch)
-    if microbatches is not None and (
-        not isinstance(microbatches, (int, np.integer)) or microbatches < 1
-    ):
-        raise InputError(f"microbatches={microbatches!r} is no positive number.")
-    search = _Search(graph, devices, batched, examples, why, microbatches)
-    made = Partition(name, devices, search.whole, examples, search.candidates())
+    found = _batched(graph, args, kwargs, batch)
+    if microbatches is not None:
+        _check_microbatches(microbatches, found)
+    search = _Search(graph, devices, found, microbatches, measure)
+    made = Partition(
+        name, devices, search.whole, found.examples, search.candidates(), found.arguments
+    )
     if not any(c.fits for c in made.candidates):
         near = min((c for c in made.candidates if c.applicable), key=lambda c: c.least)
         held = ", ".join(f"{d.name} {size_text(d.size)}" for d in devices)
+        where = "on each" if len(near.parts) > 1 else "on one of them"
         raise MemoryBudgetError(
             f"these devices cannot hold their part of {name} in any way ({held}). The least that "
-            f"would do is {size_text(near.least)} ({near.least:,} bytes) on each, "
-            f"as {near.name!r}.",
+            f"would do is {size_text(near.least)} ({near.least:,} bytes) {where}, "
+            f"as {near.name!r}." + user_line(),
             near.least,
         )
     return made
 
 
+def _check_microbatches(n: Any, found: _Batch) -> None:
+    if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise InputError(f"microbatches={n!r} is no positive number of parts." + user_line())
+    if n > 1 and found.examples is None:
+        raise InputError(f"microbatches={n}, but {found.why}." + user_line())
+    if found.examples is not None and n > found.examples:
+        raise InputError(
+            f"microbatches={n}, but there are {found.examples} examples (in "
+            f"{_listed(found.arguments)}); give as many at most." + user_line()
+        )
+
+
+class _Batch(NamedTuple):
+    """Inputs with examples along their first axis, how many, and in which arguments; or why not."""
+
+    inputs: tuple[Value, ...]
+    examples: int | None
+    why: str
+    arguments: tuple[int | str, ...] = ()
+
+
+def _listed(arguments: Sequence[int | str]) -> str:
+    word = "argument" if len(arguments) == 1 else "arguments"
+    return f"{word} {', '.join(map(str, arguments))}"
+
+
 def _batched(
     graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | Sequence[int] | None
-) -> tuple[tuple[Value, ...], int | None, str]:
-    """Return the inputs with examples along their first axis, and how many; or why there are none.
+) -> _Batch:
+    """Find the inputs with examples along their first axis.
 
     Raises
     ------
     InputError
+        For `batch` arguments that are none, or have no first axis in common.
     """
-    spans: list[list[Value]] = []
+    spans: dict[int | str, list[Value]] = {}
     at = 0
-    for a in args:
+    given: list[tuple[int | str, Any]] = list(enumerate(args))
+    for name, a in given + [(k, kwargs[k]) for k in sorted(kwargs)]:
         leaves = [x for x in optree.tree_leaves(a) if isinstance(x, (Traced, *DYNAMIC))]
-        spans.append(list(graph.inputs[at : at + len(leaves)]))
+        spans[name] = [v for v in graph.inputs[at : at + len(leaves)] if v.shape]
         at += len(leaves)
-    arrays = [[v for v in span if v.shape] for span in spans]
     if batch is not None:
-        nums = (batch,) if isinstance(batch, (int, np.integer)) else tuple(batch)
+        single = isinstance(batch, (int, np.integer, str)) or not isinstance(batch, Sequence)
+        nums = (batch,) if single else tuple(batch)  # type: ignore[arg-type]
         for i in nums:
-            if not isinstance(i, (int, np.integer)) or not -len(args) <= i < len(args):
-                raise InputError(f"batch={batch!r}: there are {len(args)} positional arguments.")
-        found = tuple(v for i in nums for v in arrays[i])
+            ours = isinstance(i, (int, np.integer)) and not isinstance(i, bool)
+            if not ours or not -len(args) <= i < len(args):  # type: ignore[operator]
+                raise InputError(
+                    f"batch={batch!r}: there are {len(args)} positional arguments; name those with "
+                    f"the examples by their numbers, from 0." + user_line()
+                )
         if not nums:
-            return (), None, "no input has a batch axis (batch=())"
+            return _Batch((), None, "no input has a batch axis (batch=())")
+        named = tuple(dict.fromkeys(int(i) % len(args) for i in nums))  # type: ignore[arg-type]
+        found = tuple(v for i in named for v in spans[i])
         lengths = sorted({v.shape[0] for v in found})
         if len(lengths) != 1:
             shapes = ", ".join(str(v.shape) for v in found) or "no array"
             raise InputError(
                 f"batch={batch!r} names arguments without a common first axis: {shapes}. Name "
-                f"those that have the examples along it."
+                f"those that have the examples along it." + user_line()
             )
-        return found, lengths[0], ""
-    by_length: dict[int, list[Value]] = {}
-    for span in arrays[1:] if len(arrays) > 1 else arrays:
+        if lengths[0] < 2:
+            return _Batch((), None, f"a batch of {lengths[0]} has no parts", named)
+        return _Batch(found, lengths[0], "", named)
+    first = next(iter(spans), None)
+    with_axis: dict[int, list[int | str]] = {}
+    for name, span in spans.items():
         lengths = sorted({v.shape[0] for v in span})
-        if len(lengths) == 1 and lengths[0] > 1:
-            by_length.setdefault(lengths[0], []).extend(span)
+        if (name != first or len([v for v in spans.values() if v]) == 1) and len(lengths) == 1:
+            with_axis.setdefault(lengths[0], []).append(name)
+    by_length = {n: names for n, names in with_axis.items() if n > 1}
     if not by_length:
-        return (), None, "no argument after the first has a batch axis; name them with batch="
-    most = max(len(v) for v in by_length.values())
-    (first, *more) = [k for k, v in by_length.items() if len(v) == most]
+        short = "".join(
+            f" longer than {n}: {_listed(names)}" for n, names in sorted(with_axis.items())[-1:]
+        )
+        return _Batch(
+            (), None, f"no argument after the first has a batch axis{short}; name them with batch="
+        )
+    counts = {n: sum(len(spans[k]) for k in names) for n, names in by_length.items()}
+    most = max(counts.values())
+    (length, *more) = [n for n, count in counts.items() if count == most]
     if more:
-        return (), None, f"first axes of {first} and of {more[0]}; name the batch with batch="
-    return tuple(by_length[first]), first, ""
+        return _Batch(
+            (), None, f"first axes of {length} and of {more[0]}; name the batch with batch="
+        )
+    names = by_length[length]
+    return _Batch(tuple(v for k in names for v in spans[k]), length, "", tuple(names))
 
 
 class _Search:
@@ -337,24 +369,34 @@ class _Search:
         self,
         graph: Graph,
         devices: tuple[Device, ...],
-        batched: tuple[Value, ...],
-        examples: int | None,
-        why: str,
-        microbatches: int | None,
+        found: _Batch,
+        microbatches: int | None = None,
+        measure: Measure | None = None,
     ) -> None:
+        self.layout = Layout(measure)
         self.graph, self.devices = graph, devices
-        self.batched, self.examples, self.why = batched, examples, why
+        self.batched, self.examples, self.why = found.inputs, found.examples, found.why
+        self.arguments = found.arguments
         self.microbatches = microbatches
         self.whole = count_graph(graph)
+        self.weights = self._weights()
         self.by_batch: Placing | None = None
         self.too_late: str | None = None
-        if examples and examples > 1:
+        if self.examples is not None:
             try:
                 self.by_batch = self._placer((1.0, 1.0), devices[:1] * 2, follow=True).search()
             except NoPlacement as error:
                 self.why = str(error)
             else:
                 self.too_late = late(self.by_batch)
+
+    def _weights(self) -> tuple[float, ...]:
+        """Return how much of an axis each device gets: as much as it does in a second."""
+        one = undivided(self.graph)
+        times = [accumulated(one, [1], d, 0).seconds for d in self.devices]
+        if not all(times):
+            return tuple(float(d.speed) for d in self.devices)
+        return tuple(min(times) / t for t in times)
 
     def candidates(self) -> tuple[Candidate, ...]:
         """Return all of them."""
@@ -413,34 +455,40 @@ class _Search:
     def alone(self) -> Candidate:
         """One device does it all."""
         one = undivided(self.graph)
+        peak = self._peak(one, 1, 1)
         return self._alone(
-            "one device", [(accumulated(one, [1], d), d, {}, 0) for d in self.devices]
+            "one device", [(accumulated(one, [1], d, peak), d, {}, 0) for d in self.devices]
         )
+
+    def _peak(self, placing: Placing, part: int, batch: int) -> int:
+        """Return the peak for `part` examples of a batch on one device."""
+        found = self.layout.part(placing, part, batch)
+        return part_peak(placing, part, batch) if found is None else found
 
     def minibatch(self) -> Candidate:
         """One device goes through the batch in parts that it can hold, and adds up."""
         name = "smaller minibatch"
         if self.by_batch is None or self.examples is None:
-            return Candidate(name, self.why or "a batch of one example has no parts")
+            return Candidate(name, self.why)
         if self.too_late:
             return Candidate(name, self.too_late)
         placing, total = self.by_batch, self.examples
         tried = []
         for d in self.devices:
             sizes = self._sizes(placing, total, d)
-            part = accumulated(placing, sizes, d)
+            part = accumulated(placing, sizes, d, self._peak(placing, max(sizes), total))
             combined = sum(additions(m, len(sizes)) for m in completions(placing))
-            least = part_peak(placing, 1, total)
+            least = self._peak(placing, 1, total)
             tried.append((part, d, {"parts": sizes, "least": least}, combined))
         return self._alone(name, tried)
 
     def _sizes(self, placing: Placing, total: int, device: Device) -> tuple[int, ...]:
         """Return the parts: the fewest that fit, or as many as there are devices if one does."""
-        least = max(len(self.devices), 2) if part_peak(placing, total, total) <= device.size else 2
+        least = max(len(self.devices), 2) if self._peak(placing, total, total) <= device.size else 2
         low, high = min(least, total), total
 
         def fits(k: int) -> bool:
-            return part_peak(placing, -(-total // k), total) <= device.size
+            return self._peak(placing, -(-total // k), total) <= device.size
 
         while low < high:
             k = (low + high) // 2
@@ -457,15 +505,22 @@ class _Search:
         if n < 2:
             return Candidate(name, "there is one device")
         if self.by_batch is None or self.examples is None:
-            return Candidate(name, self.why or "a batch of one example has no parts")
+            return Candidate(name, self.why)
         if self.examples < n:
             return Candidate(name, f"{self.examples} examples cannot be shared by {n} devices")
-        weights = tuple(float(d.speed) for d in self.devices)
+        weights = self.weights
         try:
             placing = self._placer(weights, self.devices, follow=True).search()
         except NoPlacement as error:
             return Candidate(name, str(error))
-        return self._spread(name, placing, {"parts": share(self.examples, weights)})
+        found = self._spread(name, placing, {"parts": share(self.examples, weights)})
+        if self.whole.flops and min(p.flops for p in found.parts) >= self.whole.flops:
+            return Candidate(
+                name,
+                f"{self.too_late or 'nothing is split along the batch'}, so every device would do "
+                f"all of it; is {_listed(self.arguments)} the batch? Name it with batch=",
+            )
+        return found
 
     def tensor(self) -> Candidate:
         """Each contraction is split along an axis other than the batch."""
@@ -475,9 +530,8 @@ class _Search:
             return Candidate(name, "there is one device")
         if not any(node.op is contract for node in self.graph.nodes):
             return Candidate(name, "there is no contraction")
-        weights = tuple(float(d.speed) for d in self.devices)
         try:
-            placing = self._placer(weights, self.devices, follow=False).search()
+            placing = self._placer(self.weights, self.devices, follow=False).search()
         except NoPlacement as error:
             return Candidate(name, str(error))
         shared = [
@@ -490,14 +544,14 @@ class _Search:
         return self._spread(name, placing, {"contractions": (sum(shared), len(shared))})
 
     def _spread(self, name: str, placing: Placing, notes: dict[str, Any]) -> Candidate:
-        found: Timing = measured(placing, self.devices)
+        found: Timing = measured(placing, self.devices, self.layout.device)
         flops = sum(p.flops for p in found.parts)
         n = len(self.devices)
         used = [p for p in placing.inputs.values() if isinstance(p, Along)]
         for step in placing.steps:
             if isinstance(step, Compute):
                 used += [p for p in (*step.inputs, step.output) if isinstance(p, Along)]
-        equal = len({d.speed for d in self.devices}) == 1
+        equal = len(set(placing.weights)) == 1
         return Candidate(
             name,
             parts=found.parts,
@@ -530,32 +584,43 @@ class _Search:
             if line.length < n:
                 return Candidate(name, f"{line.length} operations have no {n} stages")
             made.append(self._staged(name, line))
-        return min(made, key=lambda c: (not c.fits, c.seconds))
+        return min(made, key=lambda c: (not c.fits, c.seconds if c.fits else c.least))
 
     def _line(self, m: int) -> Pipeline:
         if m == 1 or self.by_batch is None or self.examples is None:
-            return Pipeline(undivided(self.graph), self.devices, (1,))
-        return Pipeline(self.by_batch, self.devices, share(self.examples, (1.0,) * m))
+            return Pipeline(undivided(self.graph), self.devices, (1,), self.layout)
+        sizes = share(self.examples, (1.0,) * m)
+        return Pipeline(self.by_batch, self.devices, sizes, self.layout)
 
     def _staged(self, name: str, line: Pipeline) -> Candidate:
         devices = self.devices
 
         def within(s: int, i: int, j: int) -> float:
             time = line.stage_seconds(s, i, j)
-            return time if line.peak(i, j) <= devices[s].size else math.inf
+            return time if line.quick_peak(i, j) <= devices[s].size else math.inf
 
         def held(parts: Sequence[Part]) -> bool:
             return all(p.peak <= d.size for p, d in zip(parts, devices, strict=True))
+
+        def settled(cost: Callable[[int, int, int], float]) -> tuple[float, tuple[int, ...]]:
+            # Laying out all runs takes long; those that are chosen are laid out until they stay.
+            for _ in range(ROUNDS):
+                least, cuts = best_cuts(line, cost)
+                if least == math.inf or line.knows(cuts):
+                    break
+            return least, cuts
 
         # Peaks of all runs take long to find, and matter only where the fastest cuts do not fit.
         found = line.stages(best_cuts(line, line.stage_seconds)[1])
         fits, least = held(found.parts), max(p.peak for p in found.parts)
         if not fits:
-            slowest, cuts = best_cuts(line, within)
-            fits = slowest < math.inf
+            slowest, cuts = settled(within)
+            if slowest < math.inf:
+                found = line.stages(cuts)
+                fits = held(found.parts)
             if not fits:
-                cuts = best_cuts(line, lambda s, i, j: float(line.peak(i, j)))[1]
-            found = line.stages(cuts)
+                found = line.stages(settled(lambda s, i, j: float(line.quick_peak(i, j)))[1])
+                fits = held(found.parts)
             least = max(p.peak for p in found.parts)
         combined = sum(additions(m, len(line.sizes)) for m in completions(line.placing))
         flops = sum(p.flops for p in found.parts)

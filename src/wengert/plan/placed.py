@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -229,8 +229,20 @@ def constants_of(graph: Graph) -> int:
     return sum(aval_of(c).nbytes for c in graph.consts())
 
 
-def measured(placing: Placing, devices: Sequence[Device]) -> Timing:
-    """Return what each device does where all run the same program on their parts."""
+def measured(
+    placing: Placing,
+    devices: Sequence[Device],
+    laid_out: Callable[[Placing, int], int | None] = lambda *_: None,
+) -> Timing:
+    """Return what each device does where all run the same program on their parts.
+
+    Parameters
+    ----------
+    placing : Placing
+    devices : sequence of Device
+    laid_out : callable, optional
+        ``laid_out(placing, d)``: the peak of a device, None where it is not known but counted.
+    """
     weights, n = placing.weights, len(devices)
     updates = updated_in_place(placing.graph)
     flops, nbytes, traffic = [0] * n, [0] * n, [0] * n
@@ -272,8 +284,10 @@ def measured(placing: Placing, devices: Sequence[Device]) -> Timing:
         def size(key: Key, d: int = d) -> int:
             return local(key[0].aval, key[1], weights, d).nbytes
 
-        held = {(v, p): size((v, p)) for v, p in placing.inputs.items()}
-        peak = peak_of(eager(placing.steps), held, ends, size, constants)
+        peak = laid_out(placing, d)
+        if peak is None:
+            held = {(v, p): size((v, p)) for v, p in placing.inputs.items()}
+            peak = peak_of(eager(placing.steps), held, ends, size, constants)
         parts.append(Part(devices[d].name, flops[d], nbytes[d], peak, traffic[d], spent[d]))
     return Timing(tuple(parts), seconds, communication, combined, collectives)
 
@@ -319,7 +333,7 @@ def completions(placing: Placing) -> list[Move]:
     return [s for s in placing.steps if isinstance(s, Move) and s.source == PARTIAL]
 
 
-def accumulated(placing: Placing, sizes: Sequence[int], device: Device) -> Part:
+def accumulated(placing: Placing, sizes: Sequence[int], device: Device, peak: int) -> Part:
     """Return what one device does that goes through the batch in parts, and adds up.
 
     Parameters
@@ -329,6 +343,8 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device) -> Part:
     sizes : sequence of int
         Examples in each part.
     device : Device
+    peak : int
+        Most bytes that it holds.
     """
     k, total = len(sizes), sum(sizes)
     updates = updated_in_place(placing.graph)
@@ -348,7 +364,6 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device) -> Part:
             flops += runs * count
             nbytes += runs * moved
             seconds += runs * device.seconds(count, moved)
-    peak = part_peak(placing, max(sizes), total)
     return Part(device.name, flops, nbytes, peak, 0, seconds)
 
 

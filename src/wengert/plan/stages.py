@@ -13,15 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from wengert.ir.graph import Node, Value
+from wengert.ir.graph import Const, Node, Value
 from wengert.plan.cost import updated_in_place
 from wengert.plan.devices import Device
+from wengert.plan.localgraphs import Layout
 from wengert.plan.memory import is_backward
 from wengert.plan.placed import (
     Key,
     Part,
     additions,
-    constants_of,
     eager,
     outputs_of,
     part_size,
@@ -113,6 +113,10 @@ def _touches(node: Node, reads: Sequence[Value]) -> bool:
     return any(x in reads for x in (*values, *node.outputs))
 
 
+def _is_late(placed: tuple[int, bool, Step]) -> bool:
+    return placed[1]
+
+
 class Pipeline:
     """A placed graph to be cut.
 
@@ -124,9 +128,18 @@ class Pipeline:
         One for each stage, in order.
     sizes : sequence of int
         Examples in each microbatch.
+    layout : Layout, optional
+        Says what stages hold; without it, it is counted.
     """
 
-    def __init__(self, placing: Placing, devices: Sequence[Device], sizes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        placing: Placing,
+        devices: Sequence[Device],
+        sizes: Sequence[int],
+        layout: Layout | None = None,
+    ) -> None:
+        self.layout = layout or Layout(None)
         self.placing, self.devices, self.sizes = placing, tuple(devices), tuple(sizes)
         graph = placing.graph
         at = positions(graph.nodes, graph.inputs)
@@ -153,11 +166,11 @@ class Pipeline:
                     key = source.get((x, p), (x, p))
                     self.readers.setdefault(key, []).append(place)
             self.producer.update({(v, step.output): place for v in step.node.outputs})
-        self.constants = constants_of(graph)
         self._costs()
         self._crossings()
         self.places = self._open_positions()
         self._peaks: dict[tuple[int, int], int] = {}
+        self._quick: dict[tuple[int, int], int] = {}
 
     def _size(self, key: Key) -> int:
         return part_size(key, max(self.sizes), sum(self.sizes))
@@ -240,26 +253,69 @@ class Pipeline:
         return there, back
 
     def peak(self, i: int, j: int) -> int:
-        """Return the most bytes that a stage holds.
+        """Return the most bytes that a stage holds, laid out as native code would do it.
 
         Values that its backward pass reads are there for all microbatches, the others for one; and
-        an accumulator for each partial sum.
+        an accumulator for each partial sum. Where native code cannot hold it, it is counted.
         """
+        if (i, j) not in self._peaks:
+            found = self.layout.stage(
+                self.placing,
+                self._inside(i, j),
+                self._outputs(i, j),
+                self.sizes,
+                lambda key: self.producer.get(key, (0, False))[1],
+            )
+            self._peaks[i, j] = self._counted(i, j) if found is None else found
+        return self._peaks[i, j]
+
+    def quick_peak(self, i: int, j: int) -> int:
+        """Return `peak` where it is known, else what its operations hold one by one."""
         if (i, j) in self._peaks:
             return self._peaks[i, j]
+        if (i, j) not in self._quick:
+            self._quick[i, j] = self._counted(i, j)
+        return self._quick[i, j]
+
+    def knows(self, cuts: Sequence[int]) -> bool:
+        """Find the peaks of these stages; return whether all were known before."""
+        runs = list(itertools.pairwise([0, *cuts, self.length]))
+        known = all(run in self._peaks for run in runs)
+        for run in runs:
+            self.peak(*run)
+        return known
+
+    def _inside(self, i: int, j: int) -> list[Step]:
+        """Return the steps of a stage, all forward and then all backward."""
+        return [s for _, _, s in sorted((t for t in self.steps if i <= t[0] < j), key=_is_late)]
+
+    def _outputs(self, i: int, j: int) -> list[Key]:
+        """Return what a stage keeps or sends: outputs, and what other stages read."""
+        sent = [
+            key
+            for key, readers in self.readers.items()
+            if i <= self.producer[key][0] < j and not all(i <= p < j for p, _ in readers)
+        ]
+        return [*outputs_of(self.placing), *sent]
+
+    def _counted(self, i: int, j: int) -> int:
+        """Return what the operations of a stage hold, each value until its last use."""
         inputs = set(self.placing.graph.inputs)
-        inside = sorted((t for t in self.steps if i <= t[0] < j), key=lambda t: t[1])
+        inside = sorted((t for t in self.steps if i <= t[0] < j), key=_is_late)
         steps = [step for _, _, step in inside]
         made = {v for t in steps if isinstance(t, Compute) for v in t.node.outputs}
         held: dict[Key, int] = {}
         kept: set[Key] = set()
+        constants: dict[int, int] = {}
         for _, backward, step in inside:
             if isinstance(step, Move):
                 if step.source == PARTIAL and len(self.sizes) > 1:
                     held[step.value, step.target] = step.value.aval.nbytes
                 continue
             for x, p in zip(step.node.inputs, step.inputs, strict=True):
-                if isinstance(x, Value) and x in inputs:
+                if isinstance(x, Const):
+                    constants[id(x)] = x.aval.nbytes
+                elif isinstance(x, Value) and x in inputs:
                     first = self.placing.inputs[x]
                     held[x, first] = x.aval.nbytes
                 elif isinstance(x, Value) and backward and isinstance(p, Along):
@@ -269,9 +325,8 @@ class Pipeline:
         ends = [y for y in outputs_of(self.placing) if y[0] in made]
         more = len(self.sizes) - 1
         extra = sum(v.aval.nbytes - self._size((v, p)) for v, p in kept)
-        peak = peak_of(steps, held, ends, self._size, self.constants)
-        self._peaks[i, j] = peak + (extra if more else 0)
-        return self._peaks[i, j]
+        peak = peak_of(steps, held, ends, self._size, sum(constants.values()))
+        return peak + (extra if more else 0)
 
     def stages(self, cuts: Sequence[int]) -> Stages:
         """Return what a choice of cuts costs."""
