@@ -117,7 +117,7 @@ def test_peak_by_brute_force():
         alive = (made & (later | set(graph.outputs))) | set(node.outputs) | set(graph.inputs)
         most = max(most, sum(v.aval.nbytes for v in alive))
     assert not any(n.op.alias for n in graph.nodes if n.inputs and n.op.name != "broadcast_to")
-    c = wg.partition(step, *args, devices=cluster(1))["one device"]
+    c = search_for(step, *args, devices=cluster(1)).alone()  # counted, not laid out
     views = sum(v.aval.nbytes for n in graph.nodes if n.op.alias for v in n.outputs)
     assert most - views <= c.peak <= most
 
@@ -184,7 +184,7 @@ def test_tensor_split_keeps_a_slice_of_every_matrix(plan):
     assert all(p != "whole" for p in c.notes["inputs"][0:6:2])
     assert c.notes["contractions"] == (8, 8)
     held = 4 * (2 * PARAMETERS // n + BATCH * SIZES[0])  # a slice, its gradient, and the images
-    assert c.peak < 1.25 * held
+    assert c.peak < 1.4 * held  # and activations, and room for products
 
 
 def test_shares_follow_speed():

@@ -61,7 +61,7 @@ class Device:
         if not size:
             raise InputError(
                 f"device {self.name!r} has memory={self.memory!r}. Give a number of bytes, or a "
-                f'text such as "16GiB".' + user_line()
+                f'text such as "16GiB".'
             )
         object.__setattr__(self, "memory", size)
         for field in ("speed", "bandwidth", "link", "latency"):
@@ -75,7 +75,6 @@ class Device:
                 raise InputError(
                     f"device {self.name!r} has {field}={x!r}. Give a {kind}number"
                     + (" of seconds, or 0." if field == "latency" else " for each second, above 0.")
-                    + user_line()
                 )
             object.__setattr__(self, field, float(x))
 

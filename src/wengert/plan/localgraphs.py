@@ -131,7 +131,8 @@ def program(
     except (GraphError, ShapeError, TypeError, ValueError, IndexError):
         return None  # an attribute that fits the whole only: its memory is counted, not laid out
     ends = list(dict.fromkeys([*outputs, *sums]))
-    ends = [k for k in ends if k in env and (k not in ours or k in placing.graph.outputs)]
+    results = {y for y in placing.graph.outputs if isinstance(y, Value)}
+    ends = [k for k in ends if k in env and (k not in ours or k[0] in results)]
     places = {y: p for (_, p), y in env.items() if isinstance(y, Value)}
     graph = b.finish([env[k] for k in ends])
     return Program(graph, places, received, sum(v.aval.nbytes for v, _ in sums))
@@ -243,13 +244,14 @@ class Layout:
                 before.append(step)
                 read.update(x for x in step.node.inputs if isinstance(x, Value))
         ends = outputs_of(placing)
-        one = program(placing, parts[::-1], shape, ends, accumulate=True)
+        split = [k for k in ends if k[1] != WHOLE]
+        one = program(placing, parts[::-1], shape, split, accumulate=True)
         ready = [(v, WHOLE) for s in before if isinstance(s, Compute) for v in s.node.outputs]
         found = [
             self._of(one),
             self._of(program(placing, before[::-1], shape, [k for k in ready if k[0] in read])),
         ]
-        last = program(placing, after[::-1], shape, ends)
+        last = program(placing, after[::-1], shape, [k for k in ends if k[1] == WHOLE])
         total = self._of(last)
         if last is not None and total is not None:
             sums = sum(m.value.aval.nbytes for m in completions(placing))

@@ -176,7 +176,7 @@ class Partition:
     def __str__(self) -> str:
         """Return a table for people."""
         best = self.best
-        of = f", batch of {self.batch:,} in {_listed(self.arguments)}" if self.batch else ""
+        of = f", batch of {self.batch:,} ({_listed(self.arguments)})" if self.batch else ""
         n = len(self.devices)
         head = f"{self.name}: {self.whole.flops:,} operations{of}, {n} device{'s' * (n > 1)}"
         if self.whole.unknown:
@@ -575,6 +575,10 @@ class _Search:
         if n < 2:
             return Candidate(name, "there is one device")
         counts: tuple[int, ...] = (1,)
+        if (self.microbatches or 1) > 1 and (self.by_batch is None or self.too_late):
+            return Candidate(
+                name, f"no {self.microbatches} microbatches: {self.too_late or self.why}"
+            )
         if self.by_batch is not None and self.too_late is None and self.examples is not None:
             asked = MICROBATCHES if self.microbatches is None else (self.microbatches,)
             counts = tuple(m for m in asked if m <= self.examples) or (1,)

@@ -299,12 +299,17 @@ def late(placing: Placing) -> str | None:
     They can where no part needs what is completed from all of them.
     """
     whole: set[Value] = set()
-    for step in placing.steps:
+    for i, step in enumerate(placing.steps):
         if isinstance(step, Move):
             if step.kind == "all-reduce":
                 whole.add(step.value)
             elif step.kind == "all-gather":
-                return f"an operation reads all of the batch at once{_place(placing, step.value)}"
+                reader = next(
+                    s.node
+                    for s in placing.steps[i:]
+                    if isinstance(s, Compute) and step.value in s.node.inputs
+                )
+                return f"{reader.op.name} reads all of the batch at once{_line(reader)}"
             continue
         node = step.node
         reads = [
@@ -317,11 +322,6 @@ def late(placing: Placing) -> str | None:
         if reads:
             whole.update(node.outputs)
     return None
-
-
-def _place(placing: Placing, value: Value) -> str:
-    node = next((n for n in placing.graph.nodes if value in n.outputs), None)
-    return _line(node) if node is not None else ""
 
 
 def _line(node: Node) -> str:

@@ -152,11 +152,16 @@ def _rules(node: Node, avals: list[Aval], out: Aval) -> Iterator[Rule]:
         yield from _update(node, avals)
     elif "axis" in node.attrs and len(avals) == 1:
         yield from _along_axis(node, avals[0], out)
+    elif op.name in _SOLVES and out.ndim > 2:
+        yield from (
+            r for r in _elementwise(avals, out) if r.output not in (out.ndim - 2, out.ndim - 1)
+        )
     elif op.name in _ON_MATRICES and len(avals) == 1:
         yield from _moved(avals[0], out, [(a, a) for a in range(avals[0].ndim - 2)], linear=False)
 
 
 _LINEAR = (negative, positive, convert, conjugate, barrier)
+_SOLVES = frozenset({"solve", "solve_triangular"})
 _ON_MATRICES = frozenset({"inv", "det", "adjugate", "cholesky", "pinv"})
 
 
