@@ -193,6 +193,11 @@ class Layout:
         found = self._total(made.graph) if made is not None else None
         return found[0] - made.added_to if found is not None and made is not None else None
 
+    def stored(self, graph: Graph) -> set[Value] | None:
+        """Return the values of a graph that are in memory between inputs and outputs."""
+        found = self.measure(graph) if self.measure is not None else None
+        return None if found is None else {h.value for h in found.held if h.value is not None}
+
     def undivided(self, graph: Graph) -> int | None:
         """Return the bytes of a whole graph, exactly those of its plan."""
         if graph not in self._known:

@@ -38,10 +38,11 @@ from wengert.plan.placed import (
     sent,
     undivided,
 )
-from wengert.plan.placing import Compute, Move, NoPlacement, Placer, Placing, work
+from wengert.plan.placing import Compute, Move, NoPlacement, Placer, Placing
 from wengert.plan.record import record
 from wengert.plan.sharding import WHOLE, Along, share
 from wengert.plan.stages import Pipeline, best_cuts
+from wengert.plan.work import Work
 
 __all__ = ["Candidate", "Device", "Partition", "partitioned"]
 
@@ -379,6 +380,7 @@ class _Search:
         self.arguments = found.arguments
         self.microbatches = microbatches
         self.whole = count_graph(graph)
+        self.work = Work(graph, self.layout.stored(graph))
         self.weights = self._weights()
         self.by_batch: Placing | None = None
         self.too_late: str | None = None
@@ -393,7 +395,7 @@ class _Search:
     def _weights(self) -> tuple[float, ...]:
         """Return how much of an axis each device gets: as much as it does in a second."""
         one = undivided(self.graph)
-        times = [accumulated(one, [1], d, 0).seconds for d in self.devices]
+        times = [accumulated(one, [1], d, self.work, 0).seconds for d in self.devices]
         if not all(times):
             return tuple(float(d.speed) for d in self.devices)
         return tuple(min(times) / t for t in times)
@@ -412,8 +414,8 @@ class _Search:
         self, weights: tuple[float, ...], devices: Sequence[Device], *, follow: bool
     ) -> Placer:
         def seconds(step: Compute) -> float:
-            both = (work(step, weights, d, False) for d in range(len(weights)))
-            return max(x.seconds(n, b) for x, (n, b, _) in zip(devices, both, strict=True))
+            both = (self.work(step, weights, d) for d in range(len(weights)))
+            return max(x.seconds(n, b) for x, (n, b) in zip(devices, both, strict=True))
 
         def transfer(move: Move) -> tuple[float, int]:
             time = seconds_of(move, devices, weights)
@@ -457,7 +459,8 @@ class _Search:
         one = undivided(self.graph)
         peak = self._peak(one, 1, 1)
         return self._alone(
-            "one device", [(accumulated(one, [1], d, peak), d, {}, 0) for d in self.devices]
+            "one device",
+            [(accumulated(one, [1], d, self.work, peak), d, {}, 0) for d in self.devices],
         )
 
     def _peak(self, placing: Placing, part: int, batch: int) -> int:
@@ -476,7 +479,7 @@ class _Search:
         tried = []
         for d in self.devices:
             sizes = self._sizes(placing, total, d)
-            part = accumulated(placing, sizes, d, self._peak(placing, max(sizes), total))
+            part = accumulated(placing, sizes, d, self.work, self._peak(placing, max(sizes), total))
             combined = sum(additions(m, len(sizes)) for m in completions(placing))
             least = self._peak(placing, 1, total)
             tried.append((part, d, {"parts": sizes, "least": least}, combined))
@@ -544,7 +547,7 @@ class _Search:
         return self._spread(name, placing, {"contractions": (sum(shared), len(shared))})
 
     def _spread(self, name: str, placing: Placing, notes: dict[str, Any]) -> Candidate:
-        found: Timing = measured(placing, self.devices, self.layout.device)
+        found: Timing = measured(placing, self.devices, self.work, self.layout.device)
         flops = sum(p.flops for p in found.parts)
         n = len(self.devices)
         used = [p for p in placing.inputs.values() if isinstance(p, Along)]
@@ -592,9 +595,9 @@ class _Search:
 
     def _line(self, m: int) -> Pipeline:
         if m == 1 or self.by_batch is None or self.examples is None:
-            return Pipeline(undivided(self.graph), self.devices, (1,), self.layout)
+            return Pipeline(undivided(self.graph), self.devices, (1,), self.work, self.layout)
         sizes = share(self.examples, (1.0,) * m)
-        return Pipeline(self.by_batch, self.devices, sizes, self.layout)
+        return Pipeline(self.by_batch, self.devices, sizes, self.work, self.layout)
 
     def _staged(self, name: str, line: Pipeline) -> Candidate:
         devices = self.devices

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from wengert.ir.graph import Graph, Node, Value, aval_of
 from wengert.ops.index import is_basic
-from wengert.plan.cost import updated_in_place
 from wengert.plan.devices import Device
-from wengert.plan.placing import Compute, Move, Placing, Step, local, work
+from wengert.plan.placing import Compute, Move, Placing, Step, local
 from wengert.plan.sharding import PARTIAL, WHOLE, Along, Placement
+from wengert.plan.work import Work
 
 __all__ = [
     "Part",
@@ -24,7 +24,6 @@ __all__ = [
     "measured",
     "part_peak",
     "part_size",
-    "part_work",
     "peak_of",
     "sent",
     "undivided",
@@ -43,7 +42,7 @@ class Part:
     flops : int
         Operations, with the additions that complete partial sums.
     bytes : int
-        Bytes read and written in its memory, each operation on its own.
+        Bytes read and written in its memory, by each fused loop.
     peak : int
         Most bytes held at a time: inputs and captured arrays, outputs, and everything between.
     sent : int
@@ -232,6 +231,7 @@ def constants_of(graph: Graph) -> int:
 def measured(
     placing: Placing,
     devices: Sequence[Device],
+    work: Work,
     laid_out: Callable[[Placing, int], int | None] = lambda *_: None,
 ) -> Timing:
     """Return what each device does where all run the same program on their parts.
@@ -240,11 +240,11 @@ def measured(
     ----------
     placing : Placing
     devices : sequence of Device
+    work : Work
     laid_out : callable, optional
         ``laid_out(placing, d)``: the peak of a device, None where it is not known but counted.
     """
     weights, n = placing.weights, len(devices)
-    updates = updated_in_place(placing.graph)
     flops, nbytes, traffic = [0] * n, [0] * n, [0] * n
     spent, segment = [0.0] * n, [0.0] * n
     communication = seconds = 0.0
@@ -269,7 +269,7 @@ def measured(
                 spent[d] += done / devices[d].speed
             continue
         for d in range(n):
-            count, moved_bytes, _ = work(step, weights, d, id(step.node) in updates)
+            count, moved_bytes = work(step, weights, d)
             flops[d] += count
             nbytes[d] += moved_bytes
             time = devices[d].seconds(count, moved_bytes)
@@ -333,7 +333,9 @@ def completions(placing: Placing) -> list[Move]:
     return [s for s in placing.steps if isinstance(s, Move) and s.source == PARTIAL]
 
 
-def accumulated(placing: Placing, sizes: Sequence[int], device: Device, peak: int) -> Part:
+def accumulated(
+    placing: Placing, sizes: Sequence[int], device: Device, work: Work, peak: int
+) -> Part:
     """Return what one device does that goes through the batch in parts, and adds up.
 
     Parameters
@@ -343,11 +345,11 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device, peak: in
     sizes : sequence of int
         Examples in each part.
     device : Device
+    work : Work
     peak : int
         Most bytes that it holds.
     """
     k, total = len(sizes), sum(sizes)
-    updates = updated_in_place(placing.graph)
     times = Counter(sizes)
     flops = nbytes = 0
     seconds = 0.0
@@ -359,18 +361,12 @@ def accumulated(placing: Placing, sizes: Sequence[int], device: Device, peak: in
             continue
         repeated = step.output != WHOLE
         for s in times:
-            count, moved = part_work(step, s, total, id(step.node) in updates)
+            count, moved = work.of_part(step, s, total)
             runs = times[s] if repeated else int(s == sizes[0])
             flops += runs * count
             nbytes += runs * moved
             seconds += runs * device.seconds(count, moved)
     return Part(device.name, flops, nbytes, peak, 0, seconds)
-
-
-def part_work(step: Compute, part: int, batch: int, in_place: bool) -> tuple[int, int]:
-    """Return the operations and bytes for `part` examples of a batch."""
-    weights = (float(part), float(batch - part)) if part < batch else (1.0,)
-    return work(step, weights, 0, in_place)[:2]
 
 
 def part_size(key: Key, part: int, batch: int) -> int:

@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.ir.graph import Aval, Const, Graph, Node, Value, aval_of
+from wengert.ir.graph import Aval, Const, Graph, Node, Value
 from wengert.ops.contract import contract
 from wengert.ops.shape import broadcast_to
 from wengert.plan.sharding import PARTIAL, WHOLE, Along, Placement, Rule, rules, share
-from wengert.plan.tally import bytes_of, tally
 
-__all__ = ["Compute", "Move", "NoPlacement", "Placer", "Placing", "local", "work"]
+__all__ = ["Compute", "Move", "NoPlacement", "Placer", "Placing", "local"]
 
 WIDTH = 48
 """Ways to place the frontier that are kept."""
@@ -64,21 +63,6 @@ def local(aval: Aval, placement: Placement, weights: tuple[float, ...], d: int) 
     shape = list(aval.shape)
     shape[placement.axis] = share(placement.groups, weights)[d] * each
     return aval._replace(shape=tuple(shape))
-
-
-def work(
-    step: Compute, weights: tuple[float, ...], d: int, in_place: bool
-) -> tuple[int, int, str | None]:
-    """Return the operations and bytes of device `d`; the name of an operation without a count."""
-    node = step.node
-    ins = [local(aval_of(x), p, weights, d) for x, p in zip(node.inputs, step.inputs, strict=True)]
-    outs = [local(v.aval, step.output, weights, d) for v in node.outputs]
-    found = tally(node, ins, outs)
-    nbytes = sum(bytes_of(node, ins, outs, in_place))
-    if found is None:
-        return 0, nbytes, node.op.name
-    moved = ("multiply", "add", "transcendental", "compare")
-    return sum(found.kinds.get(k, 0) for k in moved), nbytes, None
 
 
 @dataclass

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from wengert.ir.graph import Const, Node, Value
-from wengert.plan.cost import updated_in_place
 from wengert.plan.devices import Device
 from wengert.plan.localgraphs import Layout
 from wengert.plan.memory import is_backward
@@ -25,11 +24,11 @@ from wengert.plan.placed import (
     eager,
     outputs_of,
     part_size,
-    part_work,
     peak_of,
 )
 from wengert.plan.placing import Compute, Move, Placing, Step
 from wengert.plan.sharding import PARTIAL, WHOLE, Along
+from wengert.plan.work import Work
 
 __all__ = ["POSITIONS", "Pipeline", "Stages", "best_cuts", "positions"]
 
@@ -128,6 +127,7 @@ class Pipeline:
         One for each stage, in order.
     sizes : sequence of int
         Examples in each microbatch.
+    work : Work
     layout : Layout, optional
         Says what stages hold; without it, it is counted.
     """
@@ -137,8 +137,10 @@ class Pipeline:
         placing: Placing,
         devices: Sequence[Device],
         sizes: Sequence[int],
+        work: Work,
         layout: Layout | None = None,
     ) -> None:
+        self.work = work
         self.layout = layout or Layout(None)
         self.placing, self.devices, self.sizes = placing, tuple(devices), tuple(sizes)
         graph = placing.graph
@@ -178,7 +180,6 @@ class Pipeline:
     def _costs(self) -> None:
         """Add up operations, bytes and, for each device, seconds at each position."""
         n, k = self.length, len(self.sizes)
-        updates = updated_in_place(self.placing.graph)
         total, times = sum(self.sizes), Counter(self.sizes)
         self.flops, self.bytes = [0] * n, [0] * n
         zero = [0.0] * n
@@ -196,7 +197,7 @@ class Pipeline:
                 runs = times[s] if repeated else int(s == self.sizes[0])
                 if not runs:
                     continue
-                flops, nbytes = part_work(step, s, total, id(step.node) in updates)
+                flops, nbytes = self.work.of_part(step, s, total)
                 self.flops[place] += runs * flops
                 self.bytes[place] += runs * nbytes
                 for d, device in enumerate(self.devices):
