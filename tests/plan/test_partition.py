@@ -477,12 +477,129 @@ def test_bad_devices(field):
         Device(**{**given, **field})
 
 
-@pytest.mark.parametrize("batch", [5, (0, 1), "first", (0.5,)])
+@pytest.mark.parametrize("field", [{"speed": math.inf}, {"latency": math.inf}, {"memory": "infGB"}])
+def test_endless_figures(field):
+    """Shares follow from speeds; a link and a memory's bandwidth may be no bottleneck."""
+    given = {"memory": "1GiB", "speed": 1.0, "bandwidth": math.inf, "link": math.inf}
+    with pytest.raises(InputError, match=next(iter(field))):
+        Device("a", **{**given, **field})
+    devices = [Device(n, **given) for n in "ab"]
+    plan = wg.partition(wg.value_and_grad(mlp), *network(), devices=devices)
+    assert plan["data parallel"].notes["communication"] == 0
+    assert plan["one device"].seconds == plan.whole.flops
+
+
+def test_figures_of_other_kinds():
+    d = Device("a", 16e9, np.float32(1e12), np.int64(10**11), 10**10)
+    assert d.size == 16_000_000_000
+    assert all(type(x) is float for x in (d.speed, d.bandwidth, d.link, d.latency))
+    with pytest.raises(InputError, match="memory"):
+        Device("a", 1.5, 1.0, 1.0, 1.0)
+    with pytest.raises(InputError, match=r"\[device\]"):
+        wg.partition(np.sum, np.ones(3), devices=d)
+
+
+@pytest.mark.parametrize("batch", [True, 5, (0, 1), "first", (0.5,)])
 def test_bad_batches(batch):
     with pytest.raises(InputError, match="batch"):
         wg.partition(mlp, *network(), devices=cluster(2), batch=batch)
 
 
-def test_bad_microbatches():
+@pytest.mark.parametrize("n", [0, True, BATCH + 1])
+def test_bad_microbatches(n):
     with pytest.raises(InputError, match="microbatches"):
-        wg.partition(mlp, *network(), devices=cluster(2), microbatches=0)
+        wg.partition(mlp, *network(), devices=cluster(2), microbatches=n)
+
+
+def test_microbatches_of_no_batch():
+    with pytest.raises(InputError, match="no argument after the first"):
+        wg.partition(np.sin, np.ones(()), devices=cluster(2), microbatches=2)
+    f, args = PROGRAMS["standardised"]
+    plan = wg.partition(f, *args, devices=cluster(2), microbatches=2)
+    assert "no 2 microbatches: subtract needs a sum" in plan["pipeline"].reason
+
+
+# --- which arguments are the batch ----------------------------------------------------------------
+def test_the_batch_is_named():
+    plan = wg.partition(wg.value_and_grad(mlp), *network(), devices=cluster(1))
+    assert plan.arguments == (1, 2)
+    assert str(plan).startswith(
+        f"mlp: {plan.whole.flops:,} operations, batch of 64 (arguments 1, 2), 1 device\n"
+    )
+
+
+def test_arguments_by_keyword_may_be_the_batch():
+    def loss(w, *, x):
+        return np.sum(x @ w)
+
+    plan = wg.partition(loss, np.ones((4, 4)), x=np.ones((32, 4)), devices=cluster(2))
+    assert (plan.batch, plan.arguments) == (32, ("x",))
+    assert plan["data parallel"].notes["inputs"] == ("whole", "axis 0")
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_batch_too_short_to_split(n):
+    args = network((6, 5, 4), n)
+    plan = wg.partition(mlp, *args, devices=cluster(2))
+    assert f"longer than {n}: arguments 1, 2" in plan["smaller minibatch"].reason
+    named = wg.partition(mlp, *args, devices=cluster(2), batch=(1, 2))
+    assert named["data parallel"].reason == f"a batch of {n} has no parts"
+
+
+def test_a_batch_that_is_none_is_not_data_parallel():
+    """The first axis is time: each device would need all of it and do everything."""
+
+    def recurrent(w, xs):
+        h = np.zeros(xs.shape[1:])
+        for x in xs:
+            h = np.tanh(x @ w + h)
+        return np.sum(h)
+
+    plan = wg.partition(wg.grad(recurrent), np.eye(3), np.ones((4, 8, 3)), devices=cluster(2))
+    c = plan["data parallel"]
+    assert "every device would do all of it; is argument 1 the batch?" in c.reason
+    assert "reads all of the batch at once (line" in plan["smaller minibatch"].reason
+
+
+def test_systems_of_equations_are_split_along_a_batch():
+    def solved(b, a):
+        return np.sum(np.linalg.solve(a, b) ** 2)
+
+    a = np.eye(4) + rng.normal(size=(6, 4, 4)) / 10
+    plan = wg.partition(solved, np.ones((6, 4, 1)), a, devices=cluster(2), batch=(0, 1))
+    c = plan["data parallel"]
+    assert c.notes["parts"] == (3, 3)
+    assert c.notes["collectives"] == {"all-reduce": 16}
+    assert sum(p.flops for p in c.parts) == plan.whole.flops + c.combined + c.repeated
+    assert c.repeated == -1  # one addition less in two sums
+
+
+# --- closed forms of time -------------------------------------------------------------------------
+def test_shares_follow_what_bounds_a_device():
+    """Loops are bound by memory: half the bandwidth, half the examples."""
+    devices = [Device("a", "1GiB", 1e15, 2e9, 1e15), Device("b", "1GiB", 1e15, 1e9, 1e15)]
+    c = wg.partition(lambda x: np.sin(x) * x, np.ones((96, 4)), devices=devices)["data parallel"]
+    assert c.notes["parts"] == (64, 32)
+    assert c.parts[0].seconds == pytest.approx(c.parts[1].seconds)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (4, 4), (4, 8)])
+def test_bubble_of_equal_stages(n, m):
+    """(n - 1) / (m + n - 1) of the time, as of GPipe, where links cost nothing."""
+
+    def steps(w, x):
+        for _ in range(n):
+            x = x @ w
+        return x
+
+    devices = [Device(f"gpu{i}", "1GiB", 1e9, math.inf, math.inf) for i in range(n)]
+    args = np.ones((5, 5)), np.ones((64, 5))
+    c = wg.partition(steps, *args, devices=devices, microbatches=m)["pipeline"]
+    assert c.notes["cuts"] == tuple(range(1, n))
+    assert c.notes["bubble"] == pytest.approx((n - 1) / (m + n - 1))
+    assert c.seconds == pytest.approx(64 * 50 * 1e-9 * (m + n - 1) / m, rel=0.2)
+
+
+def test_one_device_with_enough_is_named_as_such():
+    with pytest.raises(MemoryBudgetError, match="on one of them, as 'one device'"):
+        wg.partition(np.sin, np.ones(()), devices=cluster(2, 1))
