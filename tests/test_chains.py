@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -258,6 +259,22 @@ def test_a_full_disk(tmp_path, monkeypatch, open_files):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_takes_no_files(tmp_path, monkeypatch):
+    def refused(**_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    f, calls = counted(step)
+    with pytest.raises(PermissionError, match="no file can be made in the folder disk=") as e:
+        chain_gradient(f, loss, STATE, 20, params=PARAMS, slots=1, disk=tmp_path)
+    assert e.value.filename == str(tmp_path)
+    assert not calls
+
+
+def test_bytes_as_a_float():
+    assert chain_gradient(step, loss, STATE, 5, params=PARAMS, memory=1e3).counts.slots == 20
+
+
 def test_room_is_taken_without_posix(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "posix_fallocate", raising=False)
     got = chain_gradient(step, loss, STATE, 20, params=PARAMS, slots=1, disk=tmp_path)
@@ -310,6 +327,33 @@ def test_a_step_that_is_not_a_function_is_refused():
         chain_gradient(noisy, np.sum, np.ones(2), 9, params=np.ones(2), slots=2, compiled=False)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_little_noise_is_noise(compiled, dtype):
+    """Far below what compiled code may be off by, and above what is rounding."""
+    random = np.random.default_rng(0)
+    size = np.dtype(dtype).type(np.finfo(dtype).eps ** 0.5)
+
+    def noisy(x, p, k):
+        return x * p + size * random.normal(size=2).astype(dtype)
+
+    x = np.ones(2, dtype)
+    with pytest.raises(wg.errors.InputError, match=r"step \d+ of 9 returned another state"):
+        chain_gradient(noisy, np.sum, x, 9, params=x, slots=2, compiled=compiled)
+
+
+def test_rounding_is_no_noise():
+    """Compiled code is off by more than usual here, and the step is a function all the same."""
+    x = np.linspace(0.5, 1, 50, dtype="f4")
+    f, calls = counted(lambda x, p, k: np.sin(x))
+    run = chains._Run(f, np.sum, chains._Form(x), 9, (), False)
+    y = np.sin(x)
+    assert run._same([y], [x], 0, [y * np.float32(1.001)])
+    assert calls == [0, 0]
+    assert run.ran == 0  # a look is no part of what the chain took
+    assert not run._same([y], [x], 0, [y * np.float32(1.1)])
+
+
 X = np.ones(3)
 BAD_STEPS = {
     "form": (lambda x, p, k: (x,), wg.errors.ShapeError, "result of step 0 must have the form"),
@@ -335,6 +379,13 @@ BAD_CALLS = {
     "size": ({"memory": "much"}, TypeError, "memory='much' is not a size"),
     "small": ({"memory": 23}, MemoryError, "has no room for one"),
     "no disk": ({"slots": 2, "disk_slots": 2}, TypeError, "disk_slots needs disk="),
+    "path": ({"slots": 2, "disk": 3}, TypeError, "disk=3 is not the path of a folder"),
+    "endless": ({"memory": "infGB"}, TypeError, "memory='infGB' is not a size"),
+    "masked": (
+        {"slots": 2, "state": np.ma.array([1.0, 2.0], mask=[0, 1])},
+        TypeError,
+        "mask would be lost",
+    ),
     "folder": ({"slots": 2, "disk": "nowhere/at/all"}, TypeError, "is not a folder"),
     "params": ({"slots": 2, "params": 3}, TypeError, "params has one of dtype int64"),
     "n": ({"slots": 2, "n": -1}, TypeError, "n is a whole number, at least 0"),

@@ -16,7 +16,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from wengert.plan.memory import size_of, size_text
 
 __all__ = ["ChainCounts", "ChainGradient", "chain_gradient", "disk_positions", "forward_steps"]
 
+CLOSE, FAR = 2 / 3, 1 / 4
+"""Powers of the machine's precision: how far a step that is run again may be off, relative to its
+state, without a further look, and at all."""
 PATHS = 8
 """Compiled paths of a step's reversal; a step that takes more is reversed without compilation."""
 
@@ -118,7 +121,8 @@ def chain_gradient(
     MemoryBudgetError
         When `memory` has no room for one state.
     OSError
-        When the folder has no room for the states, before any step runs.
+        When the folder has no room for the states, or no file can be made there, before any step
+        runs.
     """
     n = _count(n, "n", 0)
     _floating(state, "state")
@@ -229,11 +233,11 @@ class _Run:
                     total = [_sum(a, b) for a, b in zip(total or [], found, strict=True)]
         return value, (ct, trees.flatten(self._params)[1](total or []))
 
-    def _advance(self, present: list[Any], start: int, stop: int) -> list[Any]:
+    def _advance(self, present: list[Any], start: int, stop: int, count: bool = True) -> list[Any]:
         for k in range(start, stop):
             with _place(k, self._n):
                 out = self._step(self._form.rebuild(present), self._params, k)
-            self.ran += 1
+            self.ran += count
             present = self._form.checked(out, k)
         return present
 
@@ -267,7 +271,7 @@ class _Run:
             else:
                 y, (ct, found) = _pullback(self._step)(state, self._params, k, ct)
         self.ran += 1
-        if not _alike(self._form.checked(y, k), after):
+        if not self._same(self._form.checked(y, k), present, k, after):
             raise InputError(
                 f"step {k} of {self._n} returned another state when it was run again: a step must "
                 f"depend on its arguments only, since chain_gradient runs it several times. Draw "
@@ -275,6 +279,19 @@ class _Run:
                 + user_line()
             )
         return ct, trees.flatten(found)[0]
+
+    def _same(self, y: list[Any], present: list[Any], k: int, after: list[Any]) -> bool:
+        """Whether a step that was reversed gave the state that the chain ran on from.
+
+        Compiled code need not give the same bits. Where it differs by more than roundings do as a
+        rule, the step is run twice as it is: noise differs, rounding does not.
+        """
+        if _alike(y, after, CLOSE):
+            return True
+        if not _alike(y, after, FAR):
+            return False
+        pair = [self._advance(self._form.copied(present), k, k + 1, count=False) for _ in range(2)]
+        return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(*pair, strict=True))
 
 
 def _pullback(step: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
@@ -312,8 +329,8 @@ def _place(k: int, n: int) -> Iterator[None]:
         raise
 
 
-def _alike(got: list[Any], want: list[Any]) -> bool:
-    """Whether two states agree but for rounding: compiled code need not give the same bits.
+def _alike(got: list[Any], want: list[Any], power: float) -> bool:
+    """Whether two states agree up to a power of the machine's precision.
 
     The scale is the largest number of the whole state, since single arrays may be all rounding.
     """
@@ -325,7 +342,7 @@ def _alike(got: list[Any], want: list[Any]) -> bool:
                 for a, b in zip(got, want, strict=True)
             )
         return all(
-            bool(np.all(np.abs(a - b) <= float(np.finfo(b.dtype).eps) ** 0.25 * scale))
+            bool(np.all(np.abs(a - b) <= float(np.finfo(b.dtype).eps) ** power * scale))
             for a, b in zip(got, want, strict=True)
         )
 
@@ -386,6 +403,11 @@ def _floating(tree: Any, what: str) -> None:
                 f"chain_gradient cannot be differentiated or compiled, but {what} has a traced "
                 f"value; to compile it, compile the step: wg.jit(step)" + user_line()
             )
+        if isinstance(x, np.ma.MaskedArray):
+            raise InputError(
+                f"{what} has a masked array, and its mask would be lost. Give plain arrays: "
+                f"x.filled(0), and multiply by ~x.mask in the step" + user_line()
+            )
         if np.asarray(x).dtype.kind not in "fc":
             raise InputError(
                 f"chain_gradient takes floating-point arrays, but {what} has one of dtype "
@@ -422,9 +444,12 @@ def _slots(slots: int | None, memory: int | str | None, nbytes: int) -> int:
         )
     if slots is not None:
         return _count(slots, "slots", 1)
+    given: Any = memory
+    if isinstance(given, (float, np.floating)) and float(given).is_integer():
+        given = int(given)  # 1e9
     try:
-        budget = size_of(memory or 0)
-    except ValueError:
+        budget = size_of(given)
+    except (ValueError, OverflowError):
         raise InputError(
             f'memory={memory!r} is not a size: a number of bytes, or "200MiB"' + user_line()
         ) from None
@@ -474,13 +499,15 @@ def _store(
     disk: str | os.PathLike[str] | None, states: int, form: _Form
 ) -> Iterator[_Store | None]:
     """Open a file with room for the states, which is gone when the block ends in any way."""
+    if disk is not None and not isinstance(disk, (str, os.PathLike)):
+        raise InputError(f"disk={disk!r} is not the path of a folder" + user_line())
     if disk is not None and not os.path.isdir(disk):
         raise InputError(f"disk={os.fspath(disk)!r} is not a folder" + user_line())
     if disk is None or not states:
         yield None
         return
     nbytes = max(states * form.nbytes, 1)  # a mapping has at least one byte
-    with tempfile.TemporaryFile(dir=disk) as file:
+    with _opened(disk) as file:
         try:
             _take(file, nbytes)
         except OSError as error:
@@ -495,6 +522,17 @@ def _store(
             yield store
         finally:
             store.close()
+
+
+def _opened(disk: str | os.PathLike[str]) -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(dir=disk)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"no file can be made in the folder disk= ({error.strerror}); name another",
+            os.fspath(disk),
+        ) from error
 
 
 def _take(file: Any, nbytes: int) -> None:
