@@ -8,9 +8,10 @@ import pytest
 
 import wengert as wg
 from wengert.analysis import _laid_out
+from wengert.plan.batches import find_batch
 from wengert.plan.form import split
 from wengert.plan.localgraphs import Layout, program
-from wengert.plan.partition import Device, _batched, _Search
+from wengert.plan.partition import Device, _Search
 from wengert.plan.placed import eager, outputs_of, undivided
 from wengert.plan.placing import local
 from wengert.plan.record import record
@@ -148,7 +149,7 @@ def test_peaks_of_stages(sizes, m):
     p, q = (normal(a, b), normal(b)), (normal(b, c), normal(c))
     args = [p, q], normal(n, a), normal(n, c)
     graph = record(wg.value_and_grad(network), *split(args, {})).graph
-    found = _batched(graph, args, {}, None)
+    found = find_batch(graph, args, {}, None)
     line = _Search(graph, tuple(cluster(2)), found, None, _laid_out)._line(m)
     cut = [i for i in range(line.length) if line.name(i).startswith("contract")][1]
     x, y = args[1][: n // m], args[2][: n // m]
@@ -186,7 +187,7 @@ def test_gathers_and_scatters_make_arrays():
     """Devices of a tensor split hold slices of matrices, and what they send is of its size."""
     args = CASES["network"][1:]
     graph = record(wg.value_and_grad(network), *split(args, {})).graph
-    search = _Search(graph, tuple(cluster(2)), _batched(graph, args, {}, None), None, _laid_out)
+    search = _Search(graph, tuple(cluster(2)), find_batch(graph, args, {}, None), None, _laid_out)
     placing = search._placer((1.0, 1.0), search.devices, follow=False).search()
     assert {m.kind for m in placing.steps if hasattr(m, "kind")} > {"all-gather"}
 

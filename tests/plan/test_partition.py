@@ -14,8 +14,9 @@ from wengert.errors import InputError, MemoryBudgetError
 from wengert.ir.graph import Const, Value
 from wengert.ops.index import getitem, index_add
 from wengert.ops.shape import broadcast_to, reshape
+from wengert.plan.batches import find_batch
 from wengert.plan.form import split
-from wengert.plan.partition import Device, _batched, _Search
+from wengert.plan.partition import Device, _Search
 from wengert.plan.placed import additions, part_peak, sent
 from wengert.plan.placing import Move, local
 from wengert.plan.record import record
@@ -197,7 +198,7 @@ def test_shares_follow_speed():
 # --- pipelines ------------------------------------------------------------------------------------
 def search_for(f, *args, devices, batch=None):
     graph = record(f, *split(args, {})).graph
-    return _Search(graph, tuple(devices), _batched(graph, args, {}, batch))
+    return _Search(graph, tuple(devices), find_batch(graph, args, {}, batch))
 
 
 @pytest.mark.parametrize("n", [2, 3])
@@ -581,6 +582,29 @@ def test_shares_follow_what_bounds_a_device():
     c = wg.partition(lambda x: np.sin(x) * x, np.ones((96, 4)), devices=devices)["data parallel"]
     assert c.notes["parts"] == (64, 32)
     assert c.parts[0].seconds == pytest.approx(c.parts[1].seconds)
+
+
+def test_a_device_gets_what_it_holds():
+    """As much of the batch as fits, and not an example less; the others take the rest by rate."""
+    step, args = wg.value_and_grad(mlp), network((20, 30, 5), 600)
+    each = {"speed": 1e12, "bandwidth": 1e11, "link": 1e12}
+    equal = wg.partition(step, *args, devices=[Device(n, "1GiB", **each) for n in "abc"])
+    (peak, *_) = {p.peak for p in equal["data parallel"].parts}
+    devices = [
+        Device("a", "1GiB", **each),
+        Device("b", peak // 2, **each),
+        Device("c", "1GiB", **each),
+    ]
+    c = wg.partition(step, *args, devices=devices)["data parallel"]
+    a, b, rest = c.notes["parts"]
+    assert c.fits
+    assert a + b + rest == 600
+    assert a - rest in (0, 1)
+    assert c.parts[1].peak <= peak // 2 < c.parts[1].peak * 1.1
+    more = [Device("b", c.parts[1].peak, **each), Device("a", "1GiB", **each)]
+    assert wg.partition(step, *args, devices=more)["data parallel"].notes["parts"] == (b, 600 - b)
+    small = [Device(n, peak // 2, **each) for n in "ab"]
+    assert not wg.partition(step, *args, devices=small)["data parallel"].fits
 
 
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (4, 4), (4, 8)])

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import optree
 
 from wengert.errors import InputError, MemoryBudgetError, user_line
-from wengert.ir.graph import Graph, Value
-from wengert.ops.base import Traced
+from wengert.ir.graph import Graph
 from wengert.ops.contract import contract
-from wengert.plan.cost import Count, count_graph, names
+from wengert.plan.batches import Batch, find_batch
+from wengert.plan.candidates import Candidate, Partition, listed
+from wengert.plan.cost import count_graph
 from wengert.plan.devices import Device, checked
-from wengert.plan.form import DYNAMIC, split
+from wengert.plan.form import split
 from wengert.plan.localgraphs import Layout, Measure
 from wengert.plan.memory import size_text
 from wengert.plan.placed import (
@@ -51,187 +51,6 @@ ROUNDS = 32
 """Choices of cuts whose stages are laid out before the search for those that fit is given up."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One way to do a step.
-
-    Attributes
-    ----------
-    name : str
-        ``one device``, ``smaller minibatch``, ``data parallel``, ``pipeline`` or ``tensor split``.
-    reason : str
-        Why it is not applicable; empty where it is.
-    parts : tuple of Part
-        For each device its operations, bytes, peak of memory, bytes sent, and seconds.
-    seconds : float
-        Of a step, predicted: arithmetic and memory at the devices' rates, and communication after
-        it (a pipeline's stages send while others work).
-    fits : bool
-        Whether every device holds its part.
-    least : int
-        Bytes of memory of each device with which it does, or would.
-    combined : int
-        Additions that complete sums of which each device, or each part of the batch, has a summand.
-    repeated : int
-        Operations of all parts beyond those of the whole graph and the combined ones: what several
-        devices compute alike. Negative where sums of fewer terms save additions.
-    traffic : int
-        Bytes sent in a step by all devices.
-    xla : bool
-        Whether XLA shardings express it: equal parts of axes. wengert does not execute it yet.
-    notes : dict
-        What is particular to it: the ``parts`` of the batch, ``cuts``, ``crossing``,
-        ``microbatches`` and ``bubble`` of a pipeline, ``collectives`` and their bytes,
-        ``inputs`` and how each is placed.
-    """
-
-    name: str
-    reason: str = ""
-    parts: tuple[Part, ...] = ()
-    seconds: float = math.inf
-    fits: bool = False
-    least: int = 0
-    combined: int = 0
-    repeated: int = 0
-    xla: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def applicable(self) -> bool:
-        """Whether it can be done at all, given enough memory."""
-        return not self.reason
-
-    @property
-    def flops(self) -> int:
-        """Operations of all devices."""
-        return sum(p.flops for p in self.parts)
-
-    @property
-    def traffic(self) -> int:
-        """Bytes sent by all devices."""
-        return sum(p.sent for p in self.parts)
-
-    @property
-    def peak(self) -> int:
-        """Most bytes that a device holds."""
-        return max((p.peak for p in self.parts), default=0)
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Candidates for splitting a step over devices.
-
-    Attributes
-    ----------
-    name : str
-        Of the function.
-    devices : tuple of Device
-    whole : Count
-        Operations and bytes of the graph, undivided.
-    batch : int or None
-        Examples, where inputs with a common leading axis were found or named.
-    candidates : tuple of Candidate
-    arguments : tuple of int or str
-        Those with the examples, by position or keyword.
-    best : Candidate
-        The fastest of those that fit.
-    """
-
-    name: str
-    devices: tuple[Device, ...]
-    whole: Count
-    batch: int | None
-    candidates: tuple[Candidate, ...]
-    arguments: tuple[int | str, ...] = ()
-
-    @property
-    def best(self) -> Candidate:
-        """The fastest candidate that fits."""
-        return min((c for c in self.candidates if c.fits), key=lambda c: c.seconds)
-
-    def __getitem__(self, name: str) -> Candidate:
-        """Return a candidate by its name."""
-        for c in self.candidates:
-            if c.name == name:
-                return c
-        raise KeyError(f"{name!r} is none of " + ", ".join(repr(c.name) for c in self.candidates))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all of it as dicts and lists."""
-        rows = []
-        for c in self.candidates:
-            extra = {"traffic": c.traffic, "flops": c.flops, "peak": c.peak}
-            row = asdict(c) | extra
-            row["seconds"] = c.seconds if c.applicable else None
-            rows.append(row)
-        return {
-            "name": self.name,
-            "devices": [asdict(d) for d in self.devices],
-            "whole": asdict(self.whole),
-            "batch": self.batch,
-            "arguments": self.arguments,
-            "best": self.best.name,
-            "candidates": rows,
-        }
-
-    def __str__(self) -> str:
-        """Return a table for people."""
-        best = self.best
-        of = f", batch of {self.batch:,} ({_listed(self.arguments)})" if self.batch else ""
-        n = len(self.devices)
-        head = f"{self.name}: {self.whole.flops:,} operations{of}, {n} device{'s' * (n > 1)}"
-        if self.whole.unknown:
-            head += f"\nwithout those of unknown number: {names(self.whole.unknown)}"
-        columns = ("", "operations", "peak", "sent", "seconds", "")
-        rows = [columns]
-        tail = []
-        for c in self.candidates:
-            if not c.applicable:
-                tail.append(f"{c.name}: not applicable, {c.reason}")
-                continue
-            verdict = "fits" if c.fits else f"needs {size_text(c.least)}"
-            marks = [verdict, "best" if c is best else "", "XLA shardings" if c.xla else ""]
-            sent_ = size_text(c.traffic)
-            rows.append(
-                (
-                    *(c.name, f"{c.flops:,}", size_text(c.peak), sent_),
-                    *(f"{c.seconds:.3g}", ", ".join(m for m in marks if m)),
-                )
-            )
-            if _remark(c):
-                tail.append(f"{c.name}: {_remark(c)}")
-        widths = [max(len(r[i]) for r in rows) for i in range(len(columns))]
-        lines = [
-            "  ".join(
-                cell.ljust(w) if i in (0, 5) else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(r, widths, strict=True))
-            ).rstrip()
-            for r in rows
-        ]
-        return "\n".join([head, *lines, *tail])
-
-
-def _remark(c: Candidate) -> str:
-    n = c.notes
-    found = []
-    if "parts" in n:
-        parts = n["parts"]
-        equal = max(parts) == min(parts)
-        shown = (
-            f"{len(parts)} of {parts[0]:,}" if equal else f"{len(parts)}, largest {max(parts):,}"
-        )
-        found.append(f"parts of the batch: {shown}")
-    if "cuts" in n:
-        found.append(
-            f"cut before {', '.join(n['before'])}; "
-            f"{n['microbatches']} microbatch{'es' * (n['microbatches'] > 1)}, "
-            f"devices wait {n['bubble']:.0%} of the time"
-        )
-    if n.get("collectives"):
-        found.append(", ".join(f"{k} {size_text(b)}" for k, b in sorted(n["collectives"].items())))
-    return "; ".join(found)
-
-
 def partitioned(
     f: Callable[..., Any],
     args: tuple[Any, ...],
@@ -251,7 +70,7 @@ def partitioned(
     devices = checked(devices)
     name = getattr(f, "__name__", None) or type(f).__name__
     graph = record(f, *split(args, kwargs)).graph
-    found = _batched(graph, args, kwargs, batch)
+    found = find_batch(graph, args, kwargs, batch)
     if microbatches is not None:
         _check_microbatches(microbatches, found)
     search = _Search(graph, devices, found, microbatches, measure)
@@ -271,7 +90,7 @@ def partitioned(
     return made
 
 
-def _check_microbatches(n: Any, found: _Batch) -> None:
+def _check_microbatches(n: Any, found: Batch) -> None:
     if isinstance(n, (bool, np.bool_)) or not isinstance(n, (int, np.integer)) or n < 1:
         raise InputError(f"microbatches={n!r} is no positive number of parts." + user_line())
     if n > 1 and found.examples is None:
@@ -279,88 +98,8 @@ def _check_microbatches(n: Any, found: _Batch) -> None:
     if found.examples is not None and n > found.examples:
         raise InputError(
             f"microbatches={n}, but there are {found.examples} examples (in "
-            f"{_listed(found.arguments)}); give as many at most." + user_line()
+            f"{listed(found.arguments)}); give as many at most." + user_line()
         )
-
-
-class _Batch(NamedTuple):
-    """Inputs with examples along their first axis, how many, and in which arguments; or why not."""
-
-    inputs: tuple[Value, ...]
-    examples: int | None
-    why: str
-    arguments: tuple[int | str, ...] = ()
-
-
-def _listed(arguments: Sequence[int | str]) -> str:
-    word = "argument" if len(arguments) == 1 else "arguments"
-    return f"{word} {', '.join(map(str, arguments))}"
-
-
-def _batched(
-    graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | Sequence[int] | None
-) -> _Batch:
-    """Find the inputs with examples along their first axis.
-
-    Raises
-    ------
-    InputError
-        For `batch` arguments that are none, or have no first axis in common.
-    """
-    spans: dict[int | str, list[Value]] = {}
-    at = 0
-    given: list[tuple[int | str, Any]] = list(enumerate(args))
-    for name, a in given + [(k, kwargs[k]) for k in sorted(kwargs)]:
-        leaves = [x for x in optree.tree_leaves(a) if isinstance(x, (Traced, *DYNAMIC))]
-        spans[name] = [v for v in graph.inputs[at : at + len(leaves)] if v.shape]
-        at += len(leaves)
-    if batch is not None:
-        single = isinstance(batch, (int, np.integer, str)) or not isinstance(batch, Sequence)
-        nums = (batch,) if single else tuple(batch)  # type: ignore[arg-type]
-        for i in nums:
-            ours = isinstance(i, (int, np.integer)) and not isinstance(i, bool)
-            if not ours or not -len(args) <= i < len(args):  # type: ignore[operator]
-                raise InputError(
-                    f"batch={batch!r}: there are {len(args)} positional arguments; name those with "
-                    f"the examples by their numbers, from 0." + user_line()
-                )
-        if not nums:
-            return _Batch((), None, "no input has a batch axis (batch=())")
-        named = tuple(dict.fromkeys(int(i) % len(args) for i in nums))  # type: ignore[arg-type]
-        found = tuple(v for i in named for v in spans[i])
-        lengths = sorted({v.shape[0] for v in found})
-        if len(lengths) != 1:
-            shapes = ", ".join(str(v.shape) for v in found) or "no array"
-            raise InputError(
-                f"batch={batch!r} names arguments without a common first axis: {shapes}. Name "
-                f"those that have the examples along it." + user_line()
-            )
-        if lengths[0] < 2:
-            return _Batch((), None, f"a batch of {lengths[0]} has no parts", named)
-        return _Batch(found, lengths[0], "", named)
-    first = next(iter(spans), None)
-    with_axis: dict[int, list[int | str]] = {}
-    for name, span in spans.items():
-        lengths = sorted({v.shape[0] for v in span})
-        if (name != first or len([v for v in spans.values() if v]) == 1) and len(lengths) == 1:
-            with_axis.setdefault(lengths[0], []).append(name)
-    by_length = {n: names for n, names in with_axis.items() if n > 1}
-    if not by_length:
-        short = "".join(
-            f" longer than {n}: {_listed(names)}" for n, names in sorted(with_axis.items())[-1:]
-        )
-        return _Batch(
-            (), None, f"no argument after the first has a batch axis{short}; name them with batch="
-        )
-    counts = {n: sum(len(spans[k]) for k in names) for n, names in by_length.items()}
-    most = max(counts.values())
-    (length, *more) = [n for n, count in counts.items() if count == most]
-    if more:
-        return _Batch(
-            (), None, f"first axes of {length} and of {more[0]}; name the batch with batch="
-        )
-    names = by_length[length]
-    return _Batch(tuple(v for k in names for v in spans[k]), length, "", tuple(names))
 
 
 class _Search:
@@ -370,7 +109,7 @@ class _Search:
         self,
         graph: Graph,
         devices: tuple[Device, ...],
-        found: _Batch,
+        found: Batch,
         microbatches: int | None = None,
         measure: Measure | None = None,
     ) -> None:
@@ -511,19 +250,60 @@ class _Search:
             return Candidate(name, self.why)
         if self.examples < n:
             return Candidate(name, f"{self.examples} examples cannot be shared by {n} devices")
-        weights = self.weights
         try:
-            placing = self._placer(weights, self.devices, follow=True).search()
+            found = self._shared(name, self.weights)
+            if not found.fits:
+                shares = self._held_shares(self.examples)
+                found = self._shared(name, tuple(map(float, shares))) if shares else found
         except NoPlacement as error:
             return Candidate(name, str(error))
-        found = self._spread(name, placing, {"parts": share(self.examples, weights)})
         if self.whole.flops and min(p.flops for p in found.parts) >= self.whole.flops:
             return Candidate(
                 name,
                 f"{self.too_late or 'nothing is split along the batch'}, so every device would do "
-                f"all of it; is {_listed(self.arguments)} the batch? Name it with batch=",
+                f"all of it; is {listed(self.arguments)} the batch? Name it with batch=",
             )
         return found
+
+    def _shared(self, name: str, weights: tuple[float, ...]) -> Candidate:
+        assert self.examples is not None
+        placing = self._placer(weights, self.devices, follow=True).search()
+        return self._spread(name, placing, {"parts": share(self.examples, weights)})
+
+    def _held_shares(self, total: int) -> list[int] | None:
+        """Return shares of the batch that every device holds, the rest by rate; None if none do."""
+        most = [self._most(d, total) for d in self.devices]
+        if sum(most) < total or not all(most):
+            return None
+        shares = [0] * len(most)
+        free, rest = list(range(len(most))), total
+        while True:
+            given = share(rest, tuple(self.weights[i] for i in free))
+            over = [i for i, n in zip(free, given, strict=True) if n > most[i]]
+            for i in over:
+                shares[i] = most[i]
+            rest -= sum(shares[i] for i in over)
+            free = [i for i in free if i not in over]
+            if not over:
+                for i, n in zip(free, given, strict=True):
+                    shares[i] = n
+            if not over or not free or rest < len(free):
+                return shares if sum(shares) == total and all(shares) else None
+
+    def _most(self, device: Device, total: int) -> int:
+        """Return how many of the examples a device holds."""
+        assert self.by_batch is not None
+
+        def peak(part: int) -> int:
+            assert self.by_batch is not None
+            placing = replace(self.by_batch, weights=(float(part), float(total - part)))
+            return measured(placing, [device] * 2, self.work, self.layout.device).parts[0].peak
+
+        low, high = 0, total - 1
+        while low < high:
+            k = (low + high + 1) // 2
+            low, high = (k, high) if peak(k) <= device.size else (low, k - 1)
+        return low
 
     def tensor(self) -> Candidate:
         """Each contraction is split along an axis other than the batch."""
