@@ -283,7 +283,6 @@ class Layout:
         """
         if self.measure is None:
             return None
-        part, batch = max(sizes), sum(sizes)
         ours = set(placing.graph.inputs)
         used = dict.fromkeys(
             x
@@ -291,8 +290,25 @@ class Layout:
             for x in (s.node.inputs if isinstance(s, Compute) else (s.value,))
             if isinstance(x, Value) and x in ours
         )
+        ends = list(outputs)
+        found = [
+            self._stage(placing, steps, ends, used, n, sum(sizes), is_late) for n in set(sizes)
+        ]
+        known = [x for x in found if x is not None]
+        return max(known) if len(known) == len(found) else None
+
+    def _stage(
+        self,
+        placing: Placing,
+        steps: Sequence[Step],
+        outputs: Sequence[Key],
+        used: Iterable[Value],
+        part: int,
+        batch: int,
+        is_late: Callable[[Key], bool],
+    ) -> int | None:
         shape = of_part(part, batch)
-        many = len(sizes) > 1
+        many = part < batch
         made = program(placing, steps, shape, outputs, inputs=used, accumulate=many)
         found = self._total(made.graph) if made is not None else None
         if made is None or found is None:

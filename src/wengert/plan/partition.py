@@ -41,7 +41,7 @@ from wengert.plan.placed import (
 from wengert.plan.placing import Compute, Move, NoPlacement, Placer, Placing
 from wengert.plan.record import record
 from wengert.plan.sharding import WHOLE, Along, share
-from wengert.plan.stages import Pipeline, best_cuts
+from wengert.plan.stages import Pipeline, Stages, best_cuts
 from wengert.plan.work import Work
 
 __all__ = ["Candidate", "Device", "Partition", "partitioned"]
@@ -121,6 +121,7 @@ class _Search:
         self.whole = count_graph(graph)
         self.work = Work(graph, self.layout.stored(graph))
         self.weights = self._weights()
+        self._held: dict[int, int] = {}
         self.by_batch: Placing | None = None
         self.too_late: str | None = None
         if self.examples is not None:
@@ -207,6 +208,10 @@ class _Search:
         found = self.layout.part(placing, part, batch)
         return part_peak(placing, part, batch) if found is None else found
 
+    def _largest(self, placing: Placing, sizes: Sequence[int]) -> int:
+        """Return the most that a part holds; kernels differ, so it need not be the largest part."""
+        return max(self._peak(placing, n, sum(sizes)) for n in set(sizes))
+
     def minibatch(self) -> Candidate:
         """One device goes through the batch in parts that it can hold, and adds up."""
         name = "smaller minibatch"
@@ -218,7 +223,7 @@ class _Search:
         tried = []
         for d in self.devices:
             sizes = self._sizes(placing, total, d)
-            part = accumulated(placing, sizes, d, self.work, self._peak(placing, max(sizes), total))
+            part = accumulated(placing, sizes, d, self.work, self._largest(placing, sizes))
             combined = sum(additions(m, len(sizes)) for m in completions(placing))
             least = self._peak(placing, 1, total)
             tried.append((part, d, {"parts": sizes, "least": least}, combined))
@@ -230,7 +235,7 @@ class _Search:
         low, high = min(least, total), total
 
         def fits(k: int) -> bool:
-            return self._peak(placing, -(-total // k), total) <= device.size
+            return self._largest(placing, share(total, (1.0,) * k)) <= device.size
 
         while low < high:
             k = (low + high) // 2
@@ -292,12 +297,14 @@ class _Search:
 
     def _most(self, device: Device, total: int) -> int:
         """Return how many of the examples a device holds."""
-        assert self.by_batch is not None
 
         def peak(part: int) -> int:
-            assert self.by_batch is not None
-            placing = replace(self.by_batch, weights=(float(part), float(total - part)))
-            return measured(placing, [device] * 2, self.work, self.layout.device).parts[0].peak
+            if part not in self._held:
+                assert self.by_batch is not None
+                placing = replace(self.by_batch, weights=(float(part), float(total - part)))
+                found = measured(placing, [device] * 2, self.work, self.layout.device)
+                self._held[part] = found.parts[0].peak
+            return self._held[part]
 
         low, high = 0, total - 1
         while low < high:
@@ -382,33 +389,52 @@ class _Search:
     def _staged(self, name: str, line: Pipeline) -> Candidate:
         devices = self.devices
 
+        full: dict[tuple[int, int], int] = {}
+
+        def holds(i: int, j: int, size: int) -> bool:
+            # Stages that begin alike are tried from the shortest on: beyond one that is too large
+            # all are, and finding out of each takes long.
+            if j >= full.get((i, size), math.inf):
+                return False
+            if line.quick_peak(i, j) > size:
+                full[i, size] = j
+                return False
+            return True
+
         def within(s: int, i: int, j: int) -> float:
-            time = line.stage_seconds(s, i, j)
-            return time if line.quick_peak(i, j) <= devices[s].size else math.inf
+            return line.stage_seconds(s, i, j) if holds(i, j, devices[s].size) else math.inf
 
         def held(parts: Sequence[Part]) -> bool:
             return all(p.peak <= d.size for p, d in zip(parts, devices, strict=True))
 
-        def settled(cost: Callable[[int, int, int], float]) -> tuple[float, tuple[int, ...]]:
+        def settled(cost: Callable[[int, int, int], float]) -> Stages | None:
             # Laying out all runs takes long; those that are chosen are laid out until they stay.
+            cuts: tuple[int, ...] = ()
             for _ in range(ROUNDS):
+                full.clear()
                 least, cuts = best_cuts(line, cost)
-                if least == math.inf or line.knows(cuts):
+                if least == math.inf:
+                    return None
+                if line.knows(cuts):
                     break
-            return least, cuts
+            return line.stages(cuts)
+
+        def largest(stages: Stages) -> int:
+            return max(p.peak for p in stages.parts)
 
         # Peaks of all runs take long to find, and matter only where the fastest cuts do not fit.
         found = line.stages(best_cuts(line, line.stage_seconds)[1])
-        fits, least = held(found.parts), max(p.peak for p in found.parts)
-        if not fits:
-            slowest, cuts = settled(within)
-            if slowest < math.inf:
-                found = line.stages(cuts)
-                fits = held(found.parts)
-            if not fits:
-                found = line.stages(settled(lambda s, i, j: float(line.quick_peak(i, j)))[1])
-                fits = held(found.parts)
-            least = max(p.peak for p in found.parts)
+        if not held(found.parts):
+            fitting = settled(within)
+            if fitting is not None and held(fitting.parts):
+                found = fitting
+            else:
+                limit = largest(found)
+                smallest = settled(
+                    lambda s, i, j: float(line.quick_peak(i, j)) if holds(i, j, limit) else math.inf
+                )
+                found = min((found, smallest or found), key=largest)
+        fits, least = held(found.parts), largest(found)
         combined = sum(additions(m, len(line.sizes)) for m in completions(line.placing))
         flops = sum(p.flops for p in found.parts)
         return Candidate(
