@@ -488,6 +488,7 @@ def test_endless_figures(field):
     plan = wg.partition(wg.value_and_grad(mlp), *network(), devices=devices)
     assert plan["data parallel"].notes["communication"] == 0
     assert plan["one device"].seconds == plan.whole.flops
+    json.dumps(plan.as_dict(), allow_nan=False)
 
 
 def test_figures_of_other_kinds():

@@ -121,7 +121,7 @@ class Partition:
         raise KeyError(f"{name!r} is none of " + ", ".join(repr(c.name) for c in self.candidates))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as dicts and lists."""
+        """Return all of it as dicts and lists, None for what is infinite."""
         rows = []
         for c in self.candidates:
             extra = {"traffic": c.traffic, "flops": c.flops, "peak": c.peak}
@@ -130,7 +130,10 @@ class Partition:
             rows.append(row)
         return {
             "name": self.name,
-            "devices": [asdict(d) for d in self.devices],
+            "devices": [
+                {k: None if v == math.inf else v for k, v in asdict(d).items()}
+                for d in self.devices
+            ],
             "whole": asdict(self.whole),
             "batch": self.batch,
             "arguments": self.arguments,
