@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import wengert as wg
 from wengert.errors import InputError, MemoryBudgetError
@@ -628,3 +630,43 @@ def test_bubble_of_equal_stages(n, m):
 def test_one_device_with_enough_is_named_as_such():
     with pytest.raises(MemoryBudgetError, match="on one of them, as 'one device'"):
         wg.partition(np.sin, np.ones(()), devices=cluster(2, 1))
+
+
+# --- any network, any devices ---------------------------------------------------------------------
+figures = st.sampled_from([1e9, 3e9, 1e10, 2.5e12])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 24), min_size=2, max_size=4),
+    batch=st.integers(0, 40),
+    rates=st.lists(
+        st.tuples(figures, figures, figures, st.sampled_from([3_000, 20_000, 1 << 30])),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_what_holds_of_any_plan(sizes, batch, rates):
+    args = network(tuple(sizes), batch, np.float64)
+    devices = [Device(f"gpu{i}", m, s, b, k) for i, (s, b, k, m) in enumerate(rates)]
+    size = {d.name: d.size for d in devices}
+    try:
+        plan = wg.partition(wg.value_and_grad(mlp), *args, devices=devices)
+    except MemoryBudgetError as error:
+        enough = [Device(d.name, error.least, d.speed, d.bandwidth, d.link) for d in devices]
+        assert wg.partition(wg.value_and_grad(mlp), *args, devices=enough).best.fits
+        return
+    n = sum(np.asarray(x).nbytes for x in (*itertools.chain(*args[0]), 0.0))
+    for c in plan.candidates:
+        if not c.applicable:
+            continue
+        assert c.flops == plan.whole.flops + c.combined + c.repeated
+        assert c.fits == all(p.peak <= size[p.device] for p in c.parts)
+        assert c.traffic == sum(p.sent for p in c.parts)
+        assert c.seconds >= max(p.seconds for p in c.parts) * (1 - 1e-9)
+        if c.name == "data parallel":
+            assert c.traffic == 2 * (len(devices) - 1) * n
+        if "parts" in c.notes:
+            assert sum(c.notes["parts"]) == batch
+        if c.name == "pipeline":
+            assert 0 <= c.notes["bubble"] < 1
