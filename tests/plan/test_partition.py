@@ -627,6 +627,62 @@ def test_bubble_of_equal_stages(n, m):
     assert c.seconds == pytest.approx(64 * 50 * 1e-9 * (m + n - 1) / m, rel=0.2)
 
 
+@pytest.mark.parametrize("n", [2, 3])
+def test_cuts_of_long_chains_are_spread(n):
+    """All of its places are crossed by equally many bytes: stages are equal up to a 48th."""
+
+    def steps(x):
+        for _ in range(300):
+            x = np.tanh(x)
+        return x
+
+    devices = [Device(f"gpu{i}", "1GiB", 1e9, math.inf, math.inf) for i in range(n)]
+    c = wg.partition(steps, np.ones(5), devices=devices, batch=())["pipeline"]
+    assert max(p.flops for p in c.parts) <= 5 * 300 * (1 / n + 1 / 40)
+
+
+def test_a_loop_over_time_is_cut_in_time():
+    """Only the state crosses: what reads the data of a step is done where the step is."""
+    batch, steps, width = 32, 20, 24
+
+    def recurrent(p, xs):
+        h = np.zeros((batch, width))
+        for t in range(steps):
+            h = np.tanh(xs[:, t] @ p[0] + h @ p[1])
+        return np.mean(h**2)
+
+    args = [rng.normal(size=(8, width)), rng.normal(size=(width, width))]
+    xs = rng.normal(size=(batch, steps, 8))
+    devices = [Device(f"gpu{i}", "1GiB", 1e9, math.inf, math.inf) for i in range(2)]
+    plan = wg.partition(wg.value_and_grad(recurrent), args, xs, devices=devices, microbatches=1)
+    c = plan["pipeline"]
+    (ahead, back) = c.notes["crossing"][0]
+    assert ahead == 8 * batch * width
+    # The state's cotangent, and the sums so far of what the parameters' gradients are.
+    assert 8 * batch * width <= back <= 8 * (batch * width + 2 * width * (8 + width))
+    assert max(p.flops for p in c.parts) < 0.55 * plan.whole.flops
+    alone = plan["one device"].peak
+    assert max(p.peak for p in c.parts) < 0.85 * alone
+
+
+def test_what_parameters_alone_give_is_where_they_are():
+    """Weight decay of the first layer, written last, is done by the first stage."""
+
+    def decayed(p, x):
+        return np.mean(np.tanh(np.tanh(x @ p[0]) @ p[1]) ** 2) + 0.1 * np.sum(p[0] ** 2)
+
+    args = [normal(300, 40), normal(40, 30)], normal(16, 300)
+    devices = [Device(f"gpu{i}", "1GiB", 1e9, 1e12, 1e8) for i in range(2)]
+    step = wg.value_and_grad(decayed)
+    c = wg.partition(step, *args, devices=devices, microbatches=1)["pipeline"]
+    assert c.notes["crossing"][0][0] <= 16 * 40 * 8 + 8
+    assert c.parts[1].peak < args[0][0].nbytes
+
+
+def normal(*shape):
+    return rng.normal(size=shape)
+
+
 def test_one_device_with_enough_is_named_as_such():
     with pytest.raises(MemoryBudgetError, match="on one of them, as 'one device'"):
         wg.partition(np.sin, np.ones(()), devices=cluster(2, 1))

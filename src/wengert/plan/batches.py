@@ -18,12 +18,20 @@ __all__ = ["Batch", "find_batch"]
 
 
 class Batch(NamedTuple):
-    """Inputs with examples along their first axis, how many, and in which arguments; or why not."""
+    """Inputs with examples along their first axis, how many, and in which arguments; or why not.
+
+    Attributes
+    ----------
+    parameters : frozenset of Value
+        Inputs that are no data: those without examples; where no batch is known, those of the first
+        of several arguments.
+    """
 
     inputs: tuple[Value, ...]
     examples: int | None
     why: str
     arguments: tuple[int | str, ...] = ()
+    parameters: frozenset[Value] = frozenset()
 
 
 def find_batch(
@@ -36,6 +44,18 @@ def find_batch(
     InputError
         For `batch` arguments that are none, or have no first axis in common.
     """
+    spans = _spans(graph, args, kwargs)
+    found = _found(spans, len(args), batch)
+    several = len([span for span in spans.values() if span]) > 1
+    first = frozenset(next(iter(spans.values()))) if several else frozenset()
+    others = frozenset(graph.inputs) - set(found.inputs)
+    return found._replace(parameters=first if found.examples is None else others)
+
+
+def _spans(
+    graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[int | str, list[Value]]:
+    """Return the inputs that are arrays, by argument."""
     spans: dict[int | str, list[Value]] = {}
     at = 0
     given: list[tuple[int | str, Any]] = list(enumerate(args))
@@ -43,19 +63,25 @@ def find_batch(
         leaves = [x for x in optree.tree_leaves(a) if isinstance(x, (Traced, *DYNAMIC))]
         spans[name] = [v for v in graph.inputs[at : at + len(leaves)] if v.shape]
         at += len(leaves)
+    return spans
+
+
+def _found(
+    spans: dict[int | str, list[Value]], count: int, batch: int | Sequence[int] | None
+) -> Batch:
     if batch is not None:
         single = isinstance(batch, (int, np.integer, str)) or not isinstance(batch, Sequence)
         nums = (batch,) if single else tuple(batch)  # type: ignore[arg-type]
         for i in nums:
             ours = isinstance(i, (int, np.integer)) and not isinstance(i, bool)
-            if not ours or not -len(args) <= i < len(args):  # type: ignore[operator]
+            if not ours or not -count <= i < count:  # type: ignore[operator]
                 raise InputError(
-                    f"batch={batch!r}: there are {len(args)} positional arguments; name those with "
+                    f"batch={batch!r}: there are {count} positional arguments; name those with "
                     f"the examples by their numbers, from 0." + user_line()
                 )
         if not nums:
             return Batch((), None, "no input has a batch axis (batch=())")
-        named = tuple(dict.fromkeys(int(i) % len(args) for i in nums))  # type: ignore[arg-type]
+        named = tuple(dict.fromkeys(int(i) % count for i in nums))  # type: ignore[arg-type]
         found = tuple(v for i in named for v in spans[i])
         lengths = sorted({v.shape[0] for v in found})
         if len(lengths) != 1:

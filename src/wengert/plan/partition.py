@@ -116,7 +116,7 @@ class _Search:
         self.layout = Layout(measure)
         self.graph, self.devices = graph, devices
         self.batched, self.examples, self.why = found.inputs, found.examples, found.why
-        self.arguments = found.arguments
+        self.arguments, self.parameters = found.arguments, found.parameters
         self.microbatches = microbatches
         self.whole = count_graph(graph)
         self.work = Work(graph, self.layout.stored(graph))
@@ -382,9 +382,11 @@ class _Search:
 
     def _line(self, m: int) -> Pipeline:
         if m == 1 or self.by_batch is None or self.examples is None:
-            return Pipeline(undivided(self.graph), self.devices, (1,), self.work, self.layout)
+            return Pipeline(
+                undivided(self.graph), self.devices, (1,), self.work, self.parameters, self.layout
+            )
         sizes = share(self.examples, (1.0,) * m)
-        return Pipeline(self.by_batch, self.devices, sizes, self.work, self.layout)
+        return Pipeline(self.by_batch, self.devices, sizes, self.work, self.parameters, self.layout)
 
     def _staged(self, name: str, line: Pipeline) -> Candidate:
         devices = self.devices

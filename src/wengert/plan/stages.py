@@ -8,9 +8,10 @@ belong to it. The cuts are found by dynamic programming over their positions (Na
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from wengert.ir.graph import Const, Node, Value
@@ -33,7 +34,8 @@ from wengert.plan.work import Work
 __all__ = ["POSITIONS", "Pipeline", "Stages", "best_cuts", "positions"]
 
 POSITIONS = 48
-"""Places for a cut that are tried; of a longer graph, those that fewest bytes cross."""
+"""Places for a cut that are tried; of a longer graph, in as many runs of it where fewest bytes
+cross."""
 
 
 class Stages(NamedTuple):
@@ -63,43 +65,50 @@ class Stages(NamedTuple):
     bubble: float
 
 
-def positions(nodes: Sequence[Node], inputs: Sequence[Value]) -> dict[int, int]:
+def positions(nodes: Sequence[Node], parameters: Collection[Value]) -> dict[int, int]:
     """Return for each node (by its id) its position in the forward pass, from 0 on.
 
-    What is computed from parameters alone stands where they are first read. A node of the backward
-    pass stands where the operation does whose cotangent it carries, and never after what it reads
-    of the backward pass.
+    That of the program; but what is computed from parameters alone stands where they are first
+    read. A node of the backward pass stands where the operation does whose cotangent it carries,
+    and never after what it reads of the backward pass.
     """
-    ours = set(inputs)
-    reader: dict[Value, int] = {}
-    early: dict[int, int] = {}
-    maker: dict[Value, Node] = {}
+    ours = set(parameters)
+    alone: dict[Value, int] = {}  # where what is made of parameters can stand
+    early: list[int] = []
     forward = [n for n in nodes if not is_backward(n)]
     for i, node in enumerate(forward):
-        keys = [0]
-        for x in node.inputs:
-            if isinstance(x, Value):
-                read = reader.setdefault(x, i) if x in ours else 0
-                keys.append(early.get(id(maker.get(x)), read))
-        early[id(node)] = max(keys)
-        maker.update((v, node) for v in node.outputs)
-    order = sorted(range(len(forward)), key=lambda i: (early[id(forward[i])], i))
+        reads = _values(node)
+        alone.update((x, i) for x in reads if x in ours and x not in alone)
+        free = bool(reads) and all(x in alone for x in reads)
+        early.append(max(alone[x] for x in reads) if free else i)
+        if free:
+            alone.update(dict.fromkeys(node.outputs, early[i]))
+    order = sorted(range(len(forward)), key=lambda i: (early[i], i))
     found = {id(forward[i]): k for k, i in enumerate(order)}
-    places: dict[object, list[Node]] = {}
-    for node in forward:
-        places.setdefault((*(node.line or ("", 0)), node.op.name), []).append(node)
+    maker: dict[Value, Node] = {}
+    users: dict[Value, list[Node]] = {}
+    places: dict[object, list[int]] = {}
+    for node in (forward[i] for i in order):
+        maker.update((v, node) for v in node.outputs)
+        for x in {*_values(node), *node.outputs}:
+            users.setdefault(x, []).append(node)
+        places.setdefault(_kind(node, node.op.name), []).append(found[id(node)])
     for node in nodes:
         if not is_backward(node):
             continue
-        reads = [x for x in node.inputs if isinstance(x, Value)]
+        reads = _values(node)
         makers = [maker[x] for x in reads if x in maker]
         limit = min((found[id(n)] for n in makers if is_backward(n)), default=len(forward) - 1)
-        line = node.line
-        assert line is not None
-        alike = places.get((line[0], line[1], getattr(line, "op", "")), [])
-        near = [n for n in alike if found[id(n)] <= limit]
-        touching = [n for n in near if _touches(n, reads)]
-        own = max((found[id(n)] for n in touching or near), default=None)
+        kind = _kind(node, getattr(node.line, "op", ""))
+        touching = [
+            found[id(n)]
+            for x in reads
+            for n in users.get(x, ())
+            if _kind(n, n.op.name) == kind and found[id(n)] <= limit
+        ]
+        alike = places.get(kind, [])
+        before = bisect.bisect_right(alike, limit)
+        own = max(touching) if touching else alike[before - 1] if before else None
         if own is None:
             own = max((found[id(n)] for n in makers), default=limit)
         found[id(node)] = min(own, limit)
@@ -107,9 +116,12 @@ def positions(nodes: Sequence[Node], inputs: Sequence[Value]) -> dict[int, int]:
     return found
 
 
-def _touches(node: Node, reads: Sequence[Value]) -> bool:
-    values = [x for x in node.inputs if isinstance(x, Value)]
-    return any(x in reads for x in (*values, *node.outputs))
+def _values(node: Node) -> list[Value]:
+    return [x for x in node.inputs if isinstance(x, Value)]
+
+
+def _kind(node: Node, op: str) -> tuple[object, ...]:
+    return (*(node.line or ("", 0)), op)
 
 
 def _is_late(placed: tuple[int, bool, Step]) -> bool:
@@ -128,6 +140,8 @@ class Pipeline:
     sizes : sequence of int
         Examples in each microbatch.
     work : Work
+    parameters : collection of Value, optional
+        The inputs that are no data; what is computed from them alone is done where they are.
     layout : Layout, optional
         Says what stages hold; without it, it is counted.
     """
@@ -138,13 +152,14 @@ class Pipeline:
         devices: Sequence[Device],
         sizes: Sequence[int],
         work: Work,
+        parameters: Collection[Value] = (),
         layout: Layout | None = None,
     ) -> None:
         self.work = work
         self.layout = layout or Layout(None)
         self.placing, self.devices, self.sizes = placing, tuple(devices), tuple(sizes)
         graph = placing.graph
-        at = positions(graph.nodes, graph.inputs)
+        at = positions(graph.nodes, parameters)
         self.length = sum(not is_backward(n) for n in graph.nodes)
         self.steps: list[tuple[int, bool, Step]] = []
         self.producer: dict[Key, tuple[int, bool]] = {}
@@ -224,7 +239,9 @@ class Pipeline:
     def _open_positions(self) -> list[int]:
         inner = list(range(1, self.length))
         if len(inner) > POSITIONS:
-            inner = sorted(sorted(inner, key=lambda c: (sum(self.cross[c]), c))[:POSITIONS])
+            ends = [i * len(inner) // POSITIONS for i in range(POSITIONS + 1)]
+            runs = [inner[i:j] for i, j in itertools.pairwise(ends)]
+            inner = [min(run, key=lambda c: sum(self.cross[c])) for run in runs]
         return [0, *inner, self.length]
 
     def name(self, c: int) -> str:
