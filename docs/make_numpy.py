@@ -58,6 +58,10 @@ Of `scipy.special`:
 
 {fft}
 
+`numpy.lib.stride_tricks`:
+
+{strides}
+
 Creation functions take `like=x`, which makes an array that traced values can be stored in:
 
 {creation}
@@ -140,6 +144,7 @@ def page() -> str:
         functions=listed(public("numpy")),
         linalg=listed(public("numpy.linalg")),
         fft=listed(public("numpy.fft")),
+        strides=listed(public("numpy.lib.stride_tricks")),
         creation=listed(f.__name__ for f in CREATION),
         methods=listed(attributes()),
     )

@@ -223,6 +223,11 @@ SHAPES = {
     np.matrix_transpose: [*options(np.matrix_transpose, T3, {}), use(lambda x: x.mT, T3)],
     np.swapaxes: [*options(np.swapaxes, T3, (0, 2), (-1, 1)), use(lambda x: x.swapaxes(0, 1), T3)],
     np.moveaxis: options(np.moveaxis, T3, (0, -1), ((0, 1), (-1, 0)), (2, 0)),
+    np.lib.stride_tricks.sliding_window_view: [
+        *options(np.lib.stride_tricks.sliding_window_view, M, ((1, 2),), (2, 1), (0, 0),
+                 ((2, 2), (0, 1)), ((2, 2), (1, 1))),
+        *options(np.lib.stride_tricks.sliding_window_view, V, (2,), ((1,),)),
+    ],
     np.rollaxis: options(np.rollaxis, T3, (2,), (0, 3), (1, -1), (2, 1)),
     np.expand_dims: options(np.expand_dims, M, (0,), (-1,), ((0, 3),)),
     np.squeeze: [*options(np.squeeze, (1, 3, 1), {}, {"axis": 0}, {"axis": (0, -1)}),

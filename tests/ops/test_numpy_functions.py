@@ -198,6 +198,9 @@ X = np.ones((2, 3))
         (lambda x: np.repeat(x, [1, 2], axis=1), ValueError),
         (lambda x: np.quantile(x, 1.5), ValueError),
         (lambda x: np.partition(x, 9), ValueError),
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2), ValueError),
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, (9, 1)), ValueError),
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, (-1, 1)), ValueError),
     ],
 )
 def test_what_numpy_refuses_is_refused(call, error):

@@ -160,6 +160,35 @@ def resize(a: Any, new_shape: Any) -> Any:
     return reshape(a[np.arange(math.prod(shape)) % max(a.size, 1)], shape)
 
 
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    """Stand for `numpy.lib.stride_tricks.sliding_window_view`; the windows are copies."""
+    refuse("sliding_window_view", writeable=(writeable, False))
+    x = traced(x)
+    sizes = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
+    along = range(x.ndim) if axis is None else np.atleast_1d(axis)
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"window_shape {sizes} has a negative size" + user_line())
+    if len(sizes) != len(along):
+        raise ValueError(
+            f"sliding_window_view: window_shape {sizes} has {len(sizes)} sizes for {len(along)} "
+            f"axes of an array of shape {x.shape}; give a size for each, or axis=" + user_line()
+        )
+    for made, (n, a) in enumerate(zip(sizes, along, strict=True)):
+        a = axis_index(int(a), x.ndim - made)
+        places = x.shape[a] - n + 1
+        if places < 1:
+            raise ValueError(
+                f"a window of {n} is larger than axis {a} of an array of shape {x.shape}"
+                + user_line()
+            )
+        starts = np.arange(places)[:, None] + np.arange(n)
+        x = np.moveaxis(np.take(x, starts, axis=a), a + 1, -1)
+    return x
+
+
 # --- index arrays ---------------------------------------------------------------------------------
 @implements(np.ix_)
 def ix(*args: Any) -> tuple[Any, ...]:
