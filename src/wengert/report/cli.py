@@ -7,6 +7,7 @@ Exit codes: 0 all well, 1 a check failed, 2 the command or its input has to be c
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -39,7 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as exit_:  # --help, or an argument that does not fit
         return int(exit_.code or 0)
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader (``| head``) has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except WengertError as error:
         print(f"wengert {args.command}: {error}", file=sys.stderr)
         return 2
