@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ import pytest
 import wengert as wg
 from wengert.errors import UnsupportedError
 from wengert.plan.memory import Memory, size_text
+
+BENCH = Path(__file__).parents[2] / "bench" / "memory.py"
 
 RNG = np.random.default_rng(0)
 N, D, H, Q = 512, 784, 256, 16  # a minibatch, and the widths of the seed text's network
@@ -154,3 +158,20 @@ def test_measured(budget):
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     measured, predicted = map(int, out.stdout.split())
     assert abs(measured - predicted) <= max(0.05 * predicted, 8 << 20)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_training_and_prediction_measured():
+    """Text 004, exercise 3: formula, prediction and measurement, each pair in a fresh process."""
+    command = [sys.executable, str(BENCH), "--mlp", "--rows=32768", "--json"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = {(row["network"], row["kind"]): row for row in json.loads(out.stdout)}
+    assert len(found) == 4
+    for row in found.values():
+        assert row["predicted"] > 60 << 20
+        assert 0 <= row["predicted"] - row["formula"] <= SMALL
+        allowed = max(0.05 * row["predicted"], 8 << 20)
+        assert abs(row["measured"] - row["predicted"]) <= allowed, row
+        assert (row["residuals"] > 0) == (row["kind"] == "training")
+    for name in {name for name, _ in found}:
+        assert found[name, "training"]["measured"] > 1.4 * found[name, "prediction"]["measured"]
