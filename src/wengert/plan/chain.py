@@ -10,7 +10,7 @@ again for it. For uniform chains the counts are those of `wengert.plan.binomial`
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,11 @@ SLOTS = 600
 
 TINY = 2000
 """Sizes below this part of the largest are taken for nothing."""
+
+
+UNREAD, KEEP, SWEEP = -1, -2, -3
+"""What to do with some stages: the last one's backward pass reads nothing; keep all that the first
+one's reads, and its result; run all, keeping nothing but what the last one's reads."""
 
 
 class Stage(NamedTuple):
@@ -68,6 +73,9 @@ class Chain:
         In forward order. The input of the first is always held, and counts for nothing.
     limit : int
         The largest budget, in bytes.
+    shared : array of int, shape (stages, stages), optional
+        At [a, b], a < b: how many bytes of b's result are in a's result already, since stages
+        after b read them too. They are held once where both results are.
 
     Attributes
     ----------
@@ -77,32 +85,44 @@ class Chain:
         Of all forward runs, for each budget in units; infinite where there is no schedule.
     """
 
-    def __init__(self, stages: Sequence[Stage], limit: int) -> None:
+    def __init__(self, stages: Sequence[Stage], limit: int, shared: Any = None) -> None:
         if limit < 0:
             raise InputError(f"a chain cannot be run in {limit} bytes")
         self.stages = tuple(stages)
         self.unit = _unit(self.stages, limit)
         self._width = limit // self.unit + 1
+        self._small = max((max(x.out, x.saved, x.backward) for x in stages), default=0) / TINY
         n = len(self.stages)
         self._sized = [self._in_units(x) for x in self.stages]
+        self._new = self._results(shared)
         self._best: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
-        self._choice: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
-        # Costs of stages k to t where the result of k - 1 is kept, at [t, k], and of s to k - 1
-        # after them, at [s, k].
-        self._behind = np.full((n, n + 1, self._width), math.inf)
+        self._forward = np.array([x.forward for x in self._sized], np.int64)
+        # Costs of stages k to t, at [t, k], with as much in front that is no budget at all, and of
+        # running s to k - 1 before them and reversing those after them, at [s, k].
+        self._behind = np.full((n, n, 2 * self._width), math.inf)
         self._before = np.full((n, n + 1, self._width), math.inf)
         self._runs = np.concatenate([[0.0], np.cumsum([x.cost for x in self.stages])])
-        for length in range(1, n + 1):
-            for s in range(n - length + 1):
-                self._solve(s, s + length - 1)
+        for s in reversed(range(n)):
+            # Where in `_behind` what is left beside the input of k is, for all k.
+            taken = np.minimum([0, *self._new[s, : n - 1]], self._width)
+            rows = (2 * np.arange(n) + 1) * self._width - taken
+            self._left = rows[:, None] + np.arange(self._width)
+            for t in range(s, n):
+                self._solve(s, t)
         self.costs = self._best[0, n - 1] if n else np.zeros(self._width)
 
+    def _results(self, shared: Any) -> np.ndarray[Any, Any]:
+        """Return what the result of k takes in units beside the input of s, at [s, k]."""
+        n = len(self.stages)
+        new = np.zeros((n, n), np.int64)
+        for s in range(n):
+            for k in range(s, n):
+                common = int(shared[s - 1, k]) if s and shared is not None else 0
+                new[s, k] = self._units(self.stages[k].out - common)
+        return new
+
     def _in_units(self, stage: Stage) -> Stage:
-        small = max((max(x.out, x.saved, x.backward) for x in self.stages), default=0) / TINY
-
-        def units(size: int) -> int:
-            return 0 if size <= small else -(-size // self.unit)
-
+        units = self._units
         return Stage(
             stage.cost,
             units(stage.out),
@@ -111,46 +131,64 @@ class Chain:
             *map(units, stage[4:]),
         )
 
-    # Choices: -1 no schedule, 0 keep all of the first stage, k > 0 keep the input of stage s + k;
-    # -2 the last stage's backward pass needs nothing; -3 keep nothing but what it needs.
+    def _units(self, size: int) -> int:
+        return 0 if size <= self._small else -(-size // self.unit)
+
     def _solve(self, s: int, t: int) -> None:
-        m = np.arange(self._width)
         best = np.full(self._width, math.inf)
-        choice = np.full(self._width, -1, np.int64)
-        first, last = self._sized[s], self._sized[t]
+        for _, least, cost in self._whole(s, t):
+            np.minimum(best[least:], cost[least:], out=best[least:])
+        if s < t:
+            costs = self._behind[t].ravel().take(self._left[s + 1 : t + 1])
+            costs += self._before[s, s + 1 : t + 1]
+            for row, least in zip(costs, self._enough(s, t).tolist(), strict=True):
+                row[:least] = math.inf
+            np.minimum(best, costs.min(axis=0), out=best)
+        self._best[s, t] = best
+        self._behind[t, s, self._width :] = best
+        self._before[s, t + 1] = self._with_result(s, t)[0] + (self._runs[t + 1] - self._runs[s])
 
-        def offer(cost: Any, least: int, which: int) -> None:
-            better = (m >= least) & (cost < best)
-            best[better] = np.broadcast_to(cost, best.shape)[better]
-            choice[better] = which
+    def _whole(self, s: int, t: int) -> Iterator[tuple[int, int, Any]]:
+        """Yield the ways to treat stages s to t that keep no input in between.
 
+        With a number for each, the least budget, and the costs for all budgets.
+        """
+        first, last, new = self._sized[s], self._sized[t], self._new[s]
+        nothing = np.zeros(self._width)
         if not last.saved and not last.needs_out and not self.stages[t].saved:
-            offer(self._best[s, t - 1] if t > s else 0.0, last.backward, -2)
-        kept = first.saved + first.out
+            yield UNREAD, last.backward, self._best[s, t - 1] if t > s else nothing
+        kept = int(first.saved + new[s])
         if s == t:
-            read = first.saved + (first.out if first.needs_out else 0)
-            offer(first.cost, max(first.held + first.forward_all, read + first.backward), 0)
-        else:
-            least = max(last.held + first.forward_all, kept + first.backward)
-            offer(first.cost + self._shifted(s + 1, t, kept), least, 0)
-            run = self._runs[s + 1 : t + 1] - self._runs[s]
-            inputs = [0, *(self._sized[k].out for k in range(s, t))]
-            needs = [a + self._sized[s + i].forward for i, a in enumerate(inputs)]
-            enough = np.maximum.accumulate(needs[:-1]) + last.held
-            split = slice(s + 1, t + 1)
-            costs = run[:, None] + self._behind[t, split] + self._before[s, split]
-            costs[m < enough[:, None]] = math.inf
-            which = np.argmin(costs, axis=0)
-            found = np.take_along_axis(costs, which[None], axis=0)[0]
-            better = found < best
-            best[better] = found[better]
-            choice[better] = which[better] + 1
-            read = last.saved + (last.out if last.needs_out else 0)
-            sweep = max(enough[-1], last.held + inputs[-1] + last.forward_all, read + last.backward)
-            offer(run[-1] + last.cost + self._best[s, t - 1], int(sweep), -3)
-        self._best[s, t], self._choice[s, t] = best, choice
-        self._behind[t, s] = self._shifted(s, t, self._sized[s - 1].out) if s else math.inf
-        self._before[s, t + 1] = self._with_result(s, t)[0]
+            read = int(first.saved + (new[s] if first.needs_out else 0))
+            least = max(first.held + first.forward_all, read + first.backward)
+            yield KEEP, least, nothing + first.cost
+            return
+        least = max(last.held + first.forward_all, kept + first.backward)
+        yield KEEP, least, self._shifted(s + 1, t, kept) + first.cost
+        read = last.saved + (int(self._new[t, t]) if last.needs_out else 0)
+        swept = int(self._enough(s, t)[-1])
+        least = max(swept, last.held + int(new[t - 1]) + last.forward_all, read + last.backward)
+        run = self._runs[t + 1] - self._runs[s]
+        yield SWEEP, least, self._best[s, t - 1] + run
+
+    def _enough(self, s: int, t: int) -> Any:
+        """Return what it takes to run s up to s, to s + 1, and so on up to t - 1."""
+        inputs = self._new[s, s : t - 1]
+        needs = self._forward[s:t].copy()
+        needs[1:] += inputs
+        return np.maximum.accumulate(needs) + self._sized[t].held
+
+    def _choice(self, s: int, t: int, m: int) -> int:
+        """Return what is best for stages s to t: one of `_whole`, or whose input to keep."""
+        best = self._best[s, t][m]
+        for which, least, cost in self._whole(s, t):
+            if m >= least and cost[m] == best:
+                return which
+        splits = np.arange(s + 1, t + 1)
+        taken = np.minimum(self._new[s, s:t], self._width)
+        costs = self._behind[t, splits, self._width + m - taken] + self._before[s, splits, m]
+        costs[m < self._enough(s, t)] = math.inf
+        return int(splits[np.argmin(costs)])
 
     def _shifted(self, s: int, t: int, taken: int) -> np.ndarray[Any, Any]:
         found = np.full(self._width, math.inf)
@@ -165,7 +203,7 @@ class Chain:
         if self.stages[t].saved or not last.needs_out:
             return again, np.zeros(self._width, bool)
         direct = self._best[s, t - 1].copy() if t > s else np.zeros(self._width)
-        direct[: min(last.out + last.backward, self._width)] = math.inf
+        direct[: min(int(self._new[s, t]) + last.backward, self._width)] = math.inf
         return np.minimum(again, direct), direct <= again
 
     def schedule(self, budget: int) -> list[tuple[str, int]]:
@@ -198,24 +236,24 @@ class Chain:
                 if t > s:
                     work.append((s, t - 1, m, False))
                 continue
-            which = int(self._choice[s, t][m])
-            if which == -2:
+            which = self._choice(s, t, m)
+            if which == UNREAD:
                 found.append(("back", t))
                 if t > s:
                     work.append((s, t - 1, m, False))
-            elif which == -3:
+            elif which == SWEEP:
                 found += [*(("advance", i) for i in range(s, t)), ("all", t), ("back", t)]
                 work.append((s, t - 1, m, False))
             elif s == t:
                 found += [("all", s), ("back", s)]
-            elif which == 0:
+            elif which == KEEP:
                 found.append(("all", s))
-                kept = self._sized[s].saved + self._sized[s].out
+                kept = int(self._sized[s].saved + self._new[s, s])
                 work += [("back", s), (s + 1, t, m - kept, False)]
             else:
-                k = s + which
+                k = which
                 found += [("advance", i) for i in range(s, k)]
-                work += [(s, k - 1, m, True), (k, t, m - self._sized[k - 1].out, False)]
+                work += [(s, k - 1, m, True), (k, t, m - int(self._new[s, k - 1]), False)]
         return found
 
     def budgets(self) -> list[int]:

@@ -8,20 +8,18 @@ layout, so what is chosen keeps to the budget exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from wengert.ir.graph import Graph, Node, Value
 from wengert.plan.chain import Chain
 from wengert.plan.milp import solved
-from wengert.plan.segments import Segments, first_backward, _flops
+from wengert.plan.segments import Segments, first_backward
 
 __all__ = ["Fitted", "fitted"]
 
-STAGES = 64
-"""Most stages: the time that planning takes grows with their third power."""
+GUESSES = 4
+"""Candidates chosen by how far off the estimate was; those after them halve what is left."""
 
 TRIES = 14
 """Most candidates that are laid out exactly, of each order of the backward part."""
@@ -31,10 +29,6 @@ DECISIONS = 200
 
 SECONDS = 2.0
 """Most time for each of them."""
-
-SMALL = 4096
-"""Bytes up to which a value is not worth computing again."""
-
 
 class Fitted(NamedTuple):
     """What was found for a budget.
@@ -77,66 +71,76 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
     Fitted
         Of those within the budget the one with the fewest operations; else the smallest.
     """
-    whole = measure(graph)
-    found = [Fitted(graph, whole.peak, 0, whole.peak <= budget, 0.0)]
-    if found[0].within:
-        return found[0]
-    before = _flops(graph.nodes)
-    for ordered in _orders(graph):
-        footprint = whole if ordered is graph else measure(ordered)
-        if footprint.peak <= budget:
-            found.append(Fitted(ordered, footprint.peak, 0, True, 0.0))
+    orders = [(g, measure(g)) for g in _orders(graph)]
+    found = [Fitted(g, x.peak, 0, x.peak <= budget, 0.0) for g, x in orders]
+    for ordered, footprint in orders:
+        if any(x.within and not x.extra for x in found):
+            break
+        segments = Segments(ordered, footprint)
+        if not segments.stages:
             continue
-        split = Segments(ordered, footprint)
-        if split.stages:
-            found += _searched(split, budget, footprint.peak, before, measure)
-            if ordered is not graph and not split.is_chain:
-                found += _programmed(split, budget, before, measure)
+        for chain in segments.chains(footprint.peak):
+            best = min((x.extra for x in found if x.within), default=None)
+            found += _searched(segments, chain, budget, best, measure)
+        if ordered is not graph and not segments.is_chain:
+            found += _programmed(segments, budget, measure)
     within = [x for x in found if x.within]
     if within:
-        best = min(within, key=lambda x: (x.extra, x.peak))
-        bounds = [x.extra - x.gap * split.forward for x in found if x.gap]
-        if best.gap is None and bounds:
-            best = best._replace(gap=max(best.extra - min(bounds), 0.0) / split.forward)
-        return best
+        return min(within, key=lambda x: (x.extra, x.peak))
     return min(found, key=lambda x: x.peak)
 
 
 def _searched(
-    split: Segments, budget: int, peak: int, before: int, measure: Callable[[Graph], Any]
+    segments: Segments,
+    chain: Chain,
+    budget: int,
+    most: int | None,
+    measure: Callable[[Graph], Any],
 ) -> list[Fitted]:
-    """Bisect the budgets of the estimate for the largest whose exact peak is small enough."""
-    chain = Chain(split.stages, peak)
-    budgets = chain.budgets()
-    found: dict[int, Fitted] = {}
+    """Find the largest budget of the estimate whose exact peak is small enough.
 
-    def tried(i: int) -> Fitted:
+    Schedules that do more than `most` operations again are not laid out: a better one is known.
+    """
+    budgets = chain.budgets()
+    found: dict[int, Fitted | None] = {}
+
+    def tried(i: int) -> bool:
+        """Whether a smaller budget has nothing better to offer."""
         if i not in found:
-            made = split.follow(chain.schedule(budgets[i]))
-            exact = measure(made).peak
-            found[i] = Fitted(made, exact, _flops(made.nodes) - before, exact <= budget)
-        return found[i]
+            made, extra = segments.follow(chain.schedule(budgets[i]))
+            found[i] = None
+            if most is None or extra <= most:
+                exact = measure(made).peak
+                found[i] = Fitted(made, exact, extra, exact <= budget)
+        x = found[i]
+        return x is None or x.within
 
     low, high = 0, len(budgets)  # those before `low` are too large
-    while low < high and len(found) < TRIES:
-        middle = (low + high) // 2
-        if tried(middle).within:
+    off = 0  # of the estimate
+    for turn in range(TRIES):
+        if low >= high:
+            break
+        if turn < GUESSES:  # budgets fall
+            middle = next((i for i in range(low, high) if budgets[i] + off <= budget), high - 1)
+        else:
+            middle = (low + high) // 2
+        if tried(middle):
             high = middle
         else:
             low = middle + 1
+        x = found[middle]
+        off = off if x is None else x.peak - budgets[middle]
     for i in range(high - 1, max(high - 3, -1), -1):  # the estimate need not be monotone
         tried(i)
-    if budgets and not any(x.within for x in found.values()):
+    if budgets and not any(x is None or x.within for x in found.values()):
         for i in range(len(budgets) - 1, max(len(budgets) - 4, -1), -1):
             tried(i)
-    return list(found.values())
+    return [x for x in found.values() if x is not None]
 
 
-def _programmed(
-    split: Segments, budget: int, before: int, measure: Callable[[Graph], Any]
-) -> list[Fitted]:
+def _programmed(segments: Segments, budget: int, measure: Callable[[Graph], Any]) -> list[Fitted]:
     """Solve an integer program, once more with less where the exact peak is too large."""
-    items, events, starts = split.program()
+    items, events, starts = segments.program()
     if not items or len(items) * len(events) > DECISIONS:
         return []
     least = sum(x.cost for x in items)
@@ -146,10 +150,9 @@ def _programmed(
         solution = solved(items, events, limit, SECONDS)
         if solution is None:
             break
-        made = split.insert(solution.again, starts)
+        made, extra = segments.insert(solution.again, starts)
         exact = measure(made).peak
         gap = (solution.cost - solution.bound) / max(least, 1.0)
-        extra = _flops(made.nodes) - before
         # The bound is one for the whole budget only.
         found.append(Fitted(made, exact, extra, exact <= budget, gap if limit == budget else None))
         if exact <= budget:

@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Graph, Guard, Node, Value, aval_of
-from wengert.plan.chain import Stage
+from wengert.plan.chain import SLOTS, Chain, Stage
 from wengert.plan.memory import is_backward
 from wengert.plan.milp import Event, Item
 
@@ -48,6 +48,7 @@ class Segments:
         if start is None:
             return
         self.start = start
+        self.operations = [_operations(n) for n in graph.nodes[:start]]
         self.size: dict[Value, int] = {}  # of the arrays in memory
         for h in footprint.held:
             if h.value in self.maker:
@@ -118,7 +119,7 @@ class Segments:
             first = min([first, *(self.first_backward.get(v, end) for v in made)])
             self.begins.append(first)
         held = self._held_by_backward()
-        costs = [_cost(n) for n in self.graph.nodes]
+        costs = [self.cost(i) for i in range(self.start)]
         for s, (a, b) in enumerate(zip(bounds, places, strict=False)):
             begin, stop = self.begins[s], self.begins[s - 1] if s else end
             made, out = self.made[s], set(self.out[s])
@@ -136,6 +137,27 @@ class Segments:
                     int(held[begin]) if s + 1 < len(places) and begin < end else 0,
                 )
             )
+
+    def chains(self, peak: int) -> list[Chain]:
+        """Return the schedules of the stages, up to the one that runs nothing again.
+
+        Where stages pass on what later ones read, also those that take it for held once for each
+        stage: a worse estimate, up to `peak`, in which such arrays are computed again sooner.
+        """
+        n = len(self.stages)
+        shared = np.zeros((n, n), np.int64)
+        for a, out in enumerate(self.out):
+            for b in range(a + 1, n):
+                shared[a, b] = sum(self.size[v] for v in out if self.last_forward[v] > self.ends[b])
+        most = held = 0
+        for s, x in enumerate(self.stages):
+            kept = x.saved + x.out - int(shared[s - 1, s] if s else 0)
+            most = max(most, held + self.stages[-1].held + x.forward_all, held + kept + x.backward)
+            held += kept
+        chains = [Chain(self.stages, most + most // SLOTS * 4, shared)]
+        if shared.any():
+            chains.append(Chain(self.stages, peak))
+        return chains
 
     def _places(self) -> list[int]:
         """Return the last node of each stage: where little is alive, not too many."""
@@ -177,6 +199,11 @@ class Segments:
                 change[self.last_use.get(v, self.maker[v]) + 1] -= nbytes
         return np.cumsum(change)
 
+    def cost(self, i: int) -> float:
+        """Return a forward node's operations, and a little for each byte: no run is free."""
+        made = sum(v.aval.nbytes for v in self.graph.nodes[i].outputs)
+        return self.operations[i] + 1e-3 * made
+
     @property
     def is_chain(self) -> bool:
         """Whether no stage passes more than one array on."""
@@ -192,8 +219,8 @@ class Segments:
         number = {v: i for i, v in enumerate(self.items)}
         costs: list[float] = [0.0] * len(self.items)
         through: dict[Value, float] = {}  # of what is computed in registers on the way
-        for node in self.graph.nodes[: self.start]:
-            cost = _cost(node)
+        for i, node in enumerate(self.graph.nodes[: self.start]):
+            cost = self.cost(i)
             for x in node.inputs:
                 if isinstance(x, Value) and x not in number:
                     cost += through.get(x, 0.0)
@@ -223,8 +250,15 @@ class Segments:
         ]
         return items, events, [i for i, _ in groups]
 
-    def insert(self, again: list[list[int]], starts: list[int]) -> Graph:
-        """Return the graph that computes items again before the nodes that `starts` names."""
+    def insert(self, again: list[list[int]], starts: list[int]) -> tuple[Graph, int]:
+        """Compute items again before the nodes that `starts` names.
+
+        Returns
+        -------
+        Graph
+        int
+            Operations done again.
+        """
         writer = _Writer(self)
         writer.forward()
         bounds = [*starts, len(self.graph.nodes)]
@@ -232,11 +266,11 @@ class Segments:
         for numbers, start, stop in zip(again, bounds, bounds[1:], strict=False):
             writer.renew([self.items[i] for i in numbers])
             writer.backward(start, stop)
-        return writer.graph()
+        return writer.graph(), writer.extra
 
     # --- the way back -----------------------------------------------------------------------------
-    def follow(self, schedule: Iterable[tuple[str, int]]) -> Graph:
-        """Return the graph that does what a schedule says."""
+    def follow(self, schedule: Iterable[tuple[str, int]]) -> tuple[Graph, int]:
+        """Do what a schedule says; returned is what `insert` returns."""
         writer = _Writer(self)
         writer.forward()
         seen: set[int] = set()
@@ -253,18 +287,24 @@ class Segments:
                 writer.backward(self.begins[s], stop)
             else:
                 writer.again(s, kind == "all")
-        return writer.graph()
+        return writer.graph(), writer.extra
 
 
 class _Writer:
-    """Writes a graph in which values are computed again."""
+    """Writes a graph in which values are computed again.
+
+    Attributes
+    ----------
+    extra : int
+        Operations done again so far.
+    """
 
     def __init__(self, split: Segments) -> None:
         self.split = split
         self.out: list[Node] = []
         self.latest: dict[Value, Value] = {}
         self.moved: dict[int, int] = {}
-        self._again: dict[Any, tuple[Value, ...]] = {}
+        self.extra = 0
 
     def now(self, x: Any) -> Any:
         """Return the latest version of a value; outputs are never computed again."""
@@ -340,6 +380,7 @@ class _Writer:
             inputs = tuple(self._operand(x, local) for x in node.inputs)
             outputs = tuple(Value(aval=v.aval) for v in node.outputs)
             self.out.append(Node(node.op, inputs, node.attrs, outputs, node.line))
+            self.extra += split.operations[k]
             local.update(zip(node.outputs, outputs, strict=True))
 
     def _operand(self, x: Any, local: dict[Value, Value]) -> Any:
@@ -363,19 +404,9 @@ class _Writer:
         return i
 
 
-def _cost(node: Node) -> float:
-    """Return operations, and a little for each byte, so that no run is free."""
-    outs = [v.aval for v in node.outputs]
-    return _operations(node) + 1e-3 * sum(a.nbytes for a in outs)
-
-
 def _operations(node: Node) -> int:
     try:
         outs = [v.aval for v in node.outputs]
         return int(node.op.flops(outs[0], *[aval_of(x) for x in node.inputs], **node.attrs))
     except DerivativeError:  # not known: what it makes, at least
         return sum(v.aval.size for v in node.outputs)
-
-
-def _flops(nodes: Sequence[Node]) -> int:
-    return sum(map(_operations, nodes))

@@ -14,7 +14,7 @@ from wengert.backend.native.layout import Buffer, View
 from wengert.backend.native.parallel import Parts, combination, parts, task
 from wengert.backend.native.pool import PARALLEL, PARALLEL_BLAS
 from wengert.backend.native.schedule import Schedule
-from wengert.backend.native.steps import Contraction, Loop
+from wengert.backend.native.steps import Contraction, Loop, Reduce
 from wengert.ir.graph import Guard
 
 __all__ = ["OUT_OF_RANGE", "Module"]
@@ -85,11 +85,14 @@ class Module:
         self.written: dict[int, Kernel] = {}  # before the buffers have their places
         self.shared: dict[int, Parts] = {}
         for step in loops:
-            if step.elements >= SMALL:
+            if step.elements >= SMALL and any(isinstance(x, Reduce) for x in step.items):
                 self._share(step)
 
     def _share(self, loop: Loop) -> None:
-        """Decide whether a loop runs in parts, which takes memory for their results."""
+        """Decide whether a loop runs in parts, which takes memory for the results of reductions.
+
+        All others can wait until the module is written: many graphs are laid out and never run.
+        """
         k = self.written[loop.step] = kernel(loop, self.externals, self.fast)
         found = parts(loop, k)
         if found is not None:
@@ -190,6 +193,8 @@ class Module:
     def _loop(self, loop: Loop) -> None:
         if not loop.items and not loop.stores:
             return
+        if loop.elements >= SMALL and loop.step not in self.written:
+            self._share(loop)
         shared = self.shared.get(loop.step)
         k = self.written.get(loop.step) or kernel(loop, self.externals, self.fast)
         if loop.shape == ():
