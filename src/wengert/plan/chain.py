@@ -99,8 +99,8 @@ class Chain:
         self._forward = np.array([x.forward for x in self._sized], np.int64)
         # Costs of stages k to t, at [t, k], with as much in front that is no budget at all, and of
         # running s to k - 1 before them and reversing those after them, at [s, k].
-        self._behind = np.full((n, n, 2 * self._width), math.inf)
-        self._before = np.full((n, n + 1, self._width), math.inf)
+        self._behind = np.empty((n, n, 2 * self._width))
+        self._before = np.empty((n, n + 1, self._width))
         self._runs = np.concatenate([[0.0], np.cumsum([x.cost for x in self.stages])])
         for s in reversed(range(n)):
             # Where in `_behind` what is left beside the input of k is, for all k.
@@ -145,6 +145,7 @@ class Chain:
                 row[:least] = math.inf
             np.minimum(best, costs.min(axis=0), out=best)
         self._best[s, t] = best
+        self._behind[t, s, : self._width] = math.inf
         self._behind[t, s, self._width :] = best
         self._before[s, t + 1] = self._with_result(s, t)[0] + (self._runs[t + 1] - self._runs[s])
 

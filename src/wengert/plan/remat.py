@@ -24,6 +24,9 @@ GUESSES = 4
 TRIES = 14
 """Most candidates that are laid out exactly, of each order of the backward part."""
 
+FINE = 1000
+"""Part of a forward pass that is not worth another layout."""
+
 DECISIONS = 200
 """Most items times events of the backward pass for which an integer program is solved."""
 
@@ -99,19 +102,23 @@ def _searched(
 ) -> list[Fitted]:
     """Find the largest budget of the estimate whose exact peak is small enough.
 
-    Schedules that do more than `most` operations again are not laid out: a better one is known.
+    Schedules that do hardly fewer operations again than `most` are not laid out: a plan that does
+    as many is known.
     """
     budgets = chain.budgets()
     found: dict[int, Fitted | None] = {}
 
     def tried(i: int) -> bool:
         """Whether a smaller budget has nothing better to offer."""
+        nonlocal most
         if i not in found:
             made, extra = segments.follow(chain.schedule(budgets[i]))
             found[i] = None
-            if most is None or extra <= most:
+            if most is None or extra < most - segments.forward / FINE:
                 exact = measure(made).peak
-                found[i] = Fitted(made, exact, extra, exact <= budget)
+                found[i] = x = Fitted(made, exact, extra, exact <= budget)
+                if x.within:
+                    most = extra
         x = found[i]
         return x is None or x.within
 

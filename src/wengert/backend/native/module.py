@@ -11,7 +11,7 @@ from wengert.backend.native.code import number
 from wengert.backend.native.gemm import operations, product, symbols, threads_of_blas
 from wengert.backend.native.kernel import Kernel, kernel
 from wengert.backend.native.layout import Buffer, View
-from wengert.backend.native.parallel import Parts, combination, parts, task
+from wengert.backend.native.parallel import Parts, combination, is_large, parts, task
 from wengert.backend.native.pool import PARALLEL, PARALLEL_BLAS
 from wengert.backend.native.schedule import Schedule
 from wengert.backend.native.steps import Contraction, Loop, Reduce
@@ -85,8 +85,11 @@ class Module:
         self.written: dict[int, Kernel] = {}  # before the buffers have their places
         self.shared: dict[int, Parts] = {}
         for step in loops:
-            if step.elements >= SMALL and any(isinstance(x, Reduce) for x in step.items):
+            if any(isinstance(x, Reduce) for x in step.items) and self._may_share(step):
                 self._share(step)
+
+    def _may_share(self, loop: Loop) -> bool:
+        return loop.elements >= SMALL and is_large(loop)
 
     def _share(self, loop: Loop) -> None:
         """Decide whether a loop runs in parts, which takes memory for the results of reductions.
@@ -193,7 +196,7 @@ class Module:
     def _loop(self, loop: Loop) -> None:
         if not loop.items and not loop.stores:
             return
-        if loop.elements >= SMALL and loop.step not in self.written:
+        if loop.step not in self.written and self._may_share(loop):
             self._share(loop)
         shared = self.shared.get(loop.step)
         k = self.written.get(loop.step) or kernel(loop, self.externals, self.fast)

@@ -15,7 +15,7 @@ from wengert.backend.native.layout import Buffer
 from wengert.backend.native.steps import Loop, Reduce
 from wengert.ir.graph import Node
 
-__all__ = ["Parts", "combination", "parts", "task"]
+__all__ = ["Parts", "combination", "is_large", "parts", "task"]
 
 SHARED_FROM = 200_000
 """Units of work from which a loop is shared: 50 us, ten times what waking a thread can cost."""
@@ -48,14 +48,17 @@ class Parts(NamedTuple):
     partial: dict[int, tuple[Reduce, Buffer]]
 
 
+def is_large(loop: Loop) -> bool:
+    """Whether a loop has enough work for several threads."""
+    return loop.elements * _weight(loop) >= SHARED_FROM
+
+
 def parts(loop: Loop, kernel: Kernel) -> Parts | None:
     """Decide how a loop is shared; None where one thread does it."""
-    if not kernel.parallel or kernel.outer < 2:
+    if not kernel.parallel or kernel.outer < 2 or not is_large(loop):
         return None
     iterations = kernel.outer * kernel.inner
     work = iterations * _weight(loop)
-    if work < SHARED_FROM:
-        return None
     count = min(MOST, work // UNITS, kernel.outer)
     scratch = sum(r.out.buffer.size for _, r in kernel.partial)
     if scratch:
