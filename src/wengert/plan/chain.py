@@ -257,6 +257,10 @@ class Chain:
                 work += [(s, k - 1, m, True), (k, t, m - int(self._new[s, k - 1]), False)]
         return found
 
+    def cost(self, budget: int) -> float:
+        """Return the cost of all forward runs within a budget; infinite without a schedule."""
+        return float(self.costs[min(budget // self.unit, self._width - 1)])
+
     def budgets(self) -> list[int]:
         """Return the least budget in bytes of each different cost, the lowest cost first."""
         finite = np.flatnonzero(np.isfinite(self.costs))

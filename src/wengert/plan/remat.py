@@ -24,6 +24,9 @@ GUESSES = 4
 TRIES = 14
 """Most candidates that are laid out exactly, of each order of the backward part."""
 
+BESIDE = 4
+"""Candidates beside the best one that are laid out too."""
+
 FINE = 1000
 """Part of a forward pass that is not worth another layout."""
 
@@ -123,26 +126,41 @@ def _searched(
         return x is None or x.within
 
     low, high = 0, len(budgets)  # those before `low` are too large
-    off = 0  # of the estimate
-    for turn in range(TRIES):
-        if low >= high:
-            break
-        if turn < GUESSES:  # budgets fall
-            middle = next((i for i in range(low, high) if budgets[i] + off <= budget), high - 1)
-        else:
-            middle = (low + high) // 2
-        if tried(middle):
-            high = middle
-        else:
-            low = middle + 1
-        x = found[middle]
-        off = off if x is None else x.peak - budgets[middle]
-    for i in range(high - 1, max(high - 3, -1), -1):  # the estimate need not be monotone
+    if most is not None:  # start with what may just be better
+        left = most + segments.forward
+        guess = next((i for i in reversed(range(high)) if chain.cost(budgets[i]) < left), 0)
+    else:
+        guess = next((i for i in range(high) if budgets[i] <= budget), high - 1)
+    points: dict[bool, tuple[int, int]] = {}  # of the nearest too large and not: estimate, exact
+    turn = 0
+    while low < high and turn < TRIES:
+        i = min(max(guess, low), high - 1) if turn < GUESSES else (low + high) // 2
+        enough = tried(i)
+        low, high = (low, i) if enough else (i + 1, high)
+        x = found[i]
+        if x is None:
+            guess = high - 1
+            continue
+        turn += 1
+        points[enough] = budgets[i], x.peak
+        aim = _interpolated(points, budget)
+        guess = next((k for k in range(low, high) if budgets[k] <= aim), high)
+        if False not in points:
+            guess = max(guess, high - 2**turn)
+    for i in range(high - 1, max(high - 1 - BESIDE, -1), -1):  # the estimate need not be monotone
         tried(i)
     if budgets and not any(x is None or x.within for x in found.values()):
         for i in range(len(budgets) - 1, max(len(budgets) - 4, -1), -1):
             tried(i)
     return [x for x in found.values() if x is not None]
+
+
+def _interpolated(points: dict[bool, tuple[int, int]], budget: int) -> float:
+    """Return the estimate that is likely to belong to an exact peak."""
+    if len(points) < 2:
+        return max((budget - exact + estimate for estimate, exact in points.values()), default=0)
+    (a, fa), (b, fb) = points[True], points[False]
+    return a + (b - a) * (budget - fa) / max(fb - fa, 1)
 
 
 def _programmed(segments: Segments, budget: int, measure: Callable[[Graph], Any]) -> list[Fitted]:
