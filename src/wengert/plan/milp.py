@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize, sparse
 
-__all__ = ["Event", "Item", "Solution", "solved"]
+__all__ = ["Event", "Item", "Relaxed", "Solution", "relaxed", "replayed", "solved"]
 
 
 class Item(NamedTuple):
@@ -153,6 +153,105 @@ def solved(
     again[0] = []
     bound = found.mip_dual_bound if found.mip_dual_bound is not None else 1.0
     return Solution(again, float(found.fun) * total, float(bound) * total)
+
+
+LOOKS = 3
+"""Events of which `relaxed` looks at each."""
+
+
+class Relaxed(NamedTuple):
+    """What a linear program says.
+
+    Attributes
+    ----------
+    bound : float
+        No plan computes again what costs less.
+    held : frozenset of int
+        Items that are rather held than computed again.
+    """
+
+    bound: float
+    held: frozenset[int]
+
+
+def relaxed(
+    items: Sequence[Item], events: Sequence[Event], budget: int, seconds: float = 1.0
+) -> Relaxed:
+    """Bound what any plan computes again, for any number of items.
+
+    While an event runs, each item that a later one needs is in memory, or is computed again
+    afterwards, and so is all that it is computed from. What fits in memory then is chosen as well
+    as it can be, in fractions: a linear program for each of the events with the largest needs, of
+    which one is taken at a time. Much of what a small budget costs, where items are computed again
+    several times, is beyond this bound.
+
+    Parameters
+    ----------
+    items, events, budget, seconds
+        As `solved` takes them; the time is for each linear program.
+    """
+    later: list[frozenset[int]] = []  # what events after each need
+    needed: frozenset[int] = frozenset()
+    for event in reversed(events):
+        later.insert(0, needed)
+        needed |= event.needs
+
+    def needs(e: int, ours: frozenset[int] = frozenset()) -> int:
+        return events[e].during + sum(items[i].size for i in events[e].needs | ours)
+
+    tight = [e for e in range(len(events)) if needs(e) <= budget < needs(e, later[e])]
+    tight.sort(key=lambda e: -needs(e, later[e]))
+    found = [_relaxed_at(items, events[e], later[e], budget, seconds) for e in tight[:LOOKS]]
+    return max((x for x in found if x), key=lambda x: x.bound, default=Relaxed(0.0, needed))
+
+
+def _relaxed_at(
+    items: Sequence[Item], event: Event, later: frozenset[int], budget: int, seconds: float
+) -> Relaxed | None:
+    """Say what is computed again at least after an event; None where there is no time for that."""
+    n = len(items)
+    system = _System(2 * n)  # of each item: whether it is computed again, whether it is held
+    unit = max(max(x.size for x in items), 1)
+    for i in later:
+        system.below([(i, -1), (n + i, -1)], -1)
+    for i, item in enumerate(items):
+        for d in item.reads:
+            system.below([(i, 1), (d, -1), (n + d, -1)], 0)
+    for i in event.needs:
+        system.fix(n + i, 1)
+    room = (budget - event.during) / unit
+    system.below([(n + i, x.size / unit) for i, x in enumerate(items)], room)
+    total = sum(x.cost for x in items) or 1.0
+    costs = np.array([x.cost / total for x in items] + [0.0] * n)
+    found = system.minimum(costs, np.zeros(2 * n), seconds)
+    if found.status != 0:
+        return None
+    held = frozenset(i for i in range(n) if found.x[n + i] > 0.5)
+    return Relaxed(max(float(found.fun) * (1 - 1e-6), 0.0) * total, held)
+
+
+def replayed(
+    items: Sequence[Item], events: Sequence[Event], held: frozenset[int]
+) -> list[list[int]]:
+    """Return what each event computes again where some items are held, in the form of `Solution`.
+
+    Items that are not held are computed just before the events that need them, from what there is,
+    and let go unless the next event needs them too.
+    """
+    there = held | events[0].needs
+    again = []
+    for k, event in enumerate(events):
+        found: set[int] = set()
+        work = [i for i in event.needs if i not in there]
+        while work:
+            i = work.pop()
+            if i not in found:
+                found.add(i)
+                work += [d for d in items[i].reads if d not in there]
+        again.append(sorted(found))
+        if k + 1 < len(events):
+            there = held | ((there | found) & events[k + 1].needs)
+    return again
 
 
 class _System:

@@ -8,12 +8,13 @@ layout, so what is chosen keeps to the budget exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from wengert.ir.graph import Graph, Node, Value
 from wengert.plan.chain import Chain
-from wengert.plan.milp import solved
+from wengert.plan.milp import Event, Item, relaxed, replayed, solved
 from wengert.plan.segments import Segments, first_backward
 
 __all__ = ["Fitted", "fitted"]
@@ -35,6 +36,10 @@ DECISIONS = 200
 
 SECONDS = 2.0
 """Most time for each of them."""
+
+ROUNDS = 5
+"""Linear programs that are rounded."""
+
 
 class Fitted(NamedTuple):
     """What was found for a budget.
@@ -79,21 +84,50 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
     """
     orders = [(g, measure(g)) for g in _orders(graph)]
     found = [Fitted(g, x.peak, 0, x.peak <= budget, 0.0) for g, x in orders]
+    bounds: list[float] = []
+    forward = 1.0
     for ordered, footprint in orders:
         if any(x.within and not x.extra for x in found):
             break
         segments = Segments(ordered, footprint)
         if not segments.stages:
             continue
-        for chain in segments.chains(footprint.peak):
+        forward = segments.forward
+        chains = segments.chains(footprint.peak)
+        for chain in chains:
             best = min((x.extra for x in found if x.within), default=None)
             found += _searched(segments, chain, budget, best, measure)
-        if ordered is not graph and not segments.is_chain:
-            found += _programmed(segments, budget, measure)
+        items, events, starts = segments.program()
+        shared = [x._replace(cost=c) for x, c in zip(items, segments.shares(), strict=True)]
+        least = relaxed(shared, events, budget).bound
+        if segments.is_chain:
+            least = max(least, _of_chain(segments, chains[0], budget))
+        elif ordered is not graph and 0 < len(items) * len(events) <= DECISIONS:
+            made, known = _programmed(segments, items, events, starts, budget, measure)
+            found += made
+            least = max(least, known * _exactly(items, shared))
+        if not segments.is_chain:
+            best = min((x.extra for x in found if x.within), default=None)
+            found += _rounded(segments, shared, events, starts, budget, best, measure)
+        bounds.append(least)
     within = [x for x in found if x.within]
-    if within:
-        return min(within, key=lambda x: (x.extra, x.peak))
-    return min(found, key=lambda x: x.peak)
+    if not within:
+        return min(found, key=lambda x: x.peak)
+    best_of = min(within, key=lambda x: (x.extra, x.peak))
+    gap = max(best_of.extra - min(bounds, default=0.0), 0.0) / forward
+    return best_of._replace(gap=gap)
+
+
+def _of_chain(segments: Segments, chain: Chain, budget: int) -> int:
+    """Return the operations that the best schedule of a chain does again."""
+    if not math.isfinite(chain.cost(budget)):
+        return 0
+    return segments.follow(chain.schedule(budget))[1]
+
+
+def _exactly(items: list[Item], shared: list[Item]) -> float:
+    """Return what part of the costs of an integer program are operations that count once."""
+    return min(min(s.cost / max(x.cost, 1.0), 1.0) for x, s in zip(items, shared, strict=True))
 
 
 def _searched(
@@ -119,9 +153,8 @@ def _searched(
             found[i] = None
             if most is None or extra < most - segments.forward / FINE:
                 exact = measure(made).peak
-                found[i] = x = Fitted(made, exact, extra, exact <= budget)
-                if x.within:
-                    most = extra
+                found[i] = Fitted(made, exact, extra, exact <= budget)
+                most = extra if exact <= budget else most
         x = found[i]
         return x is None or x.within
 
@@ -163,27 +196,67 @@ def _interpolated(points: dict[bool, tuple[int, int]], budget: int) -> float:
     return a + (b - a) * (budget - fa) / max(fb - fa, 1)
 
 
-def _programmed(segments: Segments, budget: int, measure: Callable[[Graph], Any]) -> list[Fitted]:
-    """Solve an integer program, once more with less where the exact peak is too large."""
-    items, events, starts = segments.program()
-    if not items or len(items) * len(events) > DECISIONS:
-        return []
-    least = sum(x.cost for x in items)
+def _rounded(
+    segments: Segments,
+    items: list[Item],
+    events: list[Event],
+    starts: list[int],
+    budget: int,
+    most: int | None,
+    measure: Callable[[Graph], Any],
+) -> list[Fitted]:
+    """Hold what a linear program holds, for smaller and smaller budgets until the peak is right.
+
+    This finds what is cheap to compute again in the middle of stages.
+    """
     found: list[Fitted] = []
+    limit = float(budget)
+    for _ in range(ROUNDS):
+        held = relaxed(items, events, int(limit)).held
+        made, extra = segments.insert(replayed(items, events, held), starts)
+        if most is not None and extra >= most - segments.forward / FINE:
+            break
+        exact = measure(made).peak
+        found.append(Fitted(made, exact, extra, exact <= budget))
+        if exact <= budget:
+            break
+        limit -= max(exact - budget, budget / 50)
+    return found
+
+
+def _programmed(
+    segments: Segments,
+    items: list[Item],
+    events: list[Event],
+    starts: list[int],
+    budget: int,
+    measure: Callable[[Graph], Any],
+) -> tuple[list[Fitted], float]:
+    """Solve an integer program, once more with less where the exact peak is too large.
+
+    Returns
+    -------
+    list of Fitted
+    float
+        No plan of this kind costs less besides the forward pass, in costs of the items.
+    """
+    forward = sum(x.cost for x in items)
+    found: list[Fitted] = []
+    least = 0.0
     limit = budget
     for _ in range(2):
         solution = solved(items, events, limit, SECONDS)
         if solution is None:
             break
+        if limit == budget:
+            least = max(solution.bound - forward, 0.0)
         made, extra = segments.insert(solution.again, starts)
         exact = measure(made).peak
-        gap = (solution.cost - solution.bound) / max(least, 1.0)
-        # The bound is one for the whole budget only.
-        found.append(Fitted(made, exact, extra, exact <= budget, gap if limit == budget else None))
+        found.append(Fitted(made, exact, extra, exact <= budget))
         if exact <= budget:
             break
         limit -= exact - budget
-    return found
+    return found, least
 
 
 # --- order ----------------------------------------------------------------------------------------

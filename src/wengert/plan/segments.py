@@ -6,6 +6,7 @@ needs, and writes the graph that a schedule stands for.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -249,6 +250,28 @@ class Segments:
             for k, ((i, needs), end) in enumerate(zip(groups, ends, strict=True))
         ]
         return items, events, [i for i, _ in groups]
+
+    def shares(self) -> list[float]:
+        """Return operations of each item, such that any set of them takes as many or more.
+
+        What several items are computed from in registers is shared between them: where they are
+        computed again together, it runs once.
+        """
+        number = {v: i for i, v in enumerate(self.items)}
+        within: dict[Value, frozenset[int]] = {}  # nodes in registers on the way to a value
+        runs: list[frozenset[int]] = [frozenset()] * len(self.items)
+        for i, node in enumerate(self.graph.nodes[: self.start]):
+            found = {i}
+            for x in node.inputs:
+                if isinstance(x, Value):
+                    found |= within.get(x, frozenset())
+            for v in node.outputs:
+                if v in number:
+                    runs[number[v]] = frozenset(found)
+                elif self.through[v]:
+                    within[v] = frozenset(found)
+        times = Counter(k for nodes in runs for k in nodes)
+        return [sum(self.operations[k] / times[k] for k in nodes) for nodes in runs]
 
     def insert(self, again: list[list[int]], starts: list[int]) -> tuple[Graph, int]:
         """Compute items again before the nodes that `starts` names.
