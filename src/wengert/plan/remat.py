@@ -9,12 +9,12 @@ layout, so what is chosen keeps to the budget exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from wengert.ir.graph import Graph, Node, Value
 from wengert.plan.chain import Chain
-from wengert.plan.milp import Event, Item, relaxed, replayed, solved
+from wengert.plan.milp import relaxed, replayed, solved
 from wengert.plan.segments import Segments, first_backward
 
 __all__ = ["Fitted", "fitted"]
@@ -33,6 +33,9 @@ FINE = 1000
 
 DECISIONS = 200
 """Most items times events of the backward pass for which an integer program is solved."""
+
+NEAR = 0.01
+"""Forward passes by which a plan may exceed the bound before others are looked for."""
 
 SECONDS = 2.0
 """Most time for each of them."""
@@ -83,109 +86,172 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
         Of those within the budget the one with the fewest operations; else the smallest.
     """
     orders = [(g, measure(g)) for g in _orders(graph)]
-    found = [Fitted(g, x.peak, 0, x.peak <= budget, 0.0) for g, x in orders]
-    bounds: list[float] = []
-    forward = 1.0
-    for ordered, footprint in orders:
-        if any(x.within and not x.extra for x in found):
-            break
-        segments = Segments(ordered, footprint)
-        if not segments.stages:
-            continue
-        forward = segments.forward
-        chains = segments.chains(footprint.peak)
-        for chain in chains:
-            best = min((x.extra for x in found if x.within), default=None)
-            found += _searched(segments, chain, budget, best, measure)
-        items, events, starts = segments.program()
-        shared = [x._replace(cost=c) for x, c in zip(items, segments.shares(), strict=True)]
-        least = relaxed(shared, events, budget).bound
-        if segments.is_chain:
-            least = max(least, _of_chain(segments, chains[0], budget))
-        elif ordered is not graph and 0 < len(items) * len(events) <= DECISIONS:
-            made, known = _programmed(segments, items, events, starts, budget, measure)
-            found += made
-            least = max(least, known * _exactly(items, shared))
-        if not segments.is_chain:
-            best = min((x.extra for x in found if x.within), default=None)
-            found += _rounded(segments, shared, events, starts, budget, best, measure)
-        bounds.append(least)
-    within = [x for x in found if x.within]
-    if not within:
-        return min(found, key=lambda x: x.peak)
-    best_of = min(within, key=lambda x: (x.extra, x.peak))
-    gap = max(best_of.extra - min(bounds, default=0.0), 0.0) / forward
-    return best_of._replace(gap=gap)
+    free = [Fitted(g, x.peak, 0, x.peak <= budget, 0.0) for g, x in orders]
+    if any(x.within for x in free):
+        return min((x for x in free if x.within), key=lambda x: x.peak)
+    searches = [_Search(g, x, budget, measure) for g, x in orders]
+    searches = [x for x in searches if x.segments.stages]
+    if not searches:
+        return min(free, key=lambda x: x.peak)
+    found = _Found(free)
+    for search in searches:
+        search.relax(found)
+    for search in searches:
+        if found.gap(searches) > NEAR:
+            search.follow(found)
+    for search in searches:
+        if search.segments.graph is not graph and found.gap(searches) > NEAR:
+            search.program(found)
+    best = found.best
+    return best._replace(gap=found.gap(searches)) if best.within else best
 
 
-def _of_chain(segments: Segments, chain: Chain, budget: int) -> int:
-    """Return the operations that the best schedule of a chain does again."""
-    if not math.isfinite(chain.cost(budget)):
-        return 0
-    return segments.follow(chain.schedule(budget))[1]
+class _Found(list[Fitted]):
+    """All candidates so far."""
+
+    @property
+    def best(self) -> Fitted:
+        """The one with the fewest operations of those within the budget, else the smallest."""
+        within = [x for x in self if x.within]
+        if within:
+            return min(within, key=lambda x: (x.extra, x.peak))
+        return min(self, key=lambda x: x.peak)
+
+    @property
+    def most(self) -> float:
+        """Operations done again from which a candidate has nothing to offer."""
+        best = self.best
+        return best.extra if best.within else math.inf
+
+    def gap(self, searches: Sequence[_Search]) -> float:
+        """Return how far the best one is from what any takes, in forward passes."""
+        least = min(x.least for x in searches)
+        return max(self.most - least, 0.0) / searches[0].segments.forward
 
 
-def _exactly(items: list[Item], shared: list[Item]) -> float:
-    """Return what part of the costs of an integer program are operations that count once."""
-    return min(min(s.cost / max(x.cost, 1.0), 1.0) for x, s in zip(items, shared, strict=True))
+class _Search:
+    """Looks for graphs within a budget, of one order of the backward part.
 
-
-def _searched(
-    segments: Segments,
-    chain: Chain,
-    budget: int,
-    most: int | None,
-    measure: Callable[[Graph], Any],
-) -> list[Fitted]:
-    """Find the largest budget of the estimate whose exact peak is small enough.
-
-    Schedules that do hardly fewer operations again than `most` are not laid out: a plan that does
-    as many is known.
+    Attributes
+    ----------
+    segments : Segments
+    least : float
+        Operations that any plan does again, as far as is known.
     """
-    budgets = chain.budgets()
-    found: dict[int, Fitted | None] = {}
 
-    def tried(i: int) -> bool:
-        """Whether a smaller budget has nothing better to offer."""
-        nonlocal most
-        if i not in found:
-            made, extra = segments.follow(chain.schedule(budgets[i]))
-            found[i] = None
-            if most is None or extra < most - segments.forward / FINE:
-                exact = measure(made).peak
-                found[i] = Fitted(made, exact, extra, exact <= budget)
-                most = extra if exact <= budget else most
-        x = found[i]
-        return x is None or x.within
+    def __init__(
+        self, graph: Graph, whole: Any, budget: int, measure: Callable[[Graph], Any]
+    ) -> None:
+        self.segments = Segments(graph, whole)
+        self.whole = whole
+        self.budget = budget
+        self.measure = measure
+        self.least = 0.0
 
-    low, high = 0, len(budgets)  # those before `low` are too large
-    if most is not None:  # start with what may just be better
-        left = most + segments.forward
-        guess = next((i for i in reversed(range(high)) if chain.cost(budgets[i]) < left), 0)
-    else:
-        guess = next((i for i in range(high) if budgets[i] <= budget), high - 1)
-    points: dict[bool, tuple[int, int]] = {}  # of the nearest too large and not: estimate, exact
-    turn = 0
-    while low < high and turn < TRIES:
-        i = min(max(guess, low), high - 1) if turn < GUESSES else (low + high) // 2
-        enough = tried(i)
-        low, high = (low, i) if enough else (i + 1, high)
-        x = found[i]
-        if x is None:
-            guess = high - 1
-            continue
-        turn += 1
-        points[enough] = budgets[i], x.peak
-        aim = _interpolated(points, budget)
-        guess = next((k for k in range(low, high) if budgets[k] <= aim), high)
-        if False not in points:
-            guess = max(guess, high - 2**turn)
-    for i in range(high - 1, max(high - 1 - BESIDE, -1), -1):  # the estimate need not be monotone
-        tried(i)
-    if budgets and not any(x is None or x.within for x in found.values()):
-        for i in range(len(budgets) - 1, max(len(budgets) - 4, -1), -1):
+    def relax(self, found: _Found) -> None:
+        """Hold what a linear program holds, for less and less until the peak is small enough.
+
+        This finds what is cheap to compute again in the middle of stages. The bound is that of the
+        first one.
+        """
+        if self.segments.is_chain:
+            return
+        items, events, starts = self.segments.program()
+        shared = [x._replace(cost=c) for x, c in zip(items, self.segments.shares(), strict=True)]
+        self.items, self.events, self.starts, self.shared = items, events, starts, shared
+        limit = float(self.budget)
+        for turn in range(ROUNDS):
+            likely = relaxed(shared, events, int(limit))
+            if not turn:
+                self.least = likely.bound
+            made, extra = self.segments.insert(replayed(items, events, likely.held), starts)
+            exact = self._added(made, extra, found)
+            if exact is None or exact <= self.budget:
+                break
+            limit -= max(exact - self.budget, self.budget / 50)
+
+    def _added(self, made: Graph, extra: int, found: _Found) -> int | None:
+        """Lay a candidate out and keep it; return its peak, None where it is not worth that."""
+        if extra >= found.most - self.segments.forward / FINE:
+            return None
+        exact = int(self.measure(made).peak)
+        found.append(Fitted(made, exact, extra, exact <= self.budget))
+        return exact
+
+    def follow(self, found: _Found) -> None:
+        """Follow the schedules of chains of stages."""
+        chains = self.segments.chains(self.whole.peak)
+        for chain in chains:
+            self._bisect(chain, found)
+        if self.segments.is_chain and math.isfinite(chains[0].cost(self.budget)):
+            self.least = self.segments.follow(chains[0].schedule(self.budget))[1]
+
+    def _bisect(self, chain: Chain, found: _Found) -> None:
+        """Find the largest budget of the estimate whose exact peak is small enough.
+
+        Schedules that do hardly fewer operations again than a plan that is known are not laid out.
+        """
+        budget = self.budget
+        budgets = chain.budgets()
+        peaks: dict[int, int | None] = {}
+
+        def tried(i: int) -> bool:
+            """Whether a smaller budget has nothing better to offer."""
+            if i not in peaks:
+                peaks[i] = self._added(*self.segments.follow(chain.schedule(budgets[i])), found)
+            exact = peaks[i]
+            return exact is None or exact <= budget
+
+        low, high = 0, len(budgets)  # those before `low` are too large
+        if math.isfinite(found.most):  # start with what may just be better
+            left = found.most + self.segments.forward
+            guess = next((i for i in reversed(range(high)) if chain.cost(budgets[i]) < left), 0)
+        else:
+            guess = next((i for i in range(high) if budgets[i] <= budget), high - 1)
+        points: dict[bool, tuple[int, int]] = {}  # the nearest too large and not: estimate, exact
+        turn = 0
+        while low < high and turn < TRIES:
+            i = min(max(guess, low), high - 1) if turn < GUESSES else (low + high) // 2
+            enough = tried(i)
+            low, high = (low, i) if enough else (i + 1, high)
+            exact = peaks[i]
+            if exact is None:
+                guess = high - 1
+                continue
+            turn += 1
+            points[enough] = budgets[i], exact
+            aim = _interpolated(points, budget)
+            guess = next((k for k in range(low, high) if budgets[k] <= aim), high)
+            if False not in points:
+                guess = max(guess, high - 2**turn)
+        for i in range(high - 1, max(high - 1 - BESIDE, -1), -1):  # it need not be monotone
             tried(i)
-    return [x for x in found.values() if x is not None]
+        if not any(tried(i) for i in peaks):
+            for i in range(len(budgets) - 1, max(len(budgets) - 4, -1), -1):
+                tried(i)
+
+    def program(self, found: _Found) -> None:
+        """Solve an integer program, once more with less where the exact peak is too large."""
+        if self.segments.is_chain or not 0 < len(self.items) * len(self.events) <= DECISIONS:
+            return
+        limit = self.budget
+        for turn in range(2):
+            solution = solved(self.items, self.events, limit, SECONDS)
+            if solution is None:
+                return
+            if not turn:
+                known = max(solution.bound - sum(x.cost for x in self.items), 0.0)
+                self.least = max(self.least, known * self._exactly())
+            made, extra = self.segments.insert(solution.again, self.starts)
+            exact = self._added(made, extra, found)
+            if exact is None or exact <= self.budget:
+                return
+            limit -= exact - self.budget
+
+    def _exactly(self) -> float:
+        """Return what part of the costs of the integer program are operations that count once."""
+        pairs = zip(self.items, self.shared, strict=True)
+        return min(min(s.cost / max(x.cost, 1.0), 1.0) for x, s in pairs)
 
 
 def _interpolated(points: dict[bool, tuple[int, int]], budget: int) -> float:
@@ -194,69 +260,6 @@ def _interpolated(points: dict[bool, tuple[int, int]], budget: int) -> float:
         return max((budget - exact + estimate for estimate, exact in points.values()), default=0)
     (a, fa), (b, fb) = points[True], points[False]
     return a + (b - a) * (budget - fa) / max(fb - fa, 1)
-
-
-def _rounded(
-    segments: Segments,
-    items: list[Item],
-    events: list[Event],
-    starts: list[int],
-    budget: int,
-    most: int | None,
-    measure: Callable[[Graph], Any],
-) -> list[Fitted]:
-    """Hold what a linear program holds, for smaller and smaller budgets until the peak is right.
-
-    This finds what is cheap to compute again in the middle of stages.
-    """
-    found: list[Fitted] = []
-    limit = float(budget)
-    for _ in range(ROUNDS):
-        held = relaxed(items, events, int(limit)).held
-        made, extra = segments.insert(replayed(items, events, held), starts)
-        if most is not None and extra >= most - segments.forward / FINE:
-            break
-        exact = measure(made).peak
-        found.append(Fitted(made, exact, extra, exact <= budget))
-        if exact <= budget:
-            break
-        limit -= max(exact - budget, budget / 50)
-    return found
-
-
-def _programmed(
-    segments: Segments,
-    items: list[Item],
-    events: list[Event],
-    starts: list[int],
-    budget: int,
-    measure: Callable[[Graph], Any],
-) -> tuple[list[Fitted], float]:
-    """Solve an integer program, once more with less where the exact peak is too large.
-
-    Returns
-    -------
-    list of Fitted
-    float
-        No plan of this kind costs less besides the forward pass, in costs of the items.
-    """
-    forward = sum(x.cost for x in items)
-    found: list[Fitted] = []
-    least = 0.0
-    limit = budget
-    for _ in range(2):
-        solution = solved(items, events, limit, SECONDS)
-        if solution is None:
-            break
-        if limit == budget:
-            least = max(solution.bound - forward, 0.0)
-        made, extra = segments.insert(solution.again, starts)
-        exact = measure(made).peak
-        found.append(Fitted(made, exact, extra, exact <= budget))
-        if exact <= budget:
-            break
-        limit -= exact - budget
-    return found, least
 
 
 # --- order ----------------------------------------------------------------------------------------
