@@ -76,8 +76,8 @@ class Memory:
     extra_flops : int
         Operations done again to stay within the budget.
     gap : float or None
-        By how much they exceed a bound of what any such plan needs, in forward passes; None where
-        no bound is known.
+        By how much they exceed a bound of what any such plan needs, in forward passes; 0 where
+        nothing is done again. None without a budget.
     """
 
     inputs: int

@@ -168,10 +168,13 @@ class Relaxed(NamedTuple):
         No plan computes again what costs less.
     held : frozenset of int
         Items that are rather held than computed again.
+    fits : bool
+        Whether there is room for what each event needs itself.
     """
 
     bound: float
     held: frozenset[int]
+    fits: bool = True
 
 
 def relaxed(
@@ -202,7 +205,8 @@ def relaxed(
     tight = [e for e in range(len(events)) if needs(e) <= budget < needs(e, later[e])]
     tight.sort(key=lambda e: -needs(e, later[e]))
     found = [_relaxed_at(items, events[e], later[e], budget, seconds) for e in tight[:LOOKS]]
-    return max((x for x in found if x), key=lambda x: x.bound, default=Relaxed(0.0, needed))
+    best = max((x for x in found if x), key=lambda x: x.bound, default=Relaxed(0.0, needed))
+    return best._replace(fits=all(needs(e) <= budget for e in range(len(events))))
 
 
 def _relaxed_at(

@@ -58,7 +58,7 @@ class Fitted(NamedTuple):
         Whether the peak is within the budget; if not, it is the least of what was tried.
     gap : float or None
         By how much the operations done again exceed a bound of what any plan needs, in forward
-        passes; None where no bound is known.
+        passes; None where nothing is within the budget.
     """
 
     graph: Graph
@@ -125,7 +125,8 @@ class _Found(list[Fitted]):
 
     def gap(self, searches: Sequence[_Search]) -> float:
         """Return how far the best one is from what any takes, in forward passes."""
-        least = min(x.least for x in searches)
+        likely = [x for x in searches if x.fits] or searches
+        least = min(x.least for x in likely)
         return max(self.most - least, 0.0) / searches[0].segments.forward
 
 
@@ -137,6 +138,8 @@ class _Search:
     segments : Segments
     least : float
         Operations that any plan does again, as far as is known.
+    fits : bool
+        Whether any plan of this order is likely.
     """
 
     def __init__(
@@ -147,6 +150,7 @@ class _Search:
         self.budget = budget
         self.measure = measure
         self.least = 0.0
+        self.fits = True
 
     def relax(self, found: _Found) -> None:
         """Hold what a linear program holds, for less and less until the peak is small enough.
@@ -154,8 +158,6 @@ class _Search:
         This finds what is cheap to compute again in the middle of stages. The bound is that of the
         first one.
         """
-        if self.segments.is_chain:
-            return
         items, events, starts = self.segments.program()
         shared = [x._replace(cost=c) for x, c in zip(items, self.segments.shares(), strict=True)]
         self.items, self.events, self.starts, self.shared = items, events, starts, shared
@@ -163,7 +165,9 @@ class _Search:
         for turn in range(ROUNDS):
             likely = relaxed(shared, events, int(limit))
             if not turn:
-                self.least = likely.bound
+                self.least, self.fits = likely.bound, likely.fits
+            if self.segments.is_chain:  # `follow` finds the best there is
+                return
             made, extra = self.segments.insert(replayed(items, events, likely.held), starts)
             exact = self._added(made, extra, found)
             if exact is None or exact <= self.budget:
@@ -184,7 +188,8 @@ class _Search:
         for chain in chains:
             self._bisect(chain, found)
         if self.segments.is_chain and math.isfinite(chains[0].cost(self.budget)):
-            self.least = self.segments.follow(chains[0].schedule(self.budget))[1]
+            extra = self.segments.follow(chains[0].schedule(self.budget))[1]
+            self.least = max(self.least, extra)
 
     def _bisect(self, chain: Chain, found: _Found) -> None:
         """Find the largest budget of the estimate whose exact peak is small enough.
