@@ -138,3 +138,45 @@ def test_costs_against_all_schedules(chain, budget):
     assert Chain(chain, budget).costs[-1] >= best
     same = [x._replace(out=1, saved=0, needs_out=True, forward=1, forward_all=1) for x in chain]
     assert Chain(same, budget).costs[-1] == searched(same, budget)
+
+
+@st.composite
+def passed_on(draw):
+    """Values of the stages of a chain: (stage that makes it, last stage that reads it, size)."""
+    n = draw(st.integers(2, 7))
+    made = [(s, s + 1, draw(st.integers(1, 3))) for s in range(n)]
+    for _ in range(draw(st.integers(0, 5))):
+        a = draw(st.integers(0, n - 2))
+        made.append((a, draw(st.integers(a + 1, n)), draw(st.integers(1, 3))))
+    return n, made
+
+
+@settings(max_examples=80, deadline=None)
+@given(passed_on(), st.integers(2, 40))
+def test_what_stages_pass_on_is_held_once(problem, budget):
+    """A schedule keeps to its budget where values that several results have are held once."""
+    n, values = problem
+    numbers = range(len(values))
+    size = lambda held: sum(values[i][2] for i in held)  # noqa: E731
+    made = [{i for i in numbers if values[i][0] == s} for s in range(n)]
+    out = [{i for i in numbers if values[i][0] <= s < values[i][1]} for s in range(n)]
+    shared = np.array([[size(out[a] & out[b]) for b in range(n)] for a in range(n)])
+    chain = [Stage(1.0, size(out[s]), 0, True, size(made[s]), size(made[s])) for s in range(n)]
+    found = Chain(chain, budget, shared)
+    assert (found.costs <= Chain(chain, budget).costs).all()
+    if not np.isfinite(found.costs[-1]):
+        return
+    schedule = found.schedule(budget)
+    reads = [made[s] if kind == "back" else (out[s - 1] if s else set()) for kind, s in schedule]
+    there: set[int] = set()
+    for i, (kind, s) in enumerate(schedule):
+        assert reads[i] <= there
+        if kind != "back":
+            there |= made[s]
+        assert size(there) <= budget
+        needed: set[int] = set()
+        for k in range(len(schedule) - 1, i, -1):
+            what, u = schedule[k]
+            needed = (needed - made[u] if what != "back" else needed) | reads[k]
+        there &= needed
+    assert sum(kind != "back" for kind, _ in schedule) == found.cost(budget)

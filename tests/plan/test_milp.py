@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wengert.plan.chain import Chain, Stage
-from wengert.plan.milp import Event, Item, solved
+from wengert.plan.milp import Event, Item, relaxed, replayed, solved
 
 
 def searched(items, events, budget):
@@ -87,3 +87,41 @@ def test_chains_agree_with_their_dynamic_program(budget):
     chain = Chain([Stage(1.0, 1, forward=1, forward_all=1)] * n, budget)
     assert np.isfinite(chain.costs[-1])
     assert found.cost == pytest.approx(chain.costs[-1])
+
+
+@settings(max_examples=80, deadline=None)
+@given(problems(), st.integers(2, 18))
+def test_bounds_are_below_the_optimum(problem, budget):
+    """The linear programs never claim more than the best plan of all computes again."""
+    items, events = problem
+    best = searched(items, events, budget)
+    found = relaxed(items, events, budget, 20)
+    assert found.bound >= 0
+    if best < math.inf:
+        assert found.fits
+        assert found.bound <= (best - sum(x.cost for x in items)) * (1 + 1e-6) + 1e-9
+
+
+@pytest.mark.parametrize("budget", [3, 4, 6, 8])
+def test_bounds_of_chains(budget):
+    n = 10
+    items = [Item(1.0, 1, (i - 1,) if i else ()) for i in range(n)]
+    events = [Event(frozenset({i}), 0, 0) for i in reversed(range(n))]
+    chain = Chain([Stage(1.0, 1, forward=1, forward_all=1)] * n, budget)
+    bound = relaxed(items, events, budget).bound
+    assert n - budget - 1e-3 <= bound <= chain.costs[-1] - n  # what does not fit, once
+
+
+@settings(max_examples=80, deadline=None)
+@given(problems(), st.data())
+def test_what_is_not_held_is_there_when_it_is_read(problem, data):
+    items, events = problem
+    held = frozenset(data.draw(st.sets(st.integers(0, len(items) - 1))))
+    there = {*held, *events[0].needs}
+    for event, again in zip(events, replayed(items, events, held), strict=True):
+        there &= held | event.needs  # all else is let go when the event before has run
+        for i in again:
+            assert set(items[i].reads) <= there
+            there.add(i)
+        assert event.needs <= there
+    assert replayed(items, events, frozenset(range(len(items)))) == [[]] * len(events)

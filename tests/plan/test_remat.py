@@ -11,11 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert as wg
+from wengert.backend.native.footprint import footprint
 from wengert.errors import InputError, MemoryBudgetError, UnsupportedError
 from wengert.ir.build import evaluate
 from wengert.ir.verify import verify
 from wengert.plan import remat
+from wengert.plan.form import split
 from wengert.plan.memory import size_of
+from wengert.plan.milp import relaxed, solved
+from wengert.plan.record import record
+from wengert.plan.segments import Segments
 
 RNG = np.random.default_rng(3)
 WIDTH, ROWS = 16, 256
@@ -118,6 +123,71 @@ def test_small_graphs_say_how_far_from_a_bound_they_are(monkeypatch):
     assert memory.extra_flops > 0
     assert 0 <= memory.gap < 0.5
     assert wg.jit(derivative, memory_budget=peak).plan(*args).memory.gap == 0
+
+
+def losses(ws, x):
+    """A recurrent net with a loss after each step."""
+    h, total = x, 0.0
+    for _ in range(12):
+        h = np.tanh(x @ ws[0] + h @ ws[1])
+        total = total + np.sum(h * h)
+    return total
+
+
+@pytest.mark.parametrize("part", [0.8, 0.6, 0.45])
+@pytest.mark.parametrize("f", [*FUNCTIONS, losses])
+def test_the_gap_is_known(f, part):
+    """A number wherever a budget is kept, and no more than what is done again."""
+    args = arguments(10)
+    derivative = wg.value_and_grad(f)
+    plan = wg.jit(derivative).plan(*args)
+    assert plan.memory.gap is None
+    budget = int(plan.memory.peak * part)
+    try:
+        memory = wg.jit(derivative, memory_budget=budget).plan(*args).memory
+    except MemoryBudgetError:
+        assert part < (0.7 if f is losses else 0.5)
+        return
+    forward = wg.jit(f).plan(*args).flops
+    assert 0 <= memory.gap <= memory.extra_flops / forward * 1.01
+    if f is chain:
+        assert memory.gap == 0
+
+
+def test_a_sum_of_losses_does_not_hold_what_it_is_made_from():
+    """Numbers are kept, so that reading the last one does not take all states."""
+
+    def f(ws, x):
+        h, total = x[0], 0.0
+        for row in x:
+            h = np.tanh(row @ ws[0] + h @ ws[1])
+            total = total + np.sum(h * h)
+        return total
+
+    args = arguments(2)[0], RNG.normal(size=(12, ROWS, WIDTH))
+    peak = wg.jit(wg.grad(f)).plan(*args).memory.peak
+    memory = wg.jit(wg.grad(f), memory_budget=int(0.6 * peak)).plan(*args).memory
+    assert memory.extra_flops < 0.8 * wg.jit(f).plan(*args).flops
+
+
+def test_bounds_are_below_the_integer_program():
+    """On graphs small enough for it: bound, optimum of the model, and what was found."""
+    args = arguments(4)
+    for f in FUNCTIONS:
+        graph = record(wg.value_and_grad(f), *split(args, {})).graph
+        whole = footprint(graph)
+        segments = Segments(graph, whole)
+        items, events, _ = segments.program()
+        shared = [x._replace(cost=c) for x, c in zip(items, segments.shares(), strict=True)]
+        assert all(s.cost <= x.cost for s, x in zip(shared, items, strict=True))
+        if len(items) * len(events) > 100:
+            continue
+        for part in (0.9, 0.7):
+            budget = int(whole.peak * part)
+            solution = solved(shared, events, budget, 10)
+            if solution is not None:
+                optimum = solution.cost - sum(x.cost for x in shared)
+                assert relaxed(shared, events, budget).bound <= optimum * (1 + 1e-3) + 1
 
 
 def test_no_budget_no_work():

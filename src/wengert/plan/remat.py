@@ -34,7 +34,10 @@ FINE = 1000
 DECISIONS = 200
 """Most items times events of the backward pass for which an integer program is solved."""
 
-NEAR = 0.01
+SQUEEZED = (0.85, 0.7, 0.55, 0.4, 0.2)
+"""Parts of a budget that linear programs are solved for, while nothing is within the whole."""
+
+NEAR = 0.02
 """Forward passes by which a plan may exceed the bound before others are looked for."""
 
 SECONDS = 2.0
@@ -102,6 +105,8 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
     for search in searches:
         if search.segments.graph is not graph and found.gap(searches) > NEAR:
             search.program(found)
+    for search in searches:
+        search.squeeze(found)
     best = found.best
     return best._replace(gap=found.gap(searches)) if best.within else best
 
@@ -161,18 +166,29 @@ class _Search:
         items, events, starts = self.segments.program()
         shared = [x._replace(cost=c) for x, c in zip(items, self.segments.shares(), strict=True)]
         self.items, self.events, self.starts, self.shared = items, events, starts, shared
+        first = relaxed(shared, events, self.budget)
+        self.least, self.fits = first.bound, first.fits
+        if self.segments.is_chain:  # `follow` finds the best there is
+            return
         limit = float(self.budget)
-        for turn in range(ROUNDS):
-            likely = relaxed(shared, events, int(limit))
-            if not turn:
-                self.least, self.fits = likely.bound, likely.fits
-            if self.segments.is_chain:  # `follow` finds the best there is
-                return
-            made, extra = self.segments.insert(replayed(items, events, likely.held), starts)
-            exact = self._added(made, extra, found)
+        for _ in range(ROUNDS):
+            exact = self._rounded(limit, found)
             if exact is None or exact <= self.budget:
                 break
             limit -= max(exact - self.budget, self.budget / 50)
+
+    def squeeze(self, found: _Found) -> None:
+        """Hold less and less while nothing is within the budget."""
+        for part in SQUEEZED:
+            if found.best.within:
+                return
+            self._rounded(self.budget * part, found)
+
+    def _rounded(self, limit: float, found: _Found) -> int | None:
+        """Hold what a linear program holds."""
+        held = relaxed(self.shared, self.events, int(limit)).held
+        again = replayed(self.shared, self.events, held)
+        return self._added(*self.segments.insert(again, self.starts), found)
 
     def _added(self, made: Graph, extra: int, found: _Found) -> int | None:
         """Lay a candidate out and keep it; return its peak, None where it is not worth that."""
