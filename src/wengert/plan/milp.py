@@ -3,6 +3,7 @@
 Jain, Jain, Nrusimha, Gholami, Abbeel, Keutzer, Stoica and Gonzalez (2020), *Checkmate: breaking the
 memory wall with optimal tensor rematerialization* (MLSys), solved by HiGHS through SciPy. Stages
 are the events of the backward pass instead of all operations: nothing else has to be decided there.
+For graphs of any size, linear programs of single events bound what is computed again.
 """
 
 from __future__ import annotations

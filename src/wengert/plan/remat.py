@@ -1,9 +1,10 @@
 """Rematerialisation: a derivative's graph that computes values again to stay within a budget.
 
-The forward part is cut into stages where little is alive, and its backward part into those that
-belong to them; `wengert.plan.chain` says what to keep and what to run again. The estimate is in
-terms of the arrays that the backend holds, and each candidate is then measured by the backend's own
-layout, so what is chosen keeps to the budget exactly.
+Candidates come from linear programs that say what to hold (`wengert.plan.milp`), from schedules of
+chains of stages (`wengert.plan.chain`), and on small graphs from an integer program. All estimate in
+terms of the arrays that the backend holds; each candidate is then measured by the backend's own
+layout, so what is chosen keeps to the budget exactly. The linear programs also bound what any
+candidate can do.
 """
 
 from __future__ import annotations
