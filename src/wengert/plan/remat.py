@@ -1,8 +1,8 @@
 """Rematerialisation: a derivative's graph that computes values again to stay within a budget.
 
 Candidates come from linear programs that say what to hold (`wengert.plan.milp`), from schedules of
-chains of stages (`wengert.plan.chain`), and on small graphs from an integer program. All estimate in
-terms of the arrays that the backend holds; each candidate is then measured by the backend's own
+chains of stages (`wengert.plan.chain`), and on small graphs from an integer program. They estimate
+in terms of the arrays that the backend holds; each candidate is then measured by the backend's own
 layout, so what is chosen keeps to the budget exactly. The linear programs also bound what any
 candidate can do.
 """
