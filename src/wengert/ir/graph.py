@@ -26,6 +26,7 @@ __all__ = [
     "GuardMiss",
     "Node",
     "Operation",
+    "Place",
     "Pulled",
     "Slot",
     "Value",
@@ -164,8 +165,27 @@ class Const:
         return aval_of(self.data)
 
 
-class Pulled(tuple[str, int]):
-    """The user's ``(file, line)`` of an operation whose cotangent a node carries backwards.
+class Place(tuple[str, int]):
+    """The user's ``(file, line)`` of an operation that ran inside a loop.
+
+    Attributes
+    ----------
+    trip : object or None
+        The trip of that loop, where the recorder tells trips apart.
+    """
+
+    trip: Any = None
+
+    def __new__(cls, place: tuple[str, int], trip: Any = None) -> Place:
+        """Mark a place."""
+        made = super().__new__(cls, place)
+        if trip is not None:
+            made.trip = trip
+        return made
+
+
+class Pulled(Place):
+    """The place of an operation whose cotangent a node carries backwards, and its trip.
 
     Attributes
     ----------
@@ -177,8 +197,10 @@ class Pulled(tuple[str, int]):
 
     def __new__(cls, place: tuple[str, int] | None, op: str) -> Pulled:
         """Mark a place, the empty one where it is not known."""
-        made = super().__new__(cls, place or ("", 0))
+        made = tuple.__new__(cls, place or ("", 0))
         made.op = op
+        if isinstance(place, Place):
+            made.trip = place.trip
         return made
 
 

@@ -89,7 +89,12 @@ class Recorded(NamedTuple):
 
 @without_collection()
 def record(
-    f: Callable[..., Any], leaves: Sequence[Any], form: Form, *, differentiable: bool = False
+    f: Callable[..., Any],
+    leaves: Sequence[Any],
+    form: Form,
+    *,
+    differentiable: bool = False,
+    recorder: GraphRecorder | None = None,
 ) -> Recorded:
     """Record a call of `f`.
 
@@ -102,6 +107,8 @@ def record(
         How the arguments are made from them.
     differentiable : bool
         Keep what matters to derivatives only.
+    recorder : GraphRecorder, optional
+        A new one that notes more than the graph.
 
     Raises
     ------
@@ -109,7 +116,7 @@ def record(
         When `f` changes an argument in place, which its caller would expect to see.
     """
     try:
-        with GraphRecorder() as recorder:
+        with recorder or GraphRecorder() as recorder:
             inputs = [recorder.input(x) for x in leaves]
             roots = [t._var for t in inputs]
             out = form.call(f, inputs)

@@ -1,0 +1,252 @@
+"""A recorder that knows in which trip of which loop of the user's each operation is made.
+
+Python runs the loops; the recorder watches the functions that have any, instruction by instruction
+(`sys.settrace`). A trip begins where the position of a function moves from a loop's head into it.
+Only for reports such as `wengert.cost`: other recordings do not pay for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+from wengert.errors import is_users, user_frame
+from wengert.ir.graph import Place
+from wengert.trace.decisions import decided
+from wengert.trace.record import GraphRecorder
+from wengert.trace.sites import BODY, TARGET, TEST, Scope, Site, Trail, has_loops, scope_of
+
+__all__ = ["LoopRecorder", "Trip"]
+
+
+class Trip:
+    """One trip of a loop.
+
+    Attributes
+    ----------
+    site : Site
+        The loop.
+    parent : Trip or None
+        The trip of the loop around it, in this function or in one that called it.
+    """
+
+    __slots__ = ("parent", "site")
+
+    def __init__(self, site: Site, parent: Trip | None) -> None:
+        self.site = site
+        self.parent = parent
+
+
+class LoopRecorder(GraphRecorder):
+    """Records a graph whose nodes know their trips: `Place.trip` of their lines.
+
+    Attributes
+    ----------
+    trips : Counter
+        How often each loop went round, those included in which no operation was made.
+    by_values : set of Site
+        Loops that a decision on a traced value may have ended.
+    decisions : list
+        The user's line of each guard.
+    watches : bool
+        False where a debugger or a coverage tool traces the code already, which goes first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trips: Counter[Site] = Counter()
+        self.by_values: set[Site] = set()
+        self.decisions: list[tuple[str, int] | None] = []
+        self.watches = False
+        self._root: FrameType | None = None
+        self._codes: dict[int, tuple[CodeType, Scope | None]] = {}
+        self._watched: dict[FrameType, _Watch] = {}
+        self._asked: dict[tuple[int, int], frozenset[Site]] = {}
+        self._reads = False  # sources, whose parser has loops of its own
+
+    def __enter__(self) -> LoopRecorder:
+        """Begin recording and watching."""
+        super().__enter__()
+        frame = sys._getframe(1)
+        self._root = frame
+        self.watches = sys.gettrace() is None
+        if self.watches:
+            frame.f_trace_opcodes = True  # Python 3.12 looks for one when tracing begins
+            sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End both."""
+        if self.watches:
+            sys.settrace(None)
+            if self._root is not None:
+                self._root.f_trace_opcodes = False
+        self._root = None
+        self._watched.clear()
+        super().__exit__(*error)
+
+    def concrete(self, var: Any, kind: str) -> Any:
+        """Return the plain value, record a guard for it, and note what it decides."""
+        before = len(self.guards)
+        outcome = super().concrete(var, kind)
+        if len(self.guards) > before:
+            self.decisions.append(user_frame())
+            for frame in self._frames():
+                watch = self._watched.get(frame)
+                if watch is not None:
+                    self.by_values |= self._decided(watch.scope, frame)
+        return outcome
+
+    def _decided(self, scope: Scope, frame: FrameType) -> frozenset[Site]:
+        key = id(frame.f_code), frame.f_lasti
+        found = self._asked.get(key)
+        if found is None:
+            self._reads = True
+            found = self._asked[key] = decided(scope, frame.f_lasti)
+            self._reads = False
+        return found
+
+    def trip(self) -> Trip | None:
+        """Return the innermost trip of the code that runs now."""
+        for frame in self._frames():
+            watch = self._watched.get(frame)
+            if watch is not None:
+                return watch.current
+        return None
+
+    def _place(self) -> tuple[str, int] | None:
+        if self.pulled is not None:
+            return self.pulled
+        place, trip = user_frame(), self.trip()
+        return place if place is None or trip is None else Place(place, trip)
+
+    def _frames(self, depth: int = 2) -> Iterator[FrameType]:
+        """Iterate over the frames from the caller's to that of the recording."""
+        frame: FrameType | None = sys._getframe(depth)
+        while frame is not None and frame is not self._root:
+            yield frame
+            frame = frame.f_back
+
+    def _called(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """Watch a function that has begun, or gone on, where it has loops of the user's."""
+        code = frame.f_code
+        known = self._codes.get(id(code))
+        if known is None:
+            known = self._codes[id(code)] = code, self._scope(frame)
+        scope = known[1]
+        if scope is None or self._reads or self.pulled is not None:
+            return None  # a derivative runs no loop of its own
+        watch = self._watched.get(frame)
+        if watch is None:
+            watch = self._watched[frame] = _Watch(self, scope)
+        caller = frame.f_back
+        above = None
+        while caller is not None and caller is not self._root:
+            above = self._watched.get(caller)
+            if above is not None:
+                break
+            caller = caller.f_back
+        watch.begin(None if above is None else above.current)
+        frame.f_trace_lines = False
+        frame.f_trace = watch  # before the next line, which Python 3.13 heeds only then
+        frame.f_trace_opcodes = True
+        return watch
+
+    def _scope(self, frame: FrameType) -> Scope | None:
+        code = frame.f_code
+        if not is_users(code.co_filename) or not has_loops(code):
+            return None
+        return scope_of(code, frame.f_globals)
+
+    def left(self, frame: FrameType) -> None:
+        """Forget a function that has returned; one that yields goes on later."""
+        if not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+            self._watched.pop(frame, None)
+
+
+class _Watch:
+    """Follows the instructions of one call of a function.
+
+    Attributes
+    ----------
+    current : Trip or None
+        The innermost trip that the function is in; its caller's where it is in no loop.
+    """
+
+    __slots__ = ("_base", "_offset", "_recorder", "_trail", "_trips", "current", "scope")
+
+    def __init__(self, recorder: LoopRecorder, scope: Scope) -> None:
+        self.scope = scope
+        self.current: Trip | None = None
+        self._recorder = recorder
+        self._base: Trip | None = None
+        self._trail: Trail = ()
+        self._offset = -1
+        self._trips: list[Trip | None] = []
+        """For each loop of the trail."""
+
+    def begin(self, base: Trip | None) -> None:
+        """Note the trip of the caller."""
+        self._base = base
+        self._settle()
+
+    def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """Follow one instruction."""
+        if event == "opcode":
+            offset = frame.f_lasti
+            trail = self.scope.trails[offset >> 1]
+            if trail is not None:
+                if trail is not self._trail or (offset <= self._offset and trail):
+                    self._move(trail, offset)
+                self._offset = offset
+        elif event == "return":
+            self._recorder.left(frame)
+        return self
+
+    def _move(self, trail: Trail, offset: int) -> None:
+        before, trips = self._trail, self._trips
+        back = offset <= self._offset
+        same = True
+        for depth, (number, part) in enumerate(trail):
+            same = same and depth < len(before) and before[depth][0] == number
+            if not same:
+                del trips[depth:]
+                trips.append(None)
+            if self._begins(depth, number, part, before[depth][1] if same else -1, back, offset):
+                del trips[depth:]
+                site = self.scope.regions[number].site
+                trips.append(Trip(site, self._around(trips)))
+                self._recorder.trips[site] += 1
+                same = False
+        del trips[len(trail) :]
+        self._trail = trail
+        self._settle()
+
+    def _begins(self, depth: int, number: int, part: int, was: int, back: bool, at: int) -> bool:
+        """Whether a trip of a loop begins at a move from one part of it (-1: outside) to another."""
+        region = self.scope.regions[number]
+        if part == TARGET:
+            return was != TARGET or (back and depth == len(self._trail) - 1)
+        if part != BODY or region.parts[TARGET]:
+            return False
+        if was != BODY:
+            return True
+        return back and at == region.start and not self._is_inner(depth + 1, at)
+
+    def _is_inner(self, depth: int, at: int) -> bool:
+        """Whether a jump to the head of a body is that of the loop which the body begins with."""
+        inner = self._trail[depth : depth + 1]
+        trail = self.scope.trails[at >> 1] or ()
+        return bool(inner) and inner[0][1] == BODY and trail[depth : depth + 1] == (
+            (inner[0][0], TEST),
+        )
+
+    def _around(self, trips: list[Trip | None]) -> Trip | None:
+        return next((t for t in reversed(trips) if t is not None), self._base)
+
+    def _settle(self) -> None:
+        self.current = self._around(self._trips)
