@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from wengert import trees
 from wengert.api import value_and_grad, vjp
 from wengert.compile import jit, kind_of
 from wengert.errors import InputError, user_line
-from wengert.ir.graph import Aval, aval_of
-from wengert.ops.base import Traced, is_inexact
+from wengert.ir.graph import Aval, Graph, aval_of
+from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.plan.breakdown import Cost, needed, pulled
 from wengert.plan.cost import Count
 from wengert.plan.form import DYNAMIC, split
@@ -22,6 +23,7 @@ from wengert.plan.machine import Machine
 from wengert.plan.plan import Plan
 from wengert.plan.record import Recorded, record
 from wengert.plan.shortcut import OUTPUT
+from wengert.trace.loops import LoopRecorder
 
 __all__ = ["cost", "count"]
 
@@ -56,8 +58,8 @@ def cost(
     -------
     Cost
         ``flops_forward``, ``flops_backward``, ``flops``, ``macs``, ``bytes``, ``by_kind``,
-        ``by_op``, ``cheap_gradient_ratio``, ``table``, ``unknown``, ``roofline()``, ``memory``
-        (which compiles). It prints itself.
+        ``by_op``, ``cheap_gradient_ratio``, ``table``, ``unknown``, ``loops``, ``formula``,
+        ``at()``, ``roofline()``, ``memory`` (which compiles). It prints itself.
 
     Raises
     ------
@@ -66,6 +68,7 @@ def cost(
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     nums = _active(args) if argnums is None else argnums
+    recorder = LoopRecorder()
 
     def plan() -> Plan:
         made: Plan = jit(f).plan(*args, **kwargs)
@@ -78,25 +81,31 @@ def cost(
                 f"counted as it is. Give argnums to what made it, or give wg.cost the function "
                 f"itself." + user_line()
             )
-        graph = record(f, *split(args, kwargs)).graph
-        return Cost(name, graph, pulled(graph), plan, machine)
-    value = record(f, *split(args, kwargs))
-    if nums == ():
-        return Cost(name, value.graph, (), plan, machine)
-    which = trees.select(args, nums, f"cost({name})").argnums
-    avals = _results(value)
-    if not any(map(_is_differentiable, avals)):
-        return Cost(name, value.graph, (), plan, machine)
-    (first, *more) = avals
-    both: Callable[..., Any]
-    if first is not None and not more and first.shape == () and first.dtype.kind == "f":
-        both, given, values = value_and_grad(f, nums), (args, kwargs), 1
-    else:
-        both, seeds = _with_pullback(f, which, avals)
-        given, values = ((seeds, args, kwargs), {}), sum(a is not None for a in avals)
-    graph = record(both, *split(*given)).graph
-    late = {id(n) for n in graph.nodes} - needed(graph, graph.outputs[:values])
-    return Cost(name, graph, late, lambda: jit(both).plan(*given[0], **given[1]), machine)
+        graph = record(f, *split(args, kwargs), recorder=recorder).graph
+        return Cost(name, graph, pulled(graph), plan, recorder, machine)
+    if nums != ():
+        which = trees.select(args, nums, f"cost({name})").argnums
+        try:
+            graph = record(_of_scalar(f, nums), *split(args, kwargs), recorder=recorder).graph
+        except _OtherResultError as other:
+            avals = other.avals
+        except Exception:
+            avals = _results(record(f, *split(args, kwargs)))
+            if any(map(_is_differentiable, avals)):  # else there is no need of a derivative
+                raise
+        else:
+            made = value_and_grad(f, nums).plan  # type: ignore[attr-defined]
+            late = _behind(graph, 1)
+            return Cost(name, graph, late, lambda: made(*args, **kwargs), recorder, machine)
+        recorder = LoopRecorder()
+        if any(map(_is_differentiable, avals)):
+            both, seeds = _with_pullback(f, which, avals)
+            given = seeds, args, kwargs
+            graph = record(both, *split(given, {}), recorder=recorder).graph
+            late = _behind(graph, sum(a is not None for a in avals))
+            return Cost(name, graph, late, lambda: jit(both).plan(*given), recorder, machine)
+    graph = record(f, *split(args, kwargs), recorder=recorder).graph
+    return Cost(name, graph, (), plan, recorder, machine)
 
 
 def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
@@ -122,6 +131,48 @@ def _active(args: tuple[Any, ...]) -> int | tuple[()]:
     """Return the first argument's number where any of its data can be differentiated."""
     leaves = optree.tree_leaves(args[0]) if args else []
     return 0 if any(isinstance(x, (Traced, *DYNAMIC)) and is_inexact(x) for x in leaves) else ()
+
+
+class _OtherResultError(Exception):
+    """A function returned something else than one real number.
+
+    Attributes
+    ----------
+    avals : list of Aval or None
+        What is known of the leaves that are data.
+    """
+
+    def __init__(self, avals: list[Aval | None]) -> None:
+        super().__init__()
+        self.avals = avals
+
+
+def _of_scalar(f: Callable[..., Any], nums: int | Sequence[int]) -> Callable[..., Any]:
+    """Return value and gradient of `f`, which ends before its derivative if there is none.
+
+    So one recording does for both in the usual case, and little is done twice in the others.
+    """
+
+    @functools.wraps(f, updated=())
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        out = f(*args, **kwargs)
+        leaves = optree.tree_leaves(out)
+        avals = [
+            Aval(shape_of(y), dtype_of(y)) if isinstance(y, (Traced, *DYNAMIC)) else None
+            for y in leaves
+        ]
+        (first, *_) = [*avals, None]
+        single = len(leaves) == 1 and leaves[0] is out
+        if not single or first is None or first.shape or first.dtype.kind != "f":
+            raise _OtherResultError(avals)
+        return out
+
+    return value_and_grad(checked, nums)
+
+
+def _behind(graph: Graph, values: int) -> set[int]:
+    """Return the ids of the nodes that the first outputs, which are the value, do not need."""
+    return {id(n) for n in graph.nodes} - needed(graph, graph.outputs[:values])
 
 
 def _results(recorded: Recorded) -> list[Aval | None]:

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import linecache
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from wengert.ir.graph import Graph, Node, Pulled, Value, aval_of
-from wengert.plan.cost import Count, Meter, count_graph, names, plus, updated_in_place
+from wengert.ir.graph import Graph, Node, Place, Pulled, Value
+from wengert.plan.cost import Count, charges, names, plus, sum_of
 from wengert.plan.machine import Machine, measured
 from wengert.plan.plan import Memory, Plan
 from wengert.plan.tally import FORMULAS
+from wengert.plan.trips import Ledger, Loop, Prediction
+from wengert.trace.loops import LoopRecorder
 
-__all__ = ["BOUND", "WHY", "Cost", "Roofline", "Row", "Table", "needed", "pulled"]
+__all__ = ["BOUND", "WHY", "Cost", "Roofline", "Row", "Table", "loop_cells", "needed", "pulled"]
 
 BOUND = 5.0
 """Baur and Strassen's bound on the operations of value and gradient over those of the value."""
+
+DECISIONS = 3
+"""How many lines with decisions are named."""
 
 _FACTORS = "the rule multiplies and solves with full matrices, while the formula counts triangles"
 WHY: dict[str, str] = {
@@ -95,7 +101,7 @@ class Row(NamedTuple):
     @property
     def place(self) -> str:
         """``name.py:12``."""
-        return f"{os.path.basename(self.file)}:{self.line}" if self.line else "?"
+        return _place_text(self.file, self.line)
 
     @property
     def source(self) -> str:
@@ -177,17 +183,23 @@ class Cost:
         graph: Graph,
         backward: Collection[int],
         plan: Callable[[], Plan],
+        recorder: LoopRecorder,
         machine: Machine | None = None,
     ) -> None:
         self.name = name
         self._plan = plan
         self.graph = graph
-        self._backward = frozenset(backward)
         self._machine = machine
-        forward = [id(n) for n in graph.nodes if id(n) not in self._backward]
-        self.forward = count_graph(graph, frozenset(forward))
-        self.backward = count_graph(graph, self._backward)
-        self.total = count_graph(graph)
+        self._recorder = recorder
+        self._each, self._charges = charges(graph)
+        self._late = [id(node) in backward for node in graph.nodes]
+        where = (n.line.trip if isinstance(n.line, Place) else None for n in graph.nodes)
+        self._ledger = Ledger(
+            zip(where, self._each, self._late, strict=True),
+            *(self._charges, recorder.trips, recorder.by_values),
+        )
+        self.forward, self.backward = self._ledger.passes(self._ledger.total)
+        self.total = sum_of(Counter(self._each), self._charges)
 
     @property
     def flops_forward(self) -> int:
@@ -252,22 +264,48 @@ class Cost:
     @cached_property
     def table(self) -> Table:
         """Rows in the order in which the program reaches them."""
-        meters: dict[tuple[str, int, str], tuple[Meter, Meter]] = {}
-        calls: dict[tuple[str, int, str], int] = {}
-        in_place = updated_in_place(self.graph)
-        for node in self.graph.nodes:
-            key = _origin(node)
-            late = id(node) in self._backward
-            if key not in meters:
-                meters[key] = Meter(in_place), Meter(in_place)
-                calls[key] = 0
-            inputs, outputs = [aval_of(x) for x in node.inputs], [v.aval for v in node.outputs]
-            meters[key][late].add(node, inputs, outputs)
-            calls[key] += not late
+        found: dict[tuple[str, int, str], tuple[Counter[int], Counter[int]]] = {}
+        for node, number, late in zip(self.graph.nodes, self._each, self._late, strict=True):
+            found.setdefault(_origin(node), (Counter(), Counter()))[late][number] += 1
         return Table(
-            Row(*key, calls[key], early.total(), late.total())
-            for key, (early, late) in meters.items()
+            Row(*key, early.total(), *(sum_of(part, self._charges) for part in (early, late)))
+            for key, (early, late) in found.items()
         )
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """Loops of the user's in which operations were made: trips, and what one trip costs."""
+        return self._ledger.loops
+
+    @property
+    def formula(self) -> str:
+        """Operations forward and backward, linear in the trips of loops that values decide.
+
+        ``1,203 + 345 k1 forward, 2,400 + 1,020 k1 backward; k1: trips of newton.py:12 (17 here)``
+        """
+        return self._ledger.formula
+
+    def at(self, *trips: int | Mapping[Any, int]) -> Prediction:
+        """Return the cost with other numbers of trips, at the same shapes.
+
+        Parameters
+        ----------
+        *trips : int, or one mapping
+            One number for each loop that values decide, in the order of `formula`. Or
+            ``{(file, line): trips}``, or ``{"name.py:12": trips}``, for any of `loops`. A number is
+            that of all trips, over all the times that the loop is entered.
+
+        Returns
+        -------
+        Prediction
+            ``forward`` and ``backward``; ``flops_forward``, ``flops_backward``, ``flops``.
+
+        Raises
+        ------
+        InputError
+            For a loop that did not run, or another number of numbers.
+        """
+        return self._ledger.at(trips)
 
     @property
     def above(self) -> list[Row]:
@@ -277,16 +315,13 @@ class Cost:
     def roofline(self, machine: Machine | None = None) -> Roofline:
         """Return the least time on a machine: the one given, or this computer, measured."""
         machine = machine or self._machine or measured()
-        meter = Meter(updated_in_place(self.graph))
         seconds = compute = memory = 0.0
-        flops = moved = 0
-        for node in self.graph.nodes:
-            meter.add(node, [aval_of(x) for x in node.inputs], [v.aval for v in node.outputs])
-            work, data = meter.ops.total() - flops, meter.read + meter.written - moved
-            flops, moved = flops + work, moved + data
-            seconds += machine.seconds(work, data)
-            compute += work / machine.flops
-            memory += data / machine.bandwidth
+        for number, n in Counter(self._each).items():
+            charge = self._charges[number]
+            work, data = charge.flops, charge.read + charge.written
+            seconds += n * machine.seconds(work, data)
+            compute += n * work / machine.flops
+            memory += n * data / machine.bandwidth
         return Roofline(seconds, compute, memory, machine)
 
     def notes(self) -> list[str]:
@@ -298,11 +333,24 @@ class Cost:
         if self.unknown:
             notes.append(f"unknown, so totals are lower bounds: {names(self.unknown)}")
         if self.decisions:
+            count = f"{self.decisions:,} decision{'s' * (self.decisions != 1)}"
             notes.append(
-                f"counted on the path taken here, which depends on {self.decisions} decisions of "
-                f"Python code on the data"
+                f"counted on the path taken here, which depends on {count} of Python code on the "
+                f"data: {self._decided()}"
             )
+        if not self._recorder.watches:
+            notes.append("loops are not told apart, since a debugger or a tracer was at work")
         return notes
+
+    def _decided(self) -> str:
+        """Name the lines on which decisions were taken."""
+        places = Counter(self._recorder.decisions)
+        shown = [
+            f"{'?' if place is None else _place_text(*place)}{f' ({n:,} times)' * (n > 1)}"
+            for place, n in list(places.items())[:DECISIONS]
+        ]
+        more = len(places) - len(shown)
+        return ", ".join(shown) + (f" and {more:,} more line{'s' * (more != 1)}" if more else "")
 
     def __str__(self) -> str:
         """Return tables for people."""
@@ -318,6 +366,8 @@ class Cost:
             _columns(["", "forward", "backward", "total"], self.summary()) + ratio,
             _columns(["operation", "calls", "forward", "backward", "ratio"], operations),
             _columns(["line", "forward", "backward", "ratio", ""], lines),
+            _columns([*LOOP_HEAD, ""], [(*loop_cells(r), r.source) for r in self.loops]),
+            self.formula if any(r.by_values for r in self.loops) else "",
             "\n".join(self.notes()),
             "" if self._machine is None else f"time: {self.roofline()}",
         ]
@@ -348,6 +398,10 @@ class Cost:
         )
 
 
+def _place_text(file: str, line: int) -> str:
+    return f"{os.path.basename(file)}:{line}" if line else "?"
+
+
 def _ratio(cost: Cost) -> str:
     return (
         f"value and gradient over value: {cost.cheap_gradient_ratio:.4g} "
@@ -367,6 +421,16 @@ def _pair(row: Row) -> tuple[str, str, str]:
         f"{row.backward.flops:,}{plus(row.backward.unknown)}",
         ratio + (" !" if row.exceeds and row.op else ""),
     )
+
+
+LOOP_HEAD = ("loop", "trips", "forward a trip", "backward a trip")
+
+
+def loop_cells(loop: Loop) -> tuple[str, str, str, str]:
+    """Show a loop: a tilde where its trips do not all cost the same."""
+    about = "" if loop.uniform else "~"
+    forward, backward = f"{about}{loop.forward:,}", f"{about}{loop.backward:,}"
+    return loop.place, f"{loop.trips:,}", forward, backward
 
 
 def _columns(head: list[str], rows: Iterable[tuple[str, ...]]) -> str:

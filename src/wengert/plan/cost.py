@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
+from wengert.ir.simplify import key
+from wengert.ops.elementwise import float_power, power
 from wengert.plan.form import split
 from wengert.plan.record import record
 from wengert.plan.tally import KINDS, bytes_of, tally
 
-__all__ = ["Count", "Meter", "count", "count_graph", "names", "plus", "updated_in_place"]
+__all__ = [
+    "Charge",
+    "Count",
+    "Meter",
+    "charges",
+    "count",
+    "count_graph",
+    "names",
+    "plus",
+    "sum_of",
+    "updated_in_place",
+]
 
 
 @dataclass(frozen=True)
@@ -128,13 +141,81 @@ def updated_in_place(graph: Graph) -> set[int]:
     return found
 
 
-def count_graph(graph: Graph, only: Collection[int] | None = None) -> Count:
-    """Count the operations of a graph, or of those of its nodes whose ids are in `only`."""
-    meter = Meter(updated_in_place(graph))
+class Charge(NamedTuple):
+    """What one node costs; `known` is False where its operations cannot be counted."""
+
+    op: str
+    kinds: tuple[tuple[str, int], ...]
+    macs: int
+    read: int
+    written: int
+    known: bool
+
+    @property
+    def flops(self) -> int:
+        """Operations of all kinds."""
+        return sum(n for kind, n in self.kinds if kind in KINDS)
+
+
+def charges(graph: Graph) -> tuple[list[int], list[Charge]]:
+    """Return what the nodes of a graph cost: a number for each node, and the charges numbered so.
+
+    A long program repeats few operations on few shapes, so each is counted once.
+    """
+    in_place = updated_in_place(graph)
+    numbers: dict[Any, int] = {}
+    found: list[Charge] = []
+    avals: dict[Value, Aval] = {}
+    each = []
     for node in graph.nodes:
-        if only is None or id(node) in only:
-            meter.add(node, [aval_of(x) for x in node.inputs], [v.aval for v in node.outputs])
-    return meter.total()
+        inputs = [avals.get(x) or aval_of(x) for x in node.inputs]
+        outputs = [v.aval for v in node.outputs]
+        avals.update(zip(node.outputs, outputs, strict=True))
+        update = id(node) in in_place
+        attrs = tuple([(name, key(a)) for name, a in node.attrs.items()]) if node.attrs else ()
+        exponent = key(node.inputs[1]) if node.op in (power, float_power) else None
+        mark = node.op, attrs, exponent, update, tuple(inputs), tuple(outputs)
+        number = numbers.get(mark)
+        if number is None:
+            number = numbers[mark] = len(found)
+            found.append(_charge(node, inputs, outputs, update))
+        each.append(number)
+    return each, found
+
+
+def _charge(node: Node, inputs: list[Aval], outputs: list[Aval], in_place: bool) -> Charge:
+    read, written = bytes_of(node, inputs, outputs, in_place)
+    made = tally(node, inputs, outputs)
+    kinds, macs = ({}, 0) if made is None else made
+    return Charge(node.op.name, tuple(kinds.items()), macs, read, written, made is not None)
+
+
+def sum_of(times: Mapping[int, int], found: Sequence[Charge]) -> Count:
+    """Add up charges, each as often as `times` says."""
+    kinds: Counter[str] = Counter()
+    ops: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    read = written = macs = 0
+    for number, n in times.items():
+        charge = found[number]
+        read += n * charge.read
+        written += n * charge.written
+        macs += n * charge.macs
+        if not charge.known:
+            unknown[charge.op] += n
+            continue
+        ops[charge.op] += n * charge.flops
+        for kind, m in charge.kinds:
+            kinds[kind] += n * m
+    shown = {k: kinds[k] for k in KINDS if kinds[k]}
+    moved = read + written
+    return Count(ops.total(), shown, dict(ops), moved, dict(unknown), read, written, macs)
+
+
+def count_graph(graph: Graph) -> Count:
+    """Count the operations of a graph."""
+    each, found = charges(graph)
+    return sum_of(Counter(each), found)
 
 
 def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:

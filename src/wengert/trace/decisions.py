@@ -9,7 +9,7 @@ assigned from that. This errs on the side of more loops.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from wengert.trace.sites import Scope, Site, Span, site_of, span_of, within
@@ -21,7 +21,7 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr)
 
 
-def decided(scope: Scope, offset: int) -> frozenset[Site]:
+def decided(scope: Scope, offset: int, arrays: Collection[str] = ()) -> frozenset[Site]:
     """Return the loops that a decision taken at an instruction can end.
 
     Parameters
@@ -29,13 +29,16 @@ def decided(scope: Scope, offset: int) -> frozenset[Site]:
     scope : Scope
     offset : int
         Of the instruction, in bytes: the comparison, or the call that the decision was taken in.
+    arrays : collection of str
+        Names that hold arrays. They hold no decision: whatever is asked of them is another one.
     """
     span = scope.spans[offset // 2]
-    return frozenset() if span is None else _Search(scope).run(span)
+    return frozenset() if span is None else _Search(scope, arrays).run(span)
 
 
 class _Search:
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, arrays: Collection[str]) -> None:
+        self.arrays = arrays
         self.file = scope.file
         self.found: set[Site] = set()
         self.names: set[str] = set()
@@ -93,7 +96,7 @@ class _Search:
     def _mentions(self, node: ast.AST) -> bool:
         """Whether one of the names is read, and not for its shape only, which is decided before."""
         if isinstance(node, ast.Name):
-            return node.id in self.names
+            return node.id in self.names and node.id not in self.arrays
         if isinstance(node, ast.Attribute):
             if node.attr in ("shape", "size", "ndim", "dtype"):
                 return False

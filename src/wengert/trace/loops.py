@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+import numpy as np
+
 from wengert.errors import is_users, user_frame
-from wengert.ir.graph import Place
+from wengert.ir.graph import Graph, Place
+from wengert.ops.base import Traced
 from wengert.trace.decisions import decided
 from wengert.trace.record import GraphRecorder
 from wengert.trace.sites import BODY, TARGET, TEST, Scope, Site, Trail, has_loops, scope_of
@@ -46,8 +48,8 @@ class LoopRecorder(GraphRecorder):
 
     Attributes
     ----------
-    trips : Counter
-        How often each loop went round, those included in which no operation was made.
+    trips : list of Trip
+        In the order in which they began, those included in which no operation was made.
     by_values : set of Site
         Loops that a decision on a traced value may have ended.
     decisions : list
@@ -58,7 +60,7 @@ class LoopRecorder(GraphRecorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trips: Counter[Site] = Counter()
+        self.trips: list[Trip] = []
         self.by_values: set[Site] = set()
         self.decisions: list[tuple[str, int] | None] = []
         self.watches = False
@@ -89,6 +91,11 @@ class LoopRecorder(GraphRecorder):
         self._watched.clear()
         super().__exit__(*error)
 
+    def finish(self, inputs: list[Any], outputs: list[Any]) -> Graph:
+        """End recording and return the graph."""
+        self._watched.clear()  # generators that wait hold arrays, which count as reachable then
+        return super().finish(inputs, outputs)
+
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value, record a guard for it, and note what it decides."""
         before = len(self.guards)
@@ -106,7 +113,8 @@ class LoopRecorder(GraphRecorder):
         found = self._asked.get(key)
         if found is None:
             self._reads = True
-            found = self._asked[key] = decided(scope, frame.f_lasti)
+            held = {n for n, x in frame.f_locals.items() if isinstance(x, (Traced, np.ndarray))}
+            found = self._asked[key] = decided(scope, frame.f_lasti, held)
             self._reads = False
         return found
 
@@ -218,16 +226,16 @@ class _Watch:
                 trips.append(None)
             if self._begins(depth, number, part, before[depth][1] if same else -1, back, offset):
                 del trips[depth:]
-                site = self.scope.regions[number].site
-                trips.append(Trip(site, self._around(trips)))
-                self._recorder.trips[site] += 1
+                trip = Trip(self.scope.regions[number].site, self._around(trips))
+                trips.append(trip)
+                self._recorder.trips.append(trip)
                 same = False
         del trips[len(trail) :]
         self._trail = trail
         self._settle()
 
     def _begins(self, depth: int, number: int, part: int, was: int, back: bool, at: int) -> bool:
-        """Whether a trip of a loop begins at a move from one part of it (-1: outside) to another."""
+        """Whether a trip of a loop begins at a move from a part of it (-1: outside) to another."""
         region = self.scope.regions[number]
         if part == TARGET:
             return was != TARGET or (back and depth == len(self._trail) - 1)
@@ -241,8 +249,10 @@ class _Watch:
         """Whether a jump to the head of a body is that of the loop which the body begins with."""
         inner = self._trail[depth : depth + 1]
         trail = self.scope.trails[at >> 1] or ()
-        return bool(inner) and inner[0][1] == BODY and trail[depth : depth + 1] == (
-            (inner[0][0], TEST),
+        return (
+            bool(inner)
+            and inner[0][1] == BODY
+            and trail[depth : depth + 1] == ((inner[0][0], TEST),)
         )
 
     def _around(self, trips: list[Trip | None]) -> Trip | None:

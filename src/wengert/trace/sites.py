@@ -241,8 +241,8 @@ def _regions(node: ast.AST, file: str, inside: bool = False) -> Iterator[Region]
         texts = ((span_of(node.target),), (), (_block(node.body),))
         yield Region(site_of(node, file), span_of(node), texts)
     elif isinstance(node, ast.While):
-        texts = ((), (span_of(node.test),), (_block(node.body),))
-        yield Region(site_of(node, file), span_of(node), texts)
+        asked = ((), (span_of(node.test),), (_block(node.body),))
+        yield Region(site_of(node, file), span_of(node), asked)
     for child in children:
         yield from _regions(child, file, True)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from wengert import trees
-from wengert.ir.graph import Value
+from wengert.ir.graph import Pulled, Value
 from wengert.ops.control import barrier
-from wengert.trace.record import Tape, active_tapes
+from wengert.trace.record import GraphRecorder, Tape, active_recorder, active_tapes
 from wengert.trace.tracer import Tracer
 
 __all__ = ["Segment", "checkpoint"]
@@ -50,12 +50,29 @@ class Segment:
 
     def recompute(self) -> None:
         """Run the operations again, from the values outside."""
+        recorder = active_recorder()
+        if recorder is None:
+            self._run()
+            return
+        outer = recorder.pulled
+        try:
+            self._run(recorder)
+        finally:
+            recorder.pulled = outer
+
+    def _run(self, recorder: GraphRecorder | None = None) -> None:
+        """Run them, and tell who records this which of them it is."""
+        if recorder is not None:
+            first = next(_flat(self.nodes))
+            recorder.pulled = Pulled(first.line, first.op.name)
         shadow = {v: barrier(v.data) for v in self.external}
         for node in self.nodes:
             if isinstance(node, Segment):
                 node.recompute()
                 node.drop()
             elif any(v.data is None for v in node.outputs):
+                if recorder is not None:
+                    recorder.pulled = Pulled(node.line, node.op.name)
                 xs = [shadow.get(v, v.data) if isinstance(v, Value) else v for v in node.inputs]
                 y = node.op(*xs, **node.attrs)
                 for v, part in zip(node.outputs, y if isinstance(y, tuple) else (y,), strict=True):
