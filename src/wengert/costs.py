@@ -21,13 +21,14 @@ from wengert.plan.form import DYNAMIC, split
 from wengert.plan.instrumented import run_counted
 from wengert.plan.machine import Machine
 from wengert.plan.plan import Plan
-from wengert.plan.record import Recorded, record
+from wengert.plan.record import Recorded, record, without_collection
 from wengert.plan.shortcut import OUTPUT
 from wengert.trace.loops import LoopRecorder
 
 __all__ = ["cost", "count"]
 
 
+@without_collection()
 def cost(
     f: Callable[..., Any],
     *args: Any,

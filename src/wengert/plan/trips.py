@@ -196,8 +196,8 @@ class Ledger:
                 level = 0 if over is None else depth[over.site] + 1
                 depth[trip.site] = max(depth.get(trip.site, 0), level)
                 own[trip] = Counter()
-        for trip, charges in self._direct.items():
-            place = trip if trip is None or trip.site in sites else around[trip]
+        for where, charges in self._direct.items():
+            place = where if where is None or where.site in sites else around[where]
             if place is not None:
                 own[place].update(charges)
         found = {}

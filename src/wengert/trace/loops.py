@@ -1,7 +1,7 @@
 """A recorder that knows in which trip of which loop of the user's each operation is made.
 
-Python runs the loops; the recorder watches the functions that have any, instruction by instruction
-(`sys.settrace`). A trip begins where the position of a function moves from a loop's head into it.
+Python runs the loops; the recorder follows the functions that have any, instruction by instruction.
+A trip begins where the position of a function moves from a loop's head into it.
 Only for reports such as `wengert.cost`: other recordings do not pay for it.
 """
 
@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import is_users, user_frame
-from wengert.ir.graph import Graph, Place
-from wengert.ops.base import Traced
+from wengert.ir.graph import Graph, Place, Pulled
+from wengert.ops.base import Op, Traced
 from wengert.trace.decisions import decided
 from wengert.trace.record import GraphRecorder
 from wengert.trace.sites import BODY, TARGET, TEST, Scope, Site, Trail, has_loops, scope_of
+from wengert.trace.steps import Steps
 
 __all__ = ["LoopRecorder", "Trip"]
 
@@ -55,17 +56,21 @@ class LoopRecorder(GraphRecorder):
     decisions : list
         The user's line of each guard.
     watches : bool
-        False where a debugger or a coverage tool traces the code already, which goes first.
+        False where loops are not seen, since a debugger or a coverage tool follows the code.
     """
 
     def __init__(self) -> None:
+        self._steps = Steps(self._begun, self._left, self._ignored)
+        self._pulled: Pulled | None = None
         super().__init__()
         self.trips: list[Trip] = []
         self.by_values: set[Site] = set()
         self.decisions: list[tuple[str, int] | None] = []
         self.watches = False
         self._root: FrameType | None = None
-        self._codes: dict[int, tuple[CodeType, Scope | None]] = {}
+        self._scopes: dict[int, Scope | None] = {}
+        self._plain: dict[int, bool] = {}
+        self._kept: list[CodeType] = []  # so that an id stands for one of them
         self._watched: dict[FrameType, _Watch] = {}
         self._asked: dict[tuple[int, int], frozenset[Site]] = {}
         self._reads = False  # sources, whose parser has loops of its own
@@ -73,20 +78,13 @@ class LoopRecorder(GraphRecorder):
     def __enter__(self) -> LoopRecorder:
         """Begin recording and watching."""
         super().__enter__()
-        frame = sys._getframe(1)
-        self._root = frame
-        self.watches = sys.gettrace() is None
-        if self.watches:
-            frame.f_trace_opcodes = True  # Python 3.12 looks for one when tracing begins
-            sys.settrace(self._called)
+        self._root = sys._getframe(1)
+        self.watches = self._steps.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         """End both."""
-        if self.watches:
-            sys.settrace(None)
-            if self._root is not None:
-                self._root.f_trace_opcodes = False
+        self._steps.stop()
         self._root = None
         self._watched.clear()
         super().__exit__(*error)
@@ -118,6 +116,27 @@ class LoopRecorder(GraphRecorder):
             self._reads = False
         return found
 
+    @property
+    def pulled(self) -> Pulled | None:
+        """While a reverse pass is recorded: the operation whose cotangent is being carried back."""
+        return self._pulled
+
+    @pulled.setter
+    def pulled(self, place: Pulled | None) -> None:
+        if (place is None) is not (self._pulled is None):  # a reverse pass runs none of the loops
+            self._steps.pause(place is not None)
+        self._pulled = place
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Append a node and evaluate it, out of sight."""
+        if self._pulled is not None:
+            return super().process(op, args, attrs)
+        self._steps.pause(True)
+        try:
+            return super().process(op, args, attrs)
+        finally:
+            self._steps.pause(False)
+
     def trip(self) -> Trip | None:
         """Return the innermost trip of the code that runs now."""
         for frame in self._frames():
@@ -139,38 +158,36 @@ class LoopRecorder(GraphRecorder):
             yield frame
             frame = frame.f_back
 
-    def _called(self, frame: FrameType, event: str, arg: Any) -> Any:
-        """Watch a function that has begun, or gone on, where it has loops of the user's."""
+    def _begun(self, frame: FrameType) -> Callable[[int], None] | None:
+        """Follow a function that has begun, or goes on, where it has loops of the user's."""
         code = frame.f_code
-        known = self._codes.get(id(code))
-        if known is None:
-            known = self._codes[id(code)] = code, self._scope(frame)
-        scope = known[1]
-        if scope is None or self._reads or self.pulled is not None:
-            return None  # a derivative runs no loop of its own
+        if self._reads or self._pulled is not None:
+            return None
+        if id(code) not in self._scopes:
+            self._scopes[id(code)] = scope_of(code, frame.f_globals)
+        scope = self._scopes[id(code)]
+        if scope is None:
+            return None
         watch = self._watched.get(frame)
         if watch is None:
             watch = self._watched[frame] = _Watch(self, scope)
         caller = frame.f_back
         above = None
-        while caller is not None and caller is not self._root:
+        while caller is not None and caller is not self._root and above is None:
             above = self._watched.get(caller)
-            if above is not None:
-                break
             caller = caller.f_back
         watch.begin(None if above is None else above.current)
-        frame.f_trace_lines = False
-        frame.f_trace = watch  # before the next line, which Python 3.13 heeds only then
-        frame.f_trace_opcodes = True
-        return watch
+        return watch.step
 
-    def _scope(self, frame: FrameType) -> Scope | None:
-        code = frame.f_code
-        if not is_users(code.co_filename) or not has_loops(code):
-            return None
-        return scope_of(code, frame.f_globals)
+    def _ignored(self, code: CodeType) -> bool:
+        found = self._plain.get(id(code))
+        if found is None:
+            self._kept.append(code)
+            found = not is_users(code.co_filename) or not has_loops(code)
+            self._plain[id(code)] = found
+        return found
 
-    def left(self, frame: FrameType) -> None:
+    def _left(self, frame: FrameType) -> None:
         """Forget a function that has returned; one that yields goes on later."""
         if not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
             self._watched.pop(frame, None)
@@ -202,18 +219,13 @@ class _Watch:
         self._base = base
         self._settle()
 
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def step(self, offset: int) -> None:
         """Follow one instruction."""
-        if event == "opcode":
-            offset = frame.f_lasti
-            trail = self.scope.trails[offset >> 1]
-            if trail is not None:
-                if trail is not self._trail or (offset <= self._offset and trail):
-                    self._move(trail, offset)
-                self._offset = offset
-        elif event == "return":
-            self._recorder.left(frame)
-        return self
+        trail = self.scope.trails[offset >> 1]
+        if trail is not None:
+            if trail is not self._trail or (offset <= self._offset and trail):
+                self._move(trail, offset)
+            self._offset = offset
 
     def _move(self, trail: Trail, offset: int) -> None:
         before, trips = self._trail, self._trips
