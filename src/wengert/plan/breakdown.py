@@ -23,7 +23,18 @@ from wengert.plan.tally import FORMULAS
 from wengert.plan.trips import Ledger, Loop, Prediction
 from wengert.trace.loops import LoopRecorder
 
-__all__ = ["BOUND", "WHY", "Cost", "Roofline", "Row", "Table", "loop_cells", "needed", "pulled"]
+__all__ = [
+    "BOUND",
+    "LOOP_HEAD",
+    "WHY",
+    "Cost",
+    "Roofline",
+    "Row",
+    "Table",
+    "loop_cells",
+    "needed",
+    "pulled",
+]
 
 BOUND = 5.0
 """Baur and Strassen's bound on the operations of value and gradient over those of the value."""
@@ -324,6 +335,13 @@ class Cost:
             memory += n * data / machine.bandwidth
         return Roofline(seconds, compute, memory, machine)
 
+    def trip_notes(self) -> list[str]:
+        """Say how the operations depend on the trips of loops."""
+        notes = [self.formula] if any(row.by_values for row in self.loops) else []
+        if not all(row.uniform for row in self.loops):
+            notes.append("~ the most common trip; others cost more or less")
+        return notes
+
     def notes(self) -> list[str]:
         """Say what the numbers hold for, and what stands out."""
         notes = [f"above {BOUND:g}: {row.op} ({row.ratio:.3g}): {row.why}" for row in self.above]
@@ -367,7 +385,7 @@ class Cost:
             _columns(["operation", "calls", "forward", "backward", "ratio"], operations),
             _columns(["line", "forward", "backward", "ratio", ""], lines),
             _columns([*LOOP_HEAD, ""], [(*loop_cells(r), r.source) for r in self.loops]),
-            self.formula if any(r.by_values for r in self.loops) else "",
+            "\n".join(self.trip_notes()),
             "\n".join(self.notes()),
             "" if self._machine is None else f"time: {self.roofline()}",
         ]
@@ -424,6 +442,7 @@ def _pair(row: Row) -> tuple[str, str, str]:
 
 
 LOOP_HEAD = ("loop", "trips", "forward a trip", "backward a trip")
+"""Columns of `loop_cells`."""
 
 
 def loop_cells(loop: Loop) -> tuple[str, str, str, str]:

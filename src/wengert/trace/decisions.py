@@ -18,6 +18,7 @@ __all__ = ["decided"]
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_HEADS = (ast.For, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr)
 
 
@@ -42,13 +43,16 @@ class _Search:
         self.file = scope.file
         self.found: set[Site] = set()
         self.names: set[str] = set()
-        self.parts = list(_inside(scope.node, ()))
+        self.parts = [(scope.node, ()), *_inside(scope.node, ())]
 
     def run(self, span: Span) -> frozenset[Site]:
         """Follow names until there are no new ones."""
         for node, loops in self.parts:
             if any(within(span, span_of(x)) for x in _asked(node)):
                 self._takes(node, loops)
+            elif isinstance(node, _HEADS) and span == span_of(node):  # its iterator, as it goes on
+                for loop in getattr(node, "generators", [node]):
+                    self._takes(loop, loops)
         known = -1
         while known < len(self.names):
             known = len(self.names)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import is_users, user_frame
-from wengert.ir.graph import Graph, Place, Pulled
+from wengert.ir.graph import Graph, Place
 from wengert.ops.base import Op, Traced
 from wengert.trace.decisions import decided
 from wengert.trace.record import GraphRecorder
@@ -61,7 +61,7 @@ class LoopRecorder(GraphRecorder):
 
     def __init__(self) -> None:
         self._steps = Steps(self._begun, self._left, self._ignored)
-        self._pulled: Pulled | None = None
+        self._pulled: Place | None = None
         super().__init__()
         self.trips: list[Trip] = []
         self.by_values: set[Site] = set()
@@ -117,13 +117,13 @@ class LoopRecorder(GraphRecorder):
         return found
 
     @property
-    def pulled(self) -> Pulled | None:
-        """While a reverse pass is recorded: the operation whose cotangent is being carried back."""
+    def pulled(self) -> Place | None:
+        """While a derivative is recorded: the operation that it is for."""
         return self._pulled
 
     @pulled.setter
-    def pulled(self, place: Pulled | None) -> None:
-        if (place is None) is not (self._pulled is None):  # a reverse pass runs none of the loops
+    def pulled(self, place: Place | None) -> None:
+        if (place is None) is not (self._pulled is None):  # a derivative runs none of the loops
             self._steps.pause(place is not None)
         self._pulled = place
 

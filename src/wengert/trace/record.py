@@ -26,7 +26,7 @@ from wengert.errors import (
     user_frame,
     user_line,
 )
-from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Pulled, Value, aval_of
+from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Place, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, Scale, Transpose
@@ -307,8 +307,9 @@ class GraphRecorder(Trace):
     custom : bool
         Whether a function with a derivative of its own was met. The record holds what it computes,
         so derivatives must not be read off it.
-    pulled : Pulled or None
-        While a reverse pass is recorded: the operation whose cotangent is being carried back.
+    pulled : Place or None
+        While a derivative is recorded: the operation whose cotangent is being carried back, or
+        whose tangent is pushed forward.
     """
 
     def __init__(self) -> None:
@@ -318,7 +319,7 @@ class GraphRecorder(Trace):
         self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.entries: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.custom = False
-        self.pulled: Pulled | None = None
+        self.pulled: Place | None = None
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
 
     def __enter__(self) -> GraphRecorder:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Node, Value
+from wengert.ir.graph import Node, Place, Value
 from wengert.ops.base import ZERO, is_inexact
-from wengert.trace.record import Tape
+from wengert.trace.record import GraphRecorder, Tape, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.pull import Cotangents, backward
 from wengert.transform.push import push
@@ -72,10 +72,27 @@ class Linearized:
 
 def forward(nodes: list[Any], table: dict[Value, Any]) -> None:
     """Push tangents along a tape; `table` gets those of all values that have one."""
+    recorder = active_recorder()
+    if recorder is None:
+        _forward(nodes, table)
+        return
+    outer = recorder.pulled
+    try:
+        _forward(nodes, table, recorder)
+    finally:
+        recorder.pulled = outer
+
+
+def _forward(
+    nodes: list[Any], table: dict[Value, Any], recorder: GraphRecorder | None = None
+) -> None:
+    """Walk the nodes, and tell who records this which of them the operations are for."""
     for node in nodes:
         if type(node) is not Node:
             node.forward(table, forward)
             continue
+        if recorder is not None and node.line is not None:
+            recorder.pulled = Place(node.line, getattr(node.line, "trip", None))
         if node.op.derivative is ZERO:
             continue
         ts = [table.get(v) if isinstance(v, Value) else None for v in node.inputs]

@@ -20,7 +20,7 @@ from rich.text import Text
 
 import wengert as wg
 from wengert.errors import InputError, WengertError, is_users
-from wengert.plan.breakdown import BOUND, Cost, Roofline, Row
+from wengert.plan.breakdown import BOUND, LOOP_HEAD, Cost, Roofline, Row, loop_cells
 from wengert.plan.cost import Count, plus
 from wengert.plan.machine import Machine
 from wengert.report.commands.check import evaluate, load_function
@@ -149,9 +149,15 @@ def _print(cost: Cost, roofline: Roofline) -> None:
     kept = {id(r) for r in sorted(by_line, key=lambda r: -r.flops)[:LINES]}
     lines = [(r.place, *_cells(r), r.source) for r in by_line if id(r) in kept]
     console.print(_table("by line", ["line", *_HEAD, "source"], lines))
-    for name, rows in (("operations", ops), ("lines", by_line)):
+    loops = [(*loop_cells(r), r.source) for r in cost.loops]
+    if loops:
+        console.print(_table("by loop", [*LOOP_HEAD, "source"], loops[:LINES]))
+        for note in cost.trip_notes():
+            console.print(note)
+    for name, rows in (("operations", ops), ("lines", by_line), ("loops", loops)):
         if len(rows) > LINES:
-            console.print(f"the {LINES} most expensive of {len(rows):,} {name}; --json has all")
+            which = "first" if name == "loops" else "most expensive"
+            console.print(f"the {LINES} {which} of {len(rows):,} {name}; --json has all")
     for note in cost.notes():
         console.print(note)
 
@@ -202,6 +208,8 @@ def _as_data(cost: Cost, roofline: Roofline) -> dict[str, Any]:
         "by_operation": [_row(r) for r in cost.table.by_op()],
         "by_line": [_row(r) for r in cost.table.by_line()],
         "table": [_row(r) for r in cost.table],
+        "loops": [loop._asdict() for loop in cost.loops],
+        "formula": cost.formula,
         "notes": cost.notes(),
     }
 
