@@ -27,6 +27,11 @@ def special(x):
     return np.sum(np.tanh(x))
 
 gradient = wg.jit(wg.grad(special))
+
+def halved(x):
+    while np.sum(x) > 1:
+        x = x / 2
+    return np.sum(x)
 """
 AT = ("--at", "np.ones((3, 2))", "--at", "np.ones((5, 3))")
 PEAK = ("--peak", "1e9,1e9")
@@ -85,6 +90,21 @@ def test_a_derivative(cost):
     data = json.loads(out)
     assert code == 0
     assert (data["forward"]["flops"], data["backward"]["flops"]) == (4, 8)
+
+
+def test_loops(cost):
+    at = ("--at", "np.full(4, 100.0)")
+    code, out, err = cost("model.py:halved", *at, *PEAK)
+    assert (code, err) == (0, "")
+    for part in ("by loop", "model.py:22", "4 + 8 k1 forward", "(9 here)", "10 decisions"):
+        assert part in out, part
+    data = json.loads(cost("model.py:halved", *at, *PEAK, "--json")[1])
+    (loop,) = data["loops"]
+    assert (loop["line"], loop["trips"], loop["by_values"]) == (22, 9, True)
+    assert loop["source"] == "while np.sum(x) > 1:"
+    assert "k1: trips of model.py:22" in data["formula"]
+    fixed = data["forward"]["flops"] - 9 * loop["forward"]
+    assert data["formula"].startswith(f"{fixed} + {loop['forward']} k1 forward")
 
 
 def test_unknown_operations(cost, monkeypatch):
