@@ -310,7 +310,7 @@ def test_gradients_of_the_examples_are_cheap(name, function, arguments):
     cost = wg.cost(f, *args)
     assert not cost.unknown
     assert 1 < cost.cheap_gradient_ratio < BOUND
-    assert wg.count(f, *args).flops == pytest.approx(cost.flops_forward, rel=0.02)
+    assert wg.count(f, *args).flops == cost.flops_forward
 
 
 @pytest.mark.slow
@@ -450,7 +450,15 @@ def test_roofline():
     assert cost.intensity == pytest.approx(2 * n**3 / (24 * n * n))
     assert "slow" in str(cost)
     both = wg.cost(lambda x: np.sum(x + 1.0), np.ones(1000), argnums=(), machine=machine)
-    assert both.roofline().seconds == pytest.approx(both.bytes / 1e9)
+    assert both.roofline().alone == pytest.approx(both.bytes / 1e9)
+    assert both.roofline().seconds == pytest.approx(8 * 1001 / 1e9)  # one loop, which reads x once
+    assert both.roofline().memory == both.roofline().seconds > both.roofline().compute
+
+
+def test_roofline_of_what_native_code_lacks():
+    machine = Machine(flops=1e9, bandwidth=1e9)
+    found = wg.cost(lambda z: np.abs(z * z).sum(), np.ones(9, complex), argnums=(), machine=machine)
+    assert found.roofline().seconds == found.roofline().alone > 0
 
 
 def test_memory_is_that_of_the_compiled_plan():

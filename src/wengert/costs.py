@@ -11,9 +11,11 @@ import optree
 
 from wengert import trees
 from wengert.api import value_and_grad, vjp
+from wengert.backend.native.footprint import footprint
+from wengert.backend.native.schedule import Unsupported
 from wengert.compile import jit, kind_of
 from wengert.errors import InputError, user_line
-from wengert.ir.graph import Aval, Graph, aval_of
+from wengert.ir.graph import Aval, Graph, Value, aval_of
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.plan.breakdown import Cost, needed, pulled
 from wengert.plan.cost import Count
@@ -83,7 +85,7 @@ def cost(
                 f"itself." + user_line()
             )
         graph = record(f, *split(args, kwargs), recorder=recorder).graph
-        return Cost(name, graph, pulled(graph), plan, recorder, machine)
+        return Cost(name, graph, pulled(graph), plan, recorder, _stored, machine)
     if nums != ():
         which = trees.select(args, nums, f"cost({name})").argnums
         try:
@@ -97,16 +99,20 @@ def cost(
         else:
             made = value_and_grad(f, nums).plan  # type: ignore[attr-defined]
             late = _behind(graph, 1)
-            return Cost(name, graph, late, lambda: made(*args, **kwargs), recorder, machine)
+            return Cost(
+                name, graph, late, lambda: made(*args, **kwargs), recorder, _stored, machine
+            )
         recorder = LoopRecorder()
         if any(map(_is_differentiable, avals)):
             both, seeds = _with_pullback(f, which, avals)
             given = seeds, args, kwargs
             graph = record(both, *split(given, {}), recorder=recorder).graph
             late = _behind(graph, sum(a is not None for a in avals))
-            return Cost(name, graph, late, lambda: jit(both).plan(*given), recorder, machine)
+            return Cost(
+                name, graph, late, lambda: jit(both).plan(*given), recorder, _stored, machine
+            )
     graph = record(f, *split(args, kwargs), recorder=recorder).graph
-    return Cost(name, graph, (), plan, recorder, machine)
+    return Cost(name, graph, (), plan, recorder, _stored, machine)
 
 
 def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
@@ -126,6 +132,15 @@ def count(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Count:
     """
     leaves, form = split(args, kwargs)
     return run_counted(record(f, leaves, form).graph, leaves)[1]
+
+
+def _stored(graph: Graph) -> set[Value] | None:
+    """Return what native code holds in memory between inputs and outputs."""
+    try:
+        found = footprint(graph)
+    except Unsupported:
+        return None
+    return {h.value for h in found.held if h.value is not None}
 
 
 def _active(args: tuple[Any, ...]) -> int | tuple[()]:

@@ -66,12 +66,12 @@ def is_fixed(x: Any) -> bool:
     return isinstance(x, Const) and x.fixed
 
 
-def _computed(node: Node) -> Const | None:
-    """Return the result of an operation on fixed arrays, where it is one array of moderate size."""
+def _computed(node: Node) -> Any:
+    """Return the result of an operation on fixed arrays: a number, or an array of moderate size."""
     if node.op is barrier or len(node.outputs) > 1 or getattr(node.op, "effect", False):
         return None
     aval = node.outputs[0].aval
-    if not aval.shape or aval.nbytes > LARGEST:
+    if aval.nbytes > LARGEST:
         return None
     if not all(is_fixed(x) or not isinstance(x, (Value, Const)) for x in node.inputs):
         return None
@@ -81,7 +81,11 @@ def _computed(node: Node) -> Const | None:
             y = node.op.evaluate(*values, **node.attrs)
     except Exception:
         return None  # left to the run, which raises or warns
-    return Const(y, fixed=True) if aval_of(y) == aval else None
+    if not aval.shape:
+        y = np.asarray(y)[()]
+    if aval_of(y) != aval:
+        return None
+    return Const(y, fixed=True) if aval.shape else y
 
 
 def _chosen(node: Node) -> Any:

@@ -11,7 +11,6 @@ import linecache
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from wengert.ir.graph import Graph, Node, Place, Pulled, Value
 from wengert.plan.cost import Count, charges, names, plus, sum_of
 from wengert.plan.machine import Machine, measured
 from wengert.plan.plan import Memory, Plan
+from wengert.plan.roofline import Roofline, roofline
 from wengert.plan.tally import FORMULAS
 from wengert.plan.trips import Ledger, Loop, Prediction
 from wengert.trace.loops import LoopRecorder
@@ -148,32 +148,6 @@ class Table(tuple[Row, ...]):
         return sorted(rows, key=lambda r: (-r.flops, -r.bytes))
 
 
-@dataclass(frozen=True)
-class Roofline:
-    """The least time that a machine needs, each operation on its own.
-
-    Attributes
-    ----------
-    seconds : float
-        Sum over the operations of the larger of the two.
-    compute, memory : float
-        Seconds for the arithmetic alone, and for the bytes alone.
-    machine : Machine
-    """
-
-    seconds: float
-    compute: float
-    memory: float
-    machine: Machine
-
-    def __str__(self) -> str:
-        """Return a line for people."""
-        return (
-            f"{self.seconds:.3g} s at least, each operation on its own ({self.compute:.3g} s of "
-            f"arithmetic, {self.memory:.3g} s of memory; {self.machine})"
-        )
-
-
 class Cost:
     """What a function and its derivative cost; see `wengert.cost`.
 
@@ -195,12 +169,14 @@ class Cost:
         backward: Collection[int],
         plan: Callable[[], Plan],
         recorder: LoopRecorder,
+        stored: Callable[[Graph], Collection[Value] | None],
         machine: Machine | None = None,
     ) -> None:
         self.name = name
         self._plan = plan
         self.graph = graph
         self._machine = machine
+        self._stored = stored
         self._recorder = recorder
         self._each, self._charges = charges(graph)
         self._late = [id(node) in backward for node in graph.nodes]
@@ -326,14 +302,7 @@ class Cost:
     def roofline(self, machine: Machine | None = None) -> Roofline:
         """Return the least time on a machine: the one given, or this computer, measured."""
         machine = machine or self._machine or measured()
-        seconds = compute = memory = 0.0
-        for number, n in Counter(self._each).items():
-            charge = self._charges[number]
-            work, data = charge.flops, charge.read + charge.written
-            seconds += n * machine.seconds(work, data)
-            compute += n * work / machine.flops
-            memory += n * data / machine.bandwidth
-        return Roofline(seconds, compute, memory, machine)
+        return roofline(self.graph, self._each, self._charges, self._stored(self.graph), machine)
 
     def trip_notes(self) -> list[str]:
         """Say how the operations depend on the trips of loops."""

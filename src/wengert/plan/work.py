@@ -7,7 +7,7 @@ loop that reads them. What views and broadcasts repeat is not read again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
@@ -17,7 +17,7 @@ from wengert.plan.cost import updated_in_place
 from wengert.plan.placing import Compute, local
 from wengert.plan.tally import KINDS, bytes_of, tally
 
-__all__ = ["Work"]
+__all__ = ["Work", "in_loops"]
 
 
 class Work:
@@ -33,7 +33,7 @@ class Work:
 
     def __init__(self, graph: Graph, stored: Collection[Value] | None = None) -> None:
         self._in_place = updated_in_place(graph)
-        self._moved = None if stored is None else _moved(graph, set(stored))
+        self._moved = None if stored is None else _moved(graph, set(stored))[0]
 
     def __call__(self, step: Compute, weights: tuple[float, ...], d: int) -> tuple[int, int]:
         """Return the operations of device `d`, those of unknown number left out, and its bytes."""
@@ -62,8 +62,29 @@ def _touches_part(node: Node) -> bool:
     return node.op in (index_add, index_set)
 
 
-def _moved(graph: Graph, stored: set[Value]) -> dict[int, tuple[list[int], list[int]]]:
-    """Return for each node (by its id) which operands it loads, and which results it stores."""
+def in_loops(graph: Graph, stored: Collection[Value]) -> Iterator[tuple[int, int | None]]:
+    """Yield for each node the loop that it runs in, and its bytes; None where they are its own.
+
+    Parameters
+    ----------
+    graph : Graph
+    stored : collection of Value
+        What is in memory besides inputs, captured arrays and outputs.
+    """
+    moved, loops = _moved(graph, set(stored))
+    for node in graph.nodes:
+        if _touches_part(node):
+            yield loops[id(node)], None
+            continue
+        reads, writes = moved[id(node)]
+        arrays = [*(node.inputs[i] for i in reads), *(node.outputs[i] for i in writes)]
+        yield loops[id(node)], sum(aval_of(x).nbytes for x in arrays)
+
+
+def _moved(
+    graph: Graph, stored: set[Value]
+) -> tuple[dict[int, tuple[list[int], list[int]]], dict[int, int]]:
+    """Return for each node (by its id) which operands it loads and results it stores; its loop."""
     stored |= {y for y in graph.outputs if isinstance(y, Value)}
     solid = stored | set(graph.inputs)
     views: set[int] = set()
@@ -87,7 +108,7 @@ def _moved(graph: Graph, stored: set[Value]) -> dict[int, tuple[list[int], list[
                 reads.append(i)
         writes = [i for i, v in enumerate(node.outputs) if v in stored and id(node) not in views]
         found[id(node)] = reads, writes
-    return found
+    return found, loops
 
 
 def _loops(graph: Graph, solid: set[Value]) -> dict[int, int]:

@@ -194,6 +194,7 @@ def _as_data(cost: Cost, roofline: Roofline) -> dict[str, Any]:
         "cheap_gradient_ratio": _finite(cost.cheap_gradient_ratio),
         "roofline": {
             "seconds": roofline.seconds,
+            "alone": roofline.alone,
             "compute": roofline.compute,
             "memory": roofline.memory,
             "flops_per_second": roofline.machine.flops,
