@@ -151,3 +151,26 @@ def test_options_that_do_not_fit(cost, option, value):
     code, out, err = cost("model.py:special", "--at", "np.ones(3)", option, value)
     assert (code, out) == (2, "")
     assert repr(value) in err
+
+
+def test_names_of_arguments(cost):
+    code, _, err = cost("model.py:loss", "--at", "w=np.ones((3, 2))", "--at", "w=np.ones((3, 2))")
+    assert code == 2
+    assert "w was given before" in err
+    code, _, err = cost("model.py:loss", "--at", "np.ones((3, 2))", "--at", "q=2.0")
+    assert code == 2
+    assert "there is no argument 'q'; there are: w, x" in err
+    assert cost("model.py:loss", *AT, "--peak", "inf,inf")[0] == 2
+
+
+def test_a_file_of_a_package(wengert, tmp_path):
+    folder = tmp_path / "wengert_test_package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "parts.py").write_text("scale = 3.0\n")
+    (folder / "model.py").write_text(
+        "import numpy as np\nfrom .parts import scale\n\ndef f(x):\n    return np.sum(scale * x)\n"
+    )
+    code, out, err = wengert("cost", str(folder / "model.py:f"), "--at", "np.ones(3)")
+    assert (code, err) == (0, "")
+    assert "cost of f" in out

@@ -6,6 +6,7 @@ wengert check model.py:loss --at "np.linspace(0, 1, 5)" --at "2.0" --order 2
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -60,19 +61,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load_function(place: str) -> Callable[..., Any]:
-    """Return the function that ``FILE.py:FUNCTION`` names. Runs the file."""
+    """Return the function that ``FILE.py:FUNCTION`` names. Runs the file.
+
+    A file of a package (its folder has an ``__init__.py``) is imported as a part of it, so that its
+    relative imports work.
+    """
     file, colon, name = place.rpartition(":")
     if not colon or not name:
         raise InputError(f"{place!r}: name the file and the function, as in model.py:loss")
     path = Path(file)
     if not path.is_file():
         raise InputError(f"{file}: there is no such file; check the path")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    root, *packages = _package(path.resolve().parent)
+    module_name = ".".join([*packages, path.stem])
+    spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{file}: is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))  # as `python FILE.py` would
+    sys.path.insert(0, root)  # as `python FILE.py` would
     try:
+        if packages:
+            importlib.import_module(".".join(packages))
+            sys.modules[module_name] = module
         spec.loader.exec_module(module)
     except Exception as error:
         raise InputError(f"{file}: cannot be run: {_describe(error)}") from error
@@ -80,10 +90,19 @@ def load_function(place: str) -> Callable[..., Any]:
         sys.path.pop(0)
     function = getattr(module, name, None)
     if not callable(function):
-        own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == path.stem]
+        own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module_name]
         known = ", ".join(n for n in own if callable(getattr(module, n))) or "none"
         raise InputError(f"{file}: has no function {name!r}; it defines {known}")
     return function  # type: ignore[no-any-return]
+
+
+def _package(folder: Path) -> list[str]:
+    """Return the folder that a package is imported from, and the names of the packages inside."""
+    names: list[str] = []
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return [str(folder), *names]
 
 
 def evaluate(expression: str) -> Any:

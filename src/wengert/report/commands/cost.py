@@ -94,7 +94,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _rate(text: str) -> tuple[float, float]:
     try:
         flops, nbytes = map(float, text.split(","))
-        if min(flops, nbytes) > 0:
+        if min(flops, nbytes) > 0 and max(flops, nbytes) < math.inf:
             return flops, nbytes
     except ValueError:
         pass
@@ -111,13 +111,20 @@ def _arguments(
         parameters = {}.values()
     places = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     positional: list[Any] = []
     named: dict[str, Any] = {}
     for text in given:
         name, equals, expression = text.partition("=")
         name = name.strip()
-        if equals and not expression.startswith("=") and name in {*places, *keywords}:
+        is_named = bool(equals) and name.isidentifier() and not expression.startswith("=")
+        if is_named and (takes_any or name in {*places, *keywords}):
+            if name in named:
+                raise InputError(f"--at {text!r}: {name} was given before; give it once")
             named[name] = evaluate(expression.strip())
+        elif is_named:
+            known = ", ".join([*places, *sorted(keywords)]) or "none"
+            raise InputError(f"--at {text!r}: there is no argument {name!r}; there are: {known}")
         else:
             positional.append(evaluate(text))
     while len(positional) < len(places) and places[len(positional)] in named:
