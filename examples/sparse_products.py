@@ -8,15 +8,20 @@ import wengert as wg
 
 RNG = np.random.default_rng(0)
 N = 100
+data = np.sin(np.linspace(0, 6, N)) + 0.1 * RNG.standard_normal(N)
+
+
+def residuals(x):
+    """Distances from the data, large ones bent down, and bends of the curve."""
+    return np.concatenate([np.arctan(x - data), 3.0 * (x[2:] - 2 * x[1:-1] + x[:-2])])
+
+
+def gauss(points):
+    return np.sum(np.exp(-np.sum(points**2, axis=1)))
 
 
 def smoothing():
-    """Fit a smooth curve to noisy numbers, outliers bent down; then Gauss-Newton by products."""
-    data = np.sin(np.linspace(0, 6, N)) + 0.1 * RNG.standard_normal(N)
-
-    def residuals(x):
-        return np.concatenate([np.arctan(x - data), 3.0 * (x[2:] - 2 * x[1:-1] + x[:-2])])
-
+    """Fit a smooth curve to noisy numbers; then the same with Gauss-Newton by products."""
     jacobian = wg.jacobian(residuals, format="csr")
     found = least_squares(residuals, data, jac=jacobian, tr_solver="lsmr", xtol=1e-12, gtol=1e-12)
     operator = wg.jacobian(residuals, format="operator")
@@ -30,7 +35,6 @@ def smoothing():
 def laplacians():
     """The Laplacian at 10,000 points from the diagonal of one sparse Hessian."""
     points = RNG.standard_normal((10_000, 3))
-    gauss = lambda p: np.sum(np.exp(-np.sum(p**2, axis=1)))  # noqa: E731
     diagonal = wg.hessian(gauss, format="csr")(points).diagonal()
     r2 = np.sum(points**2, axis=1)
     error = np.max(np.abs(diagonal.reshape(-1, 3).sum(1) - (4 * r2 - 6) * np.exp(-r2)))

@@ -42,20 +42,20 @@ def stiff():
     return np.max(np.abs(ends[0] - ends[1])), calls
 
 
+def links(x):
+    """The squared lengths of a chain's links, between (0, 0) and (1, 0)."""
+    a, b = (np.pad(z, 1, constant_values=(0, e)) for z, e in ((x[:20], 1), (x[20:], 0)))
+    return np.diff(a) ** 2 + np.diff(b) ** 2
+
+
+def weighted(x, w):
+    return np.dot(w, links(x))
+
+
 def hanging_chain():
     """Links of fixed length between two points, at the lowest energy."""
     n, length = 20, 1.5 / 21
-
     energy = lambda x: np.sum(x[n:])  # noqa: E731
-
-    def links(x):
-        a = np.concatenate([[0.0], x[:n], [1.0]])
-        b = np.concatenate([[0.0], x[n:], [0.0]])
-        return (a[1:] - a[:-1]) ** 2 + (b[1:] - b[:-1]) ** 2
-
-    def weighted(x, w):
-        return np.dot(w, links(x))
-
     constraint = NonlinearConstraint(
         links, length**2, length**2,
         jac=wg.jacobian(links, format="csr"), hess=wg.hessian(weighted, format="csr"),
