@@ -58,6 +58,8 @@ def exact(x):
         return tuple(map(exact, x))
     if type(x) in (float, complex):
         return type(x), np.array(x).tobytes()
+    if isinstance(x, (np.longdouble, np.clongdouble)) and np.finfo(x.dtype).nmant == 63:
+        return x.dtype, np.array([x]).view(np.uint8).reshape(-1, 16)[:, :10].tobytes()  # of 16
     if isinstance(x, np.generic):
         return x.dtype, np.array(x).tobytes()
     if isinstance(x, slice):

@@ -334,6 +334,11 @@ def _ufunc_of(function: Callable[..., Any], nin: int) -> np.ufunc:
     return ufunc
 
 
+def _plain(y: Any, x: Any) -> Any:
+    """Return what was computed from a Python number as one, which does not promote."""
+    return y if hasattr(x, "dtype") else y.item()
+
+
 erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * np.exp(-(x * x))), flops=SPECIAL)
 erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * np.exp(-(x * x)))), flops=SPECIAL)
 erfinv = row(sp.erfinv, lambda t, y, x: t * (np.exp(y * y) / TWO_OVER_SQRT_PI), flops=SPECIAL)
@@ -353,13 +358,13 @@ zeta = row(
 UFUNCS[zeta.ufunc] = zeta  # type: ignore[index]
 xlogy = row(
     sp.xlogy,
-    lambda t, y, a, b: t * np.log(b),
+    lambda t, y, a, b: t * _plain(np.log(b), b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == 0), 1, b)),
     flops=3,
 )
 xlog1py = row(
     sp.xlog1py,
-    lambda t, y, a, b: t * np.log1p(b),
+    lambda t, y, a, b: t * _plain(np.log1p(b), b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),
     flops=3,
 )
