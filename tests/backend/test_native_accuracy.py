@@ -71,7 +71,7 @@ def log_expit(x: Array) -> Array:
 
 
 # --- where they are looked at ---------------------------------------------------------------------
-Sampler = Callable[[np.random.Generator, np.finfo[Any]], Array]
+Sampler = Callable[[np.random.Generator, Any], Array]
 
 
 def uniform(lo: float, hi: float) -> Sampler:
@@ -81,7 +81,7 @@ def uniform(lo: float, hi: float) -> Sampler:
 def spread(lo: float, hi: float, negative: bool = True) -> Sampler:
     """Every order of magnitude between two bounds, of both signs."""
 
-    def draw(rng: np.random.Generator, f: np.finfo[Any]) -> Array:
+    def draw(rng: np.random.Generator, f: Any) -> Array:
         top, bottom = min(hi, float(f.max) ** 0.95), max(lo, float(f.tiny) * 4)
         x = np.exp(rng.uniform(np.log(bottom), np.log(top), COUNT))
         return x * rng.choice([-1.0, 1.0], COUNT) if negative else x
@@ -94,12 +94,12 @@ def exponents(lo: float, hi: float) -> Sampler:
     return lambda rng, f: rng.uniform(lo, hi, COUNT) * np.log(float(f.max))
 
 
-def turns(rng: np.random.Generator, f: np.finfo[Any]) -> Array:
+def turns(rng: np.random.Generator, f: Any) -> Array:
     """Next to multiples of a quarter turn, where most digits cancel."""
     return np.arange(-COUNT // 2, COUNT // 2) * (np.pi / 2)
 
 
-def around_one(rng: np.random.Generator, f: np.finfo[Any]) -> Array:
+def around_one(rng: np.random.Generator, f: Any) -> Array:
     return 1 + spread(1e-7, 0.3)(rng, f)
 
 

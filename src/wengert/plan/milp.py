@@ -280,6 +280,7 @@ class _System:
     def minimum(self, costs: Any, whole: Any, seconds: float) -> Any:
         entries = [(r, i, a) for r, (row, _, _) in enumerate(self.rows) for i, a in row]
         r, i, a = map(np.array, zip(*entries, strict=True))
+        r, i = r.astype(np.int32), i.astype(np.int32)  # SciPy 1.13 takes no others
         matrix = sparse.csr_array((a, (r, i)), shape=(len(self.rows), self.size))
         low, high = (np.array([row[k] for row in self.rows]) for k in (1, 2))
         return optimize.milp(

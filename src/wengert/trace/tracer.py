@@ -415,7 +415,7 @@ def unsupported(name: str) -> str:
     import difflib
 
     known = sorted(
-        {f"{f.__module__}.{f.__name__}" for f in FUNCTIONS}
+        {f"{getattr(f, '__module__', 'numpy')}.{f.__name__}" for f in FUNCTIONS}
         | {f"numpy.{u.__name__}" for u in ew.UFUNCS}
     )
     near = difflib.get_close_matches(name, known, 3, 0.6)

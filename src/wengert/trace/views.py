@@ -247,7 +247,7 @@ def _refuse_uncertain(base: Any, **attrs: Any) -> Any:
     )
 
 
-UNCERTAIN = ReadOnly("reshape", _refuse_uncertain, np.reshape)
+UNCERTAIN = ReadOnly("reshape", _refuse_uncertain, lambda x, *, shape: np.reshape(x, shape))
 """Stands for a reshape that copies, under ``vmap``: neither side may be updated in place."""
 
 
