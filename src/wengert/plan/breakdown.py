@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from wengert.ir.graph import Graph, Node, Place, Pulled, Value
-from wengert.plan.cost import Count, charges, names, plus, sum_of
+from wengert.plan.cost import Count, Passes, charges, names, plus, sum_of
 from wengert.plan.machine import Machine, measured
 from wengert.plan.plan import Memory, Plan
 from wengert.plan.roofline import Roofline, roofline
 from wengert.plan.tally import FORMULAS
-from wengert.plan.trips import Ledger, Loop, Prediction
+from wengert.plan.trips import Ledger, Loop
 from wengert.trace.loops import LoopRecorder
 
 __all__ = [
@@ -148,7 +148,7 @@ class Table(tuple[Row, ...]):
         return sorted(rows, key=lambda r: (-r.flops, -r.bytes))
 
 
-class Cost:
+class Cost(Passes):
     """What a function and its derivative cost; see `wengert.cost`.
 
     Attributes
@@ -185,58 +185,8 @@ class Cost:
             zip(where, self._each, self._late, strict=True),
             *(self._charges, recorder.trips, recorder.by_values),
         )
-        self.forward, self.backward = self._ledger.passes(self._ledger.total)
-        self.total = sum_of(Counter(self._each), self._charges)
-
-    @property
-    def flops_forward(self) -> int:
-        """Operations of the value."""
-        return self.forward.flops
-
-    @property
-    def flops_backward(self) -> int:
-        """Operations of the derivative, beside those of the value."""
-        return self.backward.flops
-
-    @property
-    def flops(self) -> int:
-        """All operations."""
-        return self.total.flops
-
-    @property
-    def macs(self) -> int:
-        """Multiply-add pairs of contractions and factorisations."""
-        return self.total.macs
-
-    @property
-    def bytes(self) -> int:
-        """Bytes read and written, each operation on its own."""
-        return self.total.bytes
-
-    @property
-    def intensity(self) -> float:
-        """Operations for each byte."""
-        return self.total.intensity
-
-    @property
-    def by_op(self) -> dict[str, int]:
-        """Operations of each row of the operation table, forward and backward."""
-        return self.total.by_op
-
-    @property
-    def by_kind(self) -> dict[str, int]:
-        """Operations of each kind, forward and backward."""
-        return self.total.by_kind
-
-    @property
-    def unknown(self) -> dict[str, int]:
-        """Operations that could not be counted, and how often each is evaluated."""
-        return self.total.unknown
-
-    @property
-    def cheap_gradient_ratio(self) -> float:
-        """All operations over those of the value; NaN where the value takes none."""
-        return self.flops / self.flops_forward if self.flops_forward else float("nan")
+        found = self._ledger.passes(self._ledger.total)
+        super().__init__(found.forward, found.backward, found.total)
 
     @cached_property
     def memory(self) -> Memory:
@@ -272,7 +222,7 @@ class Cost:
         """
         return self._ledger.formula
 
-    def at(self, *trips: int | Mapping[Any, int]) -> Prediction:
+    def at(self, *trips: int | Mapping[Any, int]) -> Passes:
         """Return the cost with other numbers of trips, at the same shapes.
 
         Parameters
@@ -284,8 +234,8 @@ class Cost:
 
         Returns
         -------
-        Prediction
-            ``forward`` and ``backward``; ``flops_forward``, ``flops_backward``, ``flops``.
+        Passes
+            ``forward``, ``backward`` and ``total``, ``flops``, ``bytes`` and so on, as here.
 
         Raises
         ------

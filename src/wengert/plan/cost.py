@@ -18,6 +18,7 @@ __all__ = [
     "Charge",
     "Count",
     "Meter",
+    "Passes",
     "charges",
     "count",
     "count_graph",
@@ -139,6 +140,71 @@ def updated_in_place(graph: Graph) -> set[int]:
             found.add(id(node))
         last.update((x, i) for x in node.inputs if isinstance(x, Value) and x not in last)
     return found
+
+
+@dataclass
+class Passes:
+    """What the two passes of a function and its derivative cost.
+
+    Attributes
+    ----------
+    forward, backward, total : Count
+        Of the operations that the value needs, of the others, and of all.
+    """
+
+    forward: Count
+    backward: Count
+    total: Count
+
+    @property
+    def flops_forward(self) -> int:
+        """Operations of the value."""
+        return self.forward.flops
+
+    @property
+    def flops_backward(self) -> int:
+        """Operations of the derivative, beside those of the value."""
+        return self.backward.flops
+
+    @property
+    def flops(self) -> int:
+        """All operations."""
+        return self.total.flops
+
+    @property
+    def macs(self) -> int:
+        """Multiply-add pairs of contractions and factorisations."""
+        return self.total.macs
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written, each operation on its own."""
+        return self.total.bytes
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte."""
+        return self.total.intensity
+
+    @property
+    def by_op(self) -> dict[str, int]:
+        """Operations of each row of the operation table, forward and backward."""
+        return self.total.by_op
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """Operations of each kind, forward and backward."""
+        return self.total.by_kind
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Operations that could not be counted, and how often each is evaluated."""
+        return self.total.unknown
+
+    @property
+    def cheap_gradient_ratio(self) -> float:
+        """All operations over those of the value; NaN where the value takes none."""
+        return self.flops / self.flops_forward if self.flops_forward else float("nan")
 
 
 class Charge(NamedTuple):

@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from wengert.errors import InputError, user_line
-from wengert.plan.cost import Charge, Count, sum_of
+from wengert.plan.cost import Charge, Passes, sum_of
 from wengert.trace.loops import Trip
 from wengert.trace.sites import Site
 
-__all__ = ["Ledger", "Loop", "Prediction"]
+__all__ = ["Ledger", "Loop"]
 
 
 class Loop(NamedTuple):
@@ -54,33 +54,6 @@ class Loop(NamedTuple):
     def place(self) -> str:
         """``name.py:12``."""
         return f"{os.path.basename(self.file)}:{self.line}"
-
-
-class Prediction(NamedTuple):
-    """What a function and its derivative would cost with other numbers of trips.
-
-    Attributes
-    ----------
-    forward, backward : Count
-    """
-
-    forward: Count
-    backward: Count
-
-    @property
-    def flops_forward(self) -> int:
-        """Operations of the value."""
-        return self.forward.flops
-
-    @property
-    def flops_backward(self) -> int:
-        """Operations of the derivative, beside those of the value."""
-        return self.backward.flops
-
-    @property
-    def flops(self) -> int:
-        """All operations."""
-        return self.forward.flops + self.backward.flops
 
 
 Charges = Counter[tuple[int, bool]]
@@ -211,7 +184,7 @@ class Ledger:
                     own[outer].subtract(slope)
         return found
 
-    def predict(self, trips: Mapping[Site, int]) -> Prediction:
+    def predict(self, trips: Mapping[Site, int]) -> Passes:
         """Return the cost with these numbers of trips, those of other symbols as they are here."""
         sites = {site for site, _ in self.symbols} | trips.keys()
         here = Counter(trip.site for trip in self._trips)
@@ -223,15 +196,17 @@ class Ledger:
                     total[k] += more * n
         return self.passes(total)
 
-    def passes(self, charges: Charges) -> Prediction:
+    def passes(self, charges: Charges) -> Passes:
         """Add up the two passes."""
-        parts: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        parts: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         for (number, late), n in charges.items():
             if n:
                 parts[late][number] = n
-        return Prediction(sum_of(parts[0], self._found), sum_of(parts[1], self._found))
+        whole = Counter(parts[0])
+        whole.update(parts[1])
+        return Passes(*(sum_of(part, self._found) for part in (*parts, whole)))
 
-    def at(self, trips: tuple[Any, ...]) -> Prediction:
+    def at(self, trips: tuple[Any, ...]) -> Passes:
         """Return the cost with other numbers of trips; see `Cost.at`."""
         if len(trips) == 1 and isinstance(trips[0], Mapping):
             given = {self._site(where): n for where, n in trips[0].items()}

@@ -17,30 +17,38 @@ Begun: TypeAlias = Callable[[FrameType], Callable[[int], None] | None]
 """Called with a frame that begins or goes on; returns what each instruction's offset is given to,
 or None."""
 
+
+class _Following:
+    """Follows functions.
+
+    Parameters
+    ----------
+    begun : callable
+        Says of each function that begins, or goes on after a yield, who follows it.
+    left : callable
+        Told of each followed frame that ends or yields.
+    ignored : callable
+        Says of a function's code that nobody follows it.
+    """
+
+    def __init__(
+        self,
+        begun: Begun,
+        left: Callable[[FrameType], None],
+        ignored: Callable[[CodeType], bool],
+    ) -> None:
+        self._begun = begun
+        self._left = left
+        self._ignored = ignored
+
+
 if sys.version_info >= (3, 12):
 
-    class Steps:
-        """Follows functions, by `sys.monitoring`.
+    class Steps(_Following):
+        """Follows functions, by `sys.monitoring`."""
 
-        Parameters
-        ----------
-        begun : callable
-            Says of each function that begins, or goes on after a yield, who follows it.
-        left : callable
-            Told of each followed frame that ends or yields.
-        ignored : callable
-            Says of a function's code that nobody follows it.
-        """
-
-        def __init__(
-            self,
-            begun: Begun,
-            left: Callable[[FrameType], None],
-            ignored: Callable[[CodeType], bool],
-        ) -> None:
-            self._begun = begun
-            self._left = left
-            self._ignored = ignored
+        def __init__(self, *following: Any) -> None:
+            super().__init__(*following)
             self._tool: int | None = None
             self._followed: dict[FrameType, Callable[[int], None]] = {}
             self._codes: dict[int, CodeType] = {}  # equal ones of different files are different
@@ -113,28 +121,11 @@ if sys.version_info >= (3, 12):
 
 else:
 
-    class Steps:
-        """Follows functions, by `sys.settrace`.
+    class Steps(_Following):
+        """Follows functions, by `sys.settrace`."""
 
-        Parameters
-        ----------
-        begun : callable
-            Says of each function that begins, or goes on after a yield, who follows it.
-        left : callable
-            Told of each followed frame that ends or yields.
-        ignored : callable
-            Says of a function's code that nobody follows it.
-        """
-
-        def __init__(
-            self,
-            begun: Begun,
-            left: Callable[[FrameType], None],
-            ignored: Callable[[CodeType], bool],
-        ) -> None:
-            self._begun = begun
-            self._left = left
-            self._ignored = ignored
+        def __init__(self, *following: Any) -> None:
+            super().__init__(*following)
             self._works = False
 
         def start(self) -> bool:
