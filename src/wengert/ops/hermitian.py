@@ -39,6 +39,11 @@ from wengert.ops.linalg import (
 __all__ = ["cholesky", "cholesky_pull", "cholesky_push", "hermitian"]
 
 
+SMALLEST, LARGEST = 16, 32
+"""Blocks up to an order between these two are differentiated by the formula: fewer operations with
+smaller blocks, and more calls of NumPy, which take longer below this order."""
+
+
 def _conj(x: Any) -> Any:
     return x.conj() if x.dtype.kind == "c" else x
 
@@ -47,21 +52,24 @@ def _adjoint(x: Any) -> Any:
     return _conj(x.T if x.ndim == 2 else x.swapaxes(-1, -2))
 
 
-@functools.lru_cache(maxsize=256)
 def _weights(n: int, below: float, diagonal: float, dtype: np.dtype[Any]) -> Any:
     """Return a lower triangle of two numbers."""
-    made = below * np.tril(np.ones((n, n)), -1) + diagonal * np.eye(n)
-    made = made.astype(dtype)
+    made = np.tri(n, k=-1, dtype=dtype) * dtype.type(below)
+    np.fill_diagonal(made, diagonal)
     made.flags.writeable = False
     return made
+
+
+_small_weights = functools.lru_cache(maxsize=256)(_weights)
 
 
 def _triangle(x: Any, below: float, diagonal: float) -> Any:
     """Return the lower triangle of each matrix, its two parts scaled; the diagonal's real part."""
     n, dtype = shape_of(x)[-1], real_dtype(x)
+    weights = _small_weights if n <= LARGEST else _weights  # blocks come again, whole matrices not
     if dtype_of(x).kind == "c":
-        return x * _weights(n, below, 0.0, dtype) + np.real(x) * _weights(n, 0.0, diagonal, dtype)
-    return x * _weights(n, below, diagonal, dtype)
+        return x * weights(n, below, 0.0, dtype) + np.real(x) * weights(n, 0.0, diagonal, dtype)
+    return x * weights(n, below, diagonal, dtype)
 
 
 def _full(x: Any) -> Any:
@@ -112,11 +120,6 @@ hermitian.pattern = patterns.ByArgument({0: patterns.within_matrix})
 
 
 # --- the factor -----------------------------------------------------------------------------------
-SMALLEST, LARGEST = 16, 32
-"""Blocks up to an order between these two are differentiated by the formula: fewer operations with
-smaller blocks, and more calls of NumPy, which take longer below this order."""
-
-
 def _base(n: int) -> int:
     """Return the largest block: matrices that are not tiny are halved twice."""
     return max(SMALLEST, min(LARGEST, n // 4))
@@ -213,7 +216,11 @@ def _evaluate(run: Callable[[Any, Any, int], Any], x: Any, factor: Any) -> Any:
     if x.size == 0:
         return x
     n = factor.shape[-1]
-    return run(x, factor * _weights(n, 1.0, 1.0, real_dtype(factor)), _base(n))
+    if n <= LARGEST:
+        factor = factor * _small_weights(n, 1.0, 1.0, real_dtype(factor))  # faster than tril
+    else:
+        factor = np.tril(factor)
+    return run(x, factor, _base(n))
 
 
 def _factor_row(

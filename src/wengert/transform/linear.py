@@ -13,9 +13,9 @@ import numpy as np
 
 from wengert.ir.graph import Node, Place, Value
 from wengert.ops.base import ZERO, is_inexact
-from wengert.trace.record import GraphRecorder, Tape, active_recorder
+from wengert.trace.record import GraphRecorder, Tape
 from wengert.trace.tracer import Tracer
-from wengert.transform.pull import Cotangents, backward
+from wengert.transform.pull import Cotangents, backward, told
 from wengert.transform.push import push
 
 __all__ = ["Linearized", "forward", "linearize_flat", "quiet"]
@@ -72,15 +72,7 @@ class Linearized:
 
 def forward(nodes: list[Any], table: dict[Value, Any]) -> None:
     """Push tangents along a tape; `table` gets those of all values that have one."""
-    recorder = active_recorder()
-    if recorder is None:
-        _forward(nodes, table)
-        return
-    outer = recorder.pulled
-    try:
-        _forward(nodes, table, recorder)
-    finally:
-        recorder.pulled = outer
+    told(_forward, nodes, table)
 
 
 def _forward(

@@ -7,7 +7,7 @@ Derivatives*, ch. 3). Cotangents are accumulated in place once the accumulator i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from wengert.trace.record import AbstractTape, GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.cancel import cancelled
 
-__all__ = ["Cotangents", "backward", "transpose_rule"]
+__all__ = ["Cotangents", "backward", "told", "transpose_rule"]
 
 
 class Cotangents:
@@ -81,13 +81,18 @@ def backward(nodes: Sequence[Any], cts: Cotangents) -> None:
     cts : Cotangents
         Seeds on entry; on return the cotangents of the tape's inputs.
     """
+    told(_backward, nodes, cts)
+
+
+def told(walk: Callable[..., None], nodes: Sequence[Any], table: Any) -> None:
+    """Walk a tape, and give `walk` who records its operations, to say what they are for."""
     recorder = active_recorder()
     if recorder is None:
-        _backward(nodes, cts)
+        walk(nodes, table)
         return
     outer = recorder.pulled
     try:
-        _backward(nodes, cts, recorder)
+        walk(nodes, table, recorder)
     finally:
         recorder.pulled = outer
 
