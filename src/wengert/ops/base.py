@@ -38,6 +38,7 @@ __all__ = [
     "Derivative",
     "Fold",
     "Jvp",
+    "Minus",
     "Op",
     "Scale",
     "Traced",
@@ -51,6 +52,22 @@ __all__ = [
 ]
 
 Rule = Any  # Callable[..., Any] | 1 | -1 | None
+
+
+class Minus:
+    """A formula with the other sign.
+
+    The sign is taken last, of the sum where an argument was broadcast, which is fewer numbers.
+    """
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Callable[..., Any]) -> None:
+        self.rule = rule
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        """Evaluate the formula, and change its sign."""
+        return -self.rule(*args, **attrs)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from wengert.ops.base import (
     ZERO,
     Derivative,
     Jvp,
+    Minus,
     Op,
     Scale,
     Transpose,
@@ -176,7 +177,7 @@ multiply = row(
 divide = row(
     np.divide,
     lambda t, y, a, b: t / b,
-    lambda t, y, a, b: -((t / b) * y),  # shares t / b with the other rule
+    Minus(lambda t, y, a, b: (t / b) * y),  # shares t / b with the other rule
     evaluate=operator.truediv,
     counts="multiply",
     pattern=patterns.Elementwise(zeros={1: ((0,), _is_zero)}),

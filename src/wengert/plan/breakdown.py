@@ -53,7 +53,7 @@ WHY: dict[str, str] = {
     "adjugate": "the second derivative of a determinant covers singular matrices too, by singular "
     "values, which take more than the inverse",
     **dict.fromkeys(
-        ("maximum", "minimum", "fmax", "fmin", "divide", "power", "float_power"),
+        ("maximum", "minimum", "fmax", "fmin", "power", "float_power"),
         "cotangents of broadcast arguments are summed, while the value is one operation or a few",
     ),
 }

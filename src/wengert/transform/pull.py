@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import Aval, Node, Pulled, Value
-from wengert.ops.base import Fold, Jvp, Op, Scale, Traced, Transpose, dtype_of, shape_of
+from wengert.ops.base import Fold, Jvp, Minus, Op, Scale, Traced, Transpose, dtype_of, shape_of
 from wengert.ops.index import add_into, index_add
 from wengert.ops.reduce import expand
 from wengert.ops.shape import broadcast_to, match
@@ -144,8 +144,11 @@ def pull(node: Node, ct: Any, y: Any, cts: Cotangents) -> None:
         for rule, v, x in zip(derivative.rules, inputs, xs, strict=True):
             if rule is None or not isinstance(v, Value):
                 continue
-            part = ct if rule == 1 else -ct if rule == -1 else rule(ct, y, *xs, **attrs)
-            cts.add(v, match(part, x))
+            is_minus = isinstance(rule, Minus)
+            formula = rule.rule if is_minus else rule
+            part = ct if rule in (1, -1) else formula(ct, y, *xs, **attrs)
+            part = match(part, x)
+            cts.add(v, -part if is_minus or rule == -1 else part)
     elif kind is Transpose:
         _pull_linear(node, derivative, ct, y, xs, cts)
     elif kind is Fold:
