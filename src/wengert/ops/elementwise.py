@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special as sp
 
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, aval_of
@@ -27,6 +26,8 @@ from wengert.ops.base import (
     register,
     shape_of,
 )
+from wengert.ops.special import ufunc_of
+from wengert.ops.special import ufuncs as sp
 
 __all__ = ["UFUNCS", "convert", "select"]
 
@@ -322,19 +323,6 @@ for _ufunc in (
 
 
 # --- special functions --------------------------------------------------------------------------
-class _Probe:
-    """An argument that makes a ufunc name itself."""
-
-    def __array_ufunc__(self, ufunc: np.ufunc, *_: Any, **__: Any) -> np.ufunc:
-        return ufunc
-
-
-def _ufunc_of(function: Callable[..., Any], nin: int) -> np.ufunc:
-    """Return the ufunc that a Python function of SciPy calls."""
-    ufunc: np.ufunc = function(*(_Probe() for _ in range(nin)))
-    return ufunc
-
-
 def _plain(y: Any, x: Any) -> Any:
     """Return what was computed from a Python number as one, which does not promote."""
     return y if hasattr(x, "dtype") else y.item()
@@ -350,7 +338,7 @@ gamma = row(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)), flops=SPECIAL)
 gammaln = row(sp.gammaln, lambda t, y, x: t * sp.psi(x), flops=SPECIAL)
 psi = row(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x), flops=SPECIAL)
 zeta = row(
-    _ufunc_of(sp.zeta, 2),
+    ufunc_of("zeta", 2),
     _no_rule("zeta", "0"),
     lambda t, y, s, x: -(t * (s * sp.zeta(s + 1, x))),
     name="zeta",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import DenseTooLargeError, user_line
+from wengert.sparse.rows import total_memory
 
 __all__ = ["check_dense"]
 
@@ -41,7 +41,4 @@ def _free_memory() -> int | None:
                     return int(line.split()[1]) * 1024
     except OSError:
         pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    return total_memory()

@@ -26,7 +26,7 @@ import scipy.sparse as sps
 
 from wengert.sparse.pattern import compressed, index_dtype
 
-__all__ = ["Rows", "Space", "Table", "Term", "join", "union"]
+__all__ = ["Rows", "Space", "Table", "Term", "join", "total_memory", "union"]
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 MOST_TERMS = 12
@@ -40,8 +40,18 @@ LONGEST_LIST = 1 << 25
 
 BYTES_AN_ENTRY = 24
 """Memory to list an entry: its row, its column, its place."""
-MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-"""Bytes of the machine's memory."""
+
+
+def total_memory() -> int | None:
+    """Return the bytes of the machine's memory, None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # AttributeError: not on Windows
+        return None
+
+
+MEMORY = total_memory() or 1 << 34
+"""Bytes of the machine's memory; 16 GiB where that is not known."""
 
 
 class Table:

@@ -2,9 +2,9 @@
 
 An entry is a file named by the hash of everything that the code depends on: the LLVM assembly, the
 version of LLVM, the platform, and the CPU with its features. The assembly holds all that this
-library decides, so its version does not matter. An entry begins with the hash of its content, so a
-damaged one is noticed and ignored. Files are written beside their place and moved there, which is
-safe under concurrent processes.
+library decides, so its version does not matter. An entry begins with the hash of its name and its
+content, so a damaged or renamed one is noticed and ignored. Files are written beside their place
+and moved there, which is safe under concurrent processes.
 """
 
 from __future__ import annotations
@@ -31,22 +31,37 @@ def default_folder() -> Path | None:
     Returns
     -------
     Path or None
-        None, which turns the cache off, where the variable is empty, or there is no home directory.
+        None, which turns the cache off, where the variable is empty or names the home of a user
+        that there is not, and where there is no home directory. A relative ``HOME`` or
+        ``XDG_CACHE_HOME`` counts as none.
     """
     named = os.environ.get(VARIABLE)
     if named is not None:
-        return Path(named).expanduser() if named.strip() else None
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return None
+        try:
+            return Path(named).expanduser().absolute() if named.strip() else None
+        except (RuntimeError, OSError):  # the home of a user that there is not; no working folder
+            return None
+    home = _absolute(os.path.expanduser("~") if os.environ.get("HOME") != "" else None)
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+        base = _absolute(os.environ.get("LOCALAPPDATA")) or (home and home / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
+        base = home and home / "Library" / "Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "wengert" / "native"
+        base = _absolute(os.environ.get("XDG_CACHE_HOME")) or (home and home / ".cache")
+    return base and base / "wengert" / "native"
+
+
+def _absolute(name: str | None) -> Path | None:
+    """Return a folder that does not depend on where the user stands, else None.
+
+    The *XDG Base Directory Specification* has programs ignore a relative path.
+    """
+    return Path(name) if name and os.path.isabs(name) else None
+
+
+def _digest(key: str, code: bytes) -> bytes:
+    """Return the hash that an entry begins with: its key counts, so a renamed file is noticed."""
+    return hashlib.sha256(key.encode() + code).digest()
 
 
 class Cache:
@@ -68,11 +83,13 @@ class Cache:
             return None
         path = self.folder / key
         try:
+            if path.stat().st_size > self.limit + 32:  # no entry is: it is not read
+                return None
             data = path.read_bytes()
         except OSError:
             return None
         digest, code = data[:32], data[32:]
-        if hashlib.sha256(code).digest() != digest:
+        if _digest(key, code) != digest:
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
@@ -89,7 +106,7 @@ class Cache:
             handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(hashlib.sha256(code).digest() + code)
+                    file.write(_digest(key, code) + code)
                 os.replace(name, self.folder / key)
             except BaseException:
                 with contextlib.suppress(OSError):
