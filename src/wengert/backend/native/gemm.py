@@ -20,7 +20,17 @@ from wengert.backend.native import engine
 from wengert.backend.native.code import number
 from wengert.backend.native.steps import Contraction
 
-__all__ = ["Product", "operations", "product", "symbols", "threads_of_blas"]
+__all__ = [
+    "LARGEST",
+    "Gemm",
+    "Product",
+    "call",
+    "operations",
+    "product",
+    "symbols",
+    "threads_of_blas",
+    "walkable",
+]
 
 ALONE = 500_000
 """Operations up to which OpenBLAS uses one thread by itself."""
@@ -41,6 +51,48 @@ CORES = max(2, os.cpu_count() or 1)
 """Parts of a large product: of the machine, so that a setting does not change results."""
 
 
+LARGEST = 2**31 - 1
+"""Largest dimension that BLAS takes: its integers are of 32 bits."""
+
+
+class Gemm(NamedTuple):
+    """What a call of ``gemm`` is told of one product of a batch, in Fortran's terms.
+
+    Fortran's matrices are ours transposed, so the second operand comes first.
+
+    Attributes
+    ----------
+    first, second : str
+        "N", or "T" for an operand that is read transposed.
+    m, n, k : int
+        Columns and rows of the result, and depth.
+    lda, ldb, ldc : int
+        Leading dimensions: elements from one column of Fortran's to the next.
+    """
+
+    first: str
+    second: str
+    m: int
+    n: int
+    k: int
+    lda: int
+    ldb: int
+    ldc: int
+
+    def fault(self) -> str | None:
+        """Say what of the call BLAS refuses, upon which it would compute nothing; or None."""
+        least = {
+            "lda": self.m if self.first == "N" else self.k,
+            "ldb": self.k if self.second == "N" else self.n,
+            "ldc": self.m,
+        }
+        for name in ("m", "n", "k", "lda", "ldb", "ldc"):
+            value = getattr(self, name)
+            if not max(least.get(name, 0), 1) <= value <= LARGEST:
+                return f"{name} is {value} of {self}"
+        return None
+
+
 class Product(NamedTuple):
     """A product as code.
 
@@ -48,14 +100,42 @@ class Product(NamedTuple):
     ----------
     text : str
         A definition of ``@KERNEL(ptr frame, i64 part)``; the frame holds three pointers.
+    pieces : int
+        Ranges of rows or columns into which each matrix of the result is divided.
+    grain : int
+        Rows or columns of each but the last.
+    wide : int
+        Rows or columns that are divided.
     parts : int
+        Pieces of all matrices of the batch.
     threaded : bool
         Whether BLAS has to be told to use one thread in each part.
     """
 
     text: str
+    pieces: int
+    grain: int
+    wide: int
     parts: int
     threaded: bool
+
+
+def walkable(rows: int, columns: int, row: int, column: int) -> bool:
+    """Whether BLAS can read a matrix with these strides where it lies.
+
+    One axis must lie without gaps, and the lines along it apart from each other, in order: not
+    backwards, not one over the other. Where that fails BLAS computes nothing at all.
+    """
+    return (column == 1 and columns <= row <= LARGEST) or (row == 1 and rows <= column <= LARGEST)
+
+
+def call(p: Contraction) -> Gemm:
+    """Return what ``gemm`` is told of a product."""
+    m, n, k = p.sizes
+    ra, ca, rb, cb, rc = p.strides
+    first, lda = ("N", rb) if cb == 1 and rb >= n else ("T", cb)
+    second, ldb = ("N", ra) if ca == 1 and ra >= k else ("T", ca)
+    return Gemm(first, second, n, m, k, lda, ldb, rc)
 
 
 def operations(p: Contraction) -> int:
@@ -71,13 +151,14 @@ def product(p: Contraction, externals: dict[str, str]) -> Product:
     wide = max(m, n)
     pieces = 1
     if batch < MOST and batch * each >= SHARED_FROM:
-        pieces = min(-(-CORES // batch), each // OPERATIONS, wide // WIDTH)
+        pieces = max(1, min(-(-CORES // batch), each // OPERATIONS, wide // WIDTH))
     grain = wide
     if pieces > 1:
         grain = -(-wide // (16 * pieces)) * 16
         pieces = -(-wide // grain)
     threaded = each > ALONE or batch * each >= SHARED_FROM
-    return Product(_text(p, externals, pieces, m >= n, grain), batch * pieces, threaded)
+    text = _text(p, externals, pieces, m >= n, grain)
+    return Product(text, pieces, grain, wide, batch * pieces, threaded)
 
 
 class _Lines:
@@ -107,7 +188,7 @@ def _text(p: Contraction, externals: dict[str, str], pieces: int, by_rows: bool,
     kind = "double" if dtype == np.float64 else "float"
     externals.setdefault(name, f"declare void @{name}({', '.join(['ptr'] * 13)})")
     m, n, k = p.sizes
-    ra, ca, rb, cb, rc = p.strides
+    ra, _, _, cb, rc = p.strides
     code = _Lines()
     offsets = [str(p.a.offset), str(p.b.offset), "0"]
 
@@ -144,22 +225,21 @@ def _text(p: Contraction, externals: dict[str, str], pieces: int, by_rows: bool,
         base = code.emit(f"load ptr, ptr {place}")
         pointers.append(code.emit(f"getelementptr {kind}, ptr {base}, i64 {offset}"))
     a, b, c = pointers
-    flag_b, ldb = ("N", rb) if cb == 1 else ("T", cb)
-    flag_a, lda = ("N", ra) if ca == 1 else ("T", ca)
+    told = call(p)
     given = [
-        code.slot("i8", str(ord(flag_b))),
-        code.slot("i8", str(ord(flag_a))),
+        code.slot("i8", str(ord(told.first))),
+        code.slot("i8", str(ord(told.second))),
         code.slot("i32", columns),
         code.slot("i32", rows),
         code.slot("i32", str(k)),
         code.slot(kind, number(1, np.dtype(np.float64))),
         b,
-        code.slot("i32", str(max(ldb, 1))),
+        code.slot("i32", str(told.lda)),
         a,
-        code.slot("i32", str(max(lda, 1))),
+        code.slot("i32", str(told.ldb)),
         code.slot(kind, number(0, np.dtype(np.float64))),
         c,
-        code.slot("i32", str(max(rc, 1))),
+        code.slot("i32", str(told.ldc)),
     ]
     code.lines.append(f"call void @{name}({', '.join(f'ptr {x}' for x in given)})")
     body = "\n".join(f"  {line}" for line in code.lines)

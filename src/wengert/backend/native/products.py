@@ -6,6 +6,7 @@ import itertools
 import math
 from typing import Any
 
+from wengert.backend.native.gemm import LARGEST, walkable
 from wengert.backend.native.layout import View, contiguous
 from wengert.backend.native.steps import Contraction, Reduce
 from wengert.ir.graph import Const, Node, Value, aval_of
@@ -32,7 +33,8 @@ def contraction(schedule: Any, node: Node) -> None:
     free_a = "".join(s for s in out if s in ta and s not in tb)
     free_b = "".join(s for s in out if s in tb and s not in ta)
     m, n, k = (math.prod(sizes[s] for s in t) for t in (free_a, free_b, summed))
-    big = m * n * k >= BLAS_FROM and min(m, n, k) > 1 and summed
+    big = m * n * k >= BLAS_FROM and min(m, n, k) > 1 and summed and v.aval.size
+    big = big and max(m, n, k) <= LARGEST
     same = given[0].dtype == given[1].dtype == v.dtype
     if big and same:
         _blas(schedule, v, a, b, ta, tb, out, (batch, free_a, free_b, summed), sizes)
@@ -103,7 +105,8 @@ def _matrix(
     """Return an operand with its row and column strides, copied where BLAS cannot walk it."""
     view = schedule.view(x, schedule.ready(x))
     r, c = _merged(view, term, rows), _merged(view, term, depth)
-    if r is None or c is None or (r != 1 and c != 1) or max(r, c) < 1:
+    m, k = (math.prod(view.shape[term.index(s)] for s in group) for group in (rows, depth))
+    if r is None or c is None or not walkable(m, k, r, c):
         want = batch + rows + depth
         moved = View(
             view.buffer,
