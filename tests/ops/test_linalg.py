@@ -49,7 +49,6 @@ class Case(NamedTuple):
     f: Callable[..., Any]
     make: Callable[..., Any] = well
     tail: tuple[int, int] = (3, 3)
-    hermitian: bool = False
     kinds: str = "fc"
 
 
@@ -59,6 +58,11 @@ def vec(n: int, seed: int = 7) -> Array:
 
 WEIGHTS = normal(5, 5, seed=9)
 PLANE = WEIGHTS[:2, :2]
+
+
+def read_of(g: Any) -> Any:
+    """Return the gradient in the lower triangle, given that in the whole Hermitian matrix."""
+    return np.tril(g) + np.tril(g, -1)
 
 
 def projectors(v: Any) -> Any:
@@ -87,16 +91,16 @@ CASES = [
     Case("det 1x1", la.det, tail=(1, 1)),
     Case("slogdet", lambda a: la.slogdet(a)[1]),
     Case("slogdet sign", lambda a: la.slogdet(a)[0]),
-    Case("cholesky", la.cholesky, definite, hermitian=True),
-    Case("cholesky upper", lambda a: la.cholesky(a, upper=True), definite, hermitian=True),
-    Case("cholesky 1x1", la.cholesky, definite, (1, 1), hermitian=True),
+    Case("cholesky", la.cholesky, definite),
+    Case("cholesky upper", lambda a: la.cholesky(a, upper=True), definite),
+    Case("cholesky 1x1", la.cholesky, definite, (1, 1)),
     Case("cholesky of a triangle", lambda a: la.cholesky(np.tril(a)), definite),
     Case("cholesky of X X^H", lambda a: la.cholesky(a @ np.conjugate(np.swapaxes(a, -1, -2)))),
-    Case("eigvalsh", la.eigvalsh, definite, hermitian=True),
-    Case("eigvalsh upper", lambda a: la.eigvalsh(a, "U"), definite, hermitian=True),
+    Case("eigvalsh", la.eigvalsh, definite),
+    Case("eigvalsh upper", lambda a: la.eigvalsh(a, "U"), definite),
     Case("eigvalsh of a triangle", lambda a: la.eigvalsh(np.triu(a), "U"), definite),
-    Case("eigh vectors", lambda a: projectors(la.eigh(a).eigenvectors), definite, hermitian=True),
-    Case("eigh 1x1", lambda a: la.eigh(a)[0], definite, (1, 1), hermitian=True),
+    Case("eigh vectors", lambda a: projectors(la.eigh(a).eigenvectors), definite),
+    Case("eigh 1x1", lambda a: la.eigh(a)[0], definite, (1, 1)),
     Case("eig values", lambda a: np.sum(la.eig(a)[0] ** 3, -1)),
     Case("eigvals", lambda a: np.sum(np.abs(la.eigvals(a)) ** 2, -1)),
     Case("eig vectors", lambda a: np.sum(np.abs(la.eig(a)[1]) ** 4, -1)),
@@ -144,9 +148,8 @@ case = pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
 kind = pytest.mark.parametrize("dtype", [float, complex], ids=["real", "complex"])
 
 
-def direction(x: Any, hermitian: bool, seed: int = 3) -> Any:
-    t = normal(*x.shape, dtype=x.dtype, seed=seed)
-    return 0.5 * (t + conj_t(t)) if hermitian else t
+def direction(x: Any, seed: int = 3) -> Any:
+    return normal(*x.shape, dtype=x.dtype, seed=seed)
 
 
 def pairing(ct: Any, t: Any) -> float:
@@ -165,7 +168,7 @@ def difference(f: Callable[..., Any], x: Any, t: Any, h: float = 1e-4) -> Any:
 def test_tangents_are_differences_and_cotangents_their_transpose(case: Case, dtype: Any) -> None:
     for lead in [()] if case.name in UNBATCHED else [(), (2,)]:
         x = case.make(*lead, *case.tail, dtype=dtype)
-        t = direction(x, case.hermitian)
+        t = direction(x)
         y, dy = wg.jvp(case.f, (x,), (t,))
         np.testing.assert_allclose(y, case.f(x), rtol=1e-12, atol=1e-12)
         assert y.dtype == dy.dtype == np.asarray(case.f(x)).dtype
@@ -181,7 +184,7 @@ def test_tangents_are_differences_and_cotangents_their_transpose(case: Case, dty
 @case
 def test_second_order(case: Case) -> None:
     x = case.make(*case.tail)
-    t = direction(x, case.hermitian)
+    t = direction(x)
 
     def loss(x: Any) -> Any:
         y = case.f(x)
@@ -203,7 +206,7 @@ def test_second_order(case: Case) -> None:
 @case
 def test_vmap_is_a_loop(case: Case) -> None:
     x = np.stack([case.make(*case.tail) * (1 + 0.1 * i) for i in range(3)])
-    t = np.stack([direction(x[0], case.hermitian, seed=i) for i in range(3)])
+    t = np.stack([direction(x[0], seed=i) for i in range(3)])
 
     def tangent(x: Any, t: Any) -> Any:
         return wg.jvp(case.f, (x,), (t,))
@@ -223,7 +226,7 @@ def test_vmap_is_a_loop(case: Case) -> None:
 @kind
 def test_single_precision_stays_single(case: Case, dtype: Any) -> None:
     x = case.make(*case.tail, dtype=dtype)
-    t = direction(x, case.hermitian)
+    t = direction(x)
     small = np.complex64 if dtype is complex else np.float32
     y, dy = wg.jvp(case.f, (x.astype(small),), (t.astype(small),))
     assert dy.dtype == y.dtype == np.asarray(case.f(x.astype(small))).dtype
@@ -254,7 +257,8 @@ def test_gradients_in_closed_form(dtype: Any) -> None:
     np.testing.assert_allclose(log, inverse.T, rtol=1e-12)
     v = la.eigh(s)[1]
     top = wg.grad(lambda s: la.eigvalsh(s)[-1])(s)
-    np.testing.assert_allclose(top, np.conjugate(np.outer(v[:, -1], v[:, -1].conj())), atol=1e-13)
+    expected = read_of(np.conjugate(np.outer(v[:, -1], v[:, -1].conj())))
+    np.testing.assert_allclose(top, expected, atol=1e-13)
     u, _, vh = la.svd(a)
     np.testing.assert_allclose(
         wg.grad(lambda a: la.norm(a, "nuc"))(a), np.conjugate(u @ vh), atol=1e-13
@@ -262,7 +266,7 @@ def test_gradients_in_closed_form(dtype: Any) -> None:
 
 
 def test_likelihood_of_a_gaussian() -> None:
-    """-d/dS log N(y; 0, S) = (S^-1 - S^-1 y y^T S^-1) / 2, symmetric, through a Cholesky factor."""
+    """-d/dS log N(y; 0, S) = (S^-1 - S^-1 y y^T S^-1) / 2 for a symmetric dS, by a factor."""
     s, y = definite(4, 4), vec(4)
 
     def loss(s: Any) -> Any:
@@ -272,12 +276,13 @@ def test_likelihood_of_a_gaussian() -> None:
 
     inverse = la.inv(s)
     expected = 0.5 * (inverse - np.outer(inverse @ y, inverse @ y))
-    np.testing.assert_allclose(wg.grad(loss)(s), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(wg.grad(loss)(s), read_of(expected), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (2, 20, 20), (3, 4, 4)])
 def test_cholesky_of_small_and_large_batches(shape: tuple[int, ...]) -> None:
-    s, t = definite(*shape), direction(definite(*shape), True)
+    s = definite(*shape)
+    t = direction(s) + conj_t(direction(s))
     factor, tangent = wg.jvp(la.cholesky, (s,), (t,))
     product = tangent @ conj_t(factor)
     np.testing.assert_allclose(product + conj_t(product), t, atol=1e-12)
@@ -363,9 +368,9 @@ def repeated(dtype: Any = float) -> Array:
 @kind
 def test_symmetric_functions_of_repeated_values(dtype: Any) -> None:
     s = repeated(dtype)
-    # tr f(S) has the gradient f'(S)^T for Hermitian S.
+    # tr f(S) has the gradient f'(S)^T for Hermitian S; eigvalsh reads the lower triangle
     g = wg.grad(lambda s: np.sum(la.eigvalsh(s) ** 3))(s)
-    np.testing.assert_allclose(g, 3 * (s @ s).T, atol=1e-12)
+    np.testing.assert_allclose(g, 3 * read_of((s @ s).T), atol=1e-12)
     g = wg.grad(lambda s: np.sum(la.svdvals(s) ** 3))(s)
     np.testing.assert_allclose(g, 3 * (s @ s).T, atol=1e-12)
     g = wg.grad(lambda s: np.real(np.sum(la.eigvals(s) ** 3)))(s)
@@ -374,7 +379,7 @@ def test_symmetric_functions_of_repeated_values(dtype: Any) -> None:
 
 @kind
 def test_vectors_of_repeated_values_have_no_derivative(dtype: Any) -> None:
-    s, t = repeated(dtype), direction(repeated(dtype), True)
+    s, t = repeated(dtype), direction(repeated(dtype))
     for f in (lambda s: la.eigh(s)[1], lambda s: la.svd(s)[0], lambda s: la.eig(s)[1]):
         dy = wg.jvp(f, (s,), (t,))[1]
         assert np.isnan(dy).any()
@@ -398,19 +403,68 @@ def test_eigenvalues_of_a_real_matrix_are_real_where_they_can_be() -> None:
 
 
 # --- triangles ------------------------------------------------------------------------------------
-@pytest.mark.parametrize("f", [la.cholesky, la.eigvalsh], ids=["cholesky", "eigvalsh"])
-def test_a_triangle_that_is_not_read_has_derivative_zero(f: Any) -> None:
-    s = np.tril(definite(3, 3))
-    jac = wg.jacobian(f)(s)
-    expected = np.stack([difference(f, s, e.reshape(3, 3)) for e in np.eye(9)], -1)
-    np.testing.assert_allclose(jac.reshape(expected.shape), expected, atol=1e-6)
+def _lower_from(v: Any, like: Any) -> Any:
+    """Return a matrix with numbers below a fixed diagonal and zeros above it."""
+    m = np.zeros((3, 3), like=like)
+    m[np.diag_indices(3)] = np.array([2.0, 3.0, 5.0])
+    m[np.tril_indices(3, -1)] = v
+    return m
 
 
-def test_a_hermitian_matrix_has_a_hermitian_gradient() -> None:
-    s = definite(3, 3, dtype=complex)
-    for f in (lambda s: np.sum(np.abs(la.cholesky(s))), lambda s: np.sum(la.eigvalsh(s) ** 3)):
-        g = wg.grad(f)(s)
-        np.testing.assert_allclose(g, conj_t(g), atol=1e-13)
+TRIANGLES: dict[str, Callable[..., Any]] = {
+    "cholesky": la.cholesky,
+    "cholesky upper": lambda a: la.cholesky(a, upper=True),
+    "eigvalsh": la.eigvalsh,
+    "eigvalsh U": lambda a: la.eigvalsh(a, "U"),
+    "eigh": lambda a: projectors(la.eigh(a)[1]),
+    "eigh U": lambda a: projectors(la.eigh(a, "U")[1]),
+}
+DIAGONAL = np.diag([2.0, 3.0, 5.0])
+UNREAD = {
+    "diagonal": DIAGONAL,
+    "symmetric": DIAGONAL + 0.3,
+    "lower triangle": np.tril(DIAGONAL + 0.3),
+    "upper triangle": np.triu(DIAGONAL + 0.3),
+    "nearly symmetric": DIAGONAL + 0.3 + 1e-15 * np.tri(3),
+    "other numbers": DIAGONAL + 0.3 + np.tri(3, k=-1),
+    "Hermitian": DIAGONAL + 0.3j * (np.tri(3) - np.tri(3).T),
+    "imaginary diagonal": DIAGONAL * (1 + 1j) + 0.3,
+}
+
+
+@pytest.mark.parametrize("name", TRIANGLES)
+@pytest.mark.parametrize("matrix", UNREAD)
+def test_the_derivative_is_of_the_triangle_that_numpy_reads(name: str, matrix: str) -> None:
+    """It does not depend on what stands in the other one."""
+    f, s = TRIANGLES[name], UNREAD[matrix]
+    weights = np.cos(np.arange(np.size(f(s)))).reshape(np.shape(f(s)))
+
+    def loss(a: Any) -> Any:
+        return np.sum(np.real(f(a)) * weights)
+
+    for seed in range(2):
+        t, u = direction(s, seed), direction(s, seed + 5)
+        _, dy = wg.jvp(f, (s,), (t,))
+        np.testing.assert_allclose(dy, difference(f, s, t), atol=1e-8)
+        assert pairing(wg.grad(loss)(s), t) == pytest.approx(np.sum(np.real(dy) * weights))
+        expected = difference(wg.grad(loss), s, u)
+        np.testing.assert_allclose(wg.jvp(wg.grad(loss), (s,), (u,))[1], expected, atol=1e-7)
+        back = wg.grad(lambda a, t=t: np.real(np.sum(wg.grad(loss)(a) * t)))(s)
+        assert pairing(back, u) == pytest.approx(np.real(np.sum(expected * t)), abs=1e-7)
+    upper = "U" in name or "upper" in name
+    unread = np.tril(wg.grad(loss)(s), -1) if upper else np.triu(wg.grad(loss)(s), 1)
+    np.testing.assert_array_equal(unread, 0)
+
+
+@pytest.mark.parametrize("name", ["cholesky", "eigvalsh", "eigh"])
+def test_parameters_of_one_triangle_move_all_of_the_result(name: str) -> None:
+    """From a diagonal start, as of a triangle of a covariance that is fitted."""
+    f = TRIANGLES[name]
+    start = np.zeros(3)
+    expected = difference(lambda v: f(_lower_from(v, start)), start, np.ones(3))
+    for mode in (wg.jacfwd, wg.jacrev):
+        jac = mode(lambda v: f(_lower_from(v, v)))(start)
+        np.testing.assert_allclose(jac @ np.ones(3), expected, atol=1e-8)
 
 
 # --- norms ----------------------------------------------------------------------------------------
@@ -601,7 +655,7 @@ def test_against_jax(name: str, dtype: Any) -> None:
     jax = pytest.importorskip("jax", reason="JAX is not installed")
     f, make, tail = PEERS[name]
     x = make(*tail, dtype=dtype)
-    t = direction(x, make is definite)
+    t = direction(x)
     y, dy = wg.jvp(lambda x: f(np, x), (x,), (t,))
     ct = normal(*np.shape(y), dtype=y.dtype, seed=5)
     (g,) = wg.vjp(lambda x: f(np, x), x)[1](ct)

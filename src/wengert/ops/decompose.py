@@ -64,7 +64,7 @@ def reciprocal_gaps(w: Any, *, squared: bool = False) -> Any:
 def _eigh_tangent(t: Any, y: Any, a: Any, *, lower: bool) -> tuple[Any, Any]:
     """With dA in the basis of the eigenvectors, C = V^H dA V: dw = diag(C), dV = V (C / gaps)."""
     w, v = y
-    moved = hermitian(t, a, lower=lower, transposed=False) @ v
+    moved = hermitian(t, lower=lower, transposed=False) @ v
     dw = np.real(np.sum(np.conjugate(v) * moved, axis=-2))
     dv = v @ ((adjoint(v) @ moved) * reciprocal_gaps(w))
     return dw, dv

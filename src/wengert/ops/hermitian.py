@@ -1,9 +1,9 @@
 """Hermitian matrices: what LAPACK reads of them, and their Cholesky factors.
 
-NumPy reads one triangle of the argument of ``cholesky`` and ``eigh``. Where the argument is
-Hermitian to rounding, it is differentiated as a Hermitian matrix: a tangent acts through its
-Hermitian part, and gradients are Hermitian, as in JAX and PyTorch. Elsewhere the other triangle is
-data that NumPy never reads, and its derivative is zero.
+NumPy reads one triangle of the argument of ``cholesky`` and ``eigh``, and of its diagonal the real
+part. They are differentiated as functions of what is read: a tangent acts through that triangle,
+and the gradient is zero in the other one, whatever numbers stand there. (JAX and PyTorch
+differentiate another function, which takes the Hermitian part of its argument first.)
 
 The derivative of the factor, ``dL = L Phi(L^-1 dA L^-H)`` with `Phi` taking the lower triangle and
 half of the diagonal, takes 4 n^3 operations as it stands, where the factor takes n^3/3. Both passes
@@ -30,7 +30,6 @@ from wengert.ops.linalg import (
     evaluate_triangular,
     per_matrix,
     real_dtype,
-    rounding,
     row,
     same,
     solve_triangular,
@@ -79,44 +78,29 @@ def _full(x: Any) -> Any:
 
 
 # --- what is read of the argument -----------------------------------------------------------------
-def _is_hermitian(a: Any) -> Any:
-    """Return whether each matrix is its own adjoint, to rounding."""
-    if (a == _adjoint(a)).all():
-        return np.True_
-    largest = np.max(np.abs(a), axis=(-2, -1), keepdims=True, initial=0.0)
-    gap = np.abs(a - _adjoint(a)) <= 8 * rounding(a) * largest
-    return np.all(gap, axis=(-2, -1), keepdims=True)
-
-
-def _hermitian(t: Any, a: Any, *, lower: bool, transposed: bool) -> Any:
-    n, dtype = a.shape[-1], real_dtype(a)
-    symmetric, weights = _is_hermitian(a), dtype.type(0.5)
-    if symmetric is not np.True_:
-        triangle = _weights(n, 1.0, 0.5, dtype)
-        weights = np.where(symmetric, weights, triangle if lower else triangle.T)
+def _hermitian(t: Any, *, lower: bool, transposed: bool) -> Any:
+    n = t.shape[-1]
+    weights = _small_weights if n <= LARGEST else _weights
+    triangle = weights(n, 1.0, 0.5, real_dtype(t))
+    triangle = triangle if lower else triangle.T
     if transposed:
-        return weights * (t + _adjoint(t))
-    part = weights * t
+        return triangle * (t + _adjoint(t))
+    part = triangle * t
     return part + _adjoint(part)
 
 
-# hermitian(t, a): the tangent of the Hermitian matrix that LAPACK reads from a triangle of `a`. Two
-# operations an entry, and two to see whether `a` is Hermitian.
+# hermitian(a): the Hermitian matrix that LAPACK reads from a triangle of `a`.
 hermitian: Op = row(
     "hermitian",
     _hermitian,
     infer=same,
     derivative=Transpose(
-        (
-            lambda ct, t, a, *, lower, transposed: hermitian(
-                ct, a, lower=lower, transposed=not transposed
-            ),
-            None,
-        )
+        (lambda ct, t, *, lower, transposed: hermitian(ct, lower=lower, transposed=not transposed),)
     ),
-    flops=per_matrix(lambda m, n: 4 * n**2),
+    flops=per_matrix(lambda m, n: 2 * n**2),
+    residual=False,
 )
-hermitian.pattern = patterns.ByArgument({0: patterns.within_matrix})
+hermitian.pattern = patterns.within_matrix
 
 
 # --- the factor -----------------------------------------------------------------------------------
@@ -249,9 +233,9 @@ cholesky_pull: Op = _factor_row(
 
 
 def _cholesky_tangent(t: Any, y: Any, a: Any, *, lower: bool) -> Any:
-    given = hermitian(t, a, lower=lower, transposed=False)
-    tangent = cholesky_push(given, y if lower else adjoint(y))
-    return tangent if lower else adjoint(tangent)
+    if lower:  # the passes read lower triangles only, as the factorisation does
+        return cholesky_push(t, y)
+    return adjoint(cholesky_push(adjoint(t), adjoint(y)))
 
 
 cholesky = row(
