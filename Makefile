@@ -7,7 +7,12 @@ PIP_ARGS ?=
 BIN    := $(VENV)/bin
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test test-slow test-peers lint format types bench clean
+# The fuzzer: seconds, the seed of its programs, and worker processes (by default one a core).
+SECONDS ?= 600
+SEED    ?= 0
+JOBS    ?=
+
+.PHONY: help demo test test-slow test-peers fuzz lint format types bench clean
 .NOTPARALLEL:
 
 help:
@@ -15,6 +20,7 @@ help:
 	@echo "make test        the test suite, without what is slow and without the peers"
 	@echo "make test-slow   the slow tests"
 	@echo "make test-peers  against PyTorch, JAX, autograd, CasADi and asdex (installs them)"
+	@echo "make fuzz        random NumPy programs against NumPy: SECONDS=600 SEED=0 JOBS=2"
 	@echo "make lint        ruff: rules and formatting;  make format: apply them"
 	@echo "make types       mypy, strict, on src"
 	@echo "make bench       every script of bench/"
@@ -32,6 +38,9 @@ test-slow: $(VENV)/.installed-test
 
 test-peers: $(VENV)/.installed-test $(VENV)/.installed-peers
 	$(PYTEST) -m peers
+
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) $(if $(JOBS),--jobs $(JOBS))
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

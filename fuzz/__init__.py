@@ -1,0 +1,18 @@
+"""Random NumPy programs, compared with NumPy itself: ``make fuzz SECONDS=600 SEED=0``.
+
+The modules, in the order in which a program passes through them:
+
+========== ==========================================================================
+values     arrays in every layout, which programs and tests name in their text
+slots      what a hole in a template may be filled with
+tables     templates of expressions, by family: elementwise, views, products ...
+statements updates in place, decisions, loops, functions, containers
+generate   a random program, built by running each statement in plain NumPy
+program    the text of a program, its calls, and what plain NumPy makes of them
+compare    when two results are equal, and when a program is too unstable to say
+numeric    derivatives by differences and by complex steps
+checks     what is compared: eager, compiled, derivatives, vmap, sparse, budgets ...
+shrink     the smallest program that still fails in the same way
+runner     worker processes, time limits, the report and the tests that it writes
+========== ==========================================================================
+"""

@@ -1,0 +1,526 @@
+"""What is compared: values and derivatives, by every way that wengert has to get them."""
+
+from __future__ import annotations
+
+import collections
+import inspect
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optree
+
+import wengert as wg
+from fuzz import numeric
+from fuzz.compare import ROUNDING, difference, unstable
+from fuzz.program import Program, Raised, leaves, run
+from fuzz.values import relaid, wave
+from wengert.errors import WengertError
+
+SMALL = 40
+"""Largest number of inputs or results of a program whose whole Jacobian is compared."""
+
+
+class Failure(NamedTuple):
+    """A disagreement: which check, of which call, and in words what differs."""
+
+    check: str
+    call: int
+    what: str
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What a smaller program must share to count as the same failure."""
+        words = self.what.split()
+        return (self.check, words[0], words[1] if words[0] == "raised" else "")
+
+
+class Outcome:
+    """What the checks of one program found."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.comparisons = 0
+        self.unstable = 0
+        self.refusals: collections.Counter[str] = collections.Counter()
+        self.failures: list[Failure] = []
+        self.check = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the check that is being made has failed already."""
+        return any(failure.check == self.check for failure in self.failures)
+
+    def fail(self, call: int, what: str) -> None:
+        self.failures.append(Failure(self.check, call, what))
+
+    def get(self, call: int, f: Callable[..., Any], *args: Any, may_raise: bool = False) -> Any:
+        """Call wengert; None where it refused or failed, which is noted."""
+        got = run(f, *args)
+        if not isinstance(got, Raised):
+            return got
+        self.comparisons += 1
+        if isinstance(got.error, WengertError):
+            self.refusals[_refusal(got.error)] += 1
+        elif not may_raise:
+            self.fail(call, f"raised {got}")
+        return None
+
+    def compare(
+        self,
+        call: int,
+        got: Any,
+        want: Any,
+        reference: Callable[..., Any],
+        *,
+        looser: float = 1.0,
+        dtypes: bool = True,
+    ) -> None:
+        """Compare a result or a `Raised` with the expected one; `reference` recomputes that."""
+        self.comparisons += 1
+        if isinstance(got, Raised) and isinstance(got.error, WengertError):
+            if not isinstance(want, Raised):
+                self.refusals[_refusal(got.error)] += 1
+            return
+        tolerance = looser * ROUNDING[self.program.coarse]
+        said = difference(got, want, tolerance, dtypes)
+        if not said:
+            return
+        if unstable(self.program, call, reference, tolerance):
+            self.unstable += 1
+        else:
+            self.fail(call, said)
+
+
+def _refusal(error: BaseException) -> str:
+    first = str(error).split("\n")[0]
+    return f"{type(error).__name__}: {re.sub(r'[0-9]+', 'N', first)[:90]}"
+
+
+def is_smooth(x: Any) -> bool:
+    """Whether a leaf of the arguments can be differentiated."""
+    return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind in "fc")
+
+
+def is_real(y: Any) -> bool:
+    """Whether a leaf of the results, traced or not, is made of real floating-point numbers."""
+    return np.dtype(getattr(y, "dtype", type(y))).kind == "f"
+
+
+def loss(out: Any) -> Any:
+    """Weigh all floating-point results into one real number."""
+    total = 0.0
+    for k, y in enumerate(leaves(out)):
+        if is_real(y):
+            total = total + np.sum(y * wave(np.shape(y), 5 + k))
+        elif np.dtype(getattr(y, "dtype", type(y))).kind == "c":
+            total = total + np.sum(np.real(y * wave(np.shape(y), 5 + k, "c16")))
+    return total
+
+
+def smooth_places(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return the arguments that consist of floating-point numbers only."""
+    trees = [leaves(a) for a in args]
+    return tuple(i for i, xs in enumerate(trees) if xs and all(map(is_smooth, xs)))
+
+
+class At:
+    """A program at the arguments of one call: its loss as a function of the smooth arguments."""
+
+    def __init__(self, program: Program, call: int) -> None:
+        self.program = program
+        self.call = call
+        self.args = program.args(call)
+        self.places = smooth_places(self.args)
+        self.smooth = [self.args[i] for i in self.places]
+
+    def with_smooth(self, smooth: Iterable[Any]) -> tuple[Any, ...]:
+        args = list(self.args)
+        for i, x in zip(self.places, smooth, strict=True):
+            args[i] = x
+        return tuple(args)
+
+    def out(self, smooth: Any) -> Any:
+        return self.program.function(*self.with_smooth(smooth))
+
+    def loss(self, smooth: Any) -> Any:
+        return loss(self.out(smooth))
+
+    def direction(self, k: int) -> list[Any]:
+        n = iter(range(k, k + 1000))
+
+        def along(x: Any) -> Any:
+            if isinstance(x, float):
+                return float(wave((), next(n)))
+            return relaid(wave(x.shape, next(n), x.dtype.str), x)
+
+        return list(optree.tree_map(along, self.smooth))
+
+    def moved(self, s: Any, t: Any) -> Any:
+        def move(x: Any, d: Any) -> Any:
+            if isinstance(x, float) or isinstance(s, complex):
+                return x + s * d
+            return relaid(x + s * d, x)
+
+        return optree.tree_map(move, self.smooth, t)
+
+    def line(self, f: Callable[[Any], Any], t: Any) -> Callable[[Any], Any]:
+        """Return ``s -> f(smooth + s t)``, which raises where `f` does and keeps NumPy quiet."""
+
+        def along(s: Any) -> Any:
+            got = run(f, self.moved(s, t))
+            if isinstance(got, Raised):
+                raise ValueError("no value here") from got.error
+            return got
+
+        return along
+
+
+def dot(a: Any, b: Any) -> Any:
+    """Pair a gradient with a tangent: the real part of the sum of products."""
+    pairs = zip(leaves(a), leaves(b), strict=True)
+    return sum((np.real(np.sum(np.asarray(x) * np.asarray(y))) for x, y in pairs), 0.0)
+
+
+def eager(o: Outcome) -> None:
+    """Values inside a reverse and a forward trace, at each call."""
+    for call, want in enumerate(o.program.truths):
+        at = At(o.program, call)
+        got = run(lambda: wg.vjp(at.out, at.smooth)[0])  # noqa: B023
+        o.compare(call, got, want, o.program.function)
+        got = run(lambda: wg.jvp(at.out, (at.smooth,), (at.direction(3),))[0])  # noqa: B023
+        o.compare(call, got, want, o.program.function)
+
+
+def derivative(o: Outcome) -> None:
+    """Forward against reverse mode, and both against a numerical derivative."""
+    for call in (0, 1):
+        if isinstance(o.program.truths[call], Raised):
+            continue
+        at = At(o.program, call)
+        t = at.direction(3)
+        g = o.get(call, wg.grad(at.loss), at.smooth)
+        pair = o.get(call, wg.jvp, at.loss, (at.smooth,), (t,))
+        if g is None or pair is None:
+            continue
+        o.compare(call, g, optree.tree_map(_like, g, at.smooth), o.program.function)
+        forward, reverse = pair[1], dot(g, t)
+        if not (np.isfinite(forward) and np.isfinite(reverse)) or o.program.coarse:
+            _modes(o, call, at, forward, reverse)
+            continue
+        _modes(o, call, at, forward, reverse)
+        _against_numbers(o, call, at.line(at.loss, t), (forward, reverse))
+
+
+def _like(g: Any, x: Any) -> Any:
+    """Return the gradient in the type and shape that it must have."""
+    return np.broadcast_to(np.resize(np.asarray(g, np.asarray(x).dtype), np.shape(x)), np.shape(x))
+
+
+def _modes(o: Outcome, call: int, at: At, forward: Any, reverse: Any) -> None:
+    def again(*args: Any) -> Any:
+        return wg.grad(lambda *xs: loss(o.program.function(*xs)), at.places)(*args)
+
+    if np.isfinite(forward) and np.isfinite(reverse):
+        o.compare(call, forward, reverse, again, looser=100, dtypes=False)
+    elif np.isfinite(forward) != np.isfinite(reverse):
+        o.comparisons += 1
+        smooth = numeric.slope(at.line(at.loss, at.direction(3)))
+        if smooth is not None:
+            o.fail(call, f"value forward {forward}, reverse {reverse}, numbers {smooth.value}")
+
+
+def _against_numbers(
+    o: Outcome, call: int, line: Callable[[Any], Any], found: tuple[Any, ...], rough: float = 1e-5
+) -> None:
+    """Compare derivatives with a numerical one, where there is one."""
+    if o.program.coarse:
+        return
+    number = numeric.slope(line)
+    if number is None:
+        o.unstable += 1
+        return
+    o.comparisons += 1
+    bound = rough * (1 + np.max(np.abs(number.value), initial=0.0)) + 20 * np.max(number.error)
+    if all(np.max(np.abs(x - number.value), initial=0.0) <= bound for x in found):
+        return
+    exact = numeric.complex_step(line)
+    if exact is not None and all(np.allclose(x, exact, rtol=1e-6) for x in found):
+        return
+    o.fail(call, f"derivative {found}, by differences {number.value} +- {number.error}")
+
+
+def second(o: Outcome) -> None:
+    """Hessian times a vector: forward over reverse, reverse over reverse, and differences."""
+    if isinstance(o.program.truths[0], Raised):
+        return
+    at = At(o.program, 0)
+    t, u = at.direction(3), at.direction(8)
+    gradient = wg.grad(at.loss)
+    pair = o.get(0, wg.jvp, gradient, (at.smooth,), (t,))
+    reverse = o.get(0, wg.grad(lambda x: dot_traced(gradient(x), t)), at.smooth)
+    if pair is None or reverse is None:
+        return
+    a, b = dot(pair[1], u), dot(reverse, u)
+    if not (np.isfinite(a) and np.isfinite(b)):
+        return
+    o.compare(0, b, a, lambda *args: _hvp(o, at, args), looser=1e3, dtypes=False)
+    _against_numbers(o, 0, at.line(lambda x: dot(gradient(x), u), t), (a, b), 1e-4)
+
+
+def dot_traced(a: Any, b: Any) -> Any:
+    """Pair a traced gradient with a plain tangent."""
+    pairs = zip(leaves(a), leaves(b), strict=True)
+    return sum((np.real(np.sum(x * y)) for x, y in pairs), 0.0)
+
+
+def _hvp(o: Outcome, at: At, args: tuple[Any, ...]) -> Any:
+    smooth = [args[i] for i in at.places]
+    return wg.jvp(wg.grad(at.loss), (smooth,), (at.direction(3),))[1]
+
+
+ORDER = (0, 0, 1, 2, 0, 3, 1, 3, 0)
+"""The calls of a compiled function: recorded, compiled, other values, layouts, branches, back."""
+
+
+def in_order(
+    o: Outcome, compiled: Callable[..., Any], reference: Callable[..., Any], looser: float = 1.0
+) -> None:
+    """Call a compiled function again and again; earlier results must not change meanwhile."""
+    wants = {i: run(reference, *o.program.args(i)) for i in set(ORDER) if i < len(o.program.calls)}
+    kept = []
+    for call in ORDER:
+        if call not in wants:
+            continue
+        want = wants[call]
+        if isinstance(want, Raised) and isinstance(want.error, WengertError):
+            continue
+        args = o.program.args(call)
+        got = run(compiled, *args)
+        o.compare(call, got, want, reference, looser=looser)
+        if not isinstance(got, Raised):
+            kept.append((call, got, optree.tree_map(np.copy, got)))
+        if o.failed:
+            return
+    for call, got, then in kept:
+        said = difference(got, then, 0.0, False)
+        if said:
+            o.fail(call, f"changed after it was returned: {said}")
+
+
+def jit(backend: str) -> Callable[[Outcome], None]:
+    def check(o: Outcome) -> None:
+        in_order(o, wg.jit(o.program.function, backend=backend), o.program.function)
+
+    return check
+
+
+def total(o: Outcome) -> tuple[Callable[..., Any], tuple[int, ...]]:
+    """Return the loss as a function of the program's own arguments, and the smooth ones' places."""
+    places = smooth_places(o.program.args(0))
+    return (lambda *args: loss(o.program.function(*args))), places
+
+
+def jit_grad(backend: str) -> Callable[[Outcome], None]:
+    def check(o: Outcome) -> None:
+        f, places = total(o)
+        made = wg.value_and_grad(f, places)
+        in_order(o, wg.jit(made, backend=backend), made, 100)
+
+    return check
+
+
+def jit_second(o: Outcome) -> None:
+    f, places = total(o)
+
+    def made(*args: Any) -> Any:
+        tangents = At(o.program, 0).direction(3)
+
+        def inner(*smooth: Any) -> Any:
+            full = list(args)
+            for i, x in zip(places, smooth, strict=True):
+                full[i] = x
+            return f(*full)
+
+        smooth = tuple(args[i] for i in places)
+        return wg.jvp(wg.grad(inner, tuple(range(len(places)))), smooth, tuple(tangents))
+
+    in_order(o, wg.jit(made), made, 1e3)
+
+
+def budget(o: Outcome) -> None:
+    """The gradient within two thirds of the memory that it takes without a budget."""
+    f, places = total(o)
+    made = wg.grad(f, places)
+    plan = o.get(0, wg.jit(made).plan, *o.program.args(0))
+    if plan is not None and plan.memory.peak is not None:
+        limit = max(64, plan.memory.peak * 2 // 3)
+        in_order(o, wg.jit(made, memory_budget=limit), made, 100)
+
+
+def checkpointed(o: Outcome) -> None:
+    f, places = total(o)
+    made = wg.grad(f, places)
+    again = wg.grad(lambda *args: loss(wg.checkpoint(o.program.function)(*args)), places)
+    args = o.program.args(0)
+    want = o.get(0, made, *args)
+    if want is not None:
+        o.compare(0, run(again, *args), want, made, looser=100)
+        if not o.failed:
+            in_order(o, wg.jit(again, backend="numpy"), made, 100)
+
+
+def vmapped(o: Outcome) -> None:
+    """A batch of two calls against the two alone: the function, and its gradient."""
+    if any(isinstance(t, Raised) for t in o.program.truths[:2]):
+        return
+    first, other = At(o.program, 0), At(o.program, 1)
+    shapes = [[np.shape(x) for x in leaves(at.smooth)] for at in (first, other)]
+    if shapes[0] != shapes[1] or not shapes[0]:
+        return
+    batch = optree.tree_map(lambda a, b: np.stack([a, b]), first.smooth, other.smooth)
+    for f, loose in ((first.out, 1.0), (wg.grad(first.loss), 100.0)):
+        rows = [run(f, at.smooth) for at in (first, other)]
+        if any(isinstance(r, Raised) for r in rows):
+            continue
+        try:
+            want = optree.tree_map(lambda a, b: np.stack([a, b]), *rows)
+        except ValueError:
+            continue  # the branches return different shapes
+
+        def reference(*args: Any, f: Any = f) -> Any:
+            return f([args[i] for i in first.places])
+
+        for call, row in enumerate(rows):
+            got = run(lambda: optree.tree_map(lambda x: x[call], wg.vmap(f)(batch)))  # noqa: B023
+            want_row = optree.tree_map(lambda x: x[call], want)  # noqa: B023
+            del row
+            o.compare(call, got, want_row, reference, looser=loose)
+
+
+def flat(o: Outcome) -> tuple[Any, Callable[[Any], Any], int] | None:
+    """Return the first smooth argument, and all results as one vector of it; None if too large."""
+    if isinstance(o.program.truths[0], Raised):
+        return None
+    at = At(o.program, 0)
+    arrays = [k for k, x in enumerate(at.smooth) if isinstance(x, np.ndarray)]
+    arrays = [k for k in arrays if at.smooth[k].dtype == float and 0 < at.smooth[k].size <= SMALL]
+    size = sum(np.size(y) for y in leaves(o.program.truths[0]) if is_real(y))
+    if not arrays or not 0 < size <= 2 * SMALL:
+        return None
+    k = arrays[0]
+
+    def f(x: Any) -> Any:
+        smooth = list(at.smooth)
+        smooth[k] = x
+        return np.concatenate([np.ravel(y) for y in leaves(at.out(smooth)) if is_real(y)])
+
+    return at.smooth[k], f, at.places[k]
+
+
+def sparse(o: Outcome) -> None:
+    """Sparse Jacobian and Hessian against the dense ones, twice: planned, and compiled."""
+    made = flat(o)
+    if made is None:
+        return
+    x, f, place = made
+    scalar = lambda x: loss(f(x))  # noqa: E731
+    for function, dense in (
+        (wg.jacobian(f, format="csr"), wg.jacfwd(f)),
+        (wg.hessian(scalar, format="csr"), wg.hessian(scalar)),
+    ):
+        want = o.get(0, dense, x)
+        if want is None or not np.all(np.isfinite(want)):
+            continue
+        want = np.reshape(want, (-1, x.size))
+        for point in (x, relaid(0.5 * x, x)):
+            if point is not x:
+                want = run(lambda: np.reshape(dense(point), (-1, x.size)))  # noqa: B023
+                if isinstance(want, Raised) or not np.all(np.isfinite(want)):
+                    continue
+            got = run(lambda: function(point).toarray())  # noqa: B023
+            o.compare(
+                0,
+                got,
+                want,
+                lambda *args: dense(args[place]),  # noqa: B023
+                looser=1e3,
+                dtypes=False,
+            )
+    if not o.failed:
+        rows = run(wg.jacrev(f), x)
+        columns = run(wg.jacfwd(f), x)
+        if not isinstance(columns, Raised) and np.all(np.isfinite(columns)):
+            o.compare(
+                0, rows, columns, lambda *args: wg.jacfwd(f)(args[place]), looser=100, dtypes=False
+            )
+
+
+def saved(o: Outcome) -> None:
+    """A sparse Jacobian's plan, written to a file and read back."""
+    made = flat(o)
+    if made is None:
+        return
+    x, f, place = made
+    want = o.get(0, wg.jacfwd(f), x)
+    plan = o.get(0, wg.jacobian(f, format="csr").plan, x)
+    if plan is None or want is None or not np.all(np.isfinite(want)):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plan"
+        if run(plan.save, path) is None:
+            loaded = o.get(0, wg.load_plan, path, f)
+            if loaded is not None:
+                got = run(lambda: loaded(x).toarray())
+                want = np.reshape(want, (-1, x.size))
+                o.compare(
+                    0, got, want, lambda *args: wg.jacfwd(f)(args[place]), looser=1e3, dtypes=False
+                )
+
+
+class Check(NamedTuple):
+    """A comparison, and how many of a hundred programs it is made for."""
+
+    run: Callable[[Outcome], None]
+    share: int
+
+
+CHECKS = {
+    "eager": Check(eager, 100),
+    "derivative": Check(derivative, 100),
+    "second": Check(second, 40),
+    "jit native": Check(jit("native"), 50),
+    "jit numpy": Check(jit("numpy"), 40),
+    "jit grad native": Check(jit_grad("native"), 35),
+    "jit grad numpy": Check(jit_grad("numpy"), 30),
+    "jit second": Check(jit_second, 8),
+    "vmap": Check(vmapped, 40),
+    "sparse": Check(sparse, 15),
+    "saved": Check(saved, 5),
+    "budget": Check(budget, 5),
+    "checkpoint": Check(checkpointed, 15),
+}
+
+
+def examine(program: Program, names: Iterable[str]) -> Outcome:
+    """Make the checks of these names; where the value itself is wrong, the first one only."""
+    outcome = Outcome(program)
+    for name in names:
+        outcome.check = name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            CHECKS[name].run(outcome)
+        if name == "eager" and outcome.failed:
+            break
+    return outcome
+
+
+def assert_agrees(program: Callable[..., Any], calls: Any, check: str) -> None:
+    """Make one check of a function: the tests that the fuzzer writes call this."""
+    made = Program(program, calls, inspect.getsource(program))
+    failures = examine(made, [check]).failures
+    assert not failures, failures[0].what

@@ -1,0 +1,125 @@
+"""A program: the text of a function and of its calls, and what plain NumPy makes of them."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import linecache
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import optree
+import scipy.linalg
+import scipy.special
+
+from fuzz import values
+
+NAMES = {
+    "np": np,
+    "special": scipy.special,
+    "scipy": scipy,
+    "copy": copy,
+    "functools": functools,
+    "itertools": itertools,
+    **{name: getattr(values, name) for name in ("Pair", "laid", "wave")},
+}
+"""What a program's text may refer to."""
+
+HEAD = """\
+import copy
+import functools
+import itertools
+
+import numpy as np
+import scipy
+from scipy import special
+
+from fuzz.checks import assert_agrees
+from fuzz.values import Pair, laid, wave
+"""
+
+
+class Raised(NamedTuple):
+    """An exception, where a result was expected."""
+
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"{type(self.error).__name__}: {str(self.error).split(chr(10))[0]}"
+
+
+class Program:
+    """A function and the arguments of its calls.
+
+    Parameters
+    ----------
+    function : callable
+        Written in NumPy.
+    calls : list of callable
+        Each makes the arguments of one call.
+    source : str
+        The text of both.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        calls: list[Callable[[], tuple[Any, ...]]],
+        source: str,
+    ) -> None:
+        self.function = function
+        self.calls = calls
+        self.source = source
+
+    @classmethod
+    def parsed(cls, source: str, name: str = "program") -> Program:
+        """Run the text, which defines ``program`` and ``calls``."""
+        file = f"<fuzz {name}>"
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        scope = dict(NAMES)
+        exec(compile(source, file, "exec"), scope)
+        return cls(scope["program"], scope["calls"], source)
+
+    def args(self, call: int) -> tuple[Any, ...]:
+        return self.calls[call]()
+
+    @functools.cached_property
+    def truths(self) -> list[Any]:
+        """What plain NumPy returns for each call, or a `Raised`."""
+        return [run(self.function, *self.args(i)) for i in range(len(self.calls))]
+
+    @functools.cached_property
+    def coarse(self) -> bool:
+        """Whether single precision takes part, so that comparisons are rough."""
+        return any(name in self.source for name in ("f4", "c8", "float32", "complex64"))
+
+    def test(self, check: str, what: str) -> str:
+        """Return the text of a test that fails as long as the check does."""
+        doc = what.replace("\\", "\\\\").replace('"""', "'''")
+        return (
+            f'"""{check}: {doc}"""\n\n{HEAD}\n\n{self.source}\n\n'
+            f"def test_it_agrees():\n    assert_agrees(program, calls, {check!r})\n"
+        )
+
+
+def quiet(f: Callable[..., Any], *args: Any) -> Any:
+    """Call without NumPy's warnings; the program's own ``errstate`` still counts."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return f(*args)
+
+
+def run(f: Callable[..., Any], *args: Any) -> Any:
+    """Return the result, or what was raised as a `Raised`."""
+    try:
+        return quiet(f, *args)
+    except Exception as error:
+        return Raised(error)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Return the arrays and numbers of a nested result."""
+    return list(optree.tree_leaves(tree, none_is_leaf=True))

@@ -1,0 +1,216 @@
+"""The fuzzer itself: programs are repeatable, planted faults are found, shrunk and written out."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from fuzz import checks, generate, runner
+from fuzz.__main__ import main
+from fuzz.checks import Check, Outcome, assert_agrees, examine
+from fuzz.compare import difference, unstable
+from fuzz.numeric import complex_step, slope
+from fuzz.program import Program, Raised
+from fuzz.shrink import shrunk
+from fuzz.tables import FAMILIES, SHARES
+from fuzz.values import LAYOUTS, laid, relaid, wave
+
+from wengert.ops.base import TABLE
+
+SHAPES = [(), (1,), (3,), (0,), (2, 3), (2, 0, 3), (2, 1, 3, 2)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_layouts_hold_the_same_numbers(layout, shape):
+    x = wave(shape, 3)
+    y = laid(layout, x)
+    assert y.shape == shape
+    if "broadcast" not in layout:
+        np.testing.assert_array_equal(y, x)
+    z = relaid(2 * y, y)
+    np.testing.assert_array_equal(z, 2 * y)
+    if "broadcast" not in layout and z.size:
+        assert z.strides == y.strides
+
+
+def test_every_family_has_a_share():
+    assert set(FAMILIES) == set(SHARES)
+    assert min(map(len, FAMILIES.values())) > 5
+
+
+@pytest.mark.parametrize("i", range(40))
+def test_a_seed_is_a_program(i):
+    source = generate.program(f"7/{i}")
+    assert source == generate.program(f"7/{i}")
+    program = Program.parsed(source)
+    assert len(program.calls) == 4
+    assert not isinstance(program.truths[0], Raised), "the first call runs in plain NumPy"
+
+
+def test_programs_are_about_many_things():
+    text = "".join(generate.program(f"8/{i}") for i in range(150))
+    wanted = (
+        "linalg",
+        "fft",
+        " @ ",
+        "out=",
+        "where=",
+        "if ",
+        "while",
+        "try:",
+        "def f",
+        "1j",
+        "'f4'",
+    )
+    missing = [word for word in wanted if word not in text]
+    assert not missing
+
+
+def test_slopes():
+    for f, expected in (
+        (np.sin, 1.0),
+        (lambda s: (1 + s) ** 3, 3.0),
+        (lambda s: np.exp(-2 * s), -2.0),
+    ):
+        found = slope(f)
+        assert found is not None
+        assert abs(found.value - expected) < 1e-9
+    for kink in (abs, lambda s: float(s > 0), lambda s: 1 / s if s else 0.0):
+        assert slope(kink) is None
+    assert complex_step(lambda s: np.exp(2 * s)) == pytest.approx(2.0, rel=1e-14)
+    assert complex_step(lambda s: float(s)) is None
+
+
+def test_differences_are_told():
+    one = np.ones(2)
+    assert difference(one, one.copy(), 1e-8) == ""
+    for other in (one + 1e-6, one.astype("f4"), one[:1], [one], Raised(ValueError("no"))):
+        assert difference(other, one, 1e-8)
+    assert difference(one, Raised(ValueError("no")), 1e-8)
+    assert difference(Raised(TypeError("other")), Raised(ValueError("no")), 1e-8) == ""
+
+
+def test_a_comparison_of_equal_numbers_is_unstable():
+    def program(x):
+        return x * 2 if np.sum(x) == np.sum(x[::-1] + 0.0) else x
+
+    made = Program(program, [lambda: (np.array([0.1, 0.2, 0.3]),)], "")
+    assert unstable(made, 0, lambda x: x if x[0] + x[1] == 0.1 + 0.2 else -x, 1e-8)
+    assert not unstable(made, 0, np.sin, 1e-8)
+
+
+@pytest.fixture
+def wrong_tanh():
+    """Plant a wrong derivative: 1 - y instead of 1 - y * y."""
+    derivative = TABLE["tanh"].derivative
+    rules = derivative.rules
+    object.__setattr__(derivative, "rules", (lambda t, y, x: t * (1 - y),))
+    yield
+    object.__setattr__(derivative, "rules", rules)
+
+
+def first_failure(word, names, seeds):
+    for i in seeds:
+        source = generate.program(f"9/{i}")
+        if word in source:
+            failures = examine(Program.parsed(source), names).failures
+            if failures:
+                return source, failures[0]
+    raise AssertionError(f"no program with {word} failed")
+
+
+@pytest.mark.usefixtures("wrong_tanh")
+def test_a_wrong_rule_is_found_and_shrunk(tmp_path):
+    source, failure = first_failure("np.tanh(", ["derivative"], range(300))
+    assert failure.check == "derivative"
+
+    def fails(text):
+        try:
+            found = examine(Program.parsed(text), ["derivative"]).failures
+        except Exception:
+            return False
+        return bool(found) and found[0].kind == failure.kind
+
+    small = shrunk(source, fails, 60.0)
+    assert "np.tanh(" in small
+    assert len(ast.unparse(ast.parse(small).body[0]).splitlines()) <= 3
+    text = Program.parsed(small).test("derivative", failure.what)
+    scope = {}
+    path = tmp_path / "test_found.py"
+    path.write_text(text, encoding="utf-8")
+    exec(compile(text, str(path), "exec"), scope)
+    with pytest.raises(AssertionError, match="differences"):
+        scope["test_it_agrees"]()
+
+
+def test_a_right_rule_passes():
+    def program(x):
+        return np.tanh(x)
+
+    assert_agrees(program, [lambda: (wave((3,), 1),)] * 4, "derivative")
+    assert_agrees(program, [lambda: (wave((3,), 1),)] * 4, "jit native")
+
+
+def test_a_result_that_changes_later_is_found(monkeypatch):
+    """Each compiled result is compared again when later calls have been made."""
+    kept = np.zeros(2)
+
+    def careless(f, backend):
+        def call(x):
+            kept[...] = f(x)
+            return kept
+
+        return call
+
+    monkeypatch.setattr(checks.wg, "jit", careless)
+    program = Program(np.sin, [lambda: (wave((2,), 1),), lambda: (wave((2,), 2),)], "")
+    failures = examine(program, ["jit numpy"]).failures
+    assert "changed after it was returned" in failures[0].what
+
+
+def campaign(tmp_path, **options):
+    said = []
+    made = runner.Campaign(9, 30.0, 1, tmp_path, said.append)
+    failures = made.run(**options)
+    return made, failures, "\n".join(said)
+
+
+def test_the_runner_survives_crashes(tmp_path, monkeypatch):
+    def dies(o: Outcome) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(runner, "BATCH", 2)
+    monkeypatch.setattr(runner, "SHRINKING", 0.5)
+    monkeypatch.setitem(checks.CHECKS, "eager", Check(dies, 100))
+    made, failures, said = campaign(tmp_path, count=3)
+    assert made.programs == failures == 3
+    assert "crashed" in said
+    assert len(list(tmp_path.glob("test_seed9_*_eager.py"))) == runner.ALIKE
+
+
+def test_the_runner_stops_what_does_not_end(tmp_path, monkeypatch):
+    def sleeps(o: Outcome) -> None:
+        time.sleep(30)
+
+    monkeypatch.setattr(runner, "PATIENCE", 1.0)
+    monkeypatch.setattr(runner, "SHRINKING", 0.5)
+    monkeypatch.setitem(checks.CHECKS, "eager", Check(sleeps, 100))
+    _, failures, said = campaign(tmp_path, count=1)
+    assert failures == 1
+    assert "ended not within" in said
+
+
+def test_the_command(capsys, tmp_path):
+    for _ in range(2):
+        main(["--seed", "3", "--show", "1"])
+    shown = capsys.readouterr().out
+    half = len(shown) // 2
+    assert shown[:half] == shown[half:]
+    assert "def program(" in shown
+    main(["--seed", "3", "--seconds", "20", "--count", "2", "--jobs", "1", "--out", str(tmp_path)])
+    assert "seed 3: 2 programs" in capsys.readouterr().out
