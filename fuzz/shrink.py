@@ -173,9 +173,8 @@ def _parts(tree: ast.Module) -> Iterator[str]:
             or isinstance(getattr(node, "ctx", None), ast.Store)
         ):
             continue
-        if path == CALLS or (
-            path[:3] == CALLS and path[-1] == "body" and isinstance(node, ast.Tuple)
-        ):
+        in_calls = path[:3] == CALLS
+        if path == CALLS or (in_calls and path[-1] == "body" and isinstance(node, ast.Tuple)):
             continue  # the calls, and the arguments of one
         if isinstance(
             node,
