@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import os
 import pickle
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,14 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert import trees
-from wengert.backend.base import Backend
-from wengert.backend.native import NativeBackend
 from wengert.backend.native.footprint import footprint
 from wengert.backend.native.schedule import Unsupported
 from wengert.backend.numpy import NumpyBackend
-from wengert.errors import InputError, MemoryBudgetError, UnsupportedError, user_line
-from wengert.ir.graph import GuardMiss
+from wengert.backends import BACKENDS, has_llvm, make_backend
+from wengert.errors import (
+    InputError,
+    MemoryBudgetError,
+    UnsupportedError,
+    WengertError,
+    user_line,
+)
+from wengert.naming import Bound, called, name_of, wrap
 from wengert.ops.base import Traced
+from wengert.plan.fallback import Fallbacks, NotCompiled, unplannable
 from wengert.plan.form import Form, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.into import copy_into
@@ -33,20 +37,20 @@ from wengert.plan.progress import Patience
 from wengert.plan.record import Recorded, record
 from wengert.plan.remat import fitted
 from wengert.plan.shortcut import matcher
+from wengert.trace.alarm import stops
 from wengert.trace.record import OuterValueError
 
 __all__ = [
+    "BACKENDS",
     "CacheInfo",
     "Jitted",
+    "NotCompiled",
     "TooManySpecialisations",
     "Transformed",
     "jit",
     "kind_of",
     "transformed",
 ]
-
-BACKENDS: dict[str, Callable[..., Backend]] = {"numpy": NumpyBackend, "native": NativeBackend}
-"""Backends by name; each entry makes one. ``native`` is the default."""
 
 LIMIT = 64
 """Paths compiled for one signature, unless `jit` is told otherwise."""
@@ -89,21 +93,22 @@ class Jitted:
         fastmath: bool,
         memory_budget: int | None = None,
     ) -> None:
-        _wrap(self, f)
+        wrap(self, f)
         self._f = f
-        self._name = _called(f)
+        self._name = called(f)
         self._options = (
             *(tuple(static_argnums), tuple(static_argnames)),
             *(backend, limit, fastmath, memory_budget),
         )
         self._nums, self._names = _static_places(f, self._name, static_argnums, static_argnames)
-        self._backend = _backend(backend, fastmath)
+        self._backend = make_backend(backend, fastmath)
         self._limit = limit
         self._budget = memory_budget
         self._fast = fastmath
         self._last = DecisionTree()  # of the signature called last
         self._trees: dict[Any, DecisionTree] = {}
         self._overflowed: set[Any] = set()
+        self._fallbacks = Fallbacks()
         self._traces = 0
 
     # --- calling ----------------------------------------------------------------------------------
@@ -115,8 +120,8 @@ class Jitted:
             leaf = root.last
             try:
                 return leaf.rebuild(leaf.run(leaves))
-            except GuardMiss as miss:
-                found = tree.search(root, leaves, leaf, miss)
+            except Exception as stopped:
+                found = tree.resume(root, leaves, leaf, stopped)
             if found is not None:
                 return found[0].rebuild(found[1])
         return self._any(args, kwargs)
@@ -126,8 +131,19 @@ class Jitted:
         leaves, key = self._key(args, kwargs)
         if key is None:
             return self._f(*args, **kwargs)  # as part of the enclosing transformation
-        found = self._run(key, leaves)
+        if key in self._fallbacks or stops():
+            return self._plain(args, kwargs)
+        raised: Exception | None = None
+        found = None
+        try:
+            found = self._run(key, leaves)
+        except Exception as error:
+            raised = error
+        if raised is not None:  # not inside of the handler, so that it is no context
+            return self._raising(key, args, kwargs, raised)
         if found is None:
+            if self._fallbacks.is_settled(key):
+                return self._plain(args, kwargs)
             if self._is_full(key):
                 return self._uncompiled(key, args, kwargs)
             try:
@@ -166,11 +182,13 @@ class Jitted:
                 f"{self._name}.into takes plain arrays, not traced values; call {self._name} "
                 f"itself" + user_line()
             )
-        tree = self._trees.get(key)
+        tree = None if stops() else self._trees.get(key)
         if tree is not None and tree.root is not None:
             try:
                 return tree.root.last.plan.run_into(out, leaves)
-            except GuardMiss:
+            except WengertError:
+                raise
+            except Exception:  # a guard missed, or an operation raised
                 pass
         return copy_into(out, self._any(args, kwargs), self._name)
 
@@ -204,24 +222,78 @@ class Jitted:
             self._traces += 1
         with Patience(f"recording {self._name} ...") as patience:
             recorded = record(self._f, leaves, form)
-            patience.say(
-                f"compiling {self._name}, {len(recorded.graph.nodes):,} operations on arrays ..."
-            )
-            recorded, again = self._within_budget(recorded)
-            program = self._backend.compile(recorded.graph)
-        backend = getattr(program, "backend", self._backend.name)
-        known = self._trees.get(key)
-        match = known.match if known is not None else matcher(form, leaves, args, kwargs)
-        plan = Plan(
-            self._name, recorded, program, backend, self._split, form, match, self._budget, *again
-        )
-        leaf = Leaf(plan, program.run, recorded.result.rebuild)
-        outputs = leaf.run(leaves)
+            if recorded.why:
+                return self._once(key, recorded, args, kwargs)
+            known = self._trees.get(key)
+            same = None if known is None else known.find(recorded.graph)
+            if same is None:
+                number = len(recorded.graph.nodes)
+                patience.say(f"compiling {self._name}, {number:,} operations on arrays ...")
+                recorded, again = self._within_budget(recorded)
+                program = self._backend.compile(recorded.graph)
+        if same is None:
+            backend = getattr(program, "backend", self._backend.name)
+            match = known.match if known is not None else matcher(form, leaves, args, kwargs)
+            plan = Plan(
+                self._name, recorded, program, backend, self._split, form, match, self._budget,
+                *again,
+            )  # fmt: skip
+            leaf = Leaf(plan, program.run, recorded.result.rebuild)
+        else:  # rounding led native code to another path than NumPy, as it may do again
+            leaf = same
+            self._fallbacks.repeated(key)
+        try:
+            outputs = leaf.run(leaves)
+        except Exception:
+            rounded = True
+        else:
+            rounded = False
+        if rounded:
+            leaf = self._as_recorded(leaf)
+            try:
+                outputs = leaf.run(leaves)
+            except Exception:
+                self._fallbacks.repeated(key)
+                return Leaf(None, recorded, _same), self._plain(args, kwargs)
         with _LOCK:  # not held while recording, so that threads cannot wait for each other
-            tree = self._trees.setdefault(key, DecisionTree(match))
+            tree = self._trees.setdefault(key, DecisionTree(leaf.plan.match))
             tree.add(leaf)
         self._last = tree
         return leaf, outputs
+
+    def _as_recorded(self, leaf: Leaf) -> Leaf:
+        """Return a specialisation that decides as its recording did.
+
+        Native code rounds otherwise than NumPy, so a decision on numbers that are equal but for
+        rounding may have another outcome. Where it does, NumPy runs the graph.
+        """
+        program = NumpyBackend().compile(leaf.plan.graph)
+        if self._budget is not None:
+            return Leaf(leaf.plan, program.run, leaf.rebuild)
+        return Leaf(leaf.plan.run_by(program, "numpy"), program.run, leaf.rebuild)
+
+    def _once(
+        self, key: Any, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Leaf, Any]:
+        """Return the result of a recording that stands for its own call only."""
+        with _LOCK:
+            warning = self._fallbacks.note(key, self._name, recorded)
+            if warning:
+                self._trees.pop(key, None)
+                self._last = DecisionTree()
+        if warning:
+            warnings.warn(warning, NotCompiled, stacklevel=5)
+        if recorded.values is None:
+            return Leaf(None, recorded, _same), self._plain(args, kwargs)
+        return Leaf(None, recorded, recorded.result.rebuild), recorded.values
+
+    def _raising(
+        self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+    ) -> Any:
+        """Run the function itself where a compiled run raised, for its handlers, or its caller."""
+        if self._budget is not None and not self._trees[key].catches:
+            raise error
+        return self._plain(args, kwargs)
 
     def _within_budget(self, recorded: Recorded) -> tuple[Recorded, tuple[int, float | None]]:
         """Return a recording that keeps to the budget, the operations done again, and the gap."""
@@ -249,7 +321,7 @@ class Jitted:
         return tree is not None and tree.size >= self._limit
 
     def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run the function itself; as in a compiled one, arguments stay and results are new."""
+        """Run the function itself, which takes too many paths."""
         if self._budget is not None:
             raise MemoryBudgetError(
                 f"{self._name} takes more than {self._limit} different paths for one signature, "
@@ -267,6 +339,16 @@ class Jitted:
                 f"limit=...)." + user_line(),
                 TooManySpecialisations,
                 stacklevel=4,
+            )
+        return self._plain(args, kwargs)
+
+    def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the function itself; as in a compiled one, arguments stay and results are new."""
+        if self._budget is not None:
+            raise MemoryBudgetError(
+                f"{self._name} cannot be compiled for this call, which catches an exception or "
+                f"lets floating-point errors raise, and without compilation its memory cannot be "
+                f"kept within {self._budget:,} bytes. Choose with np.where instead" + user_line()
             )
         args, kwargs = trees.map_leaves(_read_only, (args, kwargs))
         return trees.map_leaves(_new, self._f(*args, **kwargs))
@@ -291,6 +373,8 @@ class Jitted:
                 f"{self._name}.plan takes plain arrays, not traced values" + user_line()
             )
         leaf, _ = self._run(key, leaves) or self._specialise(key, args, kwargs)
+        if leaf.plan is None:
+            raise unplannable(self._name, leaf.run)
         plan: Plan = leaf.plan
         return plan
 
@@ -306,6 +390,7 @@ class Jitted:
         with _LOCK:
             self._trees.clear()
             self._overflowed.clear()
+            self._fallbacks.clear()
             self._last = DecisionTree()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -314,7 +399,7 @@ class Jitted:
 
     def __reduce__(self) -> Any:
         """Pickle by name where the name leads here, as functions are, else as ``jit(f)``."""
-        return _name(self) or (Jitted, (self._f, *self._options))
+        return name_of(self) or (Jitted, (self._f, *self._options))
 
     def __repr__(self) -> str:
         """Return a line."""
@@ -331,7 +416,7 @@ class Transformed:
     __slots__ = ("__dict__", "__weakref__", "_call", "_jitted", "_kind")
 
     def __init__(self, kind: str, f: Callable[..., Any], call: Callable[..., Any]) -> None:
-        _wrap(self, f)
+        wrap(self, f)
         self._kind = kind
         self._call = call
         self._jitted: Jitted | None = None
@@ -370,7 +455,7 @@ class Transformed:
         pickle.PicklingError
             Where the name does not lead here.
         """
-        name = _name(self)
+        name = name_of(self)
         if not name:
             raise pickle.PicklingError(
                 f"{self!r} cannot be pickled: no name of a module leads to it. Assign it to one, "
@@ -380,7 +465,7 @@ class Transformed:
 
     def __repr__(self) -> str:
         """Return a line."""
-        return f"<{self._kind} of {_called(self)}>"
+        return f"<{self._kind} of {called(self)}>"
 
 
 def transformed(kind: str, f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
@@ -393,51 +478,6 @@ def kind_of(f: Callable[..., Any]) -> str | None:
     while isinstance(f, (Jitted, Bound)):
         f = f._f if isinstance(f, Jitted) else f.__func__
     return f._kind if isinstance(f, Transformed) else None
-
-
-def _wrap(made: Any, f: Callable[..., Any]) -> None:
-    """Take over the name and the documentation, and what is set on a function, not an object."""
-    functools.update_wrapper(made, f, updated=("__dict__",) if inspect.isfunction(f) else ())
-
-
-def _called(f: Callable[..., Any]) -> str:
-    return str(getattr(f, "__name__", type(f).__name__))
-
-
-def _name(x: Any) -> str:
-    """Return the name of a function in its module; empty where that is something else."""
-    module = sys.modules.get(getattr(x, "__module__", None) or "")
-    name: str = getattr(x, "__qualname__", "")
-    found: Any = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return name if found is x else ""
-
-
-class Bound:
-    """A jitted or transformed method of an object."""
-
-    def __init__(self, function: Jitted | Transformed, instance: Any) -> None:
-        self.__doc__ = function.__doc__
-        self.__func__: Any = function
-        self.__self__ = instance
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the method."""
-        return self.__func__(self.__self__, *args, **kwargs)
-
-    def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call the method, and write its result into arrays that the caller has."""
-        return self.__func__.into(out, self.__self__, *args, **kwargs)
-
-    def plan(self, *args: Any, **kwargs: Any) -> Plan:
-        """Return the plan for a call with these arguments."""
-        plan: Plan = self.__func__.plan(self.__self__, *args, **kwargs)
-        return plan
-
-    def __getattr__(self, name: str) -> Any:
-        """Look up everything else on the function."""
-        return getattr(self.__func__, name)
 
 
 def _static_places(
@@ -473,38 +513,8 @@ def _static_places(
     return tuple(sorted(positions)), tuple(sorted(both))
 
 
-def _backend(name: str | None, fastmath: bool) -> Backend:
-    """Make the backend of this name, the default one for None.
-
-    Raises
-    ------
-    InputError
-        For a name that there is not, or `fastmath` where it means nothing.
-    UnsupportedError
-        For ``native`` where llvmlite is not installed.
-    """
-    if name is None:
-        name = "native" if _has_llvm() or fastmath else "numpy"
-    if name not in BACKENDS:
-        raise InputError(f"backend={name!r} is not one of {', '.join(sorted(BACKENDS))}")
-    if name == "native" and not _has_llvm():
-        raise UnsupportedError(
-            "native code needs llvmlite, which cannot be imported here: pip install llvmlite, or "
-            'choose backend="numpy"' + user_line()
-        )
-    if not fastmath:
-        return BACKENDS[name]()
-    if name != "native":
-        raise InputError(
-            f'fastmath=True is for native code: wg.jit(f, backend="native", fastmath=True), not '
-            f"backend={name!r}" + user_line()
-        )
-    return BACKENDS[name](fastmath=True)
-
-
-@functools.cache
-def _has_llvm() -> bool:
-    return importlib.util.find_spec("llvmlite") is not None
+def _same(x: Any) -> Any:
+    return x
 
 
 def _read_only(x: Any) -> Any:
@@ -586,6 +596,12 @@ def jit(
     when it is recorded; so are attributes and globals looked up, and random numbers drawn: pass
     what changes as an argument.
 
+    An exception that `f` catches is a decision, too. Where an operation raises in a compiled run,
+    `f` itself is run, so that its handler sees the exception, or the caller. Calls in which one
+    raised, or in which `numpy.errstate` makes floating-point errors raise, are not compiled;
+    where that is so again and again, a `NotCompiled` warning says why. Compiled programs do not
+    warn, so filters that turn NumPy's warnings into errors around a call find none.
+
     Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
     float32, and a counter that no Python decision depends on does not lead to another recording.
 
@@ -608,7 +624,7 @@ def jit(
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     budget = None if memory_budget is None else _bytes(memory_budget)
-    if budget is not None and (backend == "numpy" or not _has_llvm()):
+    if budget is not None and (backend == "numpy" or not has_llvm()):
         raise UnsupportedError(
             "memory_budget is kept by native code, which lays its memory out before it runs; "
             'NumPy allocates as it goes. Use backend="native"' + user_line()

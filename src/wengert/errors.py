@@ -26,6 +26,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+import threading
 from types import FrameType
 
 __all__ = [
@@ -60,6 +61,35 @@ _USERS: dict[str, bool] = {}
 """Whether a file holds code of the user, by its name: asked for each recorded operation."""
 
 
+class _Noticed(threading.local):
+    def __init__(self) -> None:
+        self.lists: list[list[TraceError]] = []
+
+
+_NOTICED = _Noticed()
+
+
+class noticing:
+    """Collects the `TraceError` made inside the block, those that were caught too.
+
+    Attributes
+    ----------
+    errors : list
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[TraceError] = []
+
+    def __enter__(self) -> noticing:
+        """Begin."""
+        _NOTICED.lists.append(self.errors)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        _NOTICED.lists.pop()
+
+
 class WengertError(Exception):
     """Base of all exceptions raised by wengert."""
 
@@ -74,6 +104,13 @@ class ShapeError(WengertError, ValueError):
 
 class TraceError(WengertError, TypeError):
     """Code that cannot be followed by tracing."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        if _NOTICED.lists and self._is_noticed:
+            _NOTICED.lists[-1].append(self)
+
+    _is_noticed = True
 
 
 class ConversionError(TraceError):
@@ -90,6 +127,8 @@ class LeakedTracerError(TraceError, RuntimeError):
 
 class BatchedControlError(TraceError, ValueError):
     """Python control flow on a value that differs along a mapped axis."""
+
+    _is_noticed = False  # which `vmap` sees to
 
 
 class MutationError(WengertError, ValueError):

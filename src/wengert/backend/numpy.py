@@ -189,6 +189,8 @@ class Writer:
 
     def _check(self, guards: list[tuple[int, Guard]]) -> None:
         for k, g in guards:
+            if g.kind == "done":
+                continue
             name = self._name(g.value)
             if g.kind in CHECKS:
                 test = f"(o := {CHECKS[g.kind].format(name)}) != {g.outcome!r}"

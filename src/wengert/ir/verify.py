@@ -19,7 +19,7 @@ from wengert.ir.text import Names
 
 __all__ = ["GUARD_KINDS", "verify"]
 
-GUARD_KINDS = ("bool", "int", "index", "float", "complex", "item", "array")
+GUARD_KINDS = ("bool", "int", "index", "float", "complex", "item", "array", "done")
 """How a guard turns a value into a Python object."""
 
 

@@ -20,6 +20,7 @@ from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan
 from wengert.ops.base import Traced
 from wengert.plan.dense import check_dense
+from wengert.plan.fallback import unplannable
 from wengert.plan.form import signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.matrix import Planner
@@ -247,7 +248,7 @@ class MatrixFunction:
             plan = self._plan(key, leaves, form, args, kwargs)
             if not plan.program.first:
                 with quiet():
-                    plan.program.first = list(plan.run(leaves))
+                    plan.program.first = list(plan.decide(leaves))
             # The results of recording are handed out once.
             first, plan.program.first = plan.program.first, []
             return plan.pack(first)
@@ -270,8 +271,11 @@ class MatrixFunction:
         tree = self._trees.get(key)
         if tree is None:
             return None
-        with quiet():
-            found = tree.run(leaves)
+        try:
+            with quiet():
+                found = tree.run(leaves)
+        except Exception:
+            return None  # for the function's own handlers, or its caller
         if found is not None and not found[0].plan.program.holds(leaves):
             with self._lock:
                 self._trees.pop(key, None)
@@ -288,9 +292,13 @@ class MatrixFunction:
         if self.format == "dense":
             check_dense(program.pattern.shape, program.dtype, self.name)
         plan = MatrixPlan(program, self.format, form, leaves)
+        if program.alone is not None:
+            return plan
         leaf = Leaf(plan, plan.run, lambda ys: ys)
         with self._lock:
             tree = self._trees.setdefault(key, DecisionTree())
+            if tree.find(plan.graph) is not None:  # native rounding led elsewhere
+                plan.as_recorded()
             full = tree.size >= LIMIT
             if not full:
                 tree.add(leaf)
@@ -317,6 +325,8 @@ class MatrixFunction:
         found = self._run(key, leaves)
         plan: MatrixPlan
         plan = self._plan(key, leaves, form, args, kwargs) if found is None else found[0].plan
+        if plan.program.alone is not None:
+            raise unplannable(self.name, plan.program.alone)
         plan.program.first = []
         plan.compile()
         return plan

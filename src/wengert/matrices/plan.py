@@ -15,6 +15,7 @@ import scipy.sparse as sps
 
 from wengert import trees
 from wengert.backend.native import NativeBackend
+from wengert.backend.numpy import NumpyBackend
 from wengert.errors import InputError, PlanMismatchError, user_line
 from wengert.ir.graph import Graph, GuardMiss, aval_of
 from wengert.ops.base import shape_of
@@ -66,6 +67,19 @@ class MatrixPlan:
         compiled = self._compiled or self.compile()
         return self.program.run(compiled.run, leaves)
 
+    def as_recorded(self) -> Any:
+        """Let NumPy run the graph from now on, which rounds, and decides, as the recording did."""
+        with self._lock:
+            self._compiled = NumpyBackend().compile(self.graph)
+        return self._compiled
+
+    def decide(self, leaves: Sequence[Any]) -> Any:
+        """Run; where native rounding decides otherwise than the recording, NumPy decides."""
+        try:
+            return self.run(leaves)
+        except GuardMiss:
+            return self.program.run(NumpyBackend().compile(self.graph).run, leaves)
+
     def compile(self) -> Any:
         """Compile to machine code, once."""
         with self._lock:
@@ -108,7 +122,7 @@ class MatrixPlan:
             )
         try:
             with quiet():
-                return self.pack(self.run(leaves))
+                return self.pack(self.decide(leaves))
         except GuardMiss as miss:
             guard = self.graph.guards[miss.index]
             raise PlanMismatchError(

@@ -32,11 +32,12 @@ class Leaf:
 
     __slots__ = ("outcomes", "plan", "rebuild", "run")
 
-    def __init__(self, plan: Any, run: Callable[..., Any], rebuild: Callable[..., Any]) -> None:
+    def __init__(self, plan: Any, run: Any, rebuild: Callable[..., Any]) -> None:
         self.plan = plan
         self.run = run
         self.rebuild = rebuild
-        self.outcomes = tuple(key(g.outcome) for g in plan.graph.guards)
+        guards = () if plan is None else plan.graph.guards
+        self.outcomes = tuple(key(g.outcome) for g in guards)
 
 
 class Branch:
@@ -78,6 +79,15 @@ class DecisionTree:
             branch.last = leaf
         self.size += not known
 
+    def find(self, graph: Any) -> Leaf | None:
+        """Return the specialisation that holds for the outcomes of a graph, if there is one."""
+        branch = self.root
+        for guard in graph.guards:
+            if branch is None:
+                return None
+            branch = branch.children.get(key(guard.outcome))
+        return None if branch is None or branch.children else branch.last
+
     def run(self, inputs: Sequence[Any]) -> tuple[Leaf, Any] | None:
         """Run the specialisation that holds for these inputs.
 
@@ -94,6 +104,24 @@ class DecisionTree:
             return leaf, leaf.run(inputs)
         except GuardMiss as miss:
             return self.search(root, inputs, leaf, miss)
+
+    @property
+    def catches(self) -> bool:
+        """Whether the function waits for exceptions, which a run may raise."""
+        if self.root is None:
+            return False
+        return any(g.kind == "done" for g in self.root.last.plan.graph.guards)
+
+    def resume(
+        self, branch: Branch, inputs: Sequence[Any], leaf: Leaf, stopped: Exception
+    ) -> tuple[Leaf, Any] | None:
+        """Go on where `leaf` stopped; None where that needs another recording, or the function."""
+        if not isinstance(stopped, GuardMiss):
+            return None
+        try:
+            return self.search(branch, inputs, leaf, stopped)
+        except Exception:
+            return None  # which it will raise again
 
     def search(
         self, branch: Branch, inputs: Sequence[Any], leaf: Leaf, miss: GuardMiss

@@ -38,7 +38,7 @@ from wengert.plan.form import DYNAMIC, split
 from wengert.plan.patterns import Call, hessian_sparsity, jacobian_sparsity
 from wengert.plan.probe import blame, disagreement, missing_entries
 from wengert.plan.program import Candidate, MatrixProgram, Order, Request
-from wengert.plan.record import record
+from wengert.plan.record import Recorded, record
 from wengert.plan.sweeps import compressed_data, products
 from wengert.sparse.colouring import ColouringAlgorithm, ColouringProblem, ColouringResult, colour
 from wengert.sparse.detect import Detection
@@ -102,6 +102,7 @@ class Planner:
         self.dtype = np.result_type(*dtypes) if dtypes else np.dtype(float)
         self.times: dict[str, float] = {}
         self.why = ""
+        self.alone: Recorded | None = None
         self.pattern: SparsityPattern | None = None
         self.detection: Detection | None = None
         self.seeds: tuple[Any, ...] = ()
@@ -172,6 +173,7 @@ class Planner:
         named.__name__ = getattr(self.request.f, "__name__", "f")
         data, form = split(tuple(leaves), {})
         recorded = record(named, data, form)
+        self.alone = recorded if recorded.why else None
         return recorded.graph, outputs, recorded.custom
 
     def accumulated(self) -> MatrixProgram:
@@ -224,6 +226,7 @@ class Planner:
         return MatrixProgram(
             graph, self.pattern, order, mode, colouring, chunk, self.dtype,
             self.results[-1], first, self.times, self.why, [], self,
+            self.alone,
         )  # fmt: skip
 
     def _check_real(self, ys: Sequence[Any]) -> None:

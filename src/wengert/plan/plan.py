@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -54,6 +55,19 @@ class Plan:
         self._match = match
         self._result = recorded.result
         self._budget = budget, extra, gap
+
+    @property
+    def match(self) -> Match:
+        """From a call's arguments to its data; None where they may be of another signature."""
+        return self._match
+
+    def run_by(self, program: Any, backend: str) -> Plan:
+        """Return a plan of the same graph that another program runs."""
+        made = copy.copy(self)
+        made._program, made.backend = program, backend
+        made.__dict__.pop("host_calls", None)
+        made.__dict__.pop("memory", None)
+        return made
 
     @cached_property
     def cost(self) -> Count:

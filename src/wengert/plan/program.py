@@ -128,6 +128,8 @@ class MatrixProgram:
         The outputs at the example (all of them, entries last).
     times : dict
         Seconds of each stage.
+    alone : Recorded or None
+        The recording, where it stands for its own call only.
     why : str
         Why accumulation was not taken; empty where it was.
     """
@@ -145,6 +147,7 @@ class MatrixProgram:
     why: str = ""
     relied: list[Callable[[Sequence[Any]], bool]] = field(default_factory=list)
     planner: Any = None
+    alone: Any = None
 
     @cached_property
     def cost(self) -> Count:

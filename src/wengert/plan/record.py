@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import optree
 
 from wengert.errors import MutationError, told, user_line
 from wengert.ir.build import strip
-from wengert.ir.graph import Graph
+from wengert.ir.graph import Const, Graph, Value
 from wengert.ir.simplify import simplify
 from wengert.ops.base import Traced
 from wengert.ops.constants import fold_fixed
@@ -80,11 +81,22 @@ class Recorded(NamedTuple):
         From the graph's outputs to the function's result.
     custom : bool
         Whether the function uses one with a derivative of its own, which the graph does not show.
+    why : str
+        Why the graph stands for this call only (`wengert.trace.alarm.Alarm.why`); empty where it
+        stands for others too.
+    error : Exception or None
+        What was raised, and caught by the function.
+    values : list or None
+        Where `why` is not empty: the graph's outputs as they were recorded, where they are the
+        function's.
     """
 
     graph: Graph
     result: Result
     custom: bool
+    why: str = ""
+    error: BaseException | None = None
+    values: list[Any] | None = None
 
 
 @without_collection()
@@ -129,9 +141,21 @@ def record(
         if reason is error:
             raise
         raise reason from None
+    values = None
+    alarm = recorder.alarm
+    if alarm.why and alarm.why != "followed":
+        values = [concrete(y) for y in graph.outputs]
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
     graph = strip(simplify(fold_fixed(graph), differentiable=differentiable))
-    return Recorded(graph, Result(spec, results, dynamic), recorder.custom)
+    return Recorded(
+        graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values
+    )
+
+
+def concrete(x: Any) -> Any:
+    """Return what an output of a recording is for its own call, as a new array."""
+    x = x.data if isinstance(x, (Value, Const)) else x
+    return np.array(x) if isinstance(x, np.ndarray) else x
 
 
 def _check_unchanged(f: Callable[..., Any], inputs: Sequence[Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.plan.form import Form
+from wengert.trace.alarm import CALM, errors
 
 __all__ = ["OUTPUT", "Match", "builder", "matcher", "never"]
 
@@ -98,7 +99,7 @@ class _Matcher:
     def __init__(self, leaves: Sequence[Any]) -> None:
         self.leaves = leaves
         self.lines: list[str] = []
-        self.scope = _Scope(ndarray=np.ndarray)
+        self.scope = _Scope(ndarray=np.ndarray, errors=errors, calm=CALM)
         self.names: dict[int, str] = {}
         self.count = 0
 
@@ -107,6 +108,8 @@ class _Matcher:
         args, kwargs = form.spec.unflatten(form._all(places))
         static = {k: s.value for k, s in form.static}
         named = {**kwargs, **{k: v for k, v in static.items() if isinstance(k, str)}}
+        if errors is not None:
+            self.lines.append("if errors() is not calm[0]: return None")  # they may raise
         self.require(f"len(args) == {len(args)}")
         self.require(f"len(kwargs) == {len(named)}" if named else "not kwargs")
         parts = self.unpack("args", len(args))

@@ -82,7 +82,7 @@ class LoopRecorder(GraphRecorder):
         self.watches = self._steps.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         """End both."""
         self._steps.stop()
         self._root = None

@@ -21,7 +21,7 @@ from wengert.ops.elementwise import convert
 from wengert.ops.index import getitem, index_add, index_set
 from wengert.ops.reduce import reduce_sum
 
-__all__ = ["Pending", "promised"]
+__all__ = ["Pending", "may_fail", "promised"]
 
 LARGE = 1 << 15
 """Bytes from which an array is worth the work of inferring what it would be (a few microseconds
@@ -38,6 +38,16 @@ _ARRAYS = frozenset(
     )
 )  # fmt: skip
 """Operations, besides elementwise ones, that cannot fail once their shapes fit."""
+
+_SAFE = frozenset(
+    {
+        *("maximum_part", "minimum_part", "fmax_part", "fmin_part", "real", "imag"),
+        *("complex_angle", "exponent", "barrier", "nonzero", "prod", "logsumexp", "any", "all"),
+        *("argmax", "argmin", "fft", "rfft", "irfft", "cumsum", "recurrence", "cumprod", "cummax"),
+        *("cummin", "sort", "argsort", "partition", "argpartition", "searchsorted", "hermitian"),
+    }
+)
+"""Others that cannot fail either."""
 
 _INDEXED = {getitem: 1, index_add: 2, index_set: 2}
 
@@ -86,6 +96,15 @@ class Pending(Value):
                 if not value._known:
                     y = node.op.evaluate(*map(value._trace.content, node.inputs), **node.attrs)
                     value._computed, value._known = y, True
+
+
+def may_fail(op: Op, inputs: Sequence[Any]) -> bool:
+    """Whether an operation whose shapes fit may still raise for some numbers."""
+    if op in _INDEXED:
+        return len(inputs) > _INDEXED[op]
+    if op.ufunc is not None:
+        return op.name == "power" and all(aval_of(x).dtype.kind in "iu" for x in inputs)
+    return op not in _ARRAYS and op.name not in _SAFE
 
 
 def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | None:

@@ -31,8 +31,9 @@ from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, Scale, Transpose
 from wengert.ops.control import barrier
+from wengert.trace.alarm import Alarm
 from wengert.trace.capture import COPY_BYTES, Captured, checksum
-from wengert.trace.pending import Pending, promised
+from wengert.trace.pending import Pending, may_fail, promised
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = [
@@ -321,15 +322,21 @@ class GraphRecorder(Trace):
         self.custom = False
         self.pulled: Place | None = None
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
+        self.alarm = Alarm()
 
     def __enter__(self) -> GraphRecorder:
         """Begin recording."""
         _ACTIVE.recorders.append(self)
+        frame = sys._getframe(1)
+        while frame.f_code.co_name == "__enter__" and frame.f_back is not None:
+            frame = frame.f_back
+        self.alarm.start(frame)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this recorder cannot be used any more."""
         _ACTIVE.recorders.pop()
+        self.alarm.stop(error)
         self.alive = False
 
     def constant(self, x: np.ndarray[Any, Any]) -> Tracer:
@@ -406,6 +413,7 @@ class GraphRecorder(Trace):
 
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation and append its node; return its value, or a tuple of values."""
+        self.alarm.look()
         aval = promised(op, inputs, attrs)
         if aval is not None:
             promise = Pending(aval, self)
@@ -414,12 +422,18 @@ class GraphRecorder(Trace):
             self.nodes.append(node)
             return promise
         values = [x.data if isinstance(x, (Value, Const)) else x for x in inputs]
-        y = op.evaluate(*values, **attrs)
+        try:
+            y = op.evaluate(*values, **attrs)
+        except Exception:
+            self.alarm.failed(op, inputs, attrs)
+            raise
         if op.ufunc is not None and NUMBERS.issuperset(map(type, values)):
             y = _of_numbers(y, attrs is OPERATOR)
         several = type(y) is tuple
         outputs = tuple([Value(part) for part in y]) if several else (Value(y),)
         self.nodes.append(Node(op, tuple(inputs), attrs, outputs, self._place()))
+        if may_fail(op, inputs) and self.alarm.is_covered():  # a run is to raise, too
+            self.guards.append(Guard(outputs[0], "done", None, len(self.nodes)))
         return outputs if several else outputs[0]
 
     @staticmethod
@@ -475,7 +489,12 @@ class GraphRecorder(Trace):
         if type(var) is Const:
             return GUARDED[kind](var.data)
         data = var.data
-        outcome = GUARDED[kind](data)
+        try:
+            outcome = GUARDED[kind](data)
+        except (ValueError, OverflowError) as error:  # of NaN, of infinity
+            if not var.shape:
+                self.alarm.refused("raised", error)
+            raise
         self.guards.append(Guard(var, kind, outcome, len(self.nodes)))
         return outcome
 
@@ -515,8 +534,10 @@ GUARDED: dict[str, Any] = {
     "float": float,
     "complex": complex,
     "item": lambda x: x.item() if hasattr(x, "item") else x,
+    "done": lambda x: None,
 }
-"""How each kind of guard turns an array into the Python object that it compares."""
+"""How each kind of guard turns an array into the Python object that it compares. ``done`` only says
+that the value was computed without an exception, which a handler is waiting for."""
 
 
 _LINEAR = {

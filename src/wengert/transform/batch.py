@@ -5,12 +5,14 @@ A batched value's data has the batch as axis 0; the user sees the other axes.
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import BatchedControlError, ConversionError, user_line
 from wengert.ops.base import Op
+from wengert.trace.alarm import is_covered
 from wengert.trace.record import Trace
 from wengert.trace.tracer import Tracer
 
@@ -32,11 +34,20 @@ class Batched:
 
 
 class BatchTrace(Trace):
-    """Applies each operation's batching rule."""
+    """Applies each operation's batching rule.
 
-    def __init__(self, size: int) -> None:
+    Attributes
+    ----------
+    raised : Exception or None
+        What an operation on the whole batch raised where the user's code may catch it. Some
+        examples may not raise it.
+    """
+
+    def __init__(self, size: int, root: CodeType | None = None) -> None:
         super().__init__()
         self.size = size
+        self.raised: Exception | None = None
+        self._root = root
 
     def shape(self, var: Any) -> tuple[int, ...]:
         """Return the shape of one example."""
@@ -71,7 +82,11 @@ class BatchTrace(Trace):
             xs.append(a)
             batched.append(False)
         if any(batched):
-            y = op.batch(op, tuple(xs), tuple(batched), attrs)
+            try:
+                y = op.batch(op, tuple(xs), tuple(batched), attrs)
+            except Exception as error:
+                self._notice(error)
+                raise
             flag = True
         else:
             y = op(*xs, **attrs)
@@ -91,11 +106,17 @@ class BatchTrace(Trace):
                 "array. Use the NumPy function (np.sin(x) instead of math.sin(x)), and make "
                 "arrays with np.zeros(shape, like=x)." + user_line()
             )
-        raise BatchedControlError(
+        error = BatchedControlError(
             f"a Python decision ({kind}()) was taken on a value that differs along a vmapped "
             "axis, so there is no single outcome. Use np.where(condition, a, b) instead of if, "
             "or a fixed number of steps instead of while." + user_line()
         )
+        self._notice(error)
+        raise error
+
+    def _notice(self, error: Exception) -> None:
+        if self._root is not None and is_covered(self._root):
+            self.raised = error
 
 
 def _makes_array(op: Op, x: Any, attrs: dict[str, Any]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             flat_axes += _broadcast_axes(a, arg)
         flat_axes += [0] * (len(leaves) - len(flat_axes))
         size = _batch_size(leaves, flat_axes)
-        trace = BatchTrace(size)
+        trace = BatchTrace(size, sys._getframe().f_code)
         inputs = [
             x if a is None else Tracer(trace, Batched(trees.frozen(_front(x, a)), True))
             for x, a in zip(leaves, flat_axes, strict=True)
@@ -73,13 +74,62 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             results, rebuild = trees.flatten(out)
             places = _broadcast_axes(out_axes, out)
             made = [_collected(y, trace, a) for y, a in zip(results, places, strict=True)]
-        except ValueError as error:
-            raise told(error) from None
+        except Exception as error:
+            if trace.raised is None or error is trace.raised:
+                raise told(error) from None if isinstance(error, ValueError) else error.__cause__
         finally:
             trace.alive = False
+        if trace.raised is not None:  # a handler took the path of all examples
+            batched = [a is not None for a in flat_axes]
+            rows = [_front(x, a) if a else x for x, a in zip(leaves, flat_axes, strict=True)]
+            return _one_by_one(f, rows, batched, pack, kwargs, size, out_axes)
         return rebuild(trees.own(made, made, leaves))
 
     return wrapped
+
+
+def _one_by_one(
+    f: Callable[..., Any],
+    leaves: list[Any],
+    batched: list[bool],
+    pack: Callable[..., Any],
+    kwargs: dict[str, Any],
+    size: int,
+    out_axes: Any,
+) -> Any:
+    """Apply `f` to one example after the other, since some raise what it catches."""
+    named, pack_named = trees.flatten(kwargs)
+    named = [_front(x, 0) for x in named]
+    found: list[list[Any]] = [[] for _ in range(size)]
+    for i, results in enumerate(found):
+        row = [_example(x, i) if b else x for x, b in zip(leaves, batched, strict=True)]
+        out = f(*pack(row), **pack_named([_example(x, i) for x in named]))
+        made, rebuild = trees.flatten(out)
+        results += made
+    if len({len(made) for made in found}) > 1:
+        raise ShapeError("vmap: results of examples differ in form" + user_line())
+    places = _broadcast_axes(out_axes, out)
+    columns = zip(*found, strict=True)
+    return rebuild([_stacked(ys, a) for ys, a in zip(columns, places, strict=True)])
+
+
+def _example(x: Any, i: int) -> Any:
+    """Return one example, which may be changed in place."""
+    row = trees.frozen(x)[i]
+    return np.array(row) if isinstance(row, np.ndarray) else row
+
+
+def _stacked(ys: Sequence[Any], axis: Any) -> Any:
+    if axis is not None:
+        shapes = {shape_of(y) for y in ys}
+        if len(shapes) > 1:
+            raise ShapeError(f"vmap: results of examples differ in shape: {shapes}" + user_line())
+        return np.stack(ys, axis)
+    if any(isinstance(y, Traced) or not np.array_equal(y, ys[0], equal_nan=True) for y in ys):
+        raise ShapeError(
+            "vmap: out_axes is None for a result that differs along the batch" + user_line()
+        )
+    return ys[0]
 
 
 def _broadcast_axes(axes: Any, tree: Any) -> list[Any]:
