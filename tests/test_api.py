@@ -143,7 +143,6 @@ def test_python_numbers():
     assert wg.grad(lambda x: x * x)(3.0) == 6
     assert wg.grad(lambda x: x * x)(np.float64(3.0)) == 6
     assert wg.grad(lambda x: 5.0)(3.0) == 0
-    assert wg.grad(lambda x: 5)(3.0) == 0
     assert wg.grad(lambda x: abs(x) ** 3)(-2.0) == -12
     assert wg.value_and_grad(np.sin)(0.0) == (0, 1)
     assert wg.jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 10.0)) == (6, 23)
@@ -162,7 +161,7 @@ def test_independent_results_have_zero_derivatives():
     np.testing.assert_array_equal(wg.hessian(lambda x: np.sum(x))(x), np.zeros((2, 3, 2, 3)))
 
 
-def test_integer_results_and_arguments_are_constants():
+def test_integer_results_and_arguments_have_no_derivative():
     f = lambda x, n: (x * n, np.argmax(x), n + 1)  # noqa: E731
     n = np.array([2, 3])
     y, t = wg.jvp(f, (X, n), (np.ones(2), np.zeros(2)))
@@ -171,9 +170,9 @@ def test_integer_results_and_arguments_are_constants():
     assert y[1] == 1
     gx, _ = pull((np.ones(2), 0, np.zeros(2)))
     np.testing.assert_array_equal(gx, n)
-    j = wg.jacobian(f)(X, n)
+    j = wg.jacobian(lambda x, n: f(x, n)[::2], has_aux=True)(X, n)
     np.testing.assert_array_equal(j[0], np.diag(n))
-    np.testing.assert_array_equal(j[1], [0, 0])
+    np.testing.assert_array_equal(j[1], n + 1)
 
 
 def test_complex_functions():

@@ -16,6 +16,7 @@ from wengert.compile import transformed
 from wengert.errors import InputError, ShapeError, user_line
 from wengert.ops import control
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
+from wengert.ops.options import check_flag, check_function, check_places
 from wengert.plan.dense import check_dense
 from wengert.trace import methods as methods  # fills the tables of NumPy's functions
 from wengert.trace.record import Tape
@@ -73,6 +74,7 @@ def value_and_grad(
     ShapeError
         For a result that is not a scalar.
     """
+    check_places(f, argnums, "grad", has_aux=has_aux, holomorphic=holomorphic)
     name = f"grad({getattr(f, '__name__', 'f')})"
 
     @transformed("value_and_grad", f)
@@ -164,9 +166,25 @@ def _scalar(out: Any, tape: Tape, name: str, holomorphic: bool) -> tuple[Any, An
             f"{name} takes a function that returns a real scalar, but it returned {dtype_of(y)}. "
             "Use np.real(...) or np.abs(...) of it, or holomorphic=True." + user_line()
         )
-    if seed is None and kind not in "fciub":
-        raise InputError(f"{name}: the result has dtype {dtype_of(y)}" + user_line())
+    if kind not in "fc":
+        raise InputError(_piecewise(name, y) + user_line())
     return y, seed
+
+
+def _piecewise(name: str, y: Any) -> str:
+    """Say that a result has no derivative."""
+    return (
+        f"{name} takes a function that returns floating-point numbers, but it returned "
+        f"{dtype_of(y)}, which has no derivative. Return integers and Booleans (a comparison, "
+        "argmax, a count) beside the result with has_aux=True, or write 1.0 instead of 1."
+    )
+
+
+def _all_inexact(ys: Sequence[Any], name: str) -> None:
+    """Raise where a result cannot be differentiated."""
+    for y in ys:
+        if not is_inexact(y):
+            raise InputError(_piecewise(name, y) + user_line())
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -190,7 +208,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     aux
         With `has_aux` only.
     """
-    lin, primal_pack, y, _, aux, leaves = _linearized(f, primals, has_aux)
+    lin, primal_pack, y, _, aux, leaves = _linearized(f, primals, has_aux, "vjp")
 
     def pullback(ct: Any) -> Any:
         cts, _, _ = trees.same_form(ct, y, "the cotangent")
@@ -215,7 +233,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     f_lin : callable
         ``f_lin(*tangents)`` returns the tangent of `y` without evaluating `f` again.
     """
-    lin, _, y, rebuild, _, _ = _linearized(f, primals, False)
+    lin, _, y, rebuild, _, _ = _linearized(f, primals, False, "linearize")
     flat_y, _ = trees.flatten(y)
 
     def f_lin(*tangents: Any) -> Any:
@@ -226,9 +244,13 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     return y, f_lin
 
 
-def _linearized(f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool) -> tuple[Any, ...]:
+def _linearized(
+    f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool, name: str
+) -> tuple[Any, ...]:
+    check_function(f, name)
+    check_flag(has_aux, name, "has_aux")
     leaves, pack = trees.flatten(primals)
-    leaves = [x if isinstance(x, (np.ndarray, Traced)) else _scalar_leaf(x) for x in leaves]
+    leaves = [trees.primal(x, name) for x in leaves]
     form: list[Any] = []
 
     def flat(*args: Any) -> list[Any]:
@@ -277,12 +299,16 @@ def jvp(
     ShapeError
         When `tangents` do not fit `primals`.
     """
+    check_function(f, "jvp")
+    check_flag(has_aux, "jvp", "has_aux")
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise InputError(
             "jvp takes tuples of primals and tangents: wg.jvp(f, (x,), (t,))" + user_line()
         )
+    for x in trees.flatten(tuple(primals))[0]:
+        trees.primal(x, "jvp")
     ts, leaves, pack = trees.same_form(tuple(tangents), tuple(primals), "the tangent")
-    leaves = [x if isinstance(x, (np.ndarray, Traced)) else _scalar_leaf(x) for x in leaves]
+    leaves = [trees.primal(x, "jvp") for x in leaves]
     form: list[Any] = []
 
     def flat(*args: Any) -> list[Any]:
@@ -318,6 +344,10 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         Of the form of `primals` (of its only element for one argument). The cost is a small
         multiple of one gradient's (Pearlmutter, *Fast exact multiplication by the Hessian*, 1994).
     """
+    if not isinstance(primals, (tuple, list)):
+        raise InputError(
+            "hvp takes tuples of primals and tangents: wg.hvp(f, (x,), (v,))" + user_line()
+        )
     nums = tuple(range(len(primals)))
     _, t = jvp(grad(f, nums if len(nums) > 1 else 0), primals, tangents)
     return t
@@ -353,7 +383,8 @@ def dense_jacobian(
     value: bool = False,
 ) -> Callable[..., Any]:
     """Return a function that computes the dense Jacobian of `f`, or the value and it; see there."""
-    if mode not in ("auto", "forward", "reverse"):
+    check_places(f, argnums, "jacobian", has_aux=has_aux)
+    if not isinstance(mode, str) or mode not in ("auto", "forward", "reverse"):
         raise InputError(f"mode must be 'auto', 'forward' or 'reverse', not {mode!r}")
     name = f"jacobian({getattr(f, '__name__', 'f')})"
 
@@ -372,6 +403,7 @@ def dense_jacobian(
             return [y if isinstance(y, (np.ndarray, Traced)) else _scalar_leaf(y) for y in results]
 
         lin = linearize_flat(flat, chosen.leaves)
+        _all_inexact(lin.ys, name)
         n = sum(_size(x) for x in chosen.leaves)
         m = sum(_size(y) for y in lin.ys)
         forward = n <= m if mode == "auto" else mode == "forward"
@@ -486,6 +518,7 @@ def _owned(arrays: Any) -> list[Any]:
 @functools.wraps(mapped)
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """Return a function that applies `f` to many examples at once, with a plan."""
+    check_function(f, "vmap")
     return transformed("vmap", f)(mapped(f, in_axes, out_axes))
 
 

@@ -29,7 +29,7 @@ def make_backend(name: str | None, fastmath: bool) -> Backend:
     """
     if name is None:
         name = "native" if has_llvm() or fastmath else "numpy"
-    if name not in BACKENDS:
+    if not isinstance(name, str) or name not in BACKENDS:
         raise InputError(f"backend={name!r} is not one of {', '.join(sorted(BACKENDS))}")
     if name == "native" and not has_llvm():
         raise UnsupportedError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import pickle
 import threading
@@ -27,10 +26,14 @@ from wengert.errors import (
 )
 from wengert.naming import Bound, called, name_of, wrap
 from wengert.ops.base import Traced
+from wengert.ops.leaves import is_array
+from wengert.ops.options import check_flag, check_function, integers
+from wengert.ops.options import names as option_names
 from wengert.plan.fallback import Fallbacks, NotCompiled, unplannable
 from wengert.plan.form import Form, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.into import copy_into
+from wengert.plan.keywords import sees_order, static_places
 from wengert.plan.memory import size_of, size_text
 from wengert.plan.plan import Plan
 from wengert.plan.progress import Patience
@@ -100,7 +103,8 @@ class Jitted:
             *(tuple(static_argnums), tuple(static_argnames)),
             *(backend, limit, fastmath, memory_budget),
         )
-        self._nums, self._names = _static_places(f, self._name, static_argnums, static_argnames)
+        self._nums, self._names = static_places(f, self._name, static_argnums, static_argnames)
+        self._ordered = sees_order(f)
         self._backend = make_backend(backend, fastmath)
         self._limit = limit
         self._budget = memory_budget
@@ -194,7 +198,7 @@ class Jitted:
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the data of a call and the key of its decision tree, None for traced data."""
-        if not kwargs and not self._nums and all(type(a) is np.ndarray for a in args):
+        if not kwargs and not self._nums and all(map(is_array, args)):
             return args, tuple([(a.shape, a.dtype) for a in args])
         leaves, form = self._split(args, kwargs)
         for x in [*leaves, *[s.value for _, s in form.static]]:
@@ -203,7 +207,7 @@ class Jitted:
         return leaves, (form, tuple([signature(x) for x in leaves]))
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form]:
-        return split(args, kwargs, self._nums, self._names)
+        return split(args, kwargs, self._nums, self._names, self._ordered)
 
     def _run(self, key: Any, leaves: Sequence[Any]) -> tuple[Leaf, Any] | None:
         """Run a compiled specialisation if there is one that holds."""
@@ -480,39 +484,6 @@ def kind_of(f: Callable[..., Any]) -> str | None:
     return f._kind if isinstance(f, Transformed) else None
 
 
-def _static_places(
-    f: Callable[..., Any], name: str, nums: Sequence[int], names: Sequence[str]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return the positions and the keywords of the static arguments, as far as each has them.
-
-    Raises
-    ------
-    InputError
-        For an argument that `f` does not have.
-    """
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):  # built-in functions
-        return tuple(nums), tuple(names)
-    kinds = {p.kind for p in parameters}
-    placed = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    keywords = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-    n = len(placed)
-    for i in nums:
-        if not -n <= i < n and inspect.Parameter.VAR_POSITIONAL not in kinds:
-            raise InputError(
-                f"static_argnums={i} does not name an argument of {name}, which takes {n}"
-            )
-    for k in names:
-        if k not in keywords and inspect.Parameter.VAR_KEYWORD not in kinds:
-            raise InputError(f"static_argnames={k!r} does not name an argument of {name}")
-    if inspect.Parameter.VAR_POSITIONAL not in kinds:
-        nums = [i % n for i in nums]
-    positions = {*nums, *(placed.index(k) for k in names if k in placed)}
-    both = {*names, *(placed[i] for i in nums if 0 <= i < n and placed[i] in keywords)}
-    return tuple(sorted(positions)), tuple(sorted(both))
-
-
 def _same(x: Any) -> Any:
     return x
 
@@ -619,11 +590,28 @@ def jit(
             fastmath=fastmath,
             memory_budget=memory_budget,
         )
-    if (made := getattr(f, "__wengert_compiled__", None)) is not None:
-        return made  # a sparse Jacobian compiles itself
-    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
-    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    check_function(f, "jit")
+    nums = integers(static_argnums, "jit", "static_argnums")
+    names = option_names(static_argnames, "jit", "static_argnames")
+    check_flag(fastmath, "jit", "fastmath")
+    if type(limit) is not int or limit < 1:
+        raise InputError(f"jit: limit must be a positive int, not {limit!r}" + user_line())
     budget = None if memory_budget is None else _bytes(memory_budget)
+    make_backend(backend, fastmath)
+    if (made := getattr(f, "__wengert_compiled__", None)) is not None:
+        static_places(f, made.name, nums, names)
+        options = {
+            "static_argnums": nums, "static_argnames": names, "fastmath": fastmath,
+            "memory_budget": memory_budget, "limit": limit != LIMIT, "backend": backend,
+        }  # fmt: skip
+        for option, x in options.items():
+            if x and x != "native":
+                raise InputError(
+                    f"{made.name} makes a sparse matrix and compiles itself, to native code; "
+                    f"{option}= has no effect on that. Leave out wg.jit or its "
+                    f"options" + user_line()
+                )
+        return made
     if budget is not None and (backend == "numpy" or not has_llvm()):
         raise UnsupportedError(
             "memory_budget is kept by native code, which lays its memory out before it runs; "
@@ -634,8 +622,13 @@ def jit(
 
 def _bytes(memory_budget: int | str) -> int:
     try:
-        return size_of(memory_budget)
-    except ValueError:
+        if isinstance(memory_budget, (bool, np.bool_)):
+            raise ValueError
+        size = size_of(memory_budget)
+        if size < 0:
+            raise ValueError
+        return size
+    except (ValueError, TypeError, OverflowError):
         raise InputError(
             f'memory_budget={memory_budget!r} is not a size: a number of bytes, or "150MiB"'
             + user_line()

@@ -10,6 +10,7 @@ import optree
 
 from wengert.errors import InputError, ShapeError, user_line
 from wengert.ops.base import Traced, dtype_of, shape_of
+from wengert.ops.leaves import checked
 
 __all__ = ["Selection", "flatten", "map_leaves", "own", "select", "unwrap"]
 
@@ -104,21 +105,48 @@ def _place(tree: Any, k: int) -> str:
 
 
 def _leaf(x: Any, k: int, name: str, argnum: int, tree: Any) -> Any:
-    if type(x) is np.ndarray:
-        kind = x.dtype.kind
-    elif isinstance(x, (float, complex)) and not isinstance(x, np.generic):
+    if type(x) is np.ndarray and x.dtype.kind in "fc":
+        return x
+    if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
         return np.float64(x) if isinstance(x, float) else np.complex128(x)
-    else:
-        if not isinstance(x, (Traced, np.generic, np.ndarray)):
-            x = np.asarray(x)
-        kind = dtype_of(x).kind
-    if kind not in "fc":
+    x = checked(x, f"{name}: argument {argnum}{_place(tree, k)}")
+    if not isinstance(x, (Traced, np.generic, np.ndarray)):
+        what = type(x).__name__
+        x = np.asarray(x)
+        if x.dtype.kind == "O":
+            raise InputError(
+                f"{name} takes arrays and numbers, but argument {argnum}{_place(tree, k)} is a "
+                f"{what}. Pass what it holds, or leave it out of argnums." + user_line()
+            )
+    if dtype_of(x).kind not in "fc":
         raise InputError(
             f"{name} takes floating-point inputs, but argument {argnum}{_place(tree, k)} has "
             f"dtype {dtype_of(x)}. Write 3.0 instead of 3, convert it with x.astype(float), or "
             "leave it out of argnums." + user_line()
         )
     return x
+
+
+def primal(x: Any, name: str) -> Any:
+    """Return a leaf of a point, which `jvp` and `vjp` take, as an array, scalar or traced value.
+
+    Raises
+    ------
+    InputError
+        For what is neither a number nor a plain array.
+    """
+    if type(x) is np.ndarray and x.dtype.kind in "fc":
+        return x
+    x = checked(x, f"{name}: an argument")
+    if isinstance(x, (np.ndarray, Traced)):
+        return x
+    made = np.asarray(x)
+    if made.dtype.kind == "O":
+        raise InputError(
+            f"{name} takes arrays and numbers, and pytrees of them, but an argument holds a "
+            f"{type(x).__name__}. Bind it with a lambda or functools.partial." + user_line()
+        )
+    return made[()]
 
 
 def unwrap(tree: Any, trace: Any) -> Any:

@@ -45,12 +45,20 @@ def test_an_integer_inside_a_tree():
     )
 
 
-@pytest.mark.parametrize("x", ["text", np.array(["a"]), np.array([None]), np.array([True])])
-def test_inputs_that_are_no_numbers(x):
+NO_NUMBERS = [
+    ("text", "floating-point inputs, but argument 0"),
+    (np.array([True]), "floating-point inputs, but argument 0"),
+    (np.array(["a"]), "argument 0 is an array of dtype <U1"),
+    (np.array([None]), "argument 0 is an array of Python objects"),
+]
+
+
+@pytest.mark.parametrize(("x", "text"), NO_NUMBERS)
+def test_inputs_that_are_no_numbers(x, text):
     e = raised(
         lambda: wg.grad(np.sum)(x)  # <- no numbers
     )
-    assert_says(e, InputError, "floating-point inputs, but argument 0", line="no numbers")
+    assert_says(e, InputError, text, line="no numbers")
 
 
 def test_a_result_that_is_no_scalar():
@@ -103,7 +111,13 @@ def test_holomorphic_with_real_inputs():
     )
 
 
-@pytest.mark.parametrize("argnums", [2, -3, (0, 5), 1.0, "x", None, True])
+@pytest.mark.parametrize("argnums", [1.0, "x", None, True, (0, "y"), [[0]]])
+def test_argnums_of_a_wrong_type(argnums):
+    e = raised(lambda: wg.grad(lambda x: x, argnums=argnums))  # <- type
+    assert_says(e, InputError, f"argnums={argnums!r}", "a sequence of int", line="type")
+
+
+@pytest.mark.parametrize("argnums", [2, -3, (0, 5)])
 def test_wrong_argnums(argnums):
     e = raised(
         lambda: wg.grad(lambda x, y: x * y, argnums=argnums)(1.0, 2.0)  # <- argnums

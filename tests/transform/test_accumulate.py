@@ -95,8 +95,8 @@ def test_operations(case):
         return case.row(*given, **case.attrs)
 
     out = f(*[args[i] for i in wrt])
-    if any(np.asarray(y).dtype.kind == "c" for y in leaves(out)):
-        pytest.skip("complex")
+    if any(np.asarray(y).dtype.kind != "f" for y in leaves(out)):
+        pytest.skip("complex, or without derivative")
     ways = check(
         f, [np.asarray(args[i]) for i in wrt], [np.asarray(second[i]) for i in wrt],
         ("auto", "forward", "reverse"),

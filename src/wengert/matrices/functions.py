@@ -19,6 +19,8 @@ from wengert.errors import InputError, user_line
 from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan
 from wengert.ops.base import Traced
+from wengert.ops.leaves import is_array
+from wengert.ops.options import check_function, check_places
 from wengert.plan.dense import check_dense
 from wengert.plan.fallback import unplannable
 from wengert.plan.form import signature, split
@@ -170,9 +172,10 @@ def _matrix(
     probe: bool,
     value: bool,
 ) -> Any:
-    if format not in FORMATS:
+    check_places(f, argnums, kind, has_aux=has_aux, probe=probe)
+    if not isinstance(format, str) or format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise InputError(f"mode must be one of {', '.join(map(repr, MODES))}, not {mode!r}")
     if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
         raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}")
@@ -180,6 +183,8 @@ def _matrix(
     if sparsity is None and format == "dense":
         if mode in ("both", "accumulate"):
             raise InputError(f"mode={mode!r} is for sparse matrices: add sparsity='auto'")
+        if not probe:
+            raise InputError("probe=False is for sparse matrices: add sparsity='auto'")
         if kind == "hessian":
             if chunk_size is None and mode in ("auto", "forward"):
                 return jacfwd(grad(f, argnums), argnums)
@@ -190,6 +195,13 @@ def _matrix(
             "has_aux is for dense Jacobians without sparsity; let f return its result only"
         )
     if format == "operator":
+        ignored = {"sparsity": sparsity is not None, "mode": mode != "auto"}
+        ignored |= {"chunk_size": chunk_size is not None, "probe": not probe}
+        for option in [k for k, given in ignored.items() if given]:
+            raise InputError(
+                f"{option}= means nothing for format='operator', which multiplies without making a "
+                f"matrix" + user_line()
+            )
         return Operator(kind, f, argnums, value)
     return MatrixFunction(kind, f, argnums, mode, pattern, format, chunk_size, probe, value)
 
@@ -256,7 +268,7 @@ class MatrixFunction:
         return leaf.plan.pack(outputs)
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any, Any]:
-        if not kwargs and all(type(a) is np.ndarray for a in args):
+        if not kwargs and all(map(is_array, args)):
             return args, None, tuple([(a.shape, a.dtype) for a in args])
         leaves, form = split(args, kwargs)
         if any(isinstance(x, Traced) for x in leaves):
@@ -367,6 +379,7 @@ def load_plan(path: str | os.PathLike[str], f: Callable[..., Any]) -> MatrixPlan
     DataError
         For a file that is no plan.
     """
+    check_function(f, "load_plan")
     saved = read_plan(path)
     function = MatrixFunction(
         saved.kind, f, saved.argnums, saved.mode, saved.pattern, saved.format,

@@ -12,7 +12,8 @@ import numpy as np
 from wengert import trees
 from wengert.api import Argnums, grad, jvp, vjp
 from wengert.compile import jit
-from wengert.ops.base import dtype_of, shape_of
+from wengert.errors import InputError, user_line
+from wengert.ops.base import dtype_of, is_inexact, shape_of
 
 __all__ = ["Operator"]
 
@@ -42,6 +43,12 @@ class Operator:
 
         chosen = trees.select(args, self._argnums, self.name)
         y = self._f(*args, **kwargs)
+        for part in trees.flatten(y)[0]:
+            if not is_inexact(part):
+                raise InputError(
+                    f"{self.name} takes a function that returns floating-point numbers, but it "
+                    f"returned {dtype_of(part)}, which has no derivative" + user_line()
+                )
         rows = sum(math.prod(shape_of(x)) for x in trees.flatten(y)[0])
         columns = sum(math.prod(shape_of(x)) for x in chosen.leaves)
         dtype = np.result_type(*{dtype_of(x) for x in chosen.leaves}, np.float32)

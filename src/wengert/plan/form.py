@@ -17,13 +17,13 @@ from wengert.errors import InputError, MutationError, user_line
 from wengert.ir.graph import aval_of
 from wengert.ir.simplify import key
 from wengert.ops.base import Traced
+from wengert.ops.leaves import is_data, plain
 
 __all__ = ["DYNAMIC", "Fixed", "Form", "signature", "split"]
 
 DYNAMIC = (np.ndarray, np.generic, float, int, complex, bool)
 """Leaves that become inputs of a graph; anything else is part of the function."""
 
-_DATA = (Traced, *DYNAMIC)
 _NUMBERS = frozenset({float, int, bool, complex})
 
 
@@ -37,10 +37,15 @@ class Fixed:
 
     def __init__(self, value: Any) -> None:
         self.value = value
+        self._key: Any
+        if isinstance(value, np.ndarray):  # of text or dates
+            self.value = value = value.copy()
+            self._key = (value.dtype, value.shape, value.tobytes())
+            return
         try:
             hash(value)
         except TypeError:
-            self._key: Any = (type(value), id(value))  # kept alive by `value`
+            self._key = (type(value), id(value))  # kept alive by `value`
         else:
             self._key = (type(value), key(value))
 
@@ -66,11 +71,16 @@ class Form(NamedTuple):
         ``(number of the leaf, Fixed)`` for leaves that are not data.
     static : tuple
         ``(position or keyword, Fixed)`` for static arguments.
+    order : tuple
+        Keywords in the order in which they were given, None where the function cannot see it; then
+        the keys of each dict among the arguments, in the order in which they were inserted, which
+        ``for k in d`` shows. `spec` has them sorted.
     """
 
     spec: Any
     fixed: tuple[tuple[int, Fixed], ...]
     static: tuple[tuple[int | str, Fixed], ...]
+    order: tuple[Any, ...] = ()
 
     def call(self, f: Callable[..., Any], leaves: Sequence[Any]) -> Any:
         """Call `f` with arguments of this form whose data are `leaves`.
@@ -134,6 +144,7 @@ def split(
     kwargs: dict[str, Any],
     nums: Sequence[int] = (),
     names: Sequence[str] = (),
+    ordered: bool = True,
 ) -> tuple[list[Any], Form]:
     """Split a call into its data and its form.
 
@@ -143,6 +154,8 @@ def split(
         The arguments.
     nums, names
         Positions (negative ones from the end) and keywords of static arguments.
+    ordered : bool
+        Whether the function can see the order of its keywords (``**kwargs``).
 
     Raises
     ------
@@ -150,6 +163,9 @@ def split(
         For a static argument that cannot be hashed.
     """
     static: list[tuple[int | str, Fixed]] = []
+    given = tuple(kwargs) if ordered and len(kwargs) > 1 else None
+    if not ordered:
+        kwargs = {k: kwargs[k] for k in sorted(kwargs)}
     if nums or names:
         where = sorted({i % len(args) for i in nums if -len(args) <= i < len(args)})
         static = [(i, _static(i, args[i])) for i in where]
@@ -161,11 +177,27 @@ def split(
     data = []
     fixed = []
     for i, x in enumerate(leaves):
-        if isinstance(x, _DATA):
-            data.append(x)
+        if is_data(x):
+            data.append(plain(x))
         else:
             fixed.append((i, Fixed(x)))
-    return data, Form(spec, tuple(fixed), tuple(static))
+    order: list[Any] = [given]
+    _orders((args, tuple(kwargs.values())), order)
+    return data, Form(spec, tuple(fixed), tuple(static), tuple(order))
+
+
+def _orders(x: Any, found: list[Any]) -> None:
+    """Find the order of the keys of each dict in a tree."""
+    kind = type(x)
+    if kind is dict or isinstance(x, dict):
+        if len(x) > 1:
+            found.append(tuple(map(Fixed, x)))
+        for y in x.values():
+            _orders(y, found)
+    elif kind is tuple or kind is list:
+        for y in x:
+            if type(y) is not np.ndarray:
+                _orders(y, found)
 
 
 def _static(place: int | str, x: Any) -> Fixed:

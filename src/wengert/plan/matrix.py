@@ -230,6 +230,12 @@ class Planner:
         )  # fmt: skip
 
     def _check_real(self, ys: Sequence[Any]) -> None:
+        for y in ys:
+            if dtype_of(y).kind not in "fc":
+                raise InputError(
+                    f"{self.request.name} takes a function that returns floating-point numbers, "
+                    f"but it returned {dtype_of(y)}, which has no derivative" + user_line()
+                )
         if any(dtype_of(y).kind == "c" for y in ys):
             raise InputError(
                 f"{self.request.name}: sparse derivatives are of real functions, and the result is "

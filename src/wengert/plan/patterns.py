@@ -195,6 +195,11 @@ class Call:
         chosen = [leaves[i] for i in self.wrt]
         linear = linearize_flat(self._of_chosen(self.results, leaves), chosen)
         shapes = [shape_of(y) for y in linear.ys]
+        if shapes == [()] and dtype_of(linear.ys[0]).kind not in "fc":
+            raise InputError(
+                f"{self.name} takes a function that returns a real scalar, but it returned "
+                f"{dtype_of(linear.ys[0])}, which has no derivative" + user_line()
+            )
         if shapes != [()] or dtype_of(linear.ys[0]).kind == "c":
             what = f"shape {shapes[0]}" if len(shapes) == 1 else f"{len(shapes)} arrays"
             raise ShapeError(

@@ -112,6 +112,8 @@ class _Matcher:
             self.lines.append("if errors() is not calm[0]: return None")  # they may raise
         self.require(f"len(args) == {len(args)}")
         self.require(f"len(kwargs) == {len(named)}" if named else "not kwargs")
+        if form.order[:1] != (None,):
+            self.require(f"(*kwargs,) == {form.order[0]!r}")
         parts = self.unpack("args", len(args))
         for i, (name, x) in enumerate(zip(parts, args, strict=True)):
             self.same(name, static[i]) if i in static else self.check(name, x)
@@ -157,6 +159,8 @@ class _Matcher:
                 if type(k) not in (str, int):
                     raise _Other
                 self.check(self.fresh(f"{name}[{k!r}]"), y)
+            if len(x) > 1:
+                self.require(f"(*{name},) == {tuple(x)!r}")
         else:
             self.same(name, x)
 

@@ -11,6 +11,7 @@ from wengert.ops.base import Traced, dtype_of
 from wengert.ops.control import nonzero, refuse_batched_mask
 from wengert.ops.elementwise import real
 from wengert.ops.index import SLOT, getitem, index_set
+from wengert.ops.leaves import checked
 from wengert.trace import views
 
 __all__ = ["assign", "parse", "read"]
@@ -58,6 +59,7 @@ def _plain_slice(s: slice) -> slice:
 
 
 def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> None:
+    part = checked(part, "an index of a traced value")
     if isinstance(part, (list, tuple)):
         part = stack_nested(part)
         if part.size == 0:
@@ -116,6 +118,8 @@ def assign(x: Any, index: Any, value: Any) -> None:
     spec, arrays = parse(index)
     if isinstance(value, (list, tuple)):
         value = stack_nested(value)
+    elif type(value) is not np.ndarray:
+        value = checked(value, "what is stored into a traced array")
     kind = dtype_of(value).kind if isinstance(value, Traced) else ""
     if kind in ("f", "c") and x.dtype.kind not in "fc":
         raise ConversionError(

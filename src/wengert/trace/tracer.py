@@ -18,6 +18,7 @@ from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced
 from wengert.ops.contract import contract
 from wengert.ops.index import index_set
+from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, views
 from wengert.trace.pending import Pending
 
@@ -38,22 +39,23 @@ _PLAIN = frozenset(
 OPERATOR: dict[str, Any] = {}
 """Attributes (none) of an operation applied by one of Python's operators, not by a function."""
 
+_OPERANDS = (np.ndarray, np.generic, int, float, complex)
 _NOT_NUMERIC = (str, bytes, dict, set, type(None))
 
 
 def _operand(other: Any) -> Any:
     """Turn an operand of an unusual type into an array, as NumPy's operators do."""
-    if isinstance(other, (np.ndarray, np.generic, Traced)):
+    if isinstance(other, Traced):
         return other
     if isinstance(other, (list, tuple)):
         return indexing.stack_nested(other)
     if isinstance(other, _NOT_NUMERIC):
         return NotImplemented
-    if hasattr(other, "__array__"):
-        return np.asarray(other)
-    if isinstance(other, (int, float, complex)):
-        return other
-    return NotImplemented
+    kind = type(other)
+    if is_foreign(kind) and decides_itself(kind):
+        return NotImplemented
+    other = checked(other, "an operand of a traced value")
+    return other if isinstance(other, _OPERANDS) else NotImplemented
 
 
 def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -62,7 +64,7 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
         if kind is Tracer:
             if other._trace is not self._trace:
                 return op(self, other)
-        elif kind not in _PLAIN:
+        elif kind not in _PLAIN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
@@ -70,7 +72,8 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return self._trace.process(op, (self, other), OPERATOR)
 
     def backward(self: Tracer, other: Any) -> Any:
-        if type(other) not in _PLAIN:
+        kind = type(other)
+        if kind not in _PLAIN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
@@ -99,6 +102,7 @@ class Tracer(Traced):
 
     __slots__ = ("_clock", "_layout", "_var", "_version", "_view")
     __array_priority__ = 1000.0
+    __pandas_priority__ = 10_000  # so that pandas leaves `series * x` to `_operand`, which refuses
 
     def __init__(self, trace: Any, var: Any) -> None:
         self._trace = trace
@@ -297,6 +301,22 @@ class Tracer(Traced):
             "derivative with wg.stop_gradient(x)." + user_line()
         )
 
+    def __copy__(self) -> Any:
+        """Return a new array with the same derivative, as copying a NumPy array makes one."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Return a new array with the same derivative."""
+        return self.copy()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse: bytes hold no derivative."""
+        raise ConversionError(
+            f"a traced value of shape {self.shape} cannot be pickled, nor sent to another process: "
+            "its derivative would be lost. Pickle what the differentiated function returns, or "
+            "the plain value, wg.stop_gradient(x) of it under no trace." + user_line()
+        )
+
     __hash__ = None  # type: ignore[assignment]
 
     # --- NumPy's protocols ------------------------------------------------------------------------
@@ -309,6 +329,9 @@ class Tracer(Traced):
         implementation = FUNCTIONS.get(func)
         if implementation is None:
             raise UnsupportedError(unsupported(f"{func.__module__}.{func.__name__}") + user_line())
+        if not all(type(x) in _FINE for x in args) or kwargs:
+            args = _all_checked(args, func)
+            kwargs = {k: _all_checked(x, func) for k, x in kwargs.items()}
         if func in CREATION:
             return implementation(self, *args, **kwargs)
         return views.delivered(func, implementation(*args, **kwargs), args, kwargs)
@@ -398,6 +421,21 @@ class Tracer(Traced):
         return self
 
 
+_FINE = frozenset(
+    {*_PLAIN - {np.ndarray}, Tracer, str, type(None), slice, type(Ellipsis), type, np.dtype}
+)
+
+
+def _all_checked(x: Any, func: Any) -> Any:
+    """Check the arguments of a NumPy function, in nested lists and tuples too."""
+    kind = type(x)
+    if kind in _FINE:
+        return x
+    if kind is list or kind is tuple:
+        return kind([_all_checked(y, func) for y in x])
+    return checked(x, f"an argument of numpy.{func.__name__} beside a traced value")
+
+
 CREATION: set[Any] = set()
 """Functions that are given ``like=x``: they take the traced value first."""
 
@@ -434,6 +472,13 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Apply a ufunc, or a method of it, to arguments of which at least one is traced."""
+    for x in inputs:
+        kind = type(x)
+        if kind is not Tracer and (
+            kind not in _PLAIN or (kind is np.ndarray and x.dtype.kind not in "fiubc")
+        ):
+            inputs = tuple([checked(y, "an operand of a traced value") for y in inputs])
+            break
     if method == "__call__":
         op = ew.UFUNCS.get(ufunc)
         if not kwargs:

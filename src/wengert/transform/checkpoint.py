@@ -13,6 +13,7 @@ from typing import Any
 from wengert import trees
 from wengert.ir.graph import Pulled, Value
 from wengert.ops.control import barrier
+from wengert.ops.options import check_function
 from wengert.trace.record import GraphRecorder, Tape, active_recorder, active_tapes
 from wengert.trace.tracer import Tracer
 
@@ -130,6 +131,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         When a value computed inside is used outside without being returned: `f` may not store into
         arrays from outside.
     """
+    check_function(f, "checkpoint")
 
     @functools.wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

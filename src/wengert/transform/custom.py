@@ -20,6 +20,7 @@ from wengert.ir.graph import Node, Value
 from wengert.ops import patterns
 from wengert.ops.base import Op, Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.elementwise import convert
+from wengert.ops.options import check_function, integers
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.pull import Cotangents, transpose_rule
@@ -309,10 +310,11 @@ class _Custom(Generic[P, R]):
     """Shared by both decorators: flattening of arguments and results."""
 
     def __init__(self, f: Callable[P, R], nondiff_argnums: int | Sequence[int] = ()) -> None:
+        check_function(f, type(self).__name__)
         functools.update_wrapper(self, f)  # type: ignore[arg-type]
         self.f = f
         self.name = getattr(f, "__name__", "f")
-        nums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
+        nums = integers(nondiff_argnums, type(self).__name__, "nondiff_argnums")
         if any(i < 0 for i in nums):
             raise InputError(f"{self.name}: nondiff_argnums counts from 0, got {tuple(nums)}")
         self.nondiff = frozenset(nums)

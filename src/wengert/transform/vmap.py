@@ -56,6 +56,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         for a, arg in zip(axes, args, strict=True):
             flat_axes += _broadcast_axes(a, arg)
         flat_axes += [0] * (len(leaves) - len(flat_axes))
+        leaves = [
+            x if a is None else trees.primal(x, "vmap")
+            for x, a in zip(leaves, flat_axes, strict=True)
+        ]
         size = _batch_size(leaves, flat_axes)
         trace = BatchTrace(size, sys._getframe().f_code)
         inputs = [
@@ -64,7 +68,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         ]
         keywords = (
             trees.map_leaves(
-                lambda x: Tracer(trace, Batched(trees.frozen(_front(x, 0)), True)), kwargs
+                lambda x: Tracer(
+                    trace, Batched(trees.frozen(_front(trees.primal(x, "vmap"), 0)), True)
+                ),
+                kwargs,
             )
             if kwargs
             else {}
