@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert import trees
 from wengert.compile import transformed
-from wengert.errors import InputError, ShapeError, user_line
+from wengert.errors import DerivativeError, InputError, ShapeError, user_line
 from wengert.ops import control
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_flag, check_function, check_places
@@ -87,7 +87,7 @@ def value_and_grad(
                 f"{name} with holomorphic=True takes complex inputs, not {kinds}" + user_line()
             )
         with Tape() as tape:
-            inputs = [tape.lift(x) for x in leaves]
+            inputs = [tape.input(x) for x in leaves]
             roots = [t._var for t in inputs]
             out = chosen.call(f, inputs, kwargs)
             if has_aux:
@@ -408,7 +408,12 @@ def dense_jacobian(
         m = sum(_size(y) for y in lin.ys)
         forward = n <= m if mode == "auto" else mode == "forward"
         check_dense((m, n), np.result_type(*map(dtype_of, chosen.leaves), np.float16), name)
-        blocks = (_columns if forward else _rows)(lin, chosen.leaves, chunk_size)
+        try:
+            blocks = (_columns if forward else _rows)(lin, chosen.leaves, chunk_size)
+        except DerivativeError:  # a custom rule for the other direction only
+            if mode != "auto" or not forward:
+                raise
+            blocks = _rows(lin, chosen.leaves, chunk_size)
         result = form[-1]([chosen.pack(row) for row in blocks])
         if value:
             return form[-1](trees.own(lin.ys, lin.ys)), result

@@ -487,20 +487,38 @@ def test_wrong_rules_say_what_is_wrong(name, compiled):
         (wg.jit(gradient) if compiled else gradient)(X)
 
 
+FORWARD = {
+    "jvp": lambda f, x: wg.jvp(f, (x,), (x,))[1],
+    "jacfwd": lambda f, x: wg.jacfwd(f)(x) @ x,
+    "batch": lambda f, x: wg.vmap(lambda t: wg.jvp(f, (t,), (t,))[1])(x),
+    "linearize": lambda f, x: wg.linearize(f, x)[1](x),
+    "compiled": lambda f, x: wg.jit(lambda x: wg.jvp(f, (x,), (x,))[1])(x),
+}
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_forward_mode_transposes_a_pullback_that_is_linear(name):
+    close(FORWARD[name](vjp_sine, X), np.cos(X) * X)
+
+
+@pytest.mark.parametrize("name", FORWARD)
 @pytest.mark.parametrize(
-    "forward",
+    "bwd",
     [
-        lambda f, x: wg.jvp(f, (x,), (x,)),
-        lambda f, x: wg.jacfwd(f)(x),
-        lambda f, x: wg.hessian(lambda z: np.sum(f(z)))(x),
-        lambda f, x: wg.vmap(lambda t: wg.jvp(f, (t,), (t,)))(x),
-        lambda f, x: wg.linearize(f, x)[1](x),
+        lambda _, ct: (np.clip(ct, -1, 1),),
+        lambda _, ct: (ct + 1.0,),
+        lambda _, ct: (np.ones(np.shape(ct)),),
+        lambda _, ct: (ct * ct,),
     ],
+    ids=["clip", "affine", "constant", "square"],
 )
-def test_forward_mode_of_a_pullback_is_refused(forward):
-    message = "vjp_sine has a custom vjp only, so it cannot be differentiated in forward mode"
+def test_forward_mode_of_a_pullback_that_is_not_linear_is_refused(name, bwd):
+    f = wg.custom_vjp(lambda x: x * 1.0)
+    f.name = "clipped"
+    f.defvjp(lambda x: (x * 1.0, ()), bwd)
+    message = "clipped has a custom vjp only, so it cannot be differentiated in forward mode"
     with pytest.raises(DerivativeError, match=message):
-        forward(vjp_sine, X)
+        FORWARD[name](f, X)
 
 
 def closing(t, kind):

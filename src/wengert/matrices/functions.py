@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sps
 
-from wengert.api import Argnums, dense_jacobian, grad, jacfwd
+from wengert.api import Argnums, dense_jacobian, grad
 from wengert.compile import TooManySpecialisations
 from wengert.errors import InputError, user_line
 from wengert.matrices.operator import Operator
@@ -186,8 +186,6 @@ def _matrix(
         if not probe:
             raise InputError("probe=False is for sparse matrices: add sparsity='auto'")
         if kind == "hessian":
-            if chunk_size is None and mode in ("auto", "forward"):
-                return jacfwd(grad(f, argnums), argnums)
             return dense_jacobian(grad(f, argnums), argnums, False, mode, chunk_size, False)
         return dense_jacobian(f, argnums, has_aux, mode, chunk_size, value)
     if has_aux:

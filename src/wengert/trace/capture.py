@@ -8,6 +8,7 @@ a wrong derivative.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ __all__ = ["Captured", "checksum"]
 COPY_BYTES = 1 << 17
 """Arrays up to this size are copied (128 KiB: about the cost of a checksum)."""
 
+
+WHOLE_BYTES = 1 << 20
+"""Arguments up to this size are compared as a whole, of larger ones some entries."""
+
+SAMPLES = 1 << 10
+"""About how many entries of those are compared."""
 
 BLOCK = 1 << 14
 _WEIGHTS = np.random.default_rng(1964).integers(0, 1 << 63, BLOCK, np.uint64) * 2 + 1
@@ -51,6 +58,13 @@ def checksum(x: np.ndarray[Any, Any]) -> int:
     return total
 
 
+def samples(x: np.ndarray[Any, Any]) -> int:
+    """Return a hash of some blocks of an array, spread over all of it."""
+    flat = x.reshape(-1) if x.flags.c_contiguous else x.T.reshape(-1) if x.flags.f_contiguous else x
+    step = max(flat.size // SAMPLES, 1) if flat.ndim == 1 else max(len(flat) // 16, 1)
+    return hash((flat[::step].tobytes(), flat[-1:].tobytes()))
+
+
 class Captured:
     """The plain arrays seen by one recording."""
 
@@ -58,27 +72,34 @@ class Captured:
 
     def __init__(self) -> None:
         self.copies: dict[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = {}
-        self.watched: dict[int, tuple[np.ndarray[Any, Any], int]] = {}
+        self.watched: dict[int, tuple[np.ndarray[Any, Any], Callable[..., int], int]] = {}
 
-    def keep(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return an array that still holds the present content of `x` in the backward pass."""
+    def keep(self, x: np.ndarray[Any, Any], sampled: bool = False) -> np.ndarray[Any, Any]:
+        """Return an array that still holds the present content of `x` in the backward pass.
+
+        `sampled` is for arguments, which a function can change through another name only: of a
+        large one, parts are compared.
+        """
         key = id(x)
         if x.nbytes <= COPY_BYTES:
             found = self.copies.get(key)
-            if found is not None and (
-                x.nbytes == 0 or (np.array_equal(found[1], x) and found[1].dtype == x.dtype)
-            ):
+            if found is not None and _same(found[1], x):
                 return found[1]
-            copy = x.copy()
+            copy = x.copy(order="K")
             self.copies[key] = (x, copy)
             return copy
         if not x.flags.writeable and x.base is None:
             return x
         seen = self.watched.get(key)
         if seen is None:
-            self.watched[key] = (x, checksum(x))
-        elif seen[1] != checksum(x):
+            mark = samples if sampled and x.nbytes > WHOLE_BYTES else checksum
+            self.watched[key] = (x, mark, mark(x))
+            return x
+        _, mark, before = seen
+        if mark(x) != before:
             _changed(x)
+        if mark is samples and not sampled:
+            self.watched[key] = (x, checksum, checksum(x))
         return x
 
     def verify(self) -> None:
@@ -88,9 +109,19 @@ class Captured:
         ------
         MutationError
         """
-        for x, before in self.watched.values():
-            if checksum(x) != before:
+        for x, mark, before in self.watched.values():
+            if mark(x) != before:
                 _changed(x)
+
+
+def _same(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    """Whether two arrays have the same bits; NaN equals itself, and 0.0 is not -0.0."""
+    return (
+        a.shape == b.shape
+        and a.dtype == b.dtype
+        and a.strides == b.strides
+        and a.tobytes() == b.tobytes()
+    )
 
 
 def _changed(x: np.ndarray[Any, Any]) -> None:

@@ -3,7 +3,6 @@
 `Tape` records what a derivative needs: operations with a derivative on values that depend on the
 inputs. What is piecewise constant comes back as a plain value, so a comparison costs nothing.
 `GraphRecorder` records everything, with the guards under which it holds, to be compiled.
-`AbstractTape` records shapes only; it linearises rules so that they can be transposed.
 """
 
 from __future__ import annotations
@@ -19,17 +18,16 @@ import numpy as np
 
 from wengert.errors import (
     ConversionError,
-    DerivativeError,
     LeakedTracerError,
     MutationError,
     told,
     user_frame,
     user_line,
 )
-from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Place, Value, aval_of
+from wengert.ir.graph import Const, Graph, Guard, Node, Place, Value
 from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
-from wengert.ops.base import ZERO, Op, Scale, Transpose
+from wengert.ops.base import ZERO, Op
 from wengert.ops.control import barrier
 from wengert.trace.alarm import Alarm
 from wengert.trace.capture import COPY_BYTES, Captured, checksum
@@ -38,7 +36,6 @@ from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = [
     "LEVELS",
-    "AbstractTape",
     "GraphRecorder",
     "Tape",
     "Trace",
@@ -105,7 +102,18 @@ class Trace:
         try:
             return var.data.shape  # type: ignore[no-any-return]
         except AttributeError:
+            if var.data is None:
+                raise self.let_go() from None
             return np.shape(var.data)
+
+    @staticmethod
+    def let_go() -> LeakedTracerError:
+        """Make the error for a value whose array was let go by `wg.checkpoint`."""
+        return LeakedTracerError(
+            "a value computed inside a function under wg.checkpoint was used outside of it "
+            "without being returned (it was kept in an object or a closure). Return it from that "
+            "function instead." + user_line()
+        )
 
     def describe(self, var: Any) -> str:
         """Show a value."""
@@ -143,6 +151,11 @@ def frozen(t: Tracer) -> Tracer:
     return Tracer(t._trace, t._var)
 
 
+def frozen_or_same(x: Any) -> Any:
+    """Return a handle that later updates in place do not move; an array is returned itself."""
+    return frozen(x) if type(x) is Tracer else x
+
+
 class Tape(Trace):
     """The record that reverse mode and linearisation walk."""
 
@@ -153,6 +166,18 @@ class Tape(Trace):
         # Only below a recorder, where an operation costs more than to look for it.
         self.recorder = active_recorder()
         self.known: dict[Any, Value] | None = None if self.recorder is None else {}
+        self.regions = 0
+        """How many functions under `wengert.checkpoint` are at work: what they do is done again, so
+        every array that they read is kept."""
+
+    def hold(self, x: Any) -> Any:
+        """Return an array that still has its present content in the backward pass, or raises."""
+        if not isinstance(x, np.ndarray):
+            return frozen_or_same(x)
+        recorder = active_recorder()
+        if recorder is None or recorder.level > self.level:
+            return self.captured.keep(x)
+        return recorder.constant(x)  # a reference, so that a compiled derivative sees later changes
 
     def __enter__(self) -> Tape:
         """Begin recording."""
@@ -166,18 +191,15 @@ class Tape(Trace):
         if error is not None and told(error) is not error:
             raise told(error) from None
 
+    def input(self, x: Any) -> Tracer:
+        """Make an argument of the recorded function into a value of this trace."""
+        if type(x) is np.ndarray:
+            x = self.captured.keep(x, sampled=True)
+        return Tracer(self, Value(frozen_or_same(x)))
+
     def lift(self, x: Any) -> Tracer:
         """Make a constant into a value of this trace."""
-        return Tracer(self, Value(frozen(x) if type(x) is Tracer else x))
-
-    @staticmethod
-    def let_go() -> LeakedTracerError:
-        """Make the error for a value whose array was let go by `wg.checkpoint`."""
-        return LeakedTracerError(
-            "a value computed inside a function under wg.checkpoint was used outside of it "
-            "without being returned (it was kept in an object or a closure, or stored into an "
-            "array from outside). Return it from that function instead." + user_line()
-        )
+        return Tracer(self, Value(self.hold(x)))
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Evaluate one level down, and append a node where there is a derivative."""
@@ -196,14 +218,10 @@ class Tape(Trace):
                 a = Tracer(a._trace, a._var)
             elif (
                 isinstance(a, np.ndarray)
-                and (op.residual or a.dtype.kind in "iub")
+                and (op.residual or self.regions or a.dtype.kind in "iub")
                 and op.derivative is not ZERO
             ):
-                recorder = active_recorder()
-                if recorder is None or recorder.level > self.level:
-                    a = self.captured.keep(a)
-                else:  # a reference, so that a compiled derivative sees later changes
-                    a = recorder.constant(a)
+                a = self.hold(a)
             inputs.append(a)
         known = self.known
         mark = None
@@ -222,7 +240,11 @@ class Tape(Trace):
             if type(x) is Tracer:
                 nested = True
             values.append(x)
-        y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
+        if type(op) is not Op and getattr(op, "custom", False):
+            hold = frozen_or_same if self.regions else self.hold  # there it is called again
+            y = op.derivative.begin(op, values, hold)  # type: ignore[union-attr]
+        else:
+            y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if op.derivative is ZERO:
             return y
         line = self.recorder.nodes[-1].line if self.recorder and self.recorder.nodes else None
@@ -538,86 +560,3 @@ GUARDED: dict[str, Any] = {
 }
 """How each kind of guard turns an array into the Python object that it compares. ``done`` only says
 that the value was computed without an exception, which a handler is waiting for."""
-
-
-_LINEAR = {
-    ew.add: None, ew.subtract: None, ew.negative: None, ew.positive: None, ew.multiply: 1,
-    ew.divide: 0,
-    ew.select: None, ew.degrees: None, ew.rad2deg: None, ew.radians: None, ew.deg2rad: None,
-    ew.ldexp: 0,
-}  # fmt: skip
-"""Elementwise operations that are linear: in all arguments together (None), in any single one (1),
-or in the first (0)."""
-
-
-class AbstractTape(Trace):
-    """Records shapes of operations that are linear in their traced arguments."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__()
-        self.nodes: list[Node] = []
-        self.what = what
-
-    def lift(self, x: Any) -> Tracer:
-        """Refuse: a constant is not linear in the tangent."""
-        raise self._not_linear("storing a constant")
-
-    def input(self, aval: Aval) -> Tracer:
-        """Make a tangent of the given shape and dtype."""
-        return Tracer(self, _Shape(aval))
-
-    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """Append a node; nothing is evaluated."""
-        if getattr(op, "inline", False):
-            return op.evaluate(*args, **attrs)
-        inputs = []
-        avals = []
-        for a in args:
-            if type(a) is Tracer and a._trace is self:
-                inputs.append(a._var)
-                avals.append(a._var.aval)
-            else:
-                inputs.append(frozen(a) if isinstance(a, Tracer) else a)
-                plain = type(a) in (int, float, bool, complex)
-                avals.append(a if plain or isinstance(a, np.ndarray) else aval_of(a))
-        self._check_linear(op, [isinstance(i, _Shape) for i in inputs])
-        out = _Shape(op.infer(*avals, **attrs))
-        self.nodes.append(Node(op, inputs, attrs, (out,)))
-        return Tracer(self, out)
-
-    def concrete(self, var: Any, kind: str) -> Any:
-        """Refuse: a tangent has no value here."""
-        raise self._not_linear(f"{kind}() of a tangent")
-
-    def _check_linear(self, op: Op, traced: list[bool]) -> None:
-        derivative = op.derivative
-        if isinstance(derivative, Scale):
-            rule = _LINEAR.get(op, -1)
-            ok = rule is None or (sum(traced) == 1 and (rule == 1 or (rule == 0 and traced[0])))
-            if op is ew.select:
-                ok = not traced[0]
-        elif isinstance(derivative, Transpose):
-            rules = derivative.rules
-            linear = [True] * len(traced) if callable(rules) else [r is not None for r in rules]
-            ok = derivative.joint or sum(traced) == 1
-            ok = ok and all(lin for lin, t in zip(linear, traced, strict=False) if t)
-        else:
-            ok = False
-        if not ok:
-            raise self._not_linear(op.name)
-
-    def _not_linear(self, name: str) -> DerivativeError:
-        return DerivativeError(
-            f"the tangent rule of {self.what} is not linear in its tangents: it applies {name} to "
-            f"them. A rule may add tangents, and multiply or contract them with values only."
-        )
-
-
-class _Shape(Value):
-    """A value of which only shape and dtype are known; `data` stands for itself."""
-
-    __slots__ = ()
-
-    def __init__(self, aval: Aval) -> None:
-        super().__init__(None, aval)
-        self.data = self

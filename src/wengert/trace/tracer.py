@@ -129,6 +129,8 @@ class Tracer(Traced):
         try:
             return data.dtype  # type: ignore[no-any-return]
         except AttributeError:
+            if data is None:
+                raise self._trace.let_go() from None
             return np.dtype(type(data))
 
     @property

@@ -7,6 +7,9 @@ once; the other views find out when they are next read, by the clock.
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ __all__ = [
     "real_or_complex",
     "refresh",
     "reshapes_in_place",
+    "watched",
     "write",
 ]
 
@@ -90,6 +94,38 @@ def attach(view: Any, base: Any, op: Any, attrs: dict[str, Any]) -> Any:
     return view
 
 
+class _Watching(threading.local):
+    def __init__(self) -> None:
+        self.lists: list[dict[int, tuple[Any, Any, Any]]] = []
+
+
+_WATCHING = _Watching()
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[tuple[Any, Any, Any]]]:
+    """List the handles that come to stand for another value meanwhile, in this thread.
+
+    Yields
+    ------
+    list of (handle, trace, var)
+        Filled at the end; trace and var are what the handle stood for before.
+    """
+    moved: dict[int, tuple[Any, Any, Any]] = {}
+    found: list[tuple[Any, Any, Any]] = []
+    _WATCHING.lists.append(moved)
+    try:
+        yield found
+    finally:
+        _WATCHING.lists.pop()
+        found += moved.values()
+
+
+def _note(handle: Any) -> None:
+    for moved in _WATCHING.lists:
+        moved.setdefault(id(handle), (handle, handle._trace, handle._var))
+
+
 def refresh(handle: Any) -> None:
     """Bring a view, and the views that it is made from, up to date with the base of all."""
     now = handle._clock[0]
@@ -101,6 +137,8 @@ def refresh(handle: Any) -> None:
         link = handle._view
         if link.base._var is not link.seen:
             new = link.op(link.base, **link.attrs)
+            if _WATCHING.lists:
+                _note(handle)
             handle._trace, handle._var = new._trace, new._var
             handle._version += 1
             link.seen = link.base._var
@@ -122,6 +160,8 @@ def assign(handle: Any, new: Any) -> None:
     if root._clock is not None:
         root._clock[0] += 1
     for h, value in reversed(changes):
+        if _WATCHING.lists:
+            _note(h)
         h._trace, h._var = value._trace, value._var
         h._version += 1
         if h._view is not None:

@@ -10,10 +10,16 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from wengert import trees
+from wengert.errors import MutationError, user_line
 from wengert.ir.graph import Pulled, Value
+from wengert.ops.base import dtype_of
 from wengert.ops.control import barrier
 from wengert.ops.options import check_function
+from wengert.trace import views
+from wengert.trace.pending import Pending
 from wengert.trace.record import GraphRecorder, Tape, active_recorder, active_tapes
 from wengert.trace.tracer import Tracer
 
@@ -30,24 +36,32 @@ class Segment:
         Values that are needed outside.
     """
 
-    __slots__ = ("external", "inner", "nodes")
+    __slots__ = ("external", "inner", "marks", "nodes")
 
     def __init__(self, nodes: list[Any], kept: set[Value]) -> None:
         self.nodes = nodes
+        self.marks: dict[int, Any] = {}
         flat = list(_flat(nodes))
         defined = dict.fromkeys(v for node in flat for v in node.outputs)
         read = dict.fromkeys(v for node in flat for v in node.inputs if isinstance(v, Value))
         self.inner = [v for v in defined if v not in kept]
         self.external = [v for v in read if v not in defined]
 
+    def remember(self) -> None:
+        """Note shapes and dtypes, and what custom rules made, before the arrays go."""
+        for v in self.inner:
+            v.aval  # noqa: B018
+        self.marks = {id(node): _mark(node) for node in self._custom()}
+
     def drop(self) -> None:
         """Let the intermediate arrays go."""
         for v in self.inner:
-            v.aval  # noqa: B018  (remembered before the data goes)
             v.data = None
-        for node in _flat(self.nodes):
-            if getattr(node.op, "custom", False):
-                node.op.derivative.forget()
+        for node in self._custom():
+            node.op.derivative.forget()
+
+    def _custom(self) -> Iterator[Any]:
+        return (node for node in _flat(self.nodes) if getattr(node.op, "custom", False))
 
     def recompute(self) -> None:
         """Run the operations again, from the values outside."""
@@ -75,10 +89,30 @@ class Segment:
                 if recorder is not None:
                     recorder.pulled = Pulled(node.line, node.op.name)
                 xs = [shadow.get(v, v.data) if isinstance(v, Value) else v for v in node.inputs]
-                y = node.op(*xs, **node.attrs)
+                if getattr(node.op, "custom", False):
+                    y = self._called_again(node, xs)
+                else:
+                    y = node.op(*xs, **node.attrs)
                 for v, part in zip(node.outputs, y if isinstance(y, tuple) else (y,), strict=True):
                     if v.data is None:
                         v.data = _lowered(part)
+
+    def _called_again(self, node: Any, xs: list[Any]) -> Any:
+        """Call a function with a custom rule again, which must do what it did before.
+
+        Raises
+        ------
+        MutationError
+        """
+        y = node.op.derivative.begin(node.op, xs, _as_it_is)
+        before = self.marks.get(id(node))
+        if before is not None and not _agree(before, _mark_of(y, node)):
+            raise MutationError(
+                f"{node.op.name}, called again in the backward pass of wg.checkpoint, gave other "
+                f"values than before: it reads something that has changed meanwhile, or draws "
+                f"random numbers. Pass what changes as an argument." + user_line()
+            )
+        return y
 
     def backward(self, cts: Any, walk: Callable[..., None]) -> None:
         """Run the region again, then walk it backwards."""
@@ -110,54 +144,130 @@ def _lowered(x: Any) -> Any:
     return x
 
 
+def _as_it_is(x: Any) -> Any:
+    return x
+
+
+def _mark(node: Any) -> Any:
+    return _mark_of([v.data for v in node.outputs], node)
+
+
+def _mark_of(y: Any, node: Any) -> list[tuple[float, float]]:
+    """Return a few numbers by which to know results and residuals again, up to rounding."""
+    marks = []
+    for x in [*(y if isinstance(y, (tuple, list)) else (y,)), *node.op.derivative.held()]:
+        while isinstance(x, Tracer):
+            x = None if isinstance(x._var, Pending) else x._var.data  # not computed for this
+        if x is None or dtype_of(x).kind not in "fciub":
+            continue
+        found = np.asarray(x)
+        flat = np.abs(found.reshape(-1)) if found.dtype.kind == "c" else found.reshape(-1)
+        with np.errstate(all="ignore"):
+            weights = np.cos(np.arange(flat.size, dtype=float))
+            marks.append((float(flat @ weights), float(np.abs(flat) @ np.abs(weights))))
+    return marks
+
+
+def _agree(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> bool:
+    """Whether marks are the same up to rounding; those that are not finite are not compared."""
+    return len(a) == len(b) and all(
+        not np.isfinite(p[1] + q[1]) or abs(p[0] - q[0]) <= 1e-4 * max(p[1], q[1])
+        for p, q in zip(a, b, strict=True)
+    )
+
+
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return `f` with its intermediate arrays recomputed, not stored, for reverse mode.
 
     Parameters
     ----------
     f : callable
-        Any function of arrays or pytrees; it may close over traced values.
+        Any function of arrays or pytrees; it may close over traced values, and update them in
+        place.
 
     Returns
     -------
     callable
-        Same results and derivatives. The backward pass evaluates `f` once more, and between the
-        passes only the inputs and results of `f` are held (Griewank and Walther, *Evaluating
-        Derivatives*, ch. 12).
+        Same results and derivatives. The backward pass does the recorded operations of `f` once
+        more, and between the passes only the inputs and results of `f` are held (Griewank and
+        Walther, *Evaluating Derivatives*, ch. 12), and the plain arrays that it reads: a copy of a
+        small one, a checksum of a large one.
 
     Raises
     ------
     LeakedTracerError
-        When a value computed inside is used outside without being returned: `f` may not store into
-        arrays from outside.
+        When a value computed inside is used outside without being returned.
+    MutationError
+        In the backward pass, when a large plain array that `f` used has been changed meanwhile.
     """
     check_function(f, "checkpoint")
 
     @functools.wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         tapes = list(active_tapes())
+        if not tapes:
+            return f(*args, **kwargs)
+        for x in trees.flatten((args, kwargs))[0]:
+            _lowered(x)
         starts = [len(t.nodes) for t in tapes]
-        out = f(*args, **kwargs)
+        for tape in tapes:
+            tape.regions += 1
+        try:
+            with views.watched() as moved:
+                out = f(*args, **kwargs)
+                results = [_lowered(y) for y in trees.flatten(out)[0]]
+        finally:
+            for tape in tapes:
+                tape.regions -= 1
         recorded = [tape.nodes[start:] for tape, start in zip(tapes, starts, strict=True)]
-        for k, tape in enumerate(tapes):
-            if recorded[k]:
-                kept = _kept(tape, out, recorded[k + 1 :])
-                segment = tape.nodes[starts[k] :] = [Segment(recorded[k], kept)]
-                segment[0].drop()
+        kept = _kept(tapes, recorded, results, moved)
+        segments = [
+            Segment(nodes, found) if nodes else None
+            for nodes, found in zip(recorded, kept, strict=True)
+        ]
+        for segment in segments:
+            if segment is not None:
+                segment.remember()
+        for tape, start, segment in zip(tapes, starts, segments, strict=True):
+            if segment is not None:
+                tape.nodes[start:] = [segment]
+                segment.drop()
         return out
 
     return wrapped
 
 
-def _kept(tape: Tape, out: Any, above: list[list[Any]]) -> set[Value]:
-    """Return the values of a tape that the result holds, or the nodes of tapes above it."""
-    found: set[Value] = set()
-    for y in trees.flatten(out)[0]:
-        _collect(y, tape, found)
-    for nodes in above:
-        for node in _flat(nodes):
-            for x in node.inputs:
-                _collect(x, tape, found)
+def _kept(
+    tapes: list[Tape],
+    recorded: list[list[Any]],
+    results: list[Any],
+    moved: list[tuple[Any, Any, Any]],
+) -> list[set[Value]]:
+    """Return the values of each tape that are needed outside.
+
+    Those that the result holds, those that handles from outside stand for after an update in place,
+    and those that the nodes of tapes above refer to.
+    """
+    found: list[set[Value]] = [set() for _ in tapes]
+    defined = [{v for node in _flat(nodes) for v in node.outputs} for nodes in recorded]
+    for handle, trace, var in moved:
+        if not (handle._trace.alive and trace.alive):
+            continue
+        before = Tracer(trace, var)
+        inside = False
+        for tape, inner in zip(tapes, defined, strict=True):
+            values: set[Value] = set()
+            _collect(before, tape, values)
+            inside = inside or not inner.isdisjoint(values)
+        if not inside:
+            results.append(Tracer(handle._trace, handle._var))
+    for k, tape in enumerate(tapes):
+        for y in results:
+            _collect(y, tape, found[k])
+        for nodes in recorded[k + 1 :]:
+            for node in _flat(nodes):
+                for x in node.inputs:
+                    _collect(x, tape, found[k])
     return found
 
 

@@ -6,8 +6,10 @@ rule, so every trace treats it as it treats a row of the table.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -15,15 +17,17 @@ import numpy as np
 import optree
 
 from wengert import trees
-from wengert.errors import DerivativeError, InputError, LeakedTracerError, ShapeError, user_line
-from wengert.ir.graph import Node, Value
-from wengert.ops import patterns
-from wengert.ops.base import Op, Traced, dtype_of, is_inexact, shape_of
-from wengert.ops.elementwise import convert
+from wengert.errors import (
+    DerivativeError,
+    InputError,
+    MutationError,
+    ShapeError,
+    WengertError,
+    user_line,
+)
+from wengert.ops.base import Traced, dtype_of
 from wengert.ops.options import check_function, integers
-from wengert.trace.tracer import Tracer
-from wengert.transform.batch import Batched, BatchTrace
-from wengert.transform.pull import Cotangents, transpose_rule
+from wengert.transform.custom_rules import CustomOp, JvpRule, VjpRule, check_closed, fitted
 
 __all__ = ["custom_jvp", "custom_vjp"]
 
@@ -31,281 +35,22 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class CustomOp(Op):
-    """One call of a function with its own derivative.
-
-    `inline` tells recorders of all operations to record what the function does instead.
-    """
-
-    __slots__ = ("custom", "inline")
-
-    def __init__(self, name: str, evaluate: Callable[..., Any], derivative: Any) -> None:
-        super().__init__(
-            name,
-            _closed(name, evaluate),
-            infer=_unknown,
-            derivative=derivative,
-            batch=_batch_custom,
-            flops=_unknown,
-            pattern=patterns.dense,
-            residual=True,
-        )
-        self.custom = True
-        self.inline = True
-
-
-def _unknown(*_: Any, **__: Any) -> Any:
-    raise DerivativeError("a custom rule has to be evaluated to know its shape")
-
-
-def _closed(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
-    """Check that a function of flat arrays does not close over values of a trace around it."""
-
-    def evaluate(*args: Any) -> Any:
-        out = f(*args)
-        _check_closed(name, out, args)
-        return _one(out)
-
-    return evaluate
-
-
-def _check_closed(name: str, out: Sequence[Any], args: Sequence[Any]) -> None:
-    level = max((a._trace.level for a in args if isinstance(a, Traced)), default=0)
-    if any(isinstance(y, Traced) and y._trace.level > level for y in out):
-        raise LeakedTracerError(
-            f"{name} depends on a traced value that is not one of its differentiated arguments "
-            f"(it closes over it, or gets it through nondiff_argnums), and its custom rule cannot "
-            f"know that derivative. Pass it as an ordinary argument." + user_line()
-        )
-
-
-def _one(ys: Sequence[Any]) -> Any:
-    """Return a single result alone, as operations do."""
-    return ys[0] if len(ys) == 1 else tuple(ys)
-
-
-# --- batches of calls -----------------------------------------------------------------------------
-def _batch_custom(
-    op: CustomOp, args: tuple[Any, ...], batched: tuple[bool, ...], _: dict[str, Any]
-) -> Any:
-    """Batch the function and its rule alike, so that the rule still holds below."""
-    n = next(shape_of(a)[0] for a, b in zip(args, batched, strict=True) if b)
-    rule = op.derivative.batched(n, batched)  # type: ignore[union-attr]
-    evaluate = getattr(rule, "evaluate", None) or over_batch(op.evaluate, n, batched)
-    return CustomOp(op.name, evaluate, rule)(*args)
-
-
-def over_batch(
-    f: Callable[..., Any], n: int, batched: Sequence[bool]
-) -> Callable[..., tuple[Any, ...]]:
-    """Apply a function of flat arrays, which returns one or a tuple of them, along a batch."""
-
-    def mapped(*args: Any) -> tuple[Any, ...]:
-        trace = BatchTrace(n)
-        try:
-            inputs = [
-                Tracer(trace, Batched(a, True)) if b else a
-                for a, b in zip(args, batched, strict=True)
-            ]
-            out = f(*inputs)
-            return tuple(_whole(y, trace, n) for y in (out if isinstance(out, tuple) else (out,)))
-        finally:
-            trace.alive = False
-
-    return mapped
-
-
-def _whole(y: Any, trace: BatchTrace, n: int) -> Any:
-    """Return a result with the batch as axis 0; None stays, which is a cotangent of zero."""
-    if isinstance(y, Tracer):
-        y._refresh()
-        if y._trace is trace:
-            if y._var.batched:
-                return y._var.data
-            y = y._var.data
-    return None if y is None else np.broadcast_to(y, (n, *shape_of(y)))
-
-
-# --- rules ----------------------------------------------------------------------------------------
-class JvpRule:
-    """A user's tangent rule. It is transposed for reverse mode, so it must be linear in tangents.
-
-    Parameters
-    ----------
-    name : str
-    rule : callable
-        ``rule(xs, ts) -> (ys, tangents)``, flat.
-    """
-
-    def __init__(self, name: str, rule: Callable[..., Any]) -> None:
-        self.name = name
-        self.rule = rule
-
-    def evaluate_and_push(self, op: Op, xs: list[Any], ts: list[Any]) -> tuple[Any, Any]:
-        """Return values and tangents."""
-        ts = _filled(xs, ts)
-        ys, tangents = self.rule(xs, ts)
-        _check_closed(self.name, (*ys, *tangents), (*xs, *ts))
-        return _one(ys), _one(tangents)
-
-    def push(self, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
-        """Return the tangents only."""
-        return _one(self.rule(xs, _filled(xs, ts))[1])
-
-    def pull(self, node: Node, ct: Any, y: Any, xs: list[Any], cts: Cotangents) -> None:
-        """Transpose the rule."""
-        wanted = [
-            k for k, v in enumerate(node.inputs) if isinstance(v, Value) and is_inexact(xs[k])
-        ]
-
-        def linear(*some: Any) -> Any:
-            ts: list[Any] = [None] * len(xs)
-            for k, t in zip(wanted, some, strict=True):
-                ts[k] = t
-            return tuple(self.rule(xs, _filled(xs, ts))[1])
-
-        seeds = ct if isinstance(ct, tuple) else (ct,)
-        found = transpose_rule(self.name, linear, seeds, [xs[k] for k in wanted])
-        for k, part in zip(wanted, found, strict=True):
-            if part is not None:
-                cts.add(node.inputs[k], part)
-
-    def forget(self) -> None:
-        """Do nothing: a tangent rule keeps nothing between the passes."""
-
-    def batched(self, n: int, batched: Sequence[bool]) -> JvpRule:
-        """Return the rule for a batch."""
-
-        def rule(xs: Sequence[Any], ts: Sequence[Any]) -> tuple[Any, Any]:
-            k = len(xs)
-
-            def flat(*both: Any) -> tuple[Any, ...]:
-                ys, tangents = self.rule(list(both[:k]), list(both[k:]))
-                return (*ys, *tangents)
-
-            out = over_batch(flat, n, [*batched, *batched])(*xs, *ts)
-            return out[: len(out) // 2], out[len(out) // 2 :]
-
-        return JvpRule(self.name, rule)
-
-
-def _filled(xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
-    """Replace None by zeros."""
-    return [
-        np.zeros(shape_of(x), dtype_of(x)) if t is None else t for x, t in zip(xs, ts, strict=True)
-    ]
-
-
-class VjpRule:
-    """A user's pair of a forward function that saves residuals and a backward function.
-
-    Parameters
-    ----------
-    name : str
-    fwd : callable
-        ``fwd(*xs) -> (ys, residuals)``, flat tuples.
-    bwd : callable
-        ``bwd(residuals, cts) -> cotangents``, flat; None is zero.
-    """
-
-    def __init__(self, name: str, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
-        self.name = name
-        self.fwd = fwd
-        self.bwd = bwd
-        self.saved: tuple[tuple[Any, ...], Any] | None = None
-
-    def evaluate(self, *xs: Any) -> Any:
-        """Run the forward function and keep its residuals."""
-        ys, residuals = self.fwd(*xs)
-        self.saved = (xs, residuals)
-        return ys
-
-    def forget(self) -> None:
-        """Let the residuals go; they are computed again where they are needed."""
-        self.saved = None
-
-    def residuals(self, xs: list[Any]) -> Any:
-        """Return the residuals at `xs`: those kept, or new ones inside a nested derivative."""
-        if self.saved is not None and all(a is b for a, b in zip(self.saved[0], xs, strict=True)):
-            return self.saved[1]
-        return self.fwd(*xs)[1]
-
-    def evaluate_and_push(self, op: Op | None, xs: list[Any], ts: list[Any]) -> tuple[Any, Any]:
-        """Refuse: a pullback says nothing of tangents."""
-        raise DerivativeError(
-            f"{self.name} has a custom vjp only, so it cannot be differentiated in forward mode. "
-            f"Use reverse mode (wg.grad, wg.vjp, wg.jacrev), or give its rule with wg.custom_jvp, "
-            f"which serves both." + user_line()
-        )
-
-    def push(self, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
-        """Refuse, as above."""
-        return self.evaluate_and_push(None, xs, ts)
-
-    def pull(self, node: Node, ct: Any, y: Any, xs: list[Any], cts: Cotangents) -> None:
-        """Run the backward function."""
-        seeds = ct if isinstance(ct, tuple) else (ct,)
-        found = self.bwd(self.residuals(xs), seeds)
-        for v, x, part in zip(node.inputs, xs, found, strict=True):
-            if part is not None and isinstance(v, Value) and is_inexact(x):
-                cts.add(
-                    v,
-                    _fitted(
-                        part, x, f"the backward function of {self.name}", "cotangent", "argument"
-                    ),
-                )
-
-    def batched(self, n: int, batched: Sequence[bool]) -> VjpRule:
-        """Return the rule for a batch; cotangents of shared arguments are summed over it."""
-        sizes: list[int] = []
-
-        def fwd(*xs: Any) -> tuple[Any, Any]:
-            def flat(*args: Any) -> tuple[Any, ...]:
-                ys, residuals = self.fwd(*args)
-                sizes[:] = [len(ys)]
-                return (*ys, *residuals)
-
-            out = over_batch(flat, n, batched)(*xs)
-            return out[: sizes[0]], out[sizes[0] :]
-
-        def bwd(residuals: Any, cts: Any) -> list[Any]:
-            k = len(residuals)
-
-            def flat(*args: Any) -> tuple[Any, ...]:
-                return tuple(self.bwd(args[:k], args[k:]))
-
-            out = over_batch(flat, n, [True] * (k + len(cts)))(*residuals, *cts)
-            return [
-                part if b or part is None else np.sum(part, axis=0)
-                for part, b in zip(out, batched, strict=True)
-            ]
-
-        return VjpRule(self.name, fwd, bwd)
-
-
-def _fitted(part: Any, like: Any, who: str, what: str, whose: str) -> Any:
-    """Check the shape of what a user's rule returned, and give it the dtype."""
-    if shape_of(part) != shape_of(like):
-        raise ShapeError(
-            f"{who} returned a {what} of shape {shape_of(part)} for {_an(whose)} of shape "
-            f"{shape_of(like)}" + user_line()
-        )
-    dtype, got = dtype_of(like), dtype_of(part)
-    if got == dtype or dtype.kind not in "fc":
-        return part
-    if got.kind not in "fciub" or (got.kind == "c" and dtype.kind == "f"):
-        raise InputError(
-            f"{who} returned a {what} of dtype {got} for {_an(whose)} of dtype {dtype}"
-            + user_line()
-        )
-    return convert(part, dtype=dtype)
-
-
-def _an(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
 # --- decorators -----------------------------------------------------------------------------------
+def _positions(f: Callable[..., Any]) -> int | None:
+    """Return how many arguments a function takes by position; None where there is no limit."""
+    if isinstance(f, np.ufunc):  # whose further arguments are options
+        return f.nin
+    try:
+        kinds = [p.kind for p in inspect.signature(f).parameters.values()]
+    except (TypeError, ValueError):  # built-in functions
+        return None
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    return kinds.count(inspect.Parameter.POSITIONAL_ONLY) + kinds.count(
+        inspect.Parameter.POSITIONAL_OR_KEYWORD
+    )
+
+
 class _Custom(Generic[P, R]):
     """Shared by both decorators: flattening of arguments and results."""
 
@@ -318,24 +63,61 @@ class _Custom(Generic[P, R]):
         if any(i < 0 for i in nums):
             raise InputError(f"{self.name}: nondiff_argnums counts from 0, got {tuple(nums)}")
         self.nondiff = frozenset(nums)
+        self._places = _positions(f) or 0
+        self._taken = self._places
+        """Arguments by position that the rule takes."""
+        self._is_pure = False
 
     def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the arguments by position, as rules take them."""
-        if not kwargs:
+        """Return the arguments by position, as rules take them, those left at defaults included."""
+        if not kwargs and len(args) >= self._taken:
             return args
         try:
             bound = inspect.signature(self.f).bind(*args, **kwargs)
         except TypeError as error:
             raise InputError(f"{self.name}: {error}" + user_line()) from None
-        bound.apply_defaults()
         if bound.kwargs:
             raise InputError(
                 f"{self.name} has a custom rule, which takes positional arguments only; it was "
                 f"called with {', '.join(bound.kwargs)}=" + user_line()
             )
-        return bound.args
+        given = len(bound.args)
+        bound.apply_defaults()
+        return bound.args[: max(given, self._taken)]
 
-    def _apply(self, call: _Call, evaluate: Callable[..., Any], derivative: Any) -> Any:
+    def _plain(self, call: _Call, args: tuple[Any, ...]) -> Any:
+        """Call the function as if it had no rule."""
+        y = self.f(*args)  # type: ignore[call-arg]
+        check_closed(self.name, call.flat_result(y), ())
+        return y
+
+    def _check_pure(self, call: _Call, xs: Sequence[Any]) -> None:
+        """Call the function once, where a rule stands for it, to see that it changes no argument.
+
+        Raises
+        ------
+        MutationError
+        """
+        self._is_pure = True
+        plain = [_example(x) if isinstance(x, Traced) else x for x in xs]
+        if any(x is None for x in plain):
+            return
+        touched: MutationError | None = None
+        with contextlib.suppress(Exception), np.errstate(all="ignore"):
+            try:
+                _untouched(self.name, self.f, call.arguments, plain)
+            except MutationError as error:
+                touched = error
+        if touched is not None:
+            self._is_pure = False
+            raise touched
+
+    def _apply(self, call: _Call, derivative: Any) -> Any:
+        def evaluate(*xs: Any) -> tuple[Any, ...]:
+            out = call.flat_result(_untouched(self.name, self.f, call.arguments, xs))
+            self._is_pure = True
+            return out
+
         ys = CustomOp(self.name, evaluate, derivative)(*call.leaves)
         return call.pack_result(ys if isinstance(ys, tuple) else [ys])
 
@@ -369,6 +151,11 @@ class _Call:
                 )
         self._result: Callable[[Sequence[Any]], Any] | None = None
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether there is an argument that a derivative, `vmap` or `jit` follows."""
+        return any(isinstance(x, Traced) for x in self.leaves)
+
     def arguments(self, leaves: Sequence[Any]) -> list[Any]:
         """Return all arguments, those that are differentiated made of `leaves`."""
         moving, still = iter(self.pack(leaves)), iter(self.fixed)
@@ -389,6 +176,58 @@ class _Call:
         """Put flat results, or their cotangents, into the form of the result."""
         assert self._result is not None
         return self._result(list(ys))
+
+
+def _untouched(
+    who: str, function: Callable[..., Any], arguments: Callable[..., Any], leaves: Sequence[Any]
+) -> Any:
+    """Call a function of the user's, which may not change what it is given.
+
+    A rule says nothing of the derivative of an argument after the call, and what the backward
+    function gets is used by others too.
+
+    Raises
+    ------
+    MutationError
+    """
+    given = [_guarded(x) for x in leaves]
+    try:
+        out = function(*arguments(given))
+    except ValueError as error:
+        if isinstance(error, WengertError) or not _READ_ONLY.search(str(error)):
+            raise
+        raise _touched(who) from None
+    if any(isinstance(x, Traced) and x._version for x in given):  # type: ignore[attr-defined]
+        raise _touched(who)
+    return out
+
+
+_READ_ONLY = re.compile("read-only|not writ")
+
+
+def _touched(who: str) -> MutationError:
+    return MutationError(
+        f"{who} changes in place an array that it is given, and a custom rule cannot follow that. "
+        f"Begin with x = x.copy(), and return the new value." + user_line()
+    )
+
+
+def _example(x: Any) -> Any:
+    """Return the plain value under a traced one, of one example of a batch; None without one."""
+    var = x._var
+    data = _example(var.data) if isinstance(var.data, Traced) else var.data
+    if getattr(var, "batched", False):
+        return data[0] if data is not None and len(data) else None
+    return data if isinstance(data, (np.ndarray, np.generic, float, int, complex)) else None
+
+
+def _guarded(x: Any) -> Any:
+    """Return an array that cannot be written to, or a handle of its own."""
+    if isinstance(x, np.ndarray) and x.flags.writeable:
+        x = x.view()
+        x.flags.writeable = False
+        return x
+    return trees.frozen(x)
 
 
 class custom_jvp(_Custom[P, R]):
@@ -438,20 +277,28 @@ class custom_jvp(_Custom[P, R]):
         rule = self.jvp
         if rule is None:
             raise DerivativeError(f"{self.name} has no rule yet; give it with @{self.name}.defjvp")
-        call = _Call(self.name, self._positional(args, kwargs), self.nondiff)
-
-        def evaluate(*xs: Any) -> tuple[Any, ...]:
-            return call.flat_result(self.f(*call.arguments(xs)))  # type: ignore[call-arg]
+        every = self._positional(args, kwargs)
+        call = _Call(self.name, every, self.nondiff)
+        if not call.is_traced:
+            return self._plain(call, every)  # type: ignore[no-any-return]
 
         def flat_rule(xs: Sequence[Any], ts: Sequence[Any]) -> tuple[Any, Any]:
-            out = rule(*call.fixed, call.pack(xs), call.pack(ts))
+            if not self._is_pure:
+                self._check_pure(call, xs)
+            k = len(xs)
+            out = _untouched(
+                f"the rule of {self.name}",
+                rule,
+                lambda both: (*call.fixed, call.pack(both[:k]), call.pack(both[k:])),
+                [*xs, *ts],
+            )
             if not isinstance(out, tuple) or len(out) != 2:
                 raise InputError(
                     f"the rule of {self.name} must return (result, tangent)" + user_line()
                 )
             return call.flat_result(out[0]), _flat_tangents(self.name, *out)
 
-        return self._apply(call, evaluate, JvpRule(self.name, flat_rule))  # type: ignore[no-any-return]
+        return self._apply(call, JvpRule(self.name, flat_rule))  # type: ignore[no-any-return]
 
 
 def _flat_tangents(name: str, result: Any, tangent: Any) -> tuple[Any, ...]:
@@ -463,11 +310,15 @@ def _flat_tangents(name: str, result: Any, tangent: Any) -> tuple[Any, ...]:
             + user_line()
         )
     pairs = zip(trees.flatten(tangent)[0], trees.flatten(result)[0], strict=True)
-    return tuple(_fitted(t, y, f"the rule of {name}", "tangent", "result") for t, y in pairs)
+    return tuple(fitted(t, y, f"the rule of {name}", "tangent", "result") for t, y in pairs)
 
 
 class custom_vjp(_Custom[P, R]):
-    """Give a function its own pullback. Only reverse mode can use it.
+    """Give a function its own pullback, for reverse mode.
+
+    Derivatives of the gradient (`hessian`, `hvp`, ``jvp`` of ``grad``) go through what ``fwd`` and
+    ``bwd`` compute. Forward mode through the function itself transposes ``bwd``, and is refused
+    where that is not linear in the cotangent.
 
     Parameters
     ----------
@@ -497,6 +348,8 @@ class custom_vjp(_Custom[P, R]):
         ``bwd`` returns a tuple with one cotangent for each differentiated argument; None is zero.
         """
         self.rules = (fwd, bwd)
+        taken = _positions(fwd)
+        self._taken = self._places if taken is None else min(self._places, taken)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Apply the function.
@@ -510,13 +363,11 @@ class custom_vjp(_Custom[P, R]):
             raise DerivativeError(
                 f"{self.name} has no rule yet; give it with {self.name}.defvjp(fwd, bwd)"
             )
-        call = _Call(self.name, self._positional(args, kwargs), self.nondiff)
-        if not any(isinstance(x, Traced) for x in call.leaves):
-            y = self.f(*call.arguments(call.leaves))  # type: ignore[call-arg]
-            _check_closed(self.name, call.flat_result(y), ())
-            return y
-        rule = _vjp_rule(self.name, call, *self.rules)
-        return self._apply(call, rule.evaluate, rule)  # type: ignore[no-any-return]
+        every = self._positional(args, kwargs)
+        call = _Call(self.name, every, self.nondiff)
+        if not call.is_traced:
+            return self._plain(call, every)  # type: ignore[no-any-return]
+        return self._apply(call, _vjp_rule(self.name, call, *self.rules))  # type: ignore[no-any-return]
 
 
 def _vjp_rule(name: str, call: _Call, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> VjpRule:
@@ -524,7 +375,7 @@ def _vjp_rule(name: str, call: _Call, fwd: Callable[..., Any], bwd: Callable[...
     pack_residuals: list[Callable[[Sequence[Any]], Any]] = []
 
     def flat_fwd(*xs: Any) -> tuple[Any, Any]:
-        out = fwd(*call.arguments(xs))
+        out = _untouched(f"the forward function of {name}", fwd, call.arguments, xs)
         if not isinstance(out, tuple) or len(out) != 2:
             raise InputError(
                 f"the forward function of {name} must return (result, residuals)" + user_line()
@@ -534,7 +385,13 @@ def _vjp_rule(name: str, call: _Call, fwd: Callable[..., Any], bwd: Callable[...
         return call.flat_result(out[0]), tuple(arrays)
 
     def flat_bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-        out = bwd(*call.fixed, pack_residuals[0](residuals), call.pack_result(cts))
+        k = len(residuals)
+        out = _untouched(
+            f"the backward function of {name}",
+            bwd,
+            lambda both: (*call.fixed, pack_residuals[0](both[:k]), call.pack_result(both[k:])),
+            [*residuals, *cts],
+        )
         if not isinstance(out, tuple) or len(out) != len(call.free):
             raise InputError(
                 f"the backward function of {name} must return a tuple with one cotangent for each "
@@ -546,7 +403,7 @@ def _vjp_rule(name: str, call: _Call, fwd: Callable[..., Any], bwd: Callable[...
             for ct in _flat_cotangents(name, part, a)
         ]
 
-    return VjpRule(name, flat_fwd, flat_bwd)
+    return VjpRule(name, flat_fwd, flat_bwd, call.fixed)
 
 
 def _flat_cotangents(name: str, part: Any, argument: Any) -> list[Any]:

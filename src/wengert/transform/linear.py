@@ -112,7 +112,7 @@ def linearize_flat(
     with Tape() as tape:
         if kept:
             leaves = [tape.captured.keep(x) if isinstance(x, np.ndarray) else x for x in leaves]
-        args = [tape.lift(x) if is_inexact(x) else x for x in leaves]
+        args = [tape.input(x) if is_inexact(x) else x for x in leaves]
         roots = [a._var if isinstance(a, Tracer) and a._trace is tape else Value(a) for a in args]
         results = f(*args)
         outs: list[Value | None] = []

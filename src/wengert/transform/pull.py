@@ -17,11 +17,12 @@ from wengert.ops.base import Fold, Jvp, Minus, Op, Scale, Traced, Transpose, dty
 from wengert.ops.index import add_into, index_add
 from wengert.ops.reduce import expand
 from wengert.ops.shape import broadcast_to, match
-from wengert.trace.record import AbstractTape, GraphRecorder, active_recorder
+from wengert.trace.abstract import AbstractTape
+from wengert.trace.record import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.cancel import cancelled
 
-__all__ = ["Cotangents", "backward", "told", "transpose_rule"]
+__all__ = ["Cotangents", "backward", "seeded", "told", "transpose_rule"]
 
 
 class Cotangents:
@@ -232,16 +233,17 @@ def transpose_rule(name: str, rule: Any, ct: Any, xs: list[Any]) -> list[Any]:
     seeds = ct if isinstance(ct, tuple) else (ct,)
     for o, c in zip(outs, seeds, strict=True):
         if c is not None and isinstance(o, Tracer) and o._trace is tape:
-            if shape_of(c) != o.shape:
-                c = (
-                    broadcast_to(c, shape=o.shape)
-                    if len(shape_of(c)) <= len(o.shape)
-                    else match(c, o)
-                )
-            cts.add(o._var, match(c, o))
+            seeded(cts, o._var, c)
     tape.alive = False
     backward(tape.nodes, cts)
     return [cts.table.get(r) for r in roots]
+
+
+def seeded(cts: Cotangents, v: Value, ct: Any) -> None:
+    """Add the cotangent of a rule's result, which may be of a shape that broadcasts to it."""
+    if shape_of(ct) != v.shape:
+        ct = broadcast_to(ct, shape=v.shape) if len(shape_of(ct)) <= len(v.shape) else match(ct, v)
+    cts.add(v, match(ct, v))
 
 
 def _aval(x: Any) -> Any:
