@@ -29,7 +29,7 @@ from wengert.ops.base import (
 from wengert.ops.special import ufunc_of
 from wengert.ops.special import ufuncs as sp
 
-__all__ = ["UFUNCS", "convert", "select"]
+__all__ = ["UFUNCS", "convert", "promotable", "select"]
 
 UFUNCS: dict[np.ufunc, Op] = {}
 """The operation that each NumPy or SciPy ufunc stands for."""
@@ -49,7 +49,7 @@ def infer_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
 
     def infer(*xs: Any, **_: Any) -> Any:
         shape = np.broadcast_shapes(*(shape_of(x) for x in xs))
-        kinds = tuple(_promotable(x) for x in xs)
+        kinds = tuple(promotable(x) for x in xs)
         try:
             dtypes = ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout)[ufunc.nin :]
         except TypeError:  # ufuncs without a resolver for Python scalars (SciPy's)
@@ -62,7 +62,8 @@ def infer_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
     return infer
 
 
-def _promotable(x: Any) -> Any:
+def promotable(x: Any) -> Any:
+    """Return what takes part in NumPy's promotion: a dtype, or the type of a Python number."""
     aval = aval_of(x)
     if not aval.weak:
         return aval.dtype

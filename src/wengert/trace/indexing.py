@@ -29,8 +29,13 @@ def stack_nested(x: Any) -> Any:
     return np.asarray(parts)
 
 
-def parse(index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Split an index expression into ``(template, integer arrays)``."""
+def parse(
+    index: Any, shape: tuple[int, ...] | None = None
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Split an index expression into ``(template, integer arrays)``.
+
+    Boolean masks are compared with `shape`, the shape of what is indexed, where that is given.
+    """
     if type(index) is int:
         return (index,), ()
     parts = index if isinstance(index, tuple) else (index,)
@@ -38,16 +43,41 @@ def parse(index: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         return parts, ()
     spec: list[Any] = []
     arrays: list[Any] = []
+    masks: list[tuple[int, tuple[int, ...]]] = []  # where in the template, and the mask's shape
+    wide = None
     for part in parts:
         if part is None or part is Ellipsis or type(part) is int:
             spec.append(part)
+            if part is Ellipsis:
+                wide = len(spec)
         elif isinstance(part, slice):
             spec.append(_plain_slice(part))
         elif isinstance(part, np.integer):
             spec.append(int(part))
         else:
-            _array_part(part, spec, arrays)
+            at = len(spec)
+            mask = _array_part(part, spec, arrays)
+            if mask:
+                masks.append((at, mask))
+    for at, mask in masks if shape is not None else ():
+        _check_mask(spec, at, mask, shape, wide is not None and at >= wide)
     return tuple(spec), tuple(arrays)
+
+
+def _check_mask(
+    spec: list[Any], at: int, mask: tuple[int, ...], shape: Any, from_end: bool
+) -> None:
+    """Raise if a boolean mask has another length than the axes that it selects from."""
+    if from_end:
+        axis = len(shape) - sum(s is not None for s in spec[at:])
+    else:
+        axis = sum(s is not None for s in spec[:at])
+    for i, n in enumerate(mask, axis):
+        if 0 <= i < len(shape) and shape[i] != n:
+            raise IndexError(
+                f"boolean index did not match indexed array along axis {i}; size of axis is "
+                f"{shape[i]} but size of corresponding boolean axis is {n}" + user_line()
+            )
 
 
 def _plain_slice(s: slice) -> slice:
@@ -58,7 +88,8 @@ def _plain_slice(s: slice) -> slice:
     return s
 
 
-def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> None:
+def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> tuple[int, ...]:
+    """Add one part to the template; return its shape if it is a mask."""
     part = checked(part, "an index of a traced value")
     if isinstance(part, (list, tuple)):
         part = stack_nested(part)
@@ -88,6 +119,8 @@ def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> None:
         for i in range(part.ndim):
             spec.append(SLOT)
             arrays.append(rows[i])
+        return tuple(part.shape)
+    return ()
 
 
 def positions(mask: Any) -> Any:
@@ -103,7 +136,7 @@ def positions(mask: Any) -> Any:
 
 def read(x: Any, index: Any) -> Any:
     """Return ``x[index]``, a view where NumPy makes one."""
-    spec, arrays = parse(index)
+    spec, arrays = parse(index, None if type(index) is int else x.shape)
     if arrays:
         return getitem(x, *arrays, spec=spec)
     attrs = {"spec": spec}
@@ -115,7 +148,7 @@ def read(x: Any, index: Any) -> Any:
 
 def assign(x: Any, index: Any, value: Any) -> None:
     """Perform ``x[index] = value``."""
-    spec, arrays = parse(index)
+    spec, arrays = parse(index, None if type(index) is int else x.shape)
     if isinstance(value, (list, tuple)):
         value = stack_nested(value)
     elif type(value) is not np.ndarray:

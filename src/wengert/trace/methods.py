@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import InputError, UnsupportedError, user_line
+from wengert.errors import InputError, UnsupportedError, WengertError, user_line
 from wengert.ops import elementwise as ew
 from wengert.trace import (  # noqa: F401  (they fill the table that the methods read)
     namespace,
@@ -17,11 +17,15 @@ from wengert.trace import (  # noqa: F401  (they fill the table that the methods
     numpy_fft,
     numpy_linalg,
     numpy_misc,
+    numpy_order,
+    numpy_quantile,
     numpy_reduce,
     numpy_shape,
     numpy_stats,
+    numpy_ufuncs,
     views,
 )
+from wengert.trace.blame import explained
 from wengert.trace.tracer import FUNCTIONS, Tracer
 
 _FUNCTIONS = {
@@ -35,17 +39,26 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
-def _method(function: Any) -> Callable[..., Any]:
+def _method(name: str, function: Any) -> Callable[..., Any]:
     implementation = FUNCTIONS[function]
+    numpys = getattr(np.ndarray, name)
 
     def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        return views.delivered(function, implementation(self, *args, **kwargs), (self,), kwargs)
+        try:
+            return views.delivered(function, implementation(self, *args, **kwargs), (self,), kwargs)
+        except WengertError:
+            raise
+        except Exception as error:
+            reason = explained(error, numpys, f"the method {name}", (self, *args), kwargs)
+            if reason is error:
+                raise
+            raise reason from error
 
     return method
 
 
 for _name, _function in _FUNCTIONS.items():
-    setattr(Tracer, _name, _method(_function))
+    setattr(Tracer, _name, _method(_name, _function))
 
 
 def _reshape(self: Tracer, *shape: Any, order: str = "C", copy: Any = None) -> Any:

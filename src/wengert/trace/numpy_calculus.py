@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import UnsupportedError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import dtype_of
 from wengert.ops.index import SLOT, getitem
-from wengert.trace.table import NO_VALUE, axis_index, cast, implements, traced
+from wengert.trace.table import NO_VALUE, axis_index, cast, decided, implements, traced
 
 
 def _before(axis: int) -> tuple[slice, ...]:
@@ -232,30 +233,41 @@ def linspace(
 ) -> Any:  # fmt: skip
     """Stand for `numpy.linspace`."""
     num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative." + user_line())
     start, stop = (x if type(x) in (int, float, complex) else traced(x) for x in (start, stop))
     start, stop = start * 1.0, stop * 1.0
     n = num - 1 if endpoint else num
-    step = (stop - start) / n if n > 0 else np.nan * (stop - start)
-    share = np.arange(num).reshape((num,) + (1,) * step.ndim) / max(n, 1)
-    share = share.astype(step.real.dtype)
-    y = start * (1 - share) + stop * share
+    gap = stop - start
+    step = gap / n if n > 0 else np.nan * np.abs(gap)
+    k = np.arange(num).reshape((num,) + (1,) * np.ndim(gap)).astype(gap.real.dtype)
+    y = k * (step if n > 0 else gap) + start
+    if endpoint and num > 1:
+        last = np.broadcast_to(cast(traced(stop), y.dtype), (1, *y.shape[1:]))
+        y = np.concatenate([y[:-1], last])
     if axis:
         y = np.moveaxis(y, 0, axis)
+    if dtype is not None and np.dtype(dtype).kind in "iu":
+        y = np.floor(y)
     y = cast(y, dtype)
     return (y, step) if retstep else y
 
 
 @implements(np.logspace)
 def logspace(
-    start: Any,
-    stop: Any,
-    num: Any = 50,
-    endpoint: bool = True,
-    base: Any = 10.0,
-    dtype: Any = None,
-    axis: int = 0,
-) -> Any:
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0,
+    dtype: Any = None, axis: int = 0,
+) -> Any:  # fmt: skip
     """Stand for `numpy.logspace`."""
+    base = base if type(base) in (int, float, complex) else traced(base)
+    rank = np.ndim(base)
+    if rank:
+        rank = max(rank, np.ndim(traced(start)), np.ndim(traced(stop)))
+        start, stop, base = (
+            np.reshape(traced(x), (1,) * (rank - np.ndim(x)) + np.shape(x))
+            for x in (start, stop, base)
+        )
+        base = np.expand_dims(base, axis)
     return cast(np.power(base, linspace(start, stop, num, endpoint, axis=axis)), dtype)
 
 
@@ -263,12 +275,27 @@ def logspace(
 def geomspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """Stand for `numpy.geomspace`."""
+    """Stand for `numpy.geomspace` between real numbers of one sign."""
+    num = operator.index(num)
     start, stop = traced(start), traced(stop)
-    sign = np.sign(start)
-    y = np.exp(linspace(np.log(start / sign), np.log(stop / sign), num, endpoint, axis=axis))
-    y = y * (np.expand_dims(sign, axis) if sign.ndim else sign)
-    return cast(y, np.result_type(y.dtype, np.float64) if dtype is None else dtype)
+    if "c" in (start.dtype.kind, stop.dtype.kind):
+        raise UnsupportedError("np.geomspace of complex numbers on traced values" + user_line())
+    if decided(np.any(np.equal(start, 0))) or decided(np.any(np.equal(stop, 0))):
+        raise ValueError("Geometric sequence cannot include zero" + user_line())
+    if decided(np.any(np.sign(start) * np.sign(stop) < 0)):
+        raise UnsupportedError(
+            "np.geomspace between numbers of different signs on traced values" + user_line()
+        )
+    kind = np.result_type(start.dtype, stop.dtype, np.float64)
+    sign = np.sign(start) if start.dtype.kind != "b" else 1
+    start, stop = cast(np.abs(start), kind), cast(np.abs(stop), kind)
+    y = 10.0 ** linspace(np.log10(start), np.log10(stop), num, endpoint)
+    rows = [np.broadcast_to(start, (1, *y.shape[1:])), y[1:]] if num > 0 else [y]
+    if endpoint and num > 1:
+        rows = [rows[0], y[1:-1], np.broadcast_to(stop, (1, *y.shape[1:]))]
+    y = np.concatenate(rows) * sign
+    y = np.moveaxis(y, 0, axis) if axis else y
+    return cast(y, kind if dtype is None else dtype)
 
 
 @implements(np.meshgrid)

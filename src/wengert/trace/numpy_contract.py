@@ -11,7 +11,6 @@ from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.contract import LABELS, contract
 from wengert.ops.shape import reshape, transpose
 from wengert.trace.table import axis_index, cast, deliver, implements, optional, refuse, traced
-from wengert.trace.tracer import UFUNC_METHODS, call_ufunc
 
 
 def product(a: Any, b: Any, ta: str, tb: str, out: str) -> Any:
@@ -137,14 +136,6 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Stand for `numpy.outer`."""
     a, b = np.reshape(traced(a), -1), np.reshape(traced(b), -1)
     return deliver(contract(a, b, spec="a,b->ab"), out)
-
-
-def _ufunc_outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
-    a, b = traced(a), traced(b)
-    return call_ufunc(ufunc, "__call__", (np.reshape(a, a.shape + (1,) * b.ndim), b), options)
-
-
-UFUNC_METHODS[(None, "outer")] = _ufunc_outer  # type: ignore[index]
 
 
 @implements(np.tensordot)

@@ -274,7 +274,7 @@ def _needs_traced(target: Any, name: str) -> None:
 def _at(sign: int) -> Callable[..., Any]:
     def implementation(a: Any, index: Any, b: Any = None) -> None:
         _needs_traced(a, "ufunc.at")
-        spec, arrays = indexing.parse(index)
+        spec, arrays = indexing.parse(index, a.shape)
         a._store(index_add(a, b if sign > 0 else -traced(b), *arrays, spec=spec))
 
     return implementation
@@ -430,7 +430,12 @@ def isin(
     kind: Any = None,
 ) -> Any:
     """Stand for `numpy.isin`."""
-    found = np.any(np.equal(traced(element)[..., None], np.ravel(traced(test_elements))), axis=-1)
+    element, test_elements = traced(element), traced(test_elements)
+    if kind not in (None, "sort", "table"):
+        raise ValueError(f"invalid kind: {kind!r}" + user_line())
+    if kind == "table" and {element.dtype.kind, test_elements.dtype.kind} - set("iub"):
+        raise ValueError("kind='table' takes integers and booleans" + user_line())
+    found = np.any(np.equal(element[..., None], np.ravel(test_elements)), axis=-1)
     return np.logical_not(found) if invert else found
 
 

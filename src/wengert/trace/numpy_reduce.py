@@ -1,45 +1,62 @@
-"""NumPy's reductions, cumulative operations and sorting on traced values."""
+"""NumPy's reductions and cumulative operations on traced values."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import user_line
+from wengert.errors import ShapeError, user_line
 from wengert.ops import order as order_ops
 from wengert.ops import reduce as red
 from wengert.ops.base import Op
 from wengert.ops.shape import reshape
 from wengert.trace.table import (
     NO_VALUE,
-    axes,
+    axes_of_ufunc,
     axis_index,
     cast,
     deliver,
     implements,
-    refuse,
     traced,
 )
 from wengert.trace.tracer import UFUNC_METHODS
 
 
 def _keep(keepdims: Any) -> bool:
-    return bool(keepdims) if keepdims is not NO_VALUE else False
+    if keepdims is NO_VALUE:
+        return False
+    return bool(keepdims) if isinstance(keepdims, np.bool_) else bool(operator.index(keepdims))
 
 
-def _masked(a: Any, where: Any, identity: Any) -> Any:
+def where_of(where: Any, a: Any) -> Any:
+    """Return ``where=`` as a mask that broadcasts to the shape of `a`; True where it leaves none.
+
+    Raises
+    ------
+    TypeError
+        Where it is not of booleans.
+    ValueError
+        Where it does not broadcast to the shape of `a`.
+    """
     if where is NO_VALUE or where is True:
-        return a
-    return np.where(where, a, identity)
+        return True
+    mask = traced(where)
+    if mask.dtype.kind != "b":
+        raise TypeError(f"where= is of {mask.dtype}; it has to be of bool" + user_line())
+    if np.broadcast_shapes(mask.shape, a.shape) != a.shape:
+        raise ShapeError(
+            f"where= of shape {mask.shape} does not broadcast to the array's shape {a.shape}"
+            + user_line()
+        )
+    return mask
 
 
 def _identity(name: str, dtype: np.dtype[Any]) -> Any:
-    if name == "sum":
-        return 0
-    if name == "prod":
-        return 1
+    if name in ("sum", "prod"):
+        return int(name == "prod")
     if name == "logsumexp":
         return -np.inf
     if name in ("any", "all"):
@@ -65,33 +82,56 @@ def _reduction(name: str, op: Op) -> Callable[..., Any]:
         initial: Any = NO_VALUE,
         where: Any = NO_VALUE,
     ) -> Any:
-        a = cast(traced(a), dtype)
-        if (
-            name in ("max", "min")
-            and (where is not NO_VALUE and where is not True)
-            and initial is NO_VALUE
-        ):
-            raise ValueError(f"np.{name} with where= needs initial=" + user_line())
-        a = _masked(a, where, _identity(name, a.dtype))
-        dims = axes(axis, a.ndim)
-        if (
-            a.size == 0
-            and name in ("max", "min")
-            and initial is NO_VALUE
-            and any(a.shape[i] == 0 for i in dims)
-        ):
+        a = traced(a)
+        dims = axes_of_ufunc(axis, a.ndim)
+        target = None if dtype is None or dtype is NO_VALUE else np.dtype(dtype)
+        reduce, combine = op, _COMBINE[name]
+        if target is not None:
+            a = cast(a, target)
+            if name in ("any", "all") and target.kind != "b":
+                raise TypeError("logical reductions are of dtype bool" + user_line())
+            if target.kind == "b" and name in _OF_BOOLEANS:
+                reduce, combine = _OF_BOOLEANS[name]
+        mask = where_of(where, a)
+        if initial is NO_VALUE:
+            needs_one = name in ("max", "min")
+        else:
+            needs_one = initial is None
+        if needs_one and (mask is not True or any(a.shape[i] == 0 for i in dims)):
             raise ValueError(
-                f"np.{name} of an empty array has no value; give initial=" + user_line()
+                f"np.{name} of nothing has no value: an empty array, or where=, needs initial="
+                + user_line()
             )
-        if a.size == 0 and name in ("max", "min"):
-            kept = red.reduced(a.shape, dims, _keep(keepdims))
-            return deliver(np.full(kept, initial, a.dtype), out)
-        y = op(a, axis=dims, keepdims=_keep(keepdims))
+        kept = _keep(keepdims)
+        if mask is not True:
+            unused = initial if a.dtype.kind == "c" and name in ("max", "min") else None
+            a = np.where(mask, a, _identity(name, a.dtype) if unused is None else unused)
+        if a.size == 0 and name in ("max", "min") and any(a.shape[i] == 0 for i in dims):
+            first = _initial(initial, a.dtype)
+            return deliver(np.broadcast_to(first, red.reduced(a.shape, dims, kept)) + 0, out)
+        y = reduce(a, axis=dims, keepdims=kept)
         if initial is not NO_VALUE and initial is not None:
-            y = _COMBINE[name](y, initial)
-        return deliver(y, out)
+            y = combine(y, _initial(initial, y.dtype))
+        return deliver(y if target is None or name in ("any", "all") else cast(y, target), out)
 
     return implementation
+
+
+_OF_BOOLEANS: dict[str, tuple[Any, Any]] = {
+    "sum": (red.reduce_any, np.logical_or),
+    "prod": (red.reduce_all, np.logical_and),
+}
+"""What a sum and a product of booleans, added up as booleans, are."""
+
+
+def _initial(initial: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the number to start from in the dtype of the result, as NumPy casts it."""
+    first = traced(initial)
+    if first.ndim:
+        raise ValueError("initial= takes a number" + user_line())
+    if first.dtype.kind == "c" and dtype.kind not in "cb":
+        raise TypeError(f"initial= is complex, but the result is of {dtype}" + user_line())
+    return cast(first, dtype)
 
 
 def _extremum(name: str, op: Op) -> Callable[..., Any]:
@@ -163,62 +203,25 @@ for _ufunc, _name in {
     UFUNC_METHODS[(_ufunc, "reduce")] = _ufunc_reduce(_name)
 
 
-def _lines(a: Any, axis: Any, dtype: Any) -> Any:
-    a = cast(traced(a), dtype)
-    return np.moveaxis(a, axis_index(axis, a.ndim), 0)
+def _running(op: Op, a: Any, axis: Any, dtype: Any) -> Any:
+    """Apply a cumulative operation, in `dtype` where that is given."""
+    if dtype is None:
+        return op(a, axis=axis)
+    a, target = cast(a, dtype), np.dtype(dtype)
+    if target.kind == "b" and op in _OF_TRUTH:
+        return np.not_equal(_OF_TRUTH[op](a.astype(np.uint8), axis=axis), 0)
+    return cast(op(a, axis=axis), target)
 
 
-def _fold(
-    ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None,
-    keepdims: bool = False, initial: Any = NO_VALUE, where: Any = True,
-) -> Any:  # fmt: skip
-    """Stand for ``ufunc.reduce`` of a ufunc without a reduction of its own: one step an element."""
-    refuse(f"{ufunc.__name__}.reduce", where=(where, True))
-    lines = _lines(a, axis, dtype)
-    steps = [lines[i] for i in range(lines.shape[0])]
-    if initial is not NO_VALUE:
-        steps.insert(0, initial)
-    if not steps:
-        raise ValueError(
-            f"np.{ufunc.__name__}.reduce of an empty array; give initial=" + user_line()
-        )
-    y = steps[0]
-    for x in steps[1:]:
-        y = ufunc(y, x)
-    return deliver(np.expand_dims(y, axis) if keepdims else y, out)
-
-
-def _scan(ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
-    """Stand for ``ufunc.accumulate`` in the same way."""
-    lines = _lines(a, axis, dtype)
-    made = [lines[i] for i in range(min(lines.shape[0], 1))]
-    for i in range(1, lines.shape[0]):
-        made.append(ufunc(made[-1], lines[i]))
-    return deliver(np.moveaxis(np.stack(made), 0, axis) if made else traced(a), out)
-
-
-def _segments(
-    ufunc: np.ufunc, a: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None
-) -> Any:
-    """Stand for ``ufunc.reduceat``: a reduction over each segment."""
-    lines = _lines(a, axis, dtype)
-    starts = [int(i) for i in indices]
-    stops = [*starts[1:], lines.shape[0]]
-    made = [
-        ufunc.reduce(lines[i:j]) if i < j else lines[i] for i, j in zip(starts, stops, strict=True)
-    ]
-    return deliver(np.moveaxis(np.stack(made), 0, axis), out)
-
-
-UFUNC_METHODS[(None, "reduce")] = _fold  # type: ignore[index]
-UFUNC_METHODS[(None, "accumulate")] = _scan  # type: ignore[index]
-UFUNC_METHODS[(None, "reduceat")] = _segments  # type: ignore[index]
+_OF_TRUTH = {order_ops.cumsum: order_ops.cummax, order_ops.cumprod: order_ops.cummin}
 
 
 def _accumulate(op: Op) -> Callable[..., Any]:
     def implementation(a: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
-        a = cast(traced(a), dtype)
-        return deliver(op(a, axis=axis_index(axis, a.ndim)), out)
+        a = traced(a)
+        if not a.ndim:
+            raise TypeError("cannot accumulate on a scalar" + user_line())
+        return deliver(_running(op, a, axis_index(axis, a.ndim), dtype), out)
 
     return implementation
 
@@ -232,10 +235,11 @@ for _ufunc, _op in {
 
 def _cumulative(op: Op) -> Callable[..., Any]:
     def implementation(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-        a = cast(traced(a), dtype)
-        if axis is None:
+        a = traced(a)
+        if axis is None or not a.ndim:
+            axis_index(0 if axis is None else axis, 1)
             a, axis = reshape(a, shape=(a.size,)), 0
-        return deliver(op(a, axis=axis_index(axis, a.ndim)), out)
+        return deliver(_running(op, a, axis_index(axis, a.ndim), dtype), out)
 
     return implementation
 
@@ -254,17 +258,19 @@ def _include_initial(op: Op, first: float) -> Callable[..., Any]:
         out: Any = None,
         include_initial: bool = False,
     ) -> Any:
-        x = cast(traced(x), dtype)
+        x = traced(x)
         if axis is None:
-            if x.ndim != 1:
+            if x.ndim > 1:
                 raise ValueError("axis is needed for more than one dimension" + user_line())
             axis = 0
+        if not x.ndim:
+            raise ValueError("the array must have at least one axis" + user_line())
         axis = axis_index(axis, x.ndim)
-        y = op(x, axis=axis)
+        y = _running(op, x, axis, dtype)
         if include_initial:
             head = list(x.shape)
             head[axis] = 1
-            y = np.concatenate([np.full(head, first, x.dtype), y], axis=axis)
+            y = np.concatenate([np.full(head, first, y.dtype), y], axis=axis)
         return deliver(y, out)
 
     return implementation
@@ -286,111 +292,16 @@ def _arg(op: Op) -> Callable[..., Any]:
     def implementation(
         a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NO_VALUE
     ) -> Any:
-        a = traced(a)
-        if axis is None:
+        a, kept = traced(a), _keep(keepdims)
+        if axis is None or not a.ndim:
+            axis_index(0 if axis is None else axis, 1)
             shape = (1,) * a.ndim
             y = op(reshape(a, shape=(a.size,)), axis=0, keepdims=False)
-            return deliver(np.reshape(y, shape) if _keep(keepdims) else y, out)
-        return deliver(op(a, axis=axis_index(axis, a.ndim), keepdims=_keep(keepdims)), out)
+            return deliver(np.reshape(y, shape) if kept else y, out)
+        return deliver(op(a, axis=axis_index(axis, a.ndim), keepdims=kept), out)
 
     return implementation
 
 
 implements(np.argmax)(_arg(red.argmax))
 implements(np.argmin)(_arg(red.argmin))
-
-
-# --- order --------------------------------------------------------------------------------------
-@implements(np.sort)
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """Stand for `numpy.sort`."""
-    refuse("sort", order=(order, None))
-    a = traced(a)
-    if axis is None:
-        a, axis = reshape(a, shape=(a.size,)), 0
-    return order_ops.sort(a, axis=axis_index(axis, a.ndim))
-
-
-@implements(np.argsort)
-def argsort(
-    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
-) -> Any:
-    """Stand for `numpy.argsort`."""
-    refuse("argsort", order=(order, None))
-    a = traced(a)
-    if axis is None:
-        a, axis = reshape(a, shape=(a.size,)), 0
-    return order_ops.argsort(a, axis=axis_index(axis, a.ndim))
-
-
-def _partition(op: Op) -> Callable[..., Any]:
-    def implementation(
-        a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
-    ) -> Any:
-        refuse(op.name, order=(order, None))
-        a = traced(a)
-        if axis is None:
-            a, axis = reshape(a, shape=(a.size,)), 0
-        kth = tuple(int(k) for k in np.atleast_1d(kth))
-        return op(a, axis=axis_index(axis, a.ndim), kth=kth)
-
-    return implementation
-
-
-implements(np.partition)(_partition(order_ops.partition))
-implements(np.argpartition)(_partition(order_ops.argpartition))
-
-
-@implements(np.searchsorted)
-def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    """Stand for `numpy.searchsorted`."""
-    refuse("searchsorted", sorter=(sorter, None))
-    return order_ops.searchsorted(traced(a), traced(v), side=side)
-
-
-@implements(np.digitize)
-def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    """Stand for `numpy.digitize`."""
-    x, bins = traced(x), traced(bins)
-    if bins.shape[0] > 1 and bool(bins[0] > bins[-1]):
-        side = "right" if right else "left"
-        return bins.shape[0] - order_ops.searchsorted(bins[::-1], x, side=side)
-    return order_ops.searchsorted(bins, x, side="left" if right else "right")
-
-
-@implements(np.lexsort)
-def lexsort(keys: Any, axis: int = -1) -> Any:
-    """Stand for `numpy.lexsort`: stable sorts, from the last key of least weight to the first."""
-    parts = [traced(key) for key in keys]
-    axis = axis_index(axis, parts[0].ndim)
-    found = order_ops.argsort(parts[0], axis=axis)
-    for key in parts[1:]:
-        again = order_ops.argsort(order_ops.take_along(key, found, axis), axis=axis)
-        found = order_ops.take_along(found, again, axis)
-    return found
-
-
-@implements(np.unique)
-def unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
-    axis: Any = None, *, equal_nan: bool = True, sorted: bool = True,
-) -> Any:  # fmt: skip
-    """Stand for `numpy.unique` of the flattened array."""
-    refuse("unique", axis=(axis, None), equal_nan=(equal_nan, True))
-    a = np.ravel(traced(ar))
-    order = order_ops.argsort(a, axis=0)
-    ordered = a[order]
-    fresh = np.not_equal(ordered[1:], ordered[:-1]) & ~(
-        np.isnan(ordered[1:]) & np.isnan(ordered[:-1])
-    )
-    first = np.concatenate([np.ones(min(a.size, 1), bool), fresh])
-    starts = np.flatnonzero(first)
-    made = [ordered[starts]]
-    if return_index:
-        made.append(order[starts])
-    if return_inverse:
-        ranks = np.cumsum(first) - 1
-        made.append(np.reshape(ranks[order_ops.argsort(order, axis=0)], np.shape(ar)))
-    if return_counts:
-        made.append(np.diff(np.append(starts, a.size)))
-    return made[0] if len(made) == 1 else tuple(made)

@@ -8,14 +8,32 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from wengert.errors import ConversionError, UnsupportedError, user_line
+from wengert.errors import (
+    BatchedControlError,
+    ConversionError,
+    ShapeError,
+    UnsupportedError,
+    user_line,
+)
 from wengert.ops import elementwise as ew
-from wengert.ops.base import Traced
+from wengert.ops.base import Traced, shape_of
 from wengert.trace import tracer
 from wengert.trace.indexing import stack_nested
 from wengert.trace.tracer import FUNCTIONS, Tracer
 
-__all__ = ["NO_VALUE", "axes", "axis_index", "deliver", "implements", "refuse", "traced"]
+__all__ = [
+    "NO_VALUE",
+    "axes",
+    "axes_of_ufunc",
+    "axis_index",
+    "cast",
+    "decided",
+    "deliver",
+    "implements",
+    "normalised",
+    "refuse",
+    "traced",
+]
 
 NO_VALUE: Any = np._NoValue
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,6 +82,8 @@ def _holds_traced(x: Any) -> bool:
 
 def axis_index(axis: Any, rank: int) -> int:
     """Return an axis as a non-negative int."""
+    if isinstance(axis, (bool, np.bool_)):
+        raise TypeError("an integer is required for the axis" + user_line())
     i = operator.index(axis)
     if not -rank <= i < rank:
         raise np.exceptions.AxisError(i, rank)
@@ -74,12 +94,33 @@ def axes(axis: Any, rank: int) -> tuple[int, ...]:
     """Return the axes of a reduction as a sorted tuple of non-negative ints."""
     if axis is None:
         return tuple(range(rank))
-    if isinstance(axis, (tuple, list)):
+    if isinstance(axis, tuple):
         found = tuple(sorted(axis_index(a, rank) for a in axis))
         if len(set(found)) != len(found):
             raise ValueError("duplicate value in 'axis'" + user_line())
         return found
     return (axis_index(axis, rank),)
+
+
+def axes_of_ufunc(axis: Any, rank: int) -> tuple[int, ...]:
+    """Return the axes of a reduction by a ufunc, which has axes 0 and -1 even of a number."""
+    if rank == 0 and axis is not None and not isinstance(axis, tuple):
+        axis_index(axis, 1)
+        return ()
+    return axes(axis, rank)
+
+
+def normalised(axis: Any) -> Any:
+    """Return axes given in any sequence as a tuple, where NumPy takes any sequence."""
+    return tuple(axis) if isinstance(axis, (list, np.ndarray)) and np.ndim(axis) == 1 else axis
+
+
+def decided(condition: Any, unknown: bool = False) -> bool:
+    """Decide by the values, a guard under ``jit``; `unknown` where they differ along a batch."""
+    try:
+        return bool(condition)
+    except BatchedControlError:
+        return unknown
 
 
 def deliver(result: Any, out: Any) -> Any:
@@ -89,9 +130,15 @@ def deliver(result: Any, out: Any) -> Any:
     if out is None or out is NO_VALUE:
         return result
     if not isinstance(out, Tracer):
+        if not isinstance(out, np.ndarray):
+            raise TypeError("out= must be an array" + user_line())
         raise ConversionError(
             f"out= is a plain array of shape {np.shape(out)}, which cannot hold a traced value. "
             f"Use the returned value, or make the array with np.zeros(shape, like=x)." + user_line()
+        )
+    if shape_of(result) != out.shape:
+        raise ShapeError(
+            f"out= has shape {out.shape}, but the result has shape {shape_of(result)}" + user_line()
         )
     out._store(result)
     return out
@@ -105,15 +152,24 @@ def refuse(name: str, **options: Any) -> None:
     UnsupportedError
     """
     for option, (value, default) in options.items():
-        if value is not default and value is not NO_VALUE and value != default:
+        if value is not default and value is not NO_VALUE and not _equals(value, default):
             raise UnsupportedError(
                 f"numpy.{name} with {option}={value!r} is not supported on traced values"
                 + user_line()
             )
 
 
+def _equals(value: Any, default: Any) -> bool:
+    return isinstance(value, type(default)) and bool(value == default)
+
+
 def cast(x: Any, dtype: Any) -> Any:
     """Convert to `dtype` unless it is None or the same."""
-    if dtype is None or dtype is NO_VALUE or x.dtype == np.dtype(dtype):
+    if dtype is None or dtype is NO_VALUE:
         return x
-    return ew.convert(x, dtype=np.dtype(dtype))
+    target = np.dtype(dtype)
+    if x.dtype == target:
+        return x
+    if target.kind not in "biufc":
+        raise UnsupportedError(f"traced values cannot be of dtype {target}" + user_line())
+    return ew.convert(x, dtype=target)

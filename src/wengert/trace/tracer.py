@@ -13,13 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ConversionError, InputError, ShapeError, UnsupportedError, user_line
+from wengert.errors import (
+    ConversionError,
+    InputError,
+    ShapeError,
+    UnsupportedError,
+    WengertError,
+    user_line,
+)
 from wengert.ops import elementwise as ew
-from wengert.ops.base import Op, Traced
+from wengert.ops.base import Op, Traced, dtype_of
 from wengert.ops.contract import contract
 from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, views
+from wengert.trace.blame import explained
 from wengert.trace.pending import Pending
 
 __all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
@@ -334,9 +342,17 @@ class Tracer(Traced):
         if not all(type(x) in _FINE for x in args) or kwargs:
             args = _all_checked(args, func)
             kwargs = {k: _all_checked(x, func) for k, x in kwargs.items()}
-        if func in CREATION:
-            return implementation(self, *args, **kwargs)
-        return views.delivered(func, implementation(*args, **kwargs), args, kwargs)
+        try:
+            if func in CREATION:
+                return implementation(self, *args, **kwargs)
+            return views.delivered(func, implementation(*args, **kwargs), args, kwargs)
+        except WengertError:
+            raise
+        except Exception as error:
+            reason = explained(error, func, f"{func.__module__}.{func.__name__}", args, kwargs)
+            if reason is error:
+                raise
+            raise reason from error
 
     def __getattr__(self, name: str) -> Any:
         """Say what is missing; called for unknown names only."""
@@ -470,6 +486,27 @@ def unsupported(name: str) -> str:
 _IGNORED = {"casting": "same_kind", "order": "K", "subok": True}
 
 
+def _cast_inputs(
+    ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any, casting: Any
+) -> tuple[Any, ...]:
+    """Convert arguments of a ufunc to those of the loop that ``dtype=`` and ``casting=`` choose.
+
+    Raises
+    ------
+    TypeError
+        NumPy's, where there is no such loop, or the arguments cannot be cast to it.
+    """
+    target = None if dtype is None else np.dtype(dtype)
+    given = tuple(ew.promotable(x) for x in inputs)
+    signature = (None,) * ufunc.nin + (target,) * ufunc.nout
+    loop = ufunc.resolve_dtypes(given + (None,) * ufunc.nout, signature=signature, casting=casting)
+    with np.errstate(over="ignore"):
+        return tuple(
+            x if dtype_of(x) == d else ew.convert(x, dtype=d)
+            for x, d in zip(inputs, loop, strict=False)
+        )
+
+
 def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
@@ -481,7 +518,9 @@ def call_ufunc(
         ):
             inputs = tuple([checked(y, "an operand of a traced value") for y in inputs])
             break
-    if method == "__call__":
+    try:
+        if method != "__call__":
+            return _call_method(ufunc, method, inputs, kwargs)
         op = ew.UFUNCS.get(ufunc)
         if not kwargs:
             if op is ew.absolute or op is ew.UFUNCS[np.sign]:
@@ -489,6 +528,21 @@ def call_ufunc(
             if op is not None:
                 return op(*inputs)
         return _call_with_options(ufunc, op, inputs, kwargs)
+    except WengertError:
+        raise
+    except Exception as error:
+        call = ufunc if method == "__call__" else getattr(ufunc, method)
+        name = f"numpy.{ufunc.__name__}" + ("" if call is ufunc else f".{method}")
+        reason = explained(error, call, name, inputs, kwargs)
+        if reason is error:
+            raise
+        raise reason from error
+
+
+def _call_method(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Apply ``reduce``, ``accumulate``, ``reduceat``, ``outer`` or ``at`` of a ufunc."""
     implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
     if implementation is None:
         raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}.{method}") + user_line())
@@ -506,7 +560,7 @@ def _call_with_options(
     where = kwargs.pop("where", True)
     dtype = kwargs.pop("dtype", None)
     composite = FUNCTIONS.get(ufunc) if op is None else None
-    if kwargs and composite is None:
+    if set(kwargs) - {"casting"} and composite is None:
         raise UnsupportedError(
             f"numpy.{ufunc.__name__} with {', '.join(kwargs)} is not supported on traced values"
             + user_line()
@@ -519,8 +573,9 @@ def _call_with_options(
                 f"plain array of shape {np.shape(target)} (out= or an in-place operator). Write y "
                 "= y + x instead of y += x, or make y with np.zeros(shape, like=x)." + user_line()
             )
-    if dtype is not None:
-        inputs = tuple(ew.convert(x, dtype=np.dtype(dtype)) for x in inputs)
+    casting = kwargs.pop("casting", "same_kind")
+    if dtype is not None or casting != "same_kind":
+        inputs = _cast_inputs(ufunc, inputs, dtype, casting)
     if op is None:
         if composite is None:
             raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}") + user_line())
