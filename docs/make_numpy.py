@@ -95,6 +95,7 @@ Derivatives where mathematics leaves a choice. NumPy has no say here; most are J
 | `prod`, `cumprod` with zeros | exact |
 | `remainder`, `fmod` | in b: minus NumPy's own quotient |
 | `arctan2` at (0, 0) | `nan` |
+| `cholesky`, `eigh`, `eigvalsh` | those of the triangle that NumPy reads; 0 in the other one |
 | `floor`, `round`, `argmax`, comparisons, integers, booleans | 0 |
 | `where(c, a, b)` | 0 in the branch not taken; make that branch safe where it is `nan` |
 
