@@ -66,7 +66,7 @@ def jacobian(
         compresses columns, ``reverse`` rows, ``both`` some of each; ``accumulate`` carries the
         nonzeros through the function, without colours.
     sparsity : None, "auto", SparsityPattern or SciPy sparse array
-        ``auto`` detects the pattern; a given one is checked at the first point. None stands for
+        ``auto`` detects the pattern; a given one is checked when planning. None stands for
         ``auto`` where `format` is a sparse one.
     format : {"dense", "csr", "csc", "coo", "operator"}
         ``csr``, ``csc`` and ``coo`` are sparse arrays of SciPy, with a row for each entry of the
@@ -78,7 +78,9 @@ def jacobian(
         (dense).
     probe : bool
         Whether to compare a sparse matrix with a random product from either side when it is
-        planned, at the cost of one evaluation of each.
+        planned, at the cost of one evaluation of each: at the first point, and at others near it
+        and anywhere. A given pattern that is wrong at those only is not planned for, with a
+        `PatternWarning`: each call is checked anew.
 
     Returns
     -------
@@ -219,6 +221,10 @@ def _pattern(sparsity: Any) -> SparsityPattern | None:
     )
 
 
+class PatternWarning(UserWarning):
+    """A given sparsity pattern is right where a matrix was computed, and wrong elsewhere."""
+
+
 class MatrixFunction:
     """A sparse Jacobian or Hessian; see `wengert.jacobian`.
 
@@ -256,6 +262,14 @@ class MatrixFunction:
         found = self._run(key, leaves)
         if found is None:
             plan = self._plan(key, leaves, form, args, kwargs)
+            if plan.program.doubt is not None and not self._warned:  # right here
+                self._warned = True
+                warnings.warn(
+                    f"{str(plan.program.doubt).splitlines()[0]} Until it is mended, each call "
+                    f"plans and checks anew." + user_line(),
+                    PatternWarning,
+                    stacklevel=2,
+                )
             if not plan.program.first:
                 with quiet():
                     plan.program.first = list(plan.decide(leaves))
@@ -302,7 +316,7 @@ class MatrixFunction:
         if self.format == "dense":
             check_dense(program.pattern.shape, program.dtype, self.name)
         plan = MatrixPlan(program, self.format, form, leaves)
-        if program.alone is not None:
+        if program.alone is not None or program.doubt is not None:
             return plan
         leaf = Leaf(plan, plan.run, lambda ys: ys)
         with self._lock:
@@ -337,6 +351,8 @@ class MatrixFunction:
         plan = self._plan(key, leaves, form, args, kwargs) if found is None else found[0].plan
         if plan.program.alone is not None:
             raise unplannable(self.name, plan.program.alone)
+        if plan.program.doubt is not None:
+            raise plan.program.doubt
         plan.program.first = []
         plan.compile()
         return plan
@@ -388,6 +404,8 @@ def load_plan(path: str | os.PathLike[str], f: Callable[..., Any]) -> MatrixPlan
         planner = Planner(function.request, saved.args, saved.kwargs)
         saved.compare(planner.fingerprint(), function.name)
         program = planner.program()
+    if program.doubt is not None:
+        raise program.doubt
     leaves, form = split(saved.args, saved.kwargs)
     program.first = []
     return MatrixPlan(program, saved.format, form, leaves)

@@ -36,15 +36,17 @@ from wengert.plan.cost import Count, count_graph
 from wengert.plan.entries import assemble, entries_of
 from wengert.plan.form import DYNAMIC, split
 from wengert.plan.patterns import Call, hessian_sparsity, jacobian_sparsity
-from wengert.plan.probe import blame, disagreement, missing_entries
+from wengert.plan.probe import applied, blame, disagreement, missing_entries
 from wengert.plan.program import Candidate, MatrixProgram, Order, Request
 from wengert.plan.record import Recorded, record
 from wengert.plan.sweeps import compressed_data, products
+from wengert.plan.trials import holds_at, noise, points
 from wengert.sparse.colouring import ColouringAlgorithm, ColouringProblem, ColouringResult, colour
 from wengert.sparse.detect import Detection
 from wengert.sparse.pattern import SparsityPattern
 from wengert.trace.tracer import Tracer
 from wengert.transform.accumulate import accumulate_flat
+from wengert.transform.linear import linearize_flat
 from wengert.transform.terms import Unfit
 
 __all__ = ["Planner", "plan_matrix"]
@@ -53,6 +55,9 @@ Flat = Callable[..., list[Any]]
 
 MOST = 1 << 25
 """Entries that the terms of one value may have in accumulation."""
+
+PROBED = 1 << 16
+"""Entries, rows and columns up to which a detected pattern is compared at another point too."""
 
 BATCH_BYTES = 1 << 28
 """Memory that the sweeps of one batch may take, unless a size of chunks is given."""
@@ -414,29 +419,66 @@ class Planner:
 
     # --- the probe --------------------------------------------------------------------------------
     def probe(self, found: MatrixProgram) -> None:
-        """Compare the matrix with products of the function."""
+        """Compare the matrix with products of the function, at the example and at other points.
+
+        A given pattern that is wrong elsewhere only is right for this call: the program says so in
+        `doubt`, and is not to be used again.
+
+        Raises
+        ------
+        SparsityError
+        """
         if not found.first:
             found.first = list(found.run(lambda xs: evaluate(found.graph, xs), self.leaves))
-        data = found.first[-1]
-        if found.order.place is not None:
-            data = data[found.order.place]
-        f, pattern = self.of_chosen(self.leaves), found.pattern
-        wrong = disagreement(f, self.chosen, pattern, np.asarray(data))
+        self._compare(found, self.leaves, np.asarray(found.first[-1]), "at this point")
+        small = found.pattern.nnz + sum(found.pattern.shape) <= PROBED
+        finite = all(np.isfinite(x).all() for x in self.chosen)
+        if self.request.pattern is None and finite and not small:
+            return
+        for point in points(self.leaves):
+            leaves = next((p for p in point if holds_at(found.graph, p)), None)
+            if leaves is None:
+                continue
+            try:
+                data = found.run(lambda xs: evaluate(found.graph, xs), leaves)[-1]
+                self._compare(found, leaves, np.asarray(data), "at another point")
+            except SparsityError as error:
+                if self.request.pattern is None or not finite:
+                    raise  # nor could it be compared at the example
+                found.doubt = error
+                return
+            except Exception:
+                continue
+            if self.request.pattern is None:
+                return  # a detected pattern holds everywhere by its rules
+
+    def _compare(self, found: MatrixProgram, leaves: Sequence[Any], data: Any, where: str) -> None:
+        """Compare the matrix with products of the function at a point."""
+        place = found.order.place
+        if place is not None:
+            data = data[place]
+        f, pattern = self.of_chosen(leaves), found.pattern
+        chosen = [leaves[i] for i in self.call.wrt]
+
+        def size_of_noise(forward: bool, seed: Any) -> Any:
+            return self._noise(found, leaves, forward, seed)
+
+        wrong = disagreement(f, chosen, pattern, data, size_of_noise)
         if wrong is None:
             return
         name, given = self.request.name, self.request.pattern
         if given is not None:
-            missing = missing_entries(f, self.chosen, pattern, wrong)
+            missing = missing_entries(f, chosen, pattern, wrong)
             listed = ", ".join(f"({i}, {j})" for i, j in missing[:10]) + (
                 ", ..." if len(missing) > 10 else ""
             )
             raise SparsityError(
-                f"{name}: the given pattern is wrong: the matrix at this point has entries that it "
+                f"{name}: the given pattern is wrong: the matrix {where} has entries that it "
                 f"lacks, among them {listed or 'some in ' + _lines(wrong)}. sparsity='auto' "
                 f"detects the pattern." + user_line()
             )
         graph = self.detection.graph if self.detection is not None else self._differentiable()
-        node = blame(graph, [*self.leaves, *self.seeds][: len(graph.inputs)])
+        node = blame(graph, [*leaves, *self.seeds][: len(graph.inputs)])
         if node is None:
             raise SparsityError(
                 f"{name}: the sparse matrix (mode {found.mode!r}) does not agree with products of "
@@ -450,6 +492,30 @@ class Planner:
             f"{_lines(wrong)}. Please report this, and give the pattern "
             f"(sparsity=...)." + user_line()
         )
+
+    def _noise(self, found: MatrixProgram, leaves: Sequence[Any], forward: bool, seed: Any) -> Any:
+        """Return the size of rounding errors in the matrix times a seed, and in the product."""
+
+        def product(direction: Any, *xs: Any) -> list[Any]:
+            chosen = [xs[i] for i in self.call.wrt]
+            lin = linearize_flat(self.of_chosen(xs), chosen)
+            given, made = (chosen, lin.ys) if forward else (lin.ys, chosen)
+            return [applied(lin, forward, direction, given, made)]
+
+        data, form = split((seed, *leaves), {})  # an input, so that nothing is computed beforehand
+        graph = record(product, data, form).graph
+        place = found.order.place
+
+        def by_matrix(each: Callable[[Any], Any]) -> Any:
+            xs = [each(x) for x in leaves]
+            entries = found.run(lambda xs: evaluate(found.graph, xs, each), xs)[-1]
+            matrix = found.pattern.tocsr(entries if place is None else entries[place])
+            return (matrix if forward else matrix.T) @ seed
+
+        def directly(each: Callable[[Any], Any]) -> Any:
+            return evaluate(graph, [seed, *(each(x) for x in leaves)], each)[0]
+
+        return noise(by_matrix) + noise(directly)
 
     def _differentiable(self) -> Graph:
         data, form = split(tuple(self.leaves), {})

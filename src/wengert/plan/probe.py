@@ -24,7 +24,7 @@ from wengert.transform.linear import Linearized, linearize_flat, quiet
 from wengert.transform.push import push
 from wengert.transform.terms import Unfit
 
-__all__ = ["blame", "disagreement", "missing_entries"]
+__all__ = ["applied", "blame", "disagreement", "missing_entries"]
 
 Array = np.ndarray[Any, Any]
 COLUMNS = 8
@@ -36,6 +36,7 @@ def disagreement(
     leaves: Sequence[Any],
     pattern: SparsityPattern,
     data: Array,
+    noise: Callable[[bool, Array], Array] | None = None,
 ) -> Array | None:
     """Compare a matrix with a random jvp and a random vjp of a function.
 
@@ -48,6 +49,9 @@ def disagreement(
     pattern : SparsityPattern
     data : array of shape (nnz,)
         The matrix at the point.
+    noise : callable, optional
+        ``noise(forward, seed)`` is the size of rounding errors in the product with the seed and in
+        that with the matrix; asked for where they differ.
 
     Returns
     -------
@@ -65,12 +69,15 @@ def disagreement(
             given, made = (leaves, lin.ys) if forward else (lin.ys, leaves)
             seed = rng.standard_normal(pattern.shape[1 if forward else 0])
             try:
-                product = _applied(lin, forward, seed, given, made)
+                product = applied(lin, forward, seed, given, made)
             except DerivativeError:  # a rule of the user's for the other direction only
                 continue
             a, b = (matrix, size) if forward else (matrix.T, size.T)
             found, scale = a @ seed, b @ np.abs(seed)
             wrong = _differs(np.asarray(found), product, np.asarray(scale), eps)
+            if len(wrong) and noise is not None:
+                gap = np.abs(np.asarray(found) - product)
+                wrong = wrong[gap[wrong] > noise(forward, seed)[wrong]]
             if len(wrong):
                 return wrong if forward else -1 - wrong
     return None
@@ -90,7 +97,7 @@ def _differs(found: Array, product: Array, scale: Array, eps: float) -> Array:
     return np.flatnonzero(finite & (np.abs(found - product) > bound))
 
 
-def _applied(
+def applied(
     lin: Linearized, forward: bool, seed: Array, given: Sequence[Any], made: Sequence[Any]
 ) -> Array:
     """Push or pull a flat direction; return the flat product."""
@@ -122,7 +129,7 @@ def missing_entries(
         seed = np.zeros(turned.shape[0])
         seed[i] = 1.0
         try:
-            line = _applied(lin, not by_rows, seed, given, made)
+            line = applied(lin, not by_rows, seed, given, made)
         except DerivativeError:
             return []
         known = turned.indices[turned.indptr[i] : turned.indptr[i + 1]]

@@ -130,6 +130,8 @@ class MatrixProgram:
         Seconds of each stage.
     alone : Recorded or None
         The recording, where it stands for its own call only.
+    doubt : SparsityError or None
+        How the given pattern was found wrong at another point than the example.
     why : str
         Why accumulation was not taken; empty where it was.
     """
@@ -148,6 +150,7 @@ class MatrixProgram:
     relied: list[Callable[[Sequence[Any]], bool]] = field(default_factory=list)
     planner: Any = None
     alone: Any = None
+    doubt: Exception | None = None
 
     @cached_property
     def cost(self) -> Count:

@@ -315,10 +315,8 @@ def _weighted(
     free = [s for s in term if s not in other]
     sizes = dict(zip(term, part.shape, strict=True))
     width = 1 + len(free)
-    places = {
-        s: i.reshape((-1,) + (1,) * len(free))
-        for s, i in zip(other, np.nonzero(there), strict=True)
-    }
+    where = np.nonzero(there) if other else ()  # NumPy has no places in a number
+    places = {s: i.reshape((-1,) + (1,) * len(free)) for s, i in zip(other, where, strict=True)}
     for k, s in enumerate(free):
         lengths = [1] * width
         lengths[k + 1] = sizes[s]
