@@ -302,6 +302,8 @@ def in_order(
         args = o.program.args(call)
         got = run(compiled, *args)
         o.compare(call, got, want, reference, looser=looser)
+        if said := difference(args, o.program.args(call), 0.0):
+            o.fail(call, f"argument changed: {said}")
         if not isinstance(got, Raised):
             kept.append((call, got, optree.tree_map(np.copy, got)))
         if o.failed:

@@ -6,8 +6,11 @@ import copy
 import functools
 import itertools
 import linecache
+import os
+import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +19,7 @@ import scipy.linalg
 import scipy.special
 
 from fuzz import values
+from wengert.errors import WengertError
 
 NAMES = {
     "np": np,
@@ -48,7 +52,11 @@ class Raised(NamedTuple):
     error: BaseException
 
     def __str__(self) -> str:
-        return f"{type(self.error).__name__}: {str(self.error).split(chr(10))[0]}"
+        first = str(self.error).split("\n")[0]
+        frames = traceback.extract_tb(self.error.__traceback__)
+        inside = [f for f in frames if "wengert" in f.filename.split(os.sep)]
+        place = f" in {Path(inside[-1].filename).name}, {inside[-1].name}" if inside else ""
+        return f"{type(self.error).__name__}: {first}{place}"
 
 
 class Program:
@@ -117,7 +125,17 @@ def run(f: Callable[..., Any], *args: Any) -> Any:
     try:
         return quiet(f, *args)
     except Exception as error:
-        return Raised(error)
+        return Raised(cause(error))
+
+
+def cause(error: BaseException) -> BaseException:
+    """Return wengert's refusal, where a program's own handler raised while it dealt with it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, WengertError):
+            return seen
+        seen = seen.__context__
+    return error
 
 
 def leaves(tree: Any) -> list[Any]:

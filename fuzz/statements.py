@@ -72,10 +72,11 @@ CONDITIONS = (
     "bool(np.min({r}) < 0)",
     "int(np.sum({r} > 0)) % 2",
     "len({x}) > 1",
+    "np.count_nonzero({r} > 0.1) > 1",
+    "{r}.max() - {r}.min() > 0.5",
     "float(np.sum({r})) > 0.2",
     "np.allclose({r}, 0.5)",
     "np.sum({r}) == np.sum({r})",
-    "round(float(np.mean({r})))",
 )
 
 
