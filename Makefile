@@ -11,8 +11,10 @@ PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SECONDS ?= 600
 SEED    ?= 0
 JOBS    ?=
+# Mutation testing: mutants of each group of source files.
+MUTANTS ?= 200
 
-.PHONY: help demo test test-slow test-peers fuzz lint format types bench clean
+.PHONY: help demo test test-slow test-peers fuzz mutate lint format types bench clean
 .NOTPARALLEL:
 
 help:
@@ -21,6 +23,7 @@ help:
 	@echo "make test-slow   the slow tests"
 	@echo "make test-peers  against PyTorch, JAX, autograd, CasADi and asdex (installs them)"
 	@echo "make fuzz        random NumPy programs against NumPy: SECONDS=600 SEED=0 JOBS=2"
+	@echo "make mutate      faults planted into the rules and the lowering: MUTANTS=200 SEED=0"
 	@echo "make lint        ruff: rules and formatting;  make format: apply them"
 	@echo "make types       mypy, strict, on src"
 	@echo "make bench       every script of bench/"
@@ -41,6 +44,9 @@ test-peers: $(VENV)/.installed-test $(VENV)/.installed-peers
 
 fuzz: $(VENV)/.installed-test
 	$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) $(if $(JOBS),--jobs $(JOBS))
+
+mutate: $(VENV)/.installed-test
+	$(BIN)/python -m tools.mutate --mutants $(MUTANTS) --seed $(SEED)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

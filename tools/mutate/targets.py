@@ -1,0 +1,40 @@
+"""Which source files are mutated, and the tests that must notice."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """Source files, relative to src/wengert, and test files or folders, relative to tests."""
+
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+TARGETS = {
+    "elementwise": Target(
+        ("ops/elementwise.py",),
+        ("ops/test_table.py", "ops/test_conventions.py", "ops/test_numpy_functions.py"),
+    ),
+    "rules": Target(
+        ("ops/contract.py", "ops/reduce.py", "ops/shape.py", "ops/index.py", "ops/order.py"),
+        ("ops/test_table.py", "ops/test_conventions.py", "ops/test_numpy_functions.py"),
+    ),
+    "linalg": Target(
+        ("ops/linalg.py", "ops/hermitian.py", "ops/decompose.py", "ops/fft.py"),
+        ("ops/test_table.py", "ops/test_linalg.py", "ops/test_fft.py"),
+    ),
+    "guards": Target(
+        ("trace/record.py", "plan/record.py", "plan/guards.py", "trace/decisions.py"),
+        ("compile", "plan/test_guards.py", "trace/test_control_flow.py"),
+    ),
+    "native": Target(
+        ("backend/native/translate.py", "backend/native/expand.py", "backend/native/order.py"),
+        (
+            *("backend/test_native.py", "backend/test_native_values.py"),
+            *("backend/test_native_random.py", "backend/test_native_order.py"),
+            *("backend/test_native_index.py", "backend/test_native_guards.py"),
+        ),
+    ),
+}
