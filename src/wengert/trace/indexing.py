@@ -59,6 +59,11 @@ def parse(
             mask = _array_part(part, spec, arrays)
             if mask:
                 masks.append((at, mask))
+    if arrays and any(isinstance(p, (bool, np.bool_)) for p in parts):
+        raise UnsupportedError(
+            "an index with True or False beside arrays is not supported on traced values"
+            + user_line()
+        )
     for at, mask in masks if shape is not None else ():
         _check_mask(spec, at, mask, shape, wide is not None and at >= wide)
     return tuple(spec), tuple(arrays)
@@ -73,7 +78,7 @@ def _check_mask(
     else:
         axis = sum(s is not None for s in spec[:at])
     for i, n in enumerate(mask, axis):
-        if 0 <= i < len(shape) and shape[i] != n:
+        if n and 0 <= i < len(shape) and shape[i] != n:
             raise IndexError(
                 f"boolean index did not match indexed array along axis {i}; size of axis is "
                 f"{shape[i]} but size of corresponding boolean axis is {n}" + user_line()

@@ -23,6 +23,7 @@ from wengert.trace import (  # noqa: F401  (they fill the table that the methods
     numpy_shape,
     numpy_stats,
     numpy_ufuncs,
+    numpy_write,
     views,
 )
 from wengert.trace.blame import explained
@@ -111,7 +112,7 @@ def _compress(self: Tracer, condition: Any, axis: Any = None, out: Any = None) -
 
 
 def _put(self: Tracer, indices: Any, values: Any, mode: str = "raise") -> None:
-    numpy_misc.put(self, indices, values, mode)
+    numpy_write.put(self, indices, values, mode)
 
 
 def _partition(
@@ -147,7 +148,7 @@ class Flat:
 
 
 def _set_flat(x: Tracer, index: Any, value: Any) -> None:
-    numpy_misc.put(x, np.arange(x.size)[index], value)
+    numpy_write.put(x, np.arange(x.size)[index], value)
 
 
 def _fill(self: Tracer, value: Any) -> None:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import UnsupportedError, user_line
+from wengert.ops.base import Traced
 from wengert.ops.index import SLOT, index_set
 from wengert.trace.numpy_shape import broadcast_to, concatenate, reshape, swapaxes
-from wengert.trace.table import axes, axis_index, cast, implements, refuse, traced
+from wengert.trace.table import (
+    axes,
+    axis_index,
+    cast,
+    holds,
+    implements,
+    normalised,
+    refuse,
+    traced,
+)
 
 
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:
     """Stand for `numpy.tile`."""
     a = traced(A)
-    reps = (int(reps),) if not np.ndim(reps) else tuple(int(r) for r in reps)
+    reps = tuple(operator.index(r) for r in (reps if np.ndim(reps) else (reps,)))
     rank = max(a.ndim, len(reps))
     reps = (1,) * (rank - len(reps)) + reps
     shape = (1,) * (rank - a.ndim) + a.shape
@@ -59,7 +70,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 def flip(m: Any, axis: Any = None) -> Any:
     """Stand for `numpy.flip`."""
     m = traced(m)
-    dims = axes(axis, m.ndim)
+    dims = axes(normalised(axis), m.ndim)
     return m[tuple(slice(None, None, -1) if i in dims else slice(None) for i in range(m.ndim))]
 
 
@@ -72,6 +83,8 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """Stand for `numpy.rot90`."""
     m = traced(m)
     k %= 4
+    if len(axes) != 2 or axis_index(axes[0], m.ndim) == axis_index(axes[1], m.ndim):
+        raise ValueError("np.rot90 takes two different axes" + user_line())
     if k == 0:
         return m
     if k == 2:
@@ -86,7 +99,14 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if isinstance(pad_width, dict):
         pad_width = [pad_width.get(i, pad_width.get(i - a.ndim, (0, 0))) for i in range(a.ndim)]
         pad_width = [(w, w) if np.ndim(w) == 0 else w for w in pad_width]
-    widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (a.ndim, 2))
+    widths = np.asarray(pad_width)
+    if widths.dtype.kind != "i":
+        raise TypeError("`pad_width` must be of integral type." + user_line())
+    if np.any(widths < 0):
+        raise ValueError("index can't contain negative values" + user_line())
+    if set(kwargs) - ({"constant_values"} if mode == "constant" else {"reflect_type"}):
+        raise ValueError(f"unsupported keyword arguments for mode {mode!r}: {kwargs}" + user_line())
+    widths = np.broadcast_to(widths, (a.ndim, 2))
     if (
         mode in ("edge", "reflect", "symmetric", "wrap")
         and kwargs.get("reflect_type", "even") == "even"
@@ -119,8 +139,23 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     if axis is None:
         a, axis = reshape(a, -1), 0
     axis = axis_index(axis, a.ndim)
-    keep = np.delete(np.arange(a.shape[axis]), obj)
+    keep = _kept(a.shape[axis], obj)
     return a[(*(slice(None),) * axis, keep, ...)]
+
+
+def _kept(n: int, obj: Any) -> Any:
+    """Return the positions that `numpy.delete` leaves of `n`."""
+    if not isinstance(obj, Traced):
+        return np.delete(np.arange(n), obj)
+    k: Any = obj
+    if k.dtype.kind not in "iu":
+        raise UnsupportedError("np.delete takes a traced mask or number as no index" + user_line())
+    if holds((k < -n) | (k >= n)):
+        raise IndexError(f"an index is out of bounds for an axis of size {n}" + user_line())
+    if k.ndim:
+        return np.delete(np.arange(n), [i.__index__() for i in np.ravel(k)])
+    before = np.arange(n - 1)
+    return before + (before >= np.where(k < 0, k + n, k))
 
 
 @implements(np.insert)
@@ -131,7 +166,15 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         a, axis = reshape(a, -1), 0
     axis = axis_index(axis, a.ndim)
     n = a.shape[axis]
-    v = cast(traced(values), a.dtype)
+    if isinstance(obj, Traced):
+        flat: Any = np.ravel(obj)  # type: ignore[call-overload]
+        obj = np.reshape([i.__index__() for i in flat], obj.shape)  # type: ignore[attr-defined]
+    if np.asarray(obj).dtype.kind == "b":
+        raise UnsupportedError("np.insert takes no mask on traced values" + user_line())
+    v = traced(values)
+    if v.dtype.kind == "c" and a.dtype.kind != "c":
+        raise TypeError(f"np.insert cannot put complex numbers into {a.dtype}" + user_line())
+    v = cast(v, a.dtype)
     v = reshape(v, (1,) * (a.ndim - v.ndim) + v.shape)
     at = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
     if np.any((at < -n) | (at > n)):
@@ -156,8 +199,12 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
 def resize(a: Any, new_shape: Any) -> Any:
     """Stand for `numpy.resize`."""
     a = reshape(traced(a), -1)
-    shape = (int(new_shape),) if not np.ndim(new_shape) else tuple(int(n) for n in new_shape)
-    return reshape(a[np.arange(math.prod(shape)) % max(a.size, 1)], shape)
+    shape = tuple(operator.index(n) for n in (new_shape if np.ndim(new_shape) else (new_shape,)))
+    if any(n < 0 for n in shape):
+        raise ValueError("all elements of `new_shape` must be non-negative" + user_line())
+    if not a.size:
+        return np.zeros(shape, a.dtype)
+    return reshape(a[np.arange(math.prod(shape)) % a.size], shape)
 
 
 @implements(np.lib.stride_tricks.sliding_window_view)
@@ -195,6 +242,8 @@ def ix(*args: Any) -> tuple[Any, ...]:
     """Stand for `numpy.ix_`."""
     made = []
     for i, x in enumerate(traced(a) for a in args):
+        if x.ndim != 1:
+            raise ValueError("Cross index must be 1 dimensional" + user_line())
         x = np.flatnonzero(x) if x.dtype.kind == "b" else x
         made.append(reshape(x, (1,) * i + (-1,) + (1,) * (len(args) - 1 - i)))
     return tuple(made)
@@ -205,8 +254,16 @@ def unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]
     """Stand for `numpy.unravel_index`."""
     refuse("unravel_index", order=(order, "C"))
     i = traced(indices)
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if i.dtype.kind not in "iu":
+        raise TypeError("only int indices permitted" + user_line())
+    if not sizes:
+        raise UnsupportedError("np.unravel_index into no axes" + user_line())
+    if holds((i < 0) | (i >= math.prod(sizes))):
+        raise ValueError(f"an index is out of bounds for an array of shape {sizes}" + user_line())
+    i = cast(i, np.intp)
     made = []
-    for n in reversed(shape if isinstance(shape, (tuple, list)) else (shape,)):
+    for n in reversed(sizes):
         made.append(i % n)
         i = i // n
     return tuple(reversed(made))
@@ -217,8 +274,15 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
     """Stand for `numpy.ravel_multi_index`."""
     refuse("ravel_multi_index", mode=(mode, "raise"), order=(order, "C"))
     flat: Any = 0
-    for i, n in zip(multi_index, dims, strict=True):
-        flat = flat * n + traced(i)
+    sizes = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    if len(multi_index) != len(sizes):
+        raise ValueError("parameter multi_index must have an index for each axis" + user_line())
+    for i, n in zip(map(traced, multi_index), sizes, strict=True):
+        if i.dtype.kind not in "iu":
+            raise TypeError("only int indices permitted" + user_line())
+        if holds((i < 0) | (i >= n)):
+            raise ValueError("invalid entry in coordinates array" + user_line())
+        flat = flat * n + cast(i, np.intp)
     return flat
 
 

@@ -303,6 +303,8 @@ def meshgrid(
     *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
 ) -> tuple[Any, ...]:
     """Stand for `numpy.meshgrid`."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError("indexing= of np.meshgrid is 'xy' or 'ij'" + user_line())
     rank = len(xi)
     grids = [
         np.reshape(traced(x), (1,) * i + (-1,) + (1,) * (rank - 1 - i)) for i, x in enumerate(xi)

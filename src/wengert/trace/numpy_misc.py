@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import ConversionError, user_line
+from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced
 from wengert.ops.index import getitem, index_add
 from wengert.ops.order import take_along
 from wengert.trace import indexing, views
 from wengert.trace.numpy_shape import _view
-from wengert.trace.table import NO_VALUE, axis_index, deliver, implements, refuse, traced
-from wengert.trace.tracer import FUNCTIONS, UFUNC_METHODS, Tracer
+from wengert.trace.table import (
+    NO_VALUE,
+    axis_index,
+    cast,
+    deliver,
+    holds,
+    implements,
+    refuse,
+    traced,
+)
+from wengert.trace.tracer import FUNCTIONS, Tracer, lower
 
 
 # --- complex parts --------------------------------------------------------------------------------
@@ -41,7 +52,9 @@ def angle(z: Any, deg: bool = False) -> Any:
 @implements(np.real_if_close)
 def real_if_close(a: Any, tol: float = 100) -> Any:
     """Stand for `numpy.real_if_close`."""
-    if a.dtype.kind != "c" or not bool(np.all(np.abs(np.imag(a)) < tol * np.finfo(a.dtype).eps)):
+    if a.dtype.kind == "c" and tol > 1:
+        tol = tol * np.finfo(a.dtype).eps
+    if a.dtype.kind != "c" or not bool(np.all(np.abs(np.imag(a)) < tol)):
         return a
     return np.real(a)
 
@@ -94,46 +107,85 @@ def argwhere(a: Any) -> Any:
     return np.stack(nonzero(a), axis=-1)
 
 
+def _common(choices: list[Any]) -> list[Any]:
+    """Convert choices to one dtype; Python numbers do not promote."""
+    kept = [c if type(c) in (int, float, complex) else traced(c) for c in choices]
+    dtype = np.result_type(*(c.dtype if hasattr(c, "dtype") else c for c in kept))
+    return [cast(traced(c), dtype) for c in kept]
+
+
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """Stand for `numpy.select`."""
-    result = default
-    for condition, choice in zip(reversed(list(condlist)), reversed(list(choicelist)), strict=True):
+    conditions = [traced(c) for c in condlist]
+    if len(conditions) != len(choicelist) or not conditions:
+        raise ValueError("list of cases must be as long as list of conditions" + user_line())
+    for condition in conditions:
+        if condition.dtype.kind != "b":
+            raise TypeError("np.select takes conditions of booleans" + user_line())
+    *choices, result = _common([*choicelist, default])
+    for condition, choice in zip(reversed(conditions), reversed(choices), strict=True):
         result = where(condition, choice, result)
     return result
+
+
+_MODES = ("raise", "wrap", "clip")
+
+
+def checked_mode(mode: Any) -> str:
+    """Return what is to happen to indices out of bounds, one of NumPy's three modes."""
+    if mode not in _MODES:
+        raise ValueError(f"mode must be one of {_MODES}, not {mode!r}" + user_line())
+    return str(mode)
+
+
+def integers(x: Any) -> Any:
+    """Return indices, which are integers or booleans, as integers."""
+    x = traced(x)
+    if x.dtype.kind not in "iub" and (isinstance(x, Traced) or x.size):
+        raise TypeError(f"indices have to be integers, not {x.dtype}" + user_line())
+    return cast(x, np.intp)
 
 
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Stand for `numpy.choose`."""
-    parts = [traced(c) for c in choices]
-    if mode == "clip":
-        a = np.clip(a, 0, len(parts) - 1)
+    parts, a = _common(list(choices)), integers(a)
+    n = len(parts)
+    if checked_mode(mode) == "clip":
+        a = np.clip(a, 0, n - 1)
     elif mode == "wrap":
-        a = np.remainder(a, len(parts))
-    elif not isinstance(a, Traced) and np.any((np.asarray(a) < 0) | (np.asarray(a) >= len(parts))):
-        raise ValueError("invalid entry in choice array")
+        a = np.remainder(a, n)
+    elif holds((a < 0) | (a >= n)):
+        raise ValueError("invalid entry in choice array" + user_line())
     result = np.broadcast_to(parts[0], np.broadcast_shapes(np.shape(a), *(p.shape for p in parts)))
     for i, part in enumerate(parts[1:], 1):
         result = where(np.equal(a, i), part, result)
+    if n == 1:
+        result = np.copy(result, "C")
     return deliver(result, out)
 
 
 @implements(np.clip)
 def clip(
     a: Any,
-    a_min: Any = None,
-    a_max: Any = None,
+    a_min: Any = NO_VALUE,
+    a_max: Any = NO_VALUE,
     out: Any = None,
     *,
-    min: Any = None,
-    max: Any = None,
-    **_: Any,
+    min: Any = NO_VALUE,
+    max: Any = NO_VALUE,
+    **options: Any,
 ) -> Any:
     """Stand for `numpy.clip`."""
-    low = min if a_min is None or a_min is NO_VALUE else a_min
-    high = max if a_max is None or a_max is NO_VALUE else a_max
-    y = a
+    old, new = (a_min, a_max), (min, max)
+    if new != (NO_VALUE, NO_VALUE) and old != (NO_VALUE, NO_VALUE):
+        raise ValueError("np.clip takes a_min and a_max, or min and max" + user_line())
+    if (a_min is NO_VALUE) != (a_max is NO_VALUE):
+        raise TypeError("np.clip takes a_max beside a_min" + user_line())
+    refuse("clip", **{k: (v, None) for k, v in options.items()})
+    low, high = new if a_min is NO_VALUE else old
+    y = traced(a)
     if low is not None and low is not NO_VALUE:
         y = np.maximum(y, low)
     if high is not None and high is not NO_VALUE:
@@ -143,19 +195,74 @@ def clip(
 
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Any:
-    """Stand for `numpy.piecewise`; every function sees all of `x`."""
-    if not isinstance(condlist, (list, tuple)) or (
-        condlist and np.ndim(condlist[0]) == 0 and x.ndim
-    ):
+    """Stand for `numpy.piecewise`; every function is given all of `x`.
+
+    NumPy gives a function its own elements only. A function that makes something else of those than
+    of all, as their mean or their number, is refused.
+    """
+    x = traced(x)
+    listed = isinstance(condlist, (list, tuple))
+    rank = len(condlist) and 1 + np.ndim(condlist[0]) if listed else np.ndim(condlist)
+    if rank == 0 or (rank == 1 and x.ndim and len(condlist)):
         condlist = [condlist]
     functions = list(funclist)
+    if not len(condlist):
+        raise IndexError("np.piecewise needs a condition" + user_line())
+    conditions = [traced(c) for c in condlist]
+    conditions = [c if c.dtype.kind == "b" else np.not_equal(c, 0) for c in conditions]
+    if len(functions) not in (len(conditions), len(conditions) + 1):
+        raise ValueError(
+            f"with {len(conditions)} condition(s), as many functions or one more are expected"
+            + user_line()
+        )
+    for c in conditions:
+        if c.shape != x.shape:
+            raise IndexError(
+                f"a condition of shape {c.shape} does not fit x of shape {x.shape}" + user_line()
+            )
+    if len(functions) > len(conditions):
+        rest = ~functools.reduce(np.logical_or, conditions)
+        conditions.append(rest)
     result: Any = np.zeros(x.shape, x.dtype)
-    if len(functions) == len(condlist) + 1:
-        last = functions.pop()
-        result = last(x, *args, **kwargs) if callable(last) else np.full(x.shape, last, x.dtype)
-    for condition, f in zip(condlist, functions, strict=True):
-        result = where(condition, f(x, *args, **kwargs) if callable(f) else f, result)
+    for condition, f in zip(conditions, functions, strict=True):
+        if callable(f):
+            y = f(x, *args, **kwargs)
+            _refuse_collective(x, condition, y, lambda v, f=f: f(v, *args, **kwargs))
+        else:
+            y = f
+        result = where(condition, cast(traced(y), x.dtype), result)
     return result
+
+
+def _refuse_collective(x: Any, condition: Any, y: Any, f: Callable[..., Any]) -> None:
+    """Raise if a function of all elements differs from the function of those that are its own."""
+    data, mask, whole = (_example(v) for v in (x, condition, y))
+    if data is None or mask is None or not mask.any():
+        return
+    own = _example(f(data[mask]))
+    if own is None or whole is None:
+        return
+    with np.errstate(all="ignore"):
+        there = np.broadcast_to(whole, data.shape)[mask] if np.ndim(whole) else whole
+        same = np.shape(own) in ((), data[mask].shape) and np.allclose(
+            own, there, rtol=1e-4, atol=0, equal_nan=True
+        )
+    if not same:
+        raise UnsupportedError(
+            "np.piecewise on traced values gives a function all of x; this one makes something "
+            "else of its own elements alone. Write it with np.where" + user_line()
+        )
+
+
+def _example(x: Any) -> Any:
+    """Return the plain array under a value, of the first example of a batch; None if unknown."""
+    if not isinstance(x, Tracer):
+        return np.asarray(x)
+    x._refresh()
+    found = views.example(x._trace, x._var)
+    if found is None and not x.shape:
+        return np.asarray(lower(x))
+    return found if found is not None and found.shape == x.shape else None
 
 
 @implements(np.nan_to_num)
@@ -163,10 +270,21 @@ def nan_to_num(
     x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
     """Stand for `numpy.nan_to_num`."""
+    if x.dtype.kind not in "fc":
+        return np.copy(x) if copy else x
     info = np.finfo(x.dtype)
-    y = np.where(np.isnan(x), nan, x)
-    y = np.where(np.equal(y, np.inf), info.max if posinf is None else posinf, y)
-    y = np.where(np.equal(y, -np.inf), info.min if neginf is None else neginf, y)
+    high, low = (info.max if posinf is None else posinf), (info.min if neginf is None else neginf)
+    for value in (nan, high, low):
+        if np.broadcast_shapes(np.shape(value), x.shape) != x.shape:
+            raise ShapeError(
+                f"a replacement of shape {np.shape(value)} does not fit x of shape {x.shape}"
+                + user_line()
+            )
+    if x.dtype.kind == "c":
+        refuse("nan_to_num", x=("complex numbers", None))
+    y = np.where(np.isnan(x), cast(traced(nan), x.dtype), x)
+    y = np.where(np.equal(y, np.inf), cast(traced(high), x.dtype), y)
+    y = np.where(np.equal(y, -np.inf), cast(traced(low), x.dtype), y)
     if not copy:
         x._store(y)
     return y if copy else x
@@ -176,35 +294,52 @@ def nan_to_num(
 @implements(np.take)
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Stand for `numpy.take`."""
-    a, indices = traced(a), traced(indices)
+    a, indices = traced(a), integers(indices)
     if axis is None:
         a, axis = np.reshape(a, -1), 0
     axis = axis_index(axis, a.ndim)
     n = a.shape[axis]
+    if checked_mode(mode) != "raise" and not n and indices.size:
+        raise IndexError("cannot do a non-empty take from an empty axes." + user_line())
     if mode == "clip":
         indices = np.clip(indices, 0, n - 1)
-    elif mode == "wrap":
+    elif mode == "wrap" and n:
         indices = indices % n
     spec, arrays = indexing.parse((*(slice(None),) * axis, indices, ...))
     return deliver(getitem(a, *arrays, spec=spec), out)
 
 
+def lined_up(arr: Any, indices: Any) -> Any:
+    """Return the indices of `take_along_axis`: integers with as many axes as the array."""
+    indices = traced(indices)
+    if indices.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array" + user_line())
+    if indices.ndim != arr.ndim:
+        raise ValueError(
+            f"`indices` of shape {indices.shape} and `arr` of shape {arr.shape} must have the same "
+            f"number of dimensions" + user_line()
+        )
+    return indices
+
+
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """Stand for `numpy.take_along_axis`."""
-    arr, indices = traced(arr), traced(indices)
+    arr = traced(arr)
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
-    return take_along(arr, indices, axis_index(axis, arr.ndim))
+    return take_along(arr, lined_up(arr, indices), axis_index(axis, arr.ndim))
 
 
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """Stand for `numpy.compress`."""
-    a = traced(a)
+    a, condition = traced(a), traced(condition)
+    if condition.ndim != 1:
+        raise ValueError("condition must be a 1-d array" + user_line())
     if axis is None:
         a, axis = np.reshape(a, -1), 0
-    rows = nonzero(traced(condition))[0]
+    rows = nonzero(condition)[0]
     return deliver(a[(*(slice(None),) * axis_index(axis, a.ndim), rows, ...)], out)
 
 
@@ -212,76 +347,6 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
 def extract(condition: Any, arr: Any) -> Any:
     """Stand for `numpy.extract`."""
     return np.ravel(arr)[np.ravel(condition).astype(bool)]
-
-
-@implements(np.put_along_axis)
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
-    """Stand for `numpy.put_along_axis`."""
-    _needs_traced(arr, "np.put_along_axis")
-    axis = axis_index(axis, arr.ndim)
-    grid = [np.arange(n).reshape((n,) + (1,) * (arr.ndim - 1 - i)) for i, n in enumerate(arr.shape)]
-    arr[tuple(indices if i == axis else g for i, g in enumerate(grid))] = values
-
-
-@implements(np.copyto)
-def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    """Stand for `numpy.copyto`."""
-    _needs_traced(dst, "np.copyto")
-    dst._store(np.broadcast_to(src, dst.shape) if where is True else np.where(where, src, dst))
-
-
-@implements(np.putmask)
-def putmask(a: Any, mask: Any, values: Any) -> None:
-    """Stand for `numpy.putmask` with values that broadcast."""
-    _needs_traced(a, "np.putmask")
-    a._store(np.where(mask, values, a))
-
-
-@implements(np.put)
-def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    """Stand for `numpy.put`."""
-    _needs_traced(a, "np.put")
-    refuse("put", mode=(mode, "raise"))
-    where = np.ravel(traced(ind))
-    flat = np.copy(np.ravel(a))
-    flat[where] = np.resize(v, where.shape)
-    a._store(np.reshape(flat, a.shape))
-
-
-@implements(np.place)
-def place(arr: Any, mask: Any, vals: Any) -> None:
-    """Stand for `numpy.place`."""
-    put(arr, np.flatnonzero(mask), vals)
-
-
-@implements(np.fill_diagonal)
-def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    """Stand for `numpy.fill_diagonal`."""
-    _needs_traced(a, "np.fill_diagonal")
-    refuse("fill_diagonal", wrap=(wrap, False))
-    n = min(a.shape)
-    a[(np.arange(n),) * a.ndim] = val
-
-
-def _needs_traced(target: Any, name: str) -> None:
-    if not isinstance(target, Tracer):
-        raise ConversionError(
-            f"{name} would write a traced value into a plain array. Make the array with "
-            f"np.zeros(shape, like=x)." + user_line()
-        )
-
-
-def _at(sign: int) -> Callable[..., Any]:
-    def implementation(a: Any, index: Any, b: Any = None) -> None:
-        _needs_traced(a, "ufunc.at")
-        spec, arrays = indexing.parse(index, a.shape)
-        a._store(index_add(a, b if sign > 0 else -traced(b), *arrays, spec=spec))
-
-    return implementation
-
-
-UFUNC_METHODS[(np.add, "at")] = _at(1)
-UFUNC_METHODS[(np.subtract, "at")] = _at(-1)
 
 
 @implements(np.apply_along_axis)
@@ -304,10 +369,15 @@ def apply_along_axis(
 @implements(np.apply_over_axes)
 def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
     """Stand for `numpy.apply_over_axes`."""
+    rank = a.ndim
     for axis in np.atleast_1d(axes):
-        axis = axis_index(axis, a.ndim)
+        axis = int(axis) + rank if axis < 0 else int(axis)
         y = func(a, axis)
-        a = y if y.ndim == a.ndim else np.expand_dims(y, axis)
+        if y.ndim != a.ndim:
+            y = np.expand_dims(y, axis)
+            if y.ndim != a.ndim:
+                raise ValueError("function is not returning an array of the correct shape")
+        a = y
     return a
 
 
@@ -445,8 +515,17 @@ def common_type(*arrays: Any) -> Any:
     return np.common_type(*(np.empty(0, x.dtype) for x in arrays))
 
 
-implements(np.isposinf)(lambda x, out=None: deliver(np.equal(x, np.inf), out))
-implements(np.isneginf)(lambda x, out=None: deliver(np.equal(x, -np.inf), out))
+def _is_infinity(value: float) -> Callable[..., Any]:
+    def implementation(x: Any, out: Any = None) -> Any:
+        if x.dtype.kind == "c":
+            raise TypeError("complex numbers have no signed infinities" + user_line())
+        return deliver(np.equal(x, value), out)
+
+    return implementation
+
+
+implements(np.isposinf)(_is_infinity(np.inf))
+implements(np.isneginf)(_is_infinity(-np.inf))
 implements(np.isreal)(lambda x: np.equal(np.imag(traced(x)), 0))
 implements(np.iscomplex)(lambda x: np.not_equal(np.imag(traced(x)), 0))
 
@@ -454,9 +533,16 @@ implements(np.iscomplex)(lambda x: np.not_equal(np.imag(traced(x)), 0))
 @implements(np.round, np.around)
 def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
     """Stand for `numpy.round`; piecewise constant."""
+    a, decimals = traced(a), operator.index(decimals)
+    if a.dtype.kind in "iu" and decimals >= 0:
+        return deliver(np.positive(a), out)
     if decimals == 0:
         return deliver(np.rint(a), out)
-    scale = 10.0**decimals
+    if a.dtype.kind not in "fc":
+        raise UnsupportedError(f"np.round of {a.dtype} to {decimals} decimals" + user_line())
+    scale = 10.0 ** abs(decimals)
+    if decimals < 0:
+        return deliver(np.rint(a / scale) * scale, out)
     return deliver(np.rint(a * scale) / scale, out)
 
 

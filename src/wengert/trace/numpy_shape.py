@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def _data(x: Any) -> Any:
 
 def full_shape(shape: Any, size: int) -> tuple[int, ...]:
     """Resolve a reshape argument with a -1."""
-    dims = tuple(int(n) for n in shape) if isinstance(shape, (tuple, list)) else (int(shape),)
+    given = shape if isinstance(shape, (tuple, list)) else (shape,)
+    dims = tuple(operator.index(n) for n in given)
     if -1 in dims:
         rest = math.prod(n for n in dims if n != -1)
         if dims.count(-1) > 1 or rest == 0 or size % rest:
@@ -139,6 +141,8 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     a = traced(a)
     axis = axis_index(axis, a.ndim)
     start = start + a.ndim if start < 0 else start
+    if not 0 <= start <= a.ndim:
+        raise np.exceptions.AxisError(f"start of np.rollaxis is out of bounds: {start}")
     return moveaxis(a, axis, start - 1 if axis < start else start)
 
 
@@ -209,10 +213,17 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
 # --- joining and splitting ------------------------------------------------------------------------
 @implements(np.concatenate, *optional("concat"))
 def concatenate(
-    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     """Stand for `numpy.concatenate`."""
-    parts = [cast(traced(a), dtype) for a in arrays]
+    given = [traced(a) for a in arrays]
+    for a in given:
+        if not np.can_cast(a.dtype, dtype or a.dtype, casting):
+            raise TypeError(
+                f"np.concatenate cannot cast {a.dtype} to {np.dtype(dtype)} by {casting!r}"
+                + user_line()
+            )
+    parts = [cast(a, dtype) for a in given]
     if axis is None:
         parts, axis = [reshape(p, -1) for p in parts], 0
     rank = parts[0].ndim
@@ -245,20 +256,21 @@ def stack(
         )
     axis = axis_index(axis, parts[0].ndim + 1)
     shape = (*parts[0].shape[:axis], 1, *parts[0].shape[axis:])
-    return concatenate([sh.reshape(p, shape=shape) for p in parts], axis, out, dtype=dtype)
+    parts = [sh.reshape(p, shape=shape) for p in parts]
+    return concatenate(parts, axis, out, dtype=dtype, casting=casting)
 
 
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Stand for `numpy.vstack`."""
-    return concatenate([_padded_rank(traced(a), 2) for a in tup], 0, dtype=dtype)
+    return concatenate([_padded_rank(traced(a), 2) for a in tup], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Stand for `numpy.hstack`."""
     parts = [_padded_rank(traced(a), 1) for a in tup]
-    return concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype=dtype)
+    return concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 @implements(np.dstack)
@@ -279,7 +291,12 @@ def block(arrays: Any) -> Any:
     """Stand for `numpy.block`."""
 
     def depth(x: Any) -> int:
-        return 1 + max((depth(i) for i in x), default=0) if isinstance(x, list) else 0
+        if not isinstance(x, list):
+            return 0
+        depths = {depth(i) for i in x}
+        if len(depths) != 1:
+            raise ValueError("np.block takes lists that are nested to one depth" + user_line())
+        return 1 + depths.pop()
 
     def join(x: Any, level: int) -> Any:
         if not isinstance(x, list):
@@ -311,9 +328,11 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     axis = axis_index(axis, a.ndim)
     n = a.shape[axis]
     if np.ndim(indices_or_sections):
-        cuts = [int(i) for i in indices_or_sections]
+        cuts = [operator.index(i) for i in indices_or_sections]
     else:
-        k = int(indices_or_sections)
+        k = operator.index(indices_or_sections)
+        if k <= 0:
+            raise ValueError("number sections must be larger than 0." + user_line())
         sizes = [n // k + (i < n % k) for i in range(k)]
         cuts = [sum(sizes[:i]) for i in range(1, k)]
     bounds = [None, *cuts, None]
@@ -325,7 +344,8 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Stand for `numpy.split`."""
     a = traced(ary)
-    if not np.ndim(indices_or_sections) and a.shape[axis] % int(indices_or_sections):
+    axis = axis_index(axis, a.ndim)
+    if not np.ndim(indices_or_sections) and a.shape[axis] % operator.index(indices_or_sections):
         raise ValueError("array split does not result in an equal division" + user_line())
     return array_split(a, indices_or_sections, axis)
 
@@ -333,6 +353,8 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def _split_along(axis: int) -> Any:
     def implementation(ary: Any, indices_or_sections: Any) -> list[Any]:
         a = traced(ary)
+        if a.ndim < (1 if axis == 1 else axis + 1 if axis else 2):
+            raise ValueError(f"an array of {a.ndim} axes cannot be split like that" + user_line())
         return split(a, indices_or_sections, 0 if axis == 1 and a.ndim == 1 else axis)
 
     return implementation

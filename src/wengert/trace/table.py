@@ -29,8 +29,10 @@ __all__ = [
     "cast",
     "decided",
     "deliver",
+    "holds",
     "implements",
     "normalised",
+    "ordering",
     "refuse",
     "traced",
 ]
@@ -121,6 +123,29 @@ def decided(condition: Any, unknown: bool = False) -> bool:
         return bool(condition)
     except BatchedControlError:
         return unknown
+
+
+def holds(condition: Any) -> bool:
+    """Whether a condition holds anywhere, in any example of a batch: for NumPy's errors."""
+    condition = np.any(condition)
+    try:
+        return bool(condition)
+    except BatchedControlError:
+        return bool(np.any(tracer.lower(condition)))
+
+
+def ordering(order: Any) -> str:
+    """Return a memory order in NumPy's letters.
+
+    Raises
+    ------
+    ValueError
+    """
+    if order is None:
+        return "K"
+    if order not in ("C", "F", "A", "K"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A' or 'K', not {order!r}" + user_line())
+    return str(order)
 
 
 def deliver(result: Any, out: Any) -> Any:
