@@ -1,4 +1,4 @@
-"""Settings of every test: hypothesis draws the same examples, and all code is compiled afresh."""
+"""Settings of every test: repeatable examples, code that is compiled afresh, and all of it checked."""
 
 from __future__ import annotations
 
@@ -17,3 +17,6 @@ settings.load_profile("repeatable")
 
 # Before wengert is imported, and for processes that tests start: the user's cache is left alone.
 os.environ["WENGERT_CACHE_DIR"] = ""
+
+# All graphs and programs are checked as they are made, and native memory begins full of NaN.
+os.environ.setdefault("WENGERT_VERIFY", "1")

@@ -18,7 +18,8 @@ Each one also subclasses the builtin that a NumPy user would catch::
     ├── SparsityError           ValueError   a sparsity pattern that does not hold
     ├── DenseTooLargeError      MemoryError  a dense matrix that would not fit in memory
     ├── MemoryBudgetError       MemoryError  a budget that cannot be kept
-    └── DataError               ValueError   a file or table that cannot be used
+    ├── DataError               ValueError   a file or table that cannot be used
+    └── VerificationError       AssertionError  a program that wengert made wrongly (WENGERT_VERIFY)
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ __all__ = [
     "SparsityError",
     "TraceError",
     "UnsupportedError",
+    "VerificationError",
     "WengertError",
     "is_users",
     "user_line",
@@ -175,6 +177,10 @@ class MemoryBudgetError(WengertError, MemoryError):
 
 class DataError(WengertError, ValueError):
     """A file or table that cannot be used as it is."""
+
+
+class VerificationError(WengertError, AssertionError):
+    """A program or a graph that wengert made is not well formed, which is a fault of wengert."""
 
 
 def told(error: BaseException) -> BaseException:

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import VerificationError
+from wengert.ir import checking
 from wengert.ir.build import typed
 from wengert.ir.graph import Const, Graph, Guard, GuardMiss, Node, Value, aval_of
 from wengert.ir.simplify import key
-from wengert.ops.index import SLOT, add_into, is_basic, set_into
+from wengert.ir.verify import verify
+from wengert.ops.index import SLOT, add_into, may_be_view, set_into
 
 __all__ = ["NumpyBackend", "NumpyProgram"]
 
@@ -28,7 +31,7 @@ UPDATES = {"index_add": add_into, "index_set": set_into}
 IDENTITY = {"stop_gradient", "barrier"}
 CHECKS = {"bool": "bool({})", "int": "int({})", "index": "int({})"}
 """How guards with exact outcomes read; the others compare bits."""
-RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o"}
+RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o", "apart", "given", "held"}
 """Names that a program uses in other ways."""
 LARGE = 1 << 16
 """Dead arrays of so many bytes are released at once, smaller ones when their name is used again."""
@@ -56,7 +59,9 @@ class NumpyBackend:
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """Write the function and let Python compile it."""
-        writer = Writer(graph)
+        if checking.is_on():
+            verify(graph)
+        writer = Writer(graph, checks=checking.is_on())
         source = writer.write()
         scope = dict(writer.scope)
         exec(compile(source, "<wengert plan>", "exec"), scope)
@@ -120,17 +125,58 @@ class Storage:
 def _shares(node: Node) -> bool:
     """Whether the result may share memory with the first argument."""
     op = node.op
-    return op.name in IDENTITY or (op.alias is not None and is_basic(node.attrs.get("spec", ())))
+    if op.alias == "getitem":
+        return may_be_view(node.inputs[1:])
+    return op.name in IDENTITY or op.alias is not None
+
+
+def _apart(out: Any, others: Sequence[Any]) -> None:
+    """Check that memory about to be written over is not that of arrays which are still read."""
+    if not isinstance(out, np.ndarray):
+        return
+    for x in others:
+        if isinstance(x, np.ndarray) and np.shares_memory(out, x):
+            raise VerificationError(
+                f"a NumPy program writes into an array of shape {out.shape} whose memory "
+                f"an array of shape {x.shape} still has"
+            )
+
+
+class _Reads:
+    """When each value of a graph is read last, told from the graph alone.
+
+    `Storage` knows of views as well, and allows what is written in place. This does not, and so the
+    memory itself can be looked at.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.last: dict[Value, int] = dict.fromkeys(graph.inputs, len(graph.nodes))
+        self.held = [x for node in graph.nodes for x in node.inputs if isinstance(x, Const)]
+        uses = [(x, i) for i, node in enumerate(graph.nodes) for x in node.inputs]
+        uses += [(g.value, g.position) for g in graph.guards]
+        uses += [(y, len(graph.nodes)) for y in graph.outputs]
+        for x, i in uses:
+            if isinstance(x, Value):
+                self.last[x] = max(self.last.get(x, -1), i)
 
 
 class Writer:
-    """Writes the Python function of a graph."""
+    """Writes the Python function of a graph.
 
-    def __init__(self, graph: Graph) -> None:
+    Parameters
+    ----------
+    graph : Graph
+    checks : bool
+        Whether the function looks at the memory of everything that it writes in place.
+    """
+
+    def __init__(self, graph: Graph, checks: bool = False) -> None:
         self.graph = graph
+        self.reads = _Reads(graph) if checks else None
         self.storage = Storage(graph)
         self.scope: dict[str, Any] = {
             "GuardMiss": GuardMiss,
+            "apart": _apart,
             "key": key,
             "own": _own,
             "typed": typed,
@@ -151,6 +197,9 @@ class Writer:
         """Return the source."""
         graph = self.graph
         arguments = [f"{self._slot(v)}" for v in graph.inputs]
+        if self.reads is not None:
+            self.lines.append(f"given = [{', '.join(arguments)}]")
+            self.scope["held"] = [x.data for x in self.reads.held]
         guards: dict[int, list[tuple[int, Guard]]] = {}
         for k, g in enumerate(graph.guards):
             guards.setdefault(g.position, []).append((k, g))
@@ -168,6 +217,8 @@ class Writer:
     def _node(self, i: int, node: Node) -> None:
         """Write one node; then the names of what died are free again."""
         call, target = self._call(i, node)
+        if self.reads is not None and target is not None:
+            self._check_apart(i, target)
         freed = [x for x in self.expiring.pop(i, ()) if x is not target and x in self.slots]
         freed += [] if target is None else [target]  # the result takes its name
         large = {self.slots[x]: None for x in freed if self._is_large(x)}
@@ -182,6 +233,15 @@ class Writer:
         dead = [name for name in large if name in self.spare]
         if dead:
             self.lines.append(f"del {', '.join(dead)}")
+
+    def _check_apart(self, i: int, target: Value) -> None:
+        """Compare the memory that node `i` writes over with all that is read later."""
+        assert self.reads is not None
+        last = self.reads.last
+        later = [name for v, name in self.slots.items() if last.get(v, -1) > i and v is not target]
+        if last[target] > i:
+            raise VerificationError(f"node {i} of a NumPy program writes over what is read later")
+        self.lines.append(f"apart({self.slots[target]}, [*given, *held, {', '.join(later)}])")
 
     def _is_large(self, x: Value) -> bool:
         root = self.storage.root[x]

@@ -20,9 +20,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from wengert.ir import checking
 from wengert.ir.build import Emit, map_graph, typed
 from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.identities import IDENTITIES, Identity, Source
+from wengert.ir.verify import verify
 
 __all__ = ["apply_identities", "fold_constants", "merge_common", "remove_dead", "simplify"]
 
@@ -48,7 +50,8 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
     """
     skipped = ("stop_gradient",) if differentiable else ()
     walk = _Walk(graph, [_folded, _Identities(skipped), _Common()])
-    return remove_dead(map_graph(graph, walk))
+    simplified = remove_dead(map_graph(graph, walk))
+    return verify(simplified) if checking.is_on() else simplified
 
 
 def fold_constants(graph: Graph) -> Graph:

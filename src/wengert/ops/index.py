@@ -11,6 +11,7 @@ reads of an array of length ``n`` cost O(n), not O(n^2).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,21 @@ from wengert.ops import patterns
 from wengert.ops.base import Op, Transpose, dtype_of, like_shape, register, shape_of
 from wengert.ops.shape import match
 
-__all__ = ["SLOT", "count", "fill", "getitem", "index_add", "index_set", "is_basic"]
+__all__ = ["SLOT", "count", "fill", "getitem", "index_add", "index_set", "is_basic", "may_be_view"]
 
 
 def is_basic(spec: tuple[Any, ...]) -> bool:
     """Whether the index has no array part, so that NumPy returns a view."""
     return SLOT not in spec
+
+
+def may_be_view(index: Sequence[Any]) -> bool:
+    """Whether NumPy may return a view of what is read at these index arrays.
+
+    It does so without any, and for integers, which a traced index stands for; an array with axes
+    makes a copy.
+    """
+    return all(shape_of(i) == () for i in index)
 
 
 def count(shape: tuple[int, ...]) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from wengert.backend.base import Program
+from wengert.backend.native.checked import CheckedProgram
 from wengert.backend.native.program import NativeProgram
 from wengert.backend.native.schedule import Unsupported
 from wengert.backend.numpy import NumpyBackend
+from wengert.ir import checking
 from wengert.ir.graph import Graph
+from wengert.ir.verify import verify
 
 __all__ = ["NativeBackend"]
 
@@ -28,7 +31,11 @@ class NativeBackend:
 
     def compile(self, graph: Graph) -> Program:
         """Compile a graph."""
+        kind = NativeProgram
+        if checking.is_on():
+            kind = CheckedProgram
+            verify(graph)
         try:
-            return NativeProgram(graph, fast=self.fastmath)
+            return kind(graph, fast=self.fastmath)
         except Unsupported:
             return NumpyBackend().compile(graph)

@@ -78,7 +78,8 @@ def located(base: View, spec: tuple[Any, ...], index: tuple[Any, ...]) -> Place 
         lead = len(wide) - len(rates)
         for k, rate in enumerate(rates):
             steps[at + lead + k] += rate * stride
-    return Place(View(base.buffer, offset, tuple(steps), full), tuple(terms), wide, at)
+    view = View(base.buffer, offset, tuple(steps), full, base.version)
+    return Place(view, tuple(terms), wide, at)
 
 
 def _walk(
@@ -153,4 +154,5 @@ def spread(view: View, place: Place) -> View:
     inner = view.broadcast(place.wide)
     shape = place.view.shape
     rest = len(shape) - place.at - len(inner)
-    return View(view.buffer, view.offset, (0,) * place.at + inner + (0,) * rest, shape)
+    strides = (0,) * place.at + inner + (0,) * rest
+    return View(view.buffer, view.offset, strides, shape, view.version)

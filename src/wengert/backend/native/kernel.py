@@ -68,9 +68,11 @@ class Kernel:
         arguments: ranges that run at once need a target each.
     indexed : bool
         Whether it takes one more pointer, to a byte that it sets where an index is out of range.
+    groups : list of list of int
+        The axes of the loop's shape that each loop of the nest walks.
     """
 
-    __slots__ = ("arguments", "indexed", "inner", "outer", "parallel", "partial", "text")
+    __slots__ = ("arguments", "groups", "indexed", "inner", "outer", "parallel", "partial", "text")
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class Kernel:
         parallel: bool,
         partial: list[tuple[int, Reduce]],
         indexed: bool,
+        groups: list[list[int]],
     ) -> None:
         self.text = text
         self.arguments = arguments
@@ -89,6 +92,7 @@ class Kernel:
         self.parallel = parallel
         self.partial = partial
         self.indexed = indexed
+        self.groups = groups
 
 
 def kernel(loop: Loop, externals: dict[str, str], fast: str = "") -> Kernel:
@@ -173,7 +177,8 @@ class _Writer:
         used = [(b, offset) for b, offset, _ in self.arguments.values()]
         outer = self.dims[0] if self.dims else 1
         partial = self._partial()
-        return Kernel(text, used, outer, inner, partial is not None, partial or [], indexed)
+        parallel = partial is not None
+        return Kernel(text, used, outer, inner, parallel, partial or [], indexed, self.groups)
 
     def _partial(self) -> list[tuple[int, Reduce]] | None:
         """Return the reductions over the outermost axis; None where its ranges depend on another.

@@ -82,12 +82,16 @@ class Buffer:
 
 
 class View(NamedTuple):
-    """A strided part of a buffer; offset and strides in elements."""
+    """A strided part of a buffer; offset and strides in elements.
+
+    `version` counts the updates in place after which the buffer holds what is meant.
+    """
 
     buffer: Buffer
     offset: int
     strides: tuple[int, ...]
     shape: tuple[int, ...]
+    version: int = 0
 
     @property
     def is_contiguous(self) -> bool:
@@ -121,14 +125,13 @@ def reshaped(view: View, shape: tuple[int, ...]) -> View | None:
     """Return the view in another shape, or None where that needs a copy."""
     if view.is_contiguous:
         new = contiguous(view.buffer, shape)
-        return View(view.buffer, view.offset, new.strides, shape)
+        return View(view.buffer, view.offset, new.strides, shape, view.version)
     old = [(n, s) for n, s in zip(view.shape, view.strides, strict=True) if n != 1]
     new_dims = [n for n in shape if n != 1]
     if [n for n, _ in old] == new_dims:
         strides = iter(s for _, s in old)
-        return View(
-            view.buffer, view.offset, tuple(0 if n == 1 else next(strides) for n in shape), shape
-        )
+        filled = tuple(0 if n == 1 else next(strides) for n in shape)
+        return View(view.buffer, view.offset, filled, shape, view.version)
     return None
 
 
@@ -164,7 +167,7 @@ def indexed(view: View, spec: tuple[Any, ...]) -> View | None:
             strides.append(stride * step)
         else:
             offset += (s + size if s < 0 else s) * stride
-    return View(view.buffer, offset, tuple(strides), tuple(shape))
+    return View(view.buffer, offset, tuple(strides), tuple(shape), view.version)
 
 
 def arena(buffers: list[Buffer]) -> int:

@@ -43,7 +43,7 @@ def _without(view: View, axis: int) -> View:
     def rest(x: tuple[int, ...]) -> tuple[int, ...]:
         return x[:axis] + x[axis + 1 :]
 
-    return View(view.buffer, view.offset, rest(view.strides), rest(view.shape))
+    return View(view.buffer, view.offset, rest(view.strides), rest(view.shape), view.version)
 
 
 def _sort(schedule: Any, node: Node, x: Any) -> bool:
@@ -69,7 +69,8 @@ def _merged(schedule: Any, source: View, axis: int, places: bool) -> View:
     """Sort long lines, moved to the last axis; return where the result is, in its own order."""
     order = [*(a for a in range(len(source.shape)) if a != axis), axis]
     shape = tuple(source.shape[a] for a in order)
-    moved = View(source.buffer, source.offset, tuple(source.strides[a] for a in order), shape)
+    strides = tuple(source.strides[a] for a in order)
+    moved = View(source.buffer, source.offset, strides, shape, source.version)
     dtypes = [source.buffer.dtype] * 2 + [np.int64] * (2 * places)
     made = [_new(schedule, dtype, shape) for dtype in dtypes]
     schedule.copy_into(moved, made[0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.backend.native import engine
 from wengert.backend.native.code import number
-from wengert.backend.native.gemm import operations, product, symbols, threads_of_blas
+from wengert.backend.native.gemm import Product, operations, product, symbols, threads_of_blas
 from wengert.backend.native.kernel import Kernel, kernel
 from wengert.backend.native.layout import Buffer, View
 from wengert.backend.native.parallel import Parts, combination, is_large, parts, task
@@ -84,6 +84,7 @@ class Module:
         self.rare = _rare(schedule.steps)
         self.written: dict[int, Kernel] = {}  # before the buffers have their places
         self.shared: dict[int, Parts] = {}
+        self.products: dict[int, Product] = {}
         for step in loops:
             if any(isinstance(x, Reduce) for x in step.items) and self._may_share(step):
                 self._share(step)
@@ -252,7 +253,7 @@ class Module:
 
     def _product(self, p: Contraction) -> None:
         symbols()
-        found = product(p, self.externals)
+        found = self.products[p.step] = product(p, self.externals)
         called = self.kernels.setdefault(found.text, f"k{len(self.kernels)}")
         self._fill_frame([self._pointer(x.buffer) for x in (p.a, p.b, p.out)])
         if found.threaded and threads_of_blas() is not None:

@@ -48,7 +48,7 @@ def _labelled(view: Any, term: str, want: str, sizes: dict[str, int]) -> Any:
         return view
     strides = tuple(view.strides[term.index(s)] if s in term else 0 for s in want)
     shape = tuple(sizes[s] if s in term else 1 for s in want)
-    return View(view.buffer, view.offset, strides, shape)
+    return View(view.buffer, view.offset, strides, shape, view.version)
 
 
 def _loops(
@@ -113,6 +113,7 @@ def _matrix(
             view.offset,
             tuple(view.strides[term.index(s)] for s in want),
             tuple(view.shape[term.index(s)] for s in want),
+            view.version,
         )
         view = _copied(schedule, moved)
         term = want

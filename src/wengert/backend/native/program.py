@@ -15,7 +15,9 @@ from wengert.backend.native.footprint import footprint, laid_out
 from wengert.backend.native.layout import ALIGN, View
 from wengert.backend.native.module import NOT_CONTIGUOUS, OUT_OF_RANGE
 from wengert.backend.native.steps import Host
+from wengert.backend.native.verify import verify
 from wengert.backend.numpy import NumpyBackend
+from wengert.ir import checking
 from wengert.ir.graph import Const, Graph, GuardMiss, Value
 
 __all__ = ["NativeProgram"]
@@ -51,6 +53,8 @@ class NativeProgram:
         self.host_calls = Counter(s.node.op.name for s in schedule.steps if isinstance(s, Host))
         self.host = tuple(sorted(self.host_calls))
         text = module.write()
+        if checking.is_on():
+            verify(module, self.peak)
         if module.threaded:
             pool.ready(blas=pool.PARALLEL_BLAS in module.externals)
         names = [name for kind, name in module.segments if kind == "native"]

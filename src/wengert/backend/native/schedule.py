@@ -50,6 +50,7 @@ class Schedule:
         self.outputs: list[Buffer] = []
         self.made_for: dict[int, Any] = {}  # whose elements a buffer is for, by its id
         self.guards: list[tuple[int, View]] = []  # step after which it is known, and where
+        self.results: list[View] = []  # where each output of the graph is in the end
         self._canon: dict[Value, Any] = {}
         self._loop: dict[Value, Loop] = {}
         self._made: dict[Value, tuple[Node, list[Any]]] = {}
@@ -177,9 +178,11 @@ class Schedule:
                 step = self.steps[-1].step + 1
         elif node.op.name == "transpose":
             axes = node.attrs["axes"]
-            made = View(base.buffer, base.offset, tuple(base.strides[a] for a in axes), v.shape)
+            strides = tuple(base.strides[a] for a in axes)
+            made = View(base.buffer, base.offset, strides, v.shape, base.version)
         elif node.op.name == "broadcast_to":
-            made = View(base.buffer, base.offset, base.broadcast(v.shape), v.shape)
+            strides = base.broadcast(v.shape)
+            made = View(base.buffer, base.offset, strides, v.shape, base.version)
         else:
             made = indexed(base, node.attrs["spec"])
         assert made is not None
@@ -386,7 +389,7 @@ class Schedule:
                 self._terms(place, loop),
             )
         )
-        self._view[v] = memory
+        self._view[v] = memory._replace(version=memory.version + 1)
         self._ready[v] = loop.step + 1
 
     def _inside(self, x: Any, shape: tuple[int, ...]) -> bool:
@@ -475,10 +478,12 @@ class Schedule:
             if view.buffer.kind == "arena" and whole and id(view.buffer) not in guarded:
                 view.buffer.kind, view.buffer.index = "output", k
                 self.outputs.append(view.buffer)
+                self.results.append(view)
                 continue
             buffer = self._new("output", k, y)
             self.outputs.append(buffer)
-            self.copy_into(view, contiguous(buffer, view.shape))
+            self.results.append(contiguous(buffer, view.shape))
+            self.copy_into(view, self.results[-1])
         for b in self.buffers:
             if b.kind == "arena" and b.first > b.last:
                 b.first = b.last = max(b.last, 0)
