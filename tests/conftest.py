@@ -1,4 +1,4 @@
-"""Settings of every test: repeatable examples, code that is compiled afresh, and all of it checked."""
+"""Settings of every test: examples are repeatable, code is compiled afresh, everything is checked."""
 
 from __future__ import annotations
 

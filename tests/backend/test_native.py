@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import native_oracle as oracle
@@ -10,6 +11,8 @@ import pytest
 from op_cases import CASES, Case
 
 import wengert as wg
+from wengert.backend.native.footprint import laid_out
+from wengert.backend.native.module import STRAIGHT
 from wengert.backend.native.schedule import Schedule
 from wengert.backend.native.steps import Host
 from wengert.ir.build import Builder
@@ -110,3 +113,45 @@ EMPTY = {
 
 HOST = {*SPECIAL, *LINALG, "partition", "argpartition"}
 """Operations that NumPy evaluates inside a native program, at least for some of their cases."""
+
+
+# --- levels of optimisation -----------------------------------------------------------------------
+def numbers_beside_arrays(count: int) -> Any:
+    """Return a function with so many operations on numbers, and loops over an array."""
+
+    def f(x: Any, s: Any) -> Any:
+        a = s
+        for _ in range(count // 2):
+            a = a * s + 1
+        y = np.exp(-x * x) * a
+        return np.sum(y * y), np.sqrt(x + s), a
+
+    return f
+
+
+@pytest.mark.parametrize("count", [STRAIGHT - 10, STRAIGHT + 10, 3 * STRAIGHT])
+def test_loops_run_in_vectors_whatever_stands_beside_them(count: int):
+    f = numbers_beside_arrays(count)
+    x, s = np.linspace(0.0, 1.0, 1000), np.float64(0.3)
+    graph, leaves = oracle.recorded(f, x, s)
+    program = oracle.compiled(graph)
+    vectors = re.findall(r"fmul <(\d+) x double>", program.llvm())
+    assert all(int(n) > 1 for n in vectors)
+    assert vectors
+    assert re.search(r"@llvm.sqrt.v\d+f64", program.llvm())
+    for got, want in zip(program.run(leaves), f(x, s), strict=True):
+        oracle.close(got, want, 1e4)
+
+
+@pytest.mark.parametrize(
+    ("count", "arrays", "levels"),
+    [(STRAIGHT - 10, True, [2]), (STRAIGHT + 10, True, [2, 1]), (STRAIGHT + 10, False, [1])],
+)
+def test_levels_are_of_loops(count: int, arrays: bool, levels: list[int]):
+    """Passes run over loops; over numbers that are computed one by one only where they are few."""
+    f = numbers_beside_arrays(count)
+    given = (np.linspace(0.0, 1.0, 1000), np.float64(0.3))
+    graph, _ = oracle.recorded(f if arrays else (lambda x, s: f(1.0, s)[2]), *given)
+    _, module, _ = laid_out(graph)
+    assert [level for _, level in module.write()] == levels
+    assert (module.straight > STRAIGHT) == (levels != [2])

@@ -7,6 +7,7 @@ import ctypes
 import ctypes.util
 import functools
 import os
+import re
 import sys
 import threading
 import weakref
@@ -14,7 +15,16 @@ from typing import Any
 
 from wengert.backend.native.cache import Cache, default_folder
 
-__all__ = ["WIDE", "Compiled", "compile_module", "external_declarations", "lanes", "vector_library"]
+__all__ = [
+    "WIDE",
+    "Compiled",
+    "Module",
+    "compile_module",
+    "compile_modules",
+    "external_declarations",
+    "lanes",
+    "vector_library",
+]
 
 _LOCK = threading.RLock()  # entered again by a fork in a signal's handler
 
@@ -183,33 +193,50 @@ def _one_of_many(name: str, symbol: str, vector: str, kind: str, arity: int, mar
     return f"define hidden {kind} @{name}({arguments}) {mark} {{\n{inside}\n}}"
 
 
+Module = tuple[str, int]
+"""LLVM assembly, and its level: 2 and 3 run LLVM's passes, 0 and 1 only generate code."""
+
+
 class Compiled:
     """Native code in memory; it is released with this object.
 
     Attributes
     ----------
-    text : str
-        The LLVM assembly that it was made from.
     addresses : dict
         Of its functions, by name.
     """
 
-    def __init__(self, engine: Any, text: str, level: int, names: list[str]) -> None:
+    def __init__(
+        self, engine: Any, text: str, level: int, names: list[str], before: list[Compiled]
+    ) -> None:
         self._engine = engine
         self._level = level
-        self.text = text
+        self._own = text
+        self._before = before  # whose functions are called
         self.addresses = {name: engine.get_function_address(name) for name in names}
+
+    @property
+    def text(self) -> str:
+        """The LLVM assembly that it was made from, with that of the modules which it calls."""
+        return "\n".join([*(c._own for c in self._before), self._own])
 
     def optimised(self) -> str:
         """Return the LLVM assembly after optimisation."""
         with _LOCK:
-            return str(_optimised(self.text, target_machine(self._level), self._level))
+            found = [_optimised(c._own, target_machine(c._level), c._level) for c in self._all()]
+            return "\n".join(map(str, found))
 
     def assembly(self) -> str:
         """Return the machine code as assembly."""
         with _LOCK:
-            machine = target_machine(self._level)
-            return str(machine.emit_assembly(_optimised(self.text, machine, self._level)))
+            found = []
+            for c in self._all():
+                machine = target_machine(c._level)
+                found.append(str(machine.emit_assembly(_optimised(c._own, machine, c._level))))
+            return "\n".join(found)
+
+    def _all(self) -> list[Compiled]:
+        return [*self._before, self]
 
 
 def _parsed(text: str, machine: Any) -> Any:
@@ -260,31 +287,42 @@ CACHE = Cache(default_folder())
 
 
 def compile_module(text: str, names: list[str], *, level: int = 2) -> Compiled:
-    """Compile a module, or take its code from the cache, and return the addresses of its functions.
+    """Compile one module, as `compile_modules` does several."""
+    return compile_modules([(text, level)], names)
+
+
+def compile_modules(modules: list[Module], names: list[str]) -> Compiled:
+    """Compile modules, or take their code from the cache, and return addresses of functions.
 
     An interrupt from the keyboard is taken between LLVM's calls, and leaves nothing behind.
 
     Parameters
     ----------
-    text : str
-        LLVM assembly.
+    modules : list of (str, int)
+        LLVM assembly and its level. A module may call what those before it define as visible
+        functions without a result.
     names : list of str
-        Functions to look up.
-    level : int
-        2 or 3 runs LLVM's passes; 0 and 1 only generate code.
+        Functions of the last one to look up.
     """
     llvm = binding()
     vector_library()
     with _LOCK:
-        machine = target_machine(level)
-        version = ".".join(map(str, llvm.llvm_version_info))
-        cpu = llvm.get_host_cpu_name(), machine_features(), str(machine.triple)
-        key = Cache.key(text, str(level), version, *cpu, FORMAT)
-        code = CACHE.get(key)
-        if code is None:
-            code = _generated(text, machine, level)
-            CACHE.put(key, code)
-        return _loaded(code, text, level, names)
+        parts: list[Compiled] = []
+        for text, level in modules:
+            machine = target_machine(level)
+            version = ".".join(map(str, llvm.llvm_version_info))
+            cpu = llvm.get_host_cpu_name(), machine_features(), str(machine.triple)
+            key = Cache.key(text, str(level), version, *cpu, FORMAT)
+            code = CACHE.get(key)
+            if code is None:
+                code = _generated(text, machine, level)
+                CACHE.put(key, code)
+            sought = names if len(parts) == len(modules) - 1 else _VISIBLE.findall(text)
+            parts.append(_loaded(code, text, level, sought, list(parts)))
+        return parts[-1]
+
+
+_VISIBLE = re.compile(r"^define void @([\w.]+)\(", re.MULTILINE)
 
 
 def _generated(text: str, machine: Any, level: int) -> bytes:
@@ -298,21 +336,27 @@ def _generated(text: str, machine: Any, level: int) -> bytes:
         context.close()
 
 
-def _loaded(code: bytes, text: str, level: int, names: list[str]) -> Compiled:
+def _loaded(
+    code: bytes, text: str, level: int, names: list[str], before: list[Compiled]
+) -> Compiled:
     """Put an object file into memory.
 
-    The engine gets an empty module and the file, so the text is not parsed where the cache has the
-    code, and no function of Python is called by LLVM, in which an interrupt would be lost.
+    The engine gets the file and a module that says where the functions of those before are: one
+    engine for several files would mix up their constants. So the text is not parsed where the cache
+    has the code, and no function of Python is called by LLVM, in which an interrupt would be lost.
     """
     llvm = binding()
     machine = target_machine(level)
-    module = _parsed("", machine)
+    known = {name: address for c in before for name, address in c.addresses.items()}
+    module = _parsed("\n".join(f"declare void @{name}()" for name in known), machine)
     context = module.context
     engine = llvm.create_mcjit_compiler(module, machine)
     try:
+        for name, address in known.items():
+            engine.add_global_mapping(module.get_function(name), address)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        compiled = Compiled(engine, text, level, names)
+        compiled = Compiled(engine, text, level, names, before)
     except BaseException:
         _close(engine, context)
         raise

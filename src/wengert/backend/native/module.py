@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,13 @@ CONTIGUOUS_ALIGNED = 0x101
 
 SMALL = 10_000
 """Iterations below which no loop is shared between threads."""
+
+STRAIGHT = 500
+"""Numbers computed one by one from which they get a module without LLVM's passes: they are in the
+form that those would bring them to, in more time than it gains."""
+
+VECTOR = 4
+"""Iterations from which a loop may run in vectors."""
 
 RARE = 500
 """Loops that together have less than this part of the work are compiled without optimisation."""
@@ -54,6 +62,19 @@ def _rare(steps: list[Any]) -> set[int]:
     return found
 
 
+def _joined(parts: list[str], externals: dict[str, str]) -> str:
+    """Return the text of a module."""
+    return engine.external_declarations(externals) + "\n" + "\n\n".join(parts) + "\n"
+
+
+def _declaration(text: str) -> str:
+    """Return the declaration of a function, for another module, from its definition."""
+    head = text.partition("{")[0]
+    name, _, arguments = head.partition("(")
+    kinds = [a.split()[0] for a in arguments.partition(")")[0].split(", ")]
+    return f"declare void {name.split()[-1]}({', '.join(kinds)}) nounwind"
+
+
 class Module:
     """Writes a schedule as LLVM assembly.
 
@@ -62,7 +83,7 @@ class Module:
     segments : list
         What runs, in order: ``("native", name of a function)`` or ``("host", Host)``.
     straight : int
-        Numbers computed one by one.
+        Numbers computed one by one, once it is written.
     threaded : bool
         Whether threads share any step.
     """
@@ -85,6 +106,7 @@ class Module:
         self.written: dict[int, Kernel] = {}  # before the buffers have their places
         self.shared: dict[int, Parts] = {}
         self.products: dict[int, Product] = {}
+        self.vectors: set[str] = set()  # names of the kernels that LLVM's passes gain from
         for step in loops:
             if any(isinstance(x, Reduce) for x in step.items) and self._may_share(step):
                 self._share(step)
@@ -103,8 +125,12 @@ class Module:
             self.shared[loop.step] = found
             self.schedule.buffers += [buffer for _, buffer in found.partial.values()]
 
-    def write(self) -> str:
-        """Return the assembly, once the buffers have their places."""
+    def write(self) -> list[engine.Module]:
+        """Return the assembly, once the buffers have their places.
+
+        Where much is computed number by number, loops over arrays are in a module of their own, so
+        that LLVM's passes, which they need, do not run over the rest, which they do not change.
+        """
         schedule = self.schedule
         guards = list(enumerate(schedule.guards))
         self._begin()
@@ -120,9 +146,22 @@ class Module:
                 self._begin()
         self._checks(guards, 1 << 60)
         self._end()
-        kernels = [text.replace("@KERNEL", f"@{name}", 1) for text, name in self.kernels.items()]
-        parts = [*kernels, *self.combinations.values(), *self.functions]
-        return engine.external_declarations(self.externals) + "\n" + "\n\n".join(parts) + "\n"
+        loops: list[str] = []
+        rest: list[str] = []
+        for text, name in self.kernels.items():
+            (loops if name in self.vectors else rest).append(text.replace("@KERNEL", f"@{name}", 1))
+        loops += self.combinations.values()
+        rest += self.functions
+        if self.straight <= STRAIGHT:
+            return [(_joined([*loops, *rest], self.externals), 2)]
+        if not loops:
+            return [(_joined(rest, self.externals), 1)]
+        seen = [text.replace("define internal", "define", 1) for text in loops]
+        called = [_declaration(text) for text in loops]
+        named = set(re.findall(r"@([\w.$]+)", "\n".join(loops))) | {"llvm.loop"}
+        of_loops = {k: v for k, v in self.externals.items() if k in named}
+        of_rest = {k: v for k, v in self.externals.items() if not k.startswith(engine.WIDE)}
+        return [(_joined(seen, of_loops), 2), (_joined([*called, *rest], of_rest), 1)]
 
     def _begin(self) -> None:
         self.lines = []
@@ -207,6 +246,8 @@ class Module:
         if loop.step in self.rare:
             text = text.replace(" noinline ", " noinline optnone ", 1)
         name = self.kernels.setdefault(text, f"k{len(self.kernels)}")
+        if loop.elements >= VECTOR and loop.step not in self.rare:
+            self.vectors.add(name)
         bad = self._slot("i8", "0") if k.indexed else None
         if shared:
             self._parts(k, name, shared, bad)

@@ -22,10 +22,6 @@ from wengert.ir.graph import Const, Graph, GuardMiss, Value
 
 __all__ = ["NativeProgram"]
 
-STRAIGHT = 500
-"""Numbers computed one by one from which code is generated without further optimisation: it is in
-the form that LLVM would bring it to, and its passes take longer than they gain."""
-
 
 class NativeProgram:
     """A graph as native code.
@@ -52,14 +48,13 @@ class NativeProgram:
         self._guards = schedule.guards
         self.host_calls = Counter(s.node.op.name for s in schedule.steps if isinstance(s, Host))
         self.host = tuple(sorted(self.host_calls))
-        text = module.write()
+        modules = module.write()
         if checking.is_on():
             verify(module, self.peak)
         if module.threaded:
             pool.ready(blas=pool.PARALLEL_BLAS in module.externals)
         names = [name for kind, name in module.segments if kind == "native"]
-        level = 1 if module.straight > STRAIGHT else 2
-        self._compiled = engine.compile_module(text, names, level=level)
+        self._compiled = engine.compile_modules(modules, names)
         n = len(graph.inputs) + len(self._outputs)
         signature = ctypes.CFUNCTYPE(
             ctypes.c_int64, *[ctypes.py_object] * n, ctypes.c_void_p, ctypes.c_void_p
