@@ -1,4 +1,4 @@
-"""Settings of every test: examples are repeatable, code is compiled afresh, everything is checked."""
+"""Settings of every test: repeatable examples, code compiled afresh, and everything checked."""
 
 from __future__ import annotations
 

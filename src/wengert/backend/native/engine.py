@@ -74,12 +74,24 @@ def binding() -> Any:
     return llvm
 
 
+WITHOUT = tuple(filter(None, os.environ.get("WENGERT_CPU_WITHOUT", "").split(",")))
+"""Features of this CPU to do without, such as ``avx512f`` or ``avx2,avx512f``: so that one machine
+can make the code of several."""
+
+
+def has(feature: str) -> bool:
+    """Whether code may use a feature of this CPU."""
+    found: bool = binding().get_host_cpu_features().get(feature, False)
+    return found and feature not in WITHOUT
+
+
 @functools.cache
 def machine_features() -> str:
     """Return the features of this CPU, with the widest vectors that it has."""
-    features = binding().get_host_cpu_features()
-    text = str(features.flatten())
-    return text + ",-prefer-256-bit" if features.get("avx512f", False) else text
+    found = str(binding().get_host_cpu_features().flatten())
+    if has("avx512f"):
+        found += ",-prefer-256-bit"
+    return found + "".join(f",-{name}" for name in WITHOUT)
 
 
 def target_machine(level: int) -> Any:
@@ -99,10 +111,9 @@ def target_machine(level: int) -> Any:
 def vector_library() -> dict[str, str]:
     """Return the vector-variant attribute of each libm function that libmvec has for this CPU."""
     llvm = binding()
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f", False):
+    if has("avx512f"):
         isa, double, single = "e", 8, 16
-    elif features.get("avx2", False):
+    elif has("avx2"):
         isa, double, single = "d", 4, 8
     else:
         return {}
