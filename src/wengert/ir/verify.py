@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.errors import GraphError
 from wengert.ir.build import infer
-from wengert.ir.graph import Const, Graph, Guard, Node, Value
+from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.literal import is_plain, is_scalar
 from wengert.ir.text import Names
 
@@ -99,6 +99,9 @@ class _Check:
 
     def results(self, node: Node) -> None:
         """Compare the results with what the operation infers."""
+        numbers = node.inputs and all(aval_of(x).weak for x in node.inputs)
+        if numbers and all(y.aval.weak for y in node.outputs):
+            return  # Python's own, whose type their values decide: True + True, 2 ** -1
         try:
             avals = infer(node.op, node.inputs, node.attrs)
         except GraphError as error:
