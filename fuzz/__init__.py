@@ -10,7 +10,9 @@ statements updates in place, decisions, loops, functions, containers
 generate   a random program, built by running each statement in plain NumPy
 program    the text of a program, its calls, and what plain NumPy makes of them
 compare    when two results are equal, and when a program is too unstable to say
+point      a program at one call, as a function of what can be differentiated
 numeric    derivatives by differences and by complex steps
+outcome    comparisons, refusals and failures of a program
 checks     what is compared: eager, compiled, derivatives, vmap, sparse, budgets ...
 shrink     the smallest program that still fails in the same way
 runner     worker processes, time limits, the report and the tests that it writes

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import collections
 import inspect
-import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
@@ -16,179 +14,14 @@ import optree
 
 import wengert as wg
 from fuzz import numeric
-from fuzz.compare import ROUNDING, difference, unstable
+from fuzz.compare import difference
+from fuzz.outcome import Outcome, is_refusal
+from fuzz.point import At, dot, dot_traced, is_real, loss, smooth_places
 from fuzz.program import Program, Raised, leaves, run
-from fuzz.values import relaid, wave
-from wengert.errors import SparsityError, WengertError
+from fuzz.values import relaid
 
 SMALL = 40
 """Largest number of inputs or results of a program whose whole Jacobian is compared."""
-
-
-class Failure(NamedTuple):
-    """A disagreement: which check, of which call, and in words what differs."""
-
-    check: str
-    call: int
-    what: str
-
-    @property
-    def kind(self) -> tuple[str, ...]:
-        """What a smaller program must share to count as the same failure."""
-        words = self.what.split()
-        return (self.check, words[0], words[1] if words[0] == "raised" else "")
-
-
-class Outcome:
-    """What the checks of one program found."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.comparisons = 0
-        self.unstable = 0
-        self.refusals: collections.Counter[str] = collections.Counter()
-        self.failures: list[Failure] = []
-        self.check = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether the check that is being made has failed already."""
-        return any(failure.check == self.check for failure in self.failures)
-
-    def fail(self, call: int, what: str) -> None:
-        self.failures.append(Failure(self.check, call, what))
-
-    def get(self, call: int, f: Callable[..., Any], *args: Any, may_raise: bool = False) -> Any:
-        """Call wengert; None where it refused or failed, which is noted."""
-        got = run(f, *args)
-        if not isinstance(got, Raised):
-            return got
-        self.comparisons += 1
-        if is_refusal(got):
-            self.refusals[_refusal(got.error)] += 1
-        elif not may_raise:
-            self.fail(call, f"raised {got}")
-        return None
-
-    def compare(
-        self,
-        call: int,
-        got: Any,
-        want: Any,
-        reference: Callable[..., Any],
-        *,
-        looser: float = 1.0,
-        dtypes: bool = True,
-    ) -> None:
-        """Compare a result or a `Raised` with the expected one; `reference` recomputes that."""
-        self.comparisons += 1
-        if isinstance(got, Raised) and is_refusal(got):
-            if not isinstance(want, Raised):
-                self.refusals[_refusal(got.error)] += 1
-            return
-        tolerance = looser * ROUNDING[self.program.coarse]
-        said = difference(got, want, tolerance, dtypes)
-        if not said:
-            return
-        if unstable(self.program, call, reference, tolerance):
-            self.unstable += 1
-        else:
-            self.fail(call, said)
-
-
-def is_refusal(got: Raised) -> bool:
-    """Whether wengert says that it does not do this; that its own pattern is wrong is no answer."""
-    return isinstance(got.error, WengertError) and not isinstance(got.error, SparsityError)
-
-
-def _refusal(error: BaseException) -> str:
-    first = str(error).split("\n")[0]
-    return f"{type(error).__name__}: {re.sub(r'[0-9]+', 'N', first)[:90]}"
-
-
-def is_smooth(x: Any) -> bool:
-    """Whether a leaf of the arguments can be differentiated."""
-    return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind in "fc")
-
-
-def is_real(y: Any) -> bool:
-    """Whether a leaf of the results, traced or not, is made of real floating-point numbers."""
-    return np.dtype(getattr(y, "dtype", type(y))).kind == "f"
-
-
-def loss(out: Any) -> Any:
-    """Weigh all floating-point results into one real number."""
-    total = 0.0
-    for k, y in enumerate(leaves(out)):
-        if is_real(y):
-            total = total + np.sum(y * wave(np.shape(y), 5 + k))
-        elif np.dtype(getattr(y, "dtype", type(y))).kind == "c":
-            total = total + np.sum(np.real(y * wave(np.shape(y), 5 + k, "c16")))
-    return total
-
-
-def smooth_places(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """Return the arguments that consist of floating-point numbers only."""
-    trees = [leaves(a) for a in args]
-    return tuple(i for i, xs in enumerate(trees) if xs and all(map(is_smooth, xs)))
-
-
-class At:
-    """A program at the arguments of one call: its loss as a function of the smooth arguments."""
-
-    def __init__(self, program: Program, call: int) -> None:
-        self.program = program
-        self.call = call
-        self.args = program.args(call)
-        self.places = smooth_places(self.args)
-        self.smooth = [self.args[i] for i in self.places]
-
-    def with_smooth(self, smooth: Iterable[Any]) -> tuple[Any, ...]:
-        args = list(self.args)
-        for i, x in zip(self.places, smooth, strict=True):
-            args[i] = x
-        return tuple(args)
-
-    def out(self, smooth: Any) -> Any:
-        return self.program.function(*self.with_smooth(smooth))
-
-    def loss(self, smooth: Any) -> Any:
-        return loss(self.out(smooth))
-
-    def direction(self, k: int) -> list[Any]:
-        n = iter(range(k, k + 1000))
-
-        def along(x: Any) -> Any:
-            if isinstance(x, float):
-                return float(wave((), next(n)))
-            return relaid(wave(x.shape, next(n), x.dtype.str), x)
-
-        return list(optree.tree_map(along, self.smooth))
-
-    def moved(self, s: Any, t: Any) -> Any:
-        def move(x: Any, d: Any) -> Any:
-            if isinstance(x, float) or isinstance(s, complex):
-                return x + s * d
-            return relaid(x + s * d, x)
-
-        return optree.tree_map(move, self.smooth, t)
-
-    def line(self, f: Callable[[Any], Any], t: Any) -> Callable[[Any], Any]:
-        """Return ``s -> f(smooth + s t)``, which raises where `f` does and keeps NumPy quiet."""
-
-        def along(s: Any) -> Any:
-            got = run(f, self.moved(s, t))
-            if isinstance(got, Raised):
-                raise ValueError("no value here") from got.error
-            return got
-
-        return along
-
-
-def dot(a: Any, b: Any) -> Any:
-    """Pair a gradient with a tangent: the real part of the sum of products."""
-    pairs = zip(leaves(a), leaves(b), strict=True)
-    return sum((np.real(np.sum(np.asarray(x) * np.asarray(y))) for x, y in pairs), 0.0)
 
 
 def eager(o: Outcome) -> None:
@@ -288,12 +121,6 @@ def second(o: Outcome) -> None:
     _against_numbers(o, 0, at, lambda x: dot(gradient(x), u), (a, b), 1e-4)
 
 
-def dot_traced(a: Any, b: Any) -> Any:
-    """Pair a traced gradient with a plain tangent."""
-    pairs = zip(leaves(a), leaves(b), strict=True)
-    return sum((np.real(np.sum(x * y)) for x, y in pairs), 0.0)
-
-
 def _hvp(o: Outcome, at: At, args: tuple[Any, ...]) -> Any:
     smooth = [args[i] for i in at.places]
     return wg.jvp(wg.grad(at.loss), (smooth,), (at.direction(3),))[1]
@@ -368,6 +195,36 @@ def jit_second(o: Outcome) -> None:
         return wg.jvp(wg.grad(inner, tuple(range(len(places)))), smooth, tuple(tangents))
 
     in_order(o, wg.jit(made), made, 1e3)
+
+
+def held(backend: str, rebind: bool) -> Callable[[Outcome], None]:
+    """What a compiled function reads from outside: changed in place, or another array instead."""
+
+    def check(o: Outcome) -> None:
+        f, before = o.program.function, o.program.held
+        copies = {name: x.copy() for name, x in before.items()}
+        compiled = wg.jit(f, backend=backend)
+        try:
+            for step in range(4 if before else 0):
+                for name in before if step > 1 else ():
+                    x = f.__globals__[name]
+                    if rebind:
+                        f.__globals__[name] = _other(x)
+                    else:
+                        x[...] = _other(x)
+                want = run(f, *o.program.args(0))
+                o.compare(0, run(compiled, *o.program.args(0)), want, f)
+        finally:
+            for name, x in before.items():
+                x[...] = copies[name]
+                f.__globals__[name] = x
+
+    return check
+
+
+def _other(x: Any) -> Any:
+    """Return other numbers, another mask or other places."""
+    return ~x if x.dtype.kind == "b" else -0.7 * x if x.dtype.kind == "f" else -1 - x
 
 
 def budget(o: Outcome) -> None:
@@ -516,6 +373,9 @@ CHECKS = {
     "jit grad native": Check(jit_grad("native"), 35),
     "jit grad numpy": Check(jit_grad("numpy"), 30),
     "jit second": Check(jit_second, 8),
+    "held native": Check(held("native", rebind=False), 60),
+    "held numpy": Check(held("numpy", rebind=False), 40),
+    "rebound": Check(held("numpy", rebind=True), 40),
     "vmap": Check(vmapped, 40),
     "sparse": Check(sparse, 15),
     "saved": Check(saved, 5),

@@ -214,7 +214,8 @@ def _program(seed: str) -> str:
     arguments = [argument(rng, k) for k in range(len(names))]
     texts = [a[0] for a in arguments]
     opening, inputs = unpacked(names, texts)
-    head = [f"{n} = {t}" for n, t in zip(names, texts, strict=True)]
+    outside = held(rng, texts[0]) if rng.random() < 0.3 else []
+    head = [*outside, *(f"{n} = {t}" for n, t in zip(names, texts, strict=True))]
     guard = [
         f"{n} = {n} if isinstance({n}, (int, float)) else laid('read-only', {n})" for n in inputs
     ]
@@ -227,7 +228,19 @@ def _program(seed: str) -> str:
     body = "\n".join(f"    {line}" for text in lines for line in text.split("\n"))
     calls = [", ".join(a[i] for a in arguments) + "," for i in range(4)]
     called = "".join(f"    lambda: ({c}),\n" for c in calls)
-    return f"def program({', '.join(names)}):\n{body}\n\n\ncalls = [\n{called}]\n"
+    used = [line for line in outside if re.search(rf"\b{line[:2]}\b", body)]
+    above = "\n".join(used) + "\n\n\n" if used else ""
+    return f"{above}def program({', '.join(names)}):\n{body}\n\n\ncalls = [\n{called}]\n"
+
+
+def held(rng: random.Random, text: str) -> list[str]:
+    """Return plain arrays outside the program: a factor, a mask and places, for an argument."""
+    shape = np.shape(eval(text, dict(NAMES)))
+    return [
+        f"h0 = wave({shape[rng.randrange(len(shape) + 1) :]}, {rng.randrange(9)})",
+        f"h1 = wave({shape}, {rng.randrange(9)}, '?')",
+        f"h2 = np.array({rng.choice(('[0, -1, 0]', '[0]', '[1, 0]', '[-1, 0, 0, 1]'))})",
+    ]
 
 
 def results(rng: random.Random, scope: Scope, inputs: list[str]) -> str:

@@ -94,6 +94,12 @@ class Program:
     def args(self, call: int) -> tuple[Any, ...]:
         return self.calls[call]()
 
+    @property
+    def held(self) -> dict[str, Any]:
+        """Plain arrays outside the function that it reads."""
+        outside = self.function.__globals__
+        return {name: outside[name] for name in ("h0", "h1", "h2") if name in outside}
+
     @functools.cached_property
     def truths(self) -> list[Any]:
         """What plain NumPy returns for each call, or a `Raised`."""

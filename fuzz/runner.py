@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fuzz import generate
-from fuzz.checks import CHECKS, Failure, Outcome, examine
+from fuzz.checks import CHECKS, examine
+from fuzz.outcome import Failure, Outcome
 from fuzz.program import Program
 from fuzz.shrink import shrunk
 

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 Fails = Callable[[str], bool]
-CALLS = ["body", 1, "value"]
-"""The path to the list of calls: a program is a function, then its calls."""
 
 
 def shrunk(source: str, fails: Fails, seconds: float) -> str:
@@ -56,6 +54,11 @@ def _laid_out(source: str) -> str:
     assert isinstance(calls.value, ast.List)
     lines = "".join(f"    {ast.unparse(call)},\n" for call in calls.value.elts)
     return "\n\n\n".join([*map(ast.unparse, before), f"calls = [\n{lines}]"]) + "\n"
+
+
+def _calls(tree: ast.Module) -> list[Any]:
+    """Return the path to the list of calls, which ends a program's text."""
+    return ["body", len(tree.body) - 1, "value"]
 
 
 def smaller(source: str) -> Iterator[str]:
@@ -104,7 +107,7 @@ def _without_calls(tree: ast.Module) -> Iterator[str]:
     assert isinstance(calls.value, ast.List)
     for i in reversed(range(len(calls.value.elts))):
         if len(calls.value.elts) > 1:
-            yield _edited(tree, lambda node, i=i: node.elts.pop(i), ["body", -1, "value"])  # type: ignore
+            yield _edited(tree, lambda node, i=i: node.elts.pop(i), _calls(tree))  # type: ignore
 
 
 def _without_blocks(tree: ast.Module) -> Iterator[str]:
@@ -125,6 +128,9 @@ def _without_blocks(tree: ast.Module) -> Iterator[str]:
                 if not (size == len(block) == 1 and isinstance(block[0], ast.Pass)):
                     yield _edited(tree, cut, path)
             size //= 2
+    for i, statement in enumerate(tree.body[:-1]):
+        if isinstance(statement, ast.Assign):
+            yield _edited(tree, lambda module, i=i: module.body.pop(i), [])  # type: ignore
 
 
 def _unwrapped(tree: ast.Module) -> Iterator[str]:
@@ -166,6 +172,7 @@ def _without_arguments(tree: ast.Module) -> Iterator[str]:
 
 def _parts(tree: ast.Module) -> Iterator[str]:
     """Replace an expression by a part of it, and leave out arguments and elements."""
+    calls = _calls(tree)
     for node, path in _walk(tree, []):
         if (
             not isinstance(node, ast.expr)
@@ -173,8 +180,8 @@ def _parts(tree: ast.Module) -> Iterator[str]:
             or isinstance(getattr(node, "ctx", None), ast.Store)
         ):
             continue
-        in_calls = path[:3] == CALLS
-        if path == CALLS or (in_calls and path[-1] == "body" and isinstance(node, ast.Tuple)):
+        in_calls = path[:3] == calls
+        if path == calls or (in_calls and path[-1] == "body" and isinstance(node, ast.Tuple)):
             continue  # the calls, and the arguments of one
         if isinstance(
             node,

@@ -125,6 +125,14 @@ class Slots:
             raise RejectedError
         return found
 
+    def held(self, kind: str, fits: Callable[[Any], bool]) -> str | None:
+        """Return the name of a plain array from outside the program, if there is one that fits."""
+        for name in ("h0", "h1", "h2"):
+            x = self.env.get(name)
+            if isinstance(x, np.ndarray) and x.dtype.kind == kind and fits(x):
+                return name
+        return None
+
     def number(self) -> str:
         return self.rng.choice(("0.5", "2", "3", "-1.5", "0.25", "1", "0.1", "1e-3", "-1", "2.0"))
 
@@ -203,6 +211,13 @@ def same_shape(s: Slots, x: Any) -> Term | str:
 @filler("row")
 def plain_beside(s: Slots, x: Any) -> str:
     """A plain array that broadcasts against the named one."""
+    if s.rng.random() < 0.5:
+        try:
+            held = s.held("f", lambda h: np.broadcast_shapes(h.shape, np.shape(x)) == np.shape(x))
+        except ValueError:
+            held = None
+        if held:
+            return held
     shape = list(np.shape(x))[s.rng.randrange(ndim(x) + 1) :]
     shape = [1 if s.rng.random() < 0.2 else n for n in shape]
     return f"wave({tuple(shape)}, {s.rng.randrange(9)})"
@@ -360,6 +375,8 @@ def an_index(s: Slots, x: Any) -> str:
 def integers(s: Slots, n: int, count: int) -> str:
     if not n:
         raise RejectedError
+    if s.rng.random() < 0.3 and (held := s.held("i", lambda h: np.max(abs(h)) < n)):
+        return held
     return f"[{', '.join(str(s.rng.randrange(-n, n)) for _ in range(count))}]"
 
 
@@ -393,7 +410,8 @@ def some_places(s: Slots, x: Any) -> str:
 def a_mask(s: Slots, x: Any) -> str:
     """A mask of the shape of x: a plain one, or computed from traced values."""
     if s.rng.random() < 0.4:
-        return f"wave({np.shape(x)}, {s.rng.randrange(9)}, '?')"
+        held = s.held("b", lambda h: h.shape == np.shape(x)) if s.rng.random() < 0.5 else None
+        return held or f"wave({np.shape(x)}, {s.rng.randrange(9)}, '?')"
     try:
         z = s.array(lambda z: np.shape(z) == np.shape(x) and kind(z) == "f").text
     except RejectedError:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from fuzz import checks, generate, runner
 from fuzz.__main__ import main
-from fuzz.checks import Check, Outcome, assert_agrees, examine
+from fuzz.checks import Check, assert_agrees, examine
 from fuzz.compare import difference, unstable
 from fuzz.numeric import complex_step, slope
+from fuzz.outcome import Outcome
 from fuzz.program import Program, Raised
 from fuzz.shrink import shrunk
 from fuzz.tables import FAMILIES, SHARES
@@ -214,3 +215,21 @@ def test_the_command(capsys, tmp_path):
     assert "def program(" in shown
     main(["--seed", "3", "--seconds", "20", "--count", "2", "--jobs", "1", "--out", str(tmp_path)])
     assert "seed 3: 2 programs" in capsys.readouterr().out
+
+
+def test_what_is_read_from_outside_changes(monkeypatch):
+    """A compiled function that keeps a captured array as it was is found."""
+    source = (
+        "h0 = wave((3,), 2)\n\n\ndef program(x):\n    return x * h0\n\n\n"
+        "calls = [\n    lambda: (wave((3,), 1),),\n]\n"
+    )
+    assert not examine(Program.parsed(source), ["held numpy"]).failures
+
+    def careless(f, backend):
+        kept = f(wave((3,), 1))
+        return lambda x: kept
+
+    monkeypatch.setattr(checks.wg, "jit", careless)
+    program = Program.parsed(source)
+    assert examine(program, ["held numpy"]).failures
+    np.testing.assert_array_equal(program.held["h0"], wave((3,), 2))
