@@ -9,7 +9,9 @@ import numpy as np
 import optree
 
 from wengert.errors import InputError, ShapeError, user_line
-from wengert.ops.base import Traced, dtype_of, shape_of
+from wengert.ir.graph import Value
+from wengert.ops.base import PythonComplex, PythonFloat, Traced, dtype_of, shape_of
+from wengert.ops.elementwise import convert
 from wengert.ops.leaves import checked
 
 __all__ = ["Selection", "flatten", "map_leaves", "own", "select", "unwrap"]
@@ -99,6 +101,17 @@ def select(args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> Se
     return Selection(args, argnums, name)
 
 
+def strong(x: Any) -> Any:
+    """Return a traced Python number as one of NumPy's scalars; anything else as it is."""
+    if not isinstance(x, Traced):
+        return x
+    var = x._var  # type: ignore[attr-defined]
+    if type(var) is Value and type(var.data) in (float, complex, int, bool):
+        x = convert(x, dtype=var.dtype)
+        x._trace.numbers.add(x._var)
+    return x
+
+
 def _place(tree: Any, k: int) -> str:
     """Say where leaf number `k` stands in a pytree: ``['layers'][0]``; empty for a single leaf."""
     return optree.tree_accessors(tree)[k].codify("")
@@ -108,7 +121,7 @@ def _leaf(x: Any, k: int, name: str, argnum: int, tree: Any) -> Any:
     if type(x) is np.ndarray and x.dtype.kind in "fc":
         return x
     if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
-        return np.float64(x) if isinstance(x, float) else np.complex128(x)
+        return PythonFloat(x) if isinstance(x, float) else PythonComplex(x)
     x = checked(x, f"{name}: argument {argnum}{_place(tree, k)}")
     if not isinstance(x, (Traced, np.generic, np.ndarray)):
         what = type(x).__name__
@@ -124,7 +137,7 @@ def _leaf(x: Any, k: int, name: str, argnum: int, tree: Any) -> Any:
             f"dtype {dtype_of(x)}. Write 3.0 instead of 3, convert it with x.astype(float), or "
             "leave it out of argnums." + user_line()
         )
-    return x
+    return strong(x)
 
 
 def primal(x: Any, name: str) -> Any:
@@ -139,7 +152,9 @@ def primal(x: Any, name: str) -> Any:
         return x
     x = checked(x, f"{name}: an argument")
     if isinstance(x, (np.ndarray, Traced)):
-        return x
+        return strong(x)
+    if type(x) is float:
+        return PythonFloat(x)
     made = np.asarray(x)
     if made.dtype.kind == "O":
         raise InputError(
@@ -206,8 +221,7 @@ def same_form(
         )
     made = []
     for i, (g, w) in enumerate(zip(given, wanted, strict=True)):
-        if not isinstance(g, (np.ndarray, Traced)):
-            g = np.asarray(g)
+        g = strong(g) if isinstance(g, (np.ndarray, Traced)) else np.asarray(g)
         if shape_of(g) != shape_of(w):
             raise ShapeError(
                 f"{what}{_place(want, i) if len(wanted) > 1 else ''} has shape {shape_of(g)}, but "

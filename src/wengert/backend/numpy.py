@@ -6,7 +6,6 @@ that dies there, so a chain of operations on a large array holds one array, not 
 
 from __future__ import annotations
 
-import operator
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import numpy as np
 
 from wengert.errors import VerificationError
 from wengert.ir import checking
-from wengert.ir.build import typed
+from wengert.ir.build import BY_KIND, typed
 from wengert.ir.graph import Const, Graph, Guard, GuardMiss, Node, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ir.verify import verify
@@ -25,13 +24,13 @@ from wengert.ops.index import SLOT, add_into, may_be_view, set_into
 __all__ = ["NumpyBackend", "NumpyProgram"]
 
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
-OPERATORS = {operator.add, operator.sub, operator.mul, operator.truediv, operator.pow}
 UPDATES = {"index_add": add_into, "index_set": set_into}
 """Operations that may work in their first argument's memory, and the functions that do."""
 IDENTITY = {"stop_gradient", "barrier"}
 CHECKS = {"bool": "bool({})", "int": "int({})", "index": "int({})"}
 """How guards with exact outcomes read; the others compare bits."""
-RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o", "apart", "given", "held"}
+RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o"}
+RESERVED |= {"apart", "given", "held", "strong"}
 """Names that a program uses in other ways."""
 LARGE = 1 << 16
 """Dead arrays of so many bytes are released at once, smaller ones when their name is used again."""
@@ -179,6 +178,7 @@ class Writer:
             "apart": _apart,
             "key": key,
             "own": _own,
+            "strong": _strong,
             "typed": typed,
         }
         # Of constants and functions, by id; `scope` keeps them alive.
@@ -296,6 +296,11 @@ class Writer:
         if op.name in UPDATES and self._works_in(node.inputs[0], i, node):
             function = UPDATES[op.name]
             return self._apply(function, args, node, function.__name__), node.inputs[0]
+        if op.ufunc is None and op.name not in BY_KIND:
+            args = [
+                f"strong({a})" if aval_of(x).weak else a
+                for a, x in zip(args, node.inputs, strict=True)
+            ]
         if op.ufunc is not None and not node.attrs:
             for x in node.inputs:
                 if self._owns_result(x, i, node):
@@ -314,15 +319,14 @@ class Writer:
         return all(aval_of(x).weak for x in node.inputs)
 
     def _of_numbers(self, node: Node, args: list[str]) -> str:
-        """Write an operation on Python numbers, of which Python and NumPy make different types."""
-        if node.op.evaluate in OPERATORS:
-            call = f"{args[0]} {INFIX[node.op.name]} {args[1]}"
-        else:
-            call = self._apply(node.op.evaluate, args, node)
-        out = node.outputs[0].aval
-        if len(node.outputs) > 1 or (out.weak and node.op.evaluate in OPERATORS):
-            return call
-        return f"typed({call}, {self._constant('a', out)})"
+        """Write an operation on Python numbers, of which Python and NumPy make different ones."""
+        op, out = node.op, node.outputs[0].aval
+        if out.weak and op.python is not None:
+            if op.name in INFIX:
+                return f"{args[0]} {INFIX[op.name]} {args[1]}"
+            return self._apply(op.python, args, node)
+        call = self._apply(op.ufunc or op.evaluate, args, node)
+        return call if len(node.outputs) > 1 else f"typed({call}, {self._constant('a', out)})"
 
     def _apply(self, function: Any, args: list[str], node: Node, called: str = "") -> str:
         name = self.names.get(id(function))
@@ -426,6 +430,11 @@ def _shown(x: Any) -> str:
     if isinstance(x, np.ndarray):
         return f"{aval_of(x)} held by reference"
     return repr(x) if callable(x) or "\n" not in repr(x) else type(x).__name__
+
+
+def _strong(x: Any) -> Any:
+    """Return a Python number as NumPy's functions take it."""
+    return np.asarray(x)[()]
 
 
 def _own(x: Any) -> Any:

@@ -16,10 +16,13 @@ from wengert.errors import GraphError
 from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value, aval_of
 
 __all__ = [
+    "BY_KIND",
     "Builder",
     "Emit",
     "Operand",
     "Step",
+    "applied",
+    "computed",
     "evaluate",
     "infer",
     "map_graph",
@@ -265,12 +268,41 @@ def evaluate(
         return env[x] if isinstance(x, Value) else x.data if isinstance(x, Const) else x
 
     for node in graph.nodes:
-        made = node.op.evaluate(*map(read, node.inputs), **node.attrs)
+        made = computed(node, [read(x) for x in node.inputs])
         results = made if isinstance(made, tuple) else (made,)
         for value, y in zip(node.outputs, results, strict=True):
             y = typed(y, value.aval)
             env[value] = y if each is None else each(y)
     return [read(y) for y in graph.outputs]
+
+
+_KINDS = frozenset(PLAIN)
+BY_KIND = frozenset({"select", "convert", "stop_gradient", "barrier", "index_add", "index_set"})
+"""Operations besides ufuncs that take Python numbers by their kind only."""
+
+
+def computed(node: Node, values: Sequence[Any]) -> Any:
+    """Evaluate a node.
+
+    Among Python numbers a node that makes a Python number stands for an operator of Python, others
+    for a function of NumPy, which takes such numbers as arrays.
+    """
+    op = node.op
+    if _KINDS.isdisjoint(map(type, values)):
+        return op.evaluate(*values, **node.attrs)
+    return applied(op, values, node.attrs, node.outputs[0].aval.weak)
+
+
+def applied(op: Any, values: Sequence[Any], attrs: Mapping[str, Any], by_operator: bool) -> Any:
+    """Apply an operation to operands some of which are Python numbers."""
+    if op.ufunc is None:
+        if op.name not in BY_KIND:
+            values = [np.asarray(x)[()] if type(x) in _KINDS else x for x in values]
+    elif _KINDS.issuperset(map(type, values)):
+        if by_operator and op.python is not None:
+            return op.python(*values)
+        return op.ufunc(*values, **attrs)
+    return op.evaluate(*values, **attrs)
 
 
 def typed(y: Any, aval: Aval) -> Any:

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from wengert.ir import checking
-from wengert.ir.build import Emit, map_graph, typed
+from wengert.ir.build import Emit, computed, map_graph, typed
 from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.identities import IDENTITIES, Identity, Source
 from wengert.ir.verify import verify
@@ -165,7 +165,7 @@ def _folded(node: Node, source: Source) -> Any:
         return None  # several results, an array, or Python integers without bound
     try:
         with np.errstate(divide="raise", over="raise", invalid="raise", under="ignore"):
-            found = typed(node.op.evaluate(*inputs, **node.attrs), y.aval)
+            found = typed(computed(node, inputs), y.aval)
     except Exception:
         return None
     found = found[()] if isinstance(found, np.ndarray) else found

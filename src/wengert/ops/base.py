@@ -40,6 +40,8 @@ __all__ = [
     "Jvp",
     "Minus",
     "Op",
+    "PythonComplex",
+    "PythonFloat",
     "Scale",
     "Traced",
     "Transpose",
@@ -123,6 +125,18 @@ class Traced:
     _trace: Any
 
 
+class PythonFloat(np.float64):
+    """A float of Python as a leaf that is differentiated: operators make Python numbers of it."""
+
+    __slots__ = ()
+
+
+class PythonComplex(np.complex128):
+    """A complex number of Python, likewise."""
+
+    __slots__ = ()
+
+
 class Op:
     """One row of the operation table.
 
@@ -152,6 +166,8 @@ class Op:
         NumPy returns a view for it: how an update of the view reaches its base.
     ufunc : numpy.ufunc or None
         For elementwise operations, so that backends can pass ``out=``.
+    python : callable or None
+        The operator of Python, where Python numbers among themselves are not NumPy's.
     """
 
     __slots__ = (
@@ -164,6 +180,7 @@ class Op:
         "infer",
         "name",
         "pattern",
+        "python",
         "residual",
         "ufunc",
     )
@@ -182,6 +199,7 @@ class Op:
         residual: bool = True,
         alias: str | None = None,
         ufunc: np.ufunc | None = None,
+        python: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -194,6 +212,7 @@ class Op:
         self.residual = residual
         self.alias = alias
         self.ufunc = ufunc
+        self.python = python
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Apply the operation: at once to plain arrays, else through the innermost trace."""

@@ -117,11 +117,26 @@ def row(
             pattern=patterns.nothing if kind is ZERO else pattern,
             residual=residual,
             ufunc=ufunc,
+            python=_PYTHON.get(ufunc) if name is None else None,
         )
     )
     if name is None:
         UFUNCS[ufunc] = op
     return op
+
+
+_PYTHON: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul,
+    np.divide: operator.truediv, np.power: operator.pow, np.float_power: operator.pow,
+    np.floor_divide: operator.floordiv, np.remainder: operator.mod,
+    np.negative: operator.neg, np.positive: operator.pos, np.absolute: abs,
+    np.invert: operator.invert, np.bitwise_and: operator.and_, np.bitwise_or: operator.or_,
+    np.bitwise_xor: operator.xor, np.left_shift: operator.lshift,
+    np.right_shift: operator.rshift, np.less: operator.lt, np.less_equal: operator.le,
+    np.greater: operator.gt, np.greater_equal: operator.ge, np.equal: operator.eq,
+    np.not_equal: operator.ne,
+}  # fmt: skip
+"""The operators of Python that ufuncs stand for."""
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
@@ -419,6 +434,7 @@ complex_absolute = row(
     flops=4,
     derivative=Jvp((lambda t, y, x: np.real(np.conjugate(x) * t) / np.where(y == 0, 1, y),)),
 )
+complex_absolute.python = abs
 angle = row(
     np.arctan2,  # only for its name and shape rule; see below
     name="complex_angle",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.build import typed
+from wengert.ir.build import computed, typed
 from wengert.ir.graph import Const, Graph, GuardMiss, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.plan.cost import Count, Meter, updated_in_place
@@ -52,7 +52,7 @@ def run_counted(graph: Graph, inputs: Sequence[Any]) -> tuple[list[Any], Count]:
         for i, node in enumerate(graph.nodes):
             check(i)
             xs = [read(x) for x in node.inputs]
-            made = node.op.evaluate(*xs, **node.attrs)
+            made = computed(node, xs)
             ys = made if isinstance(made, tuple) else (made,)
             ys = tuple(typed(y, v.aval) for y, v in zip(ys, node.outputs, strict=True))
             env.update(zip(node.outputs, ys, strict=True))

@@ -18,8 +18,9 @@ from wengert.trace import views
 
 __all__ = ["explained"]
 
-_PASSED = (MemoryError, RecursionError)
-"""Exceptions that say nothing about arguments."""
+_PASSED = (MemoryError, RecursionError, ArithmeticError, RuntimeWarning, np.linalg.LinAlgError)
+"""Exceptions that say nothing about what is supported: an operation raised them for its numbers,
+perhaps those of one example of a batch."""
 
 
 def explained(
@@ -45,7 +46,11 @@ def explained(
         `error` itself where a function of the user was among the arguments and may have raised it.
     """
     given = (*args, *kwargs.values())
-    if isinstance(error, _PASSED) or any(map(_is_users_function, given)):
+    if (
+        isinstance(error, _PASSED)
+        or hasattr(error, "is_signal")
+        or any(map(_is_users_function, given))
+    ):
         return error
     try:
         with warnings.catch_warnings():

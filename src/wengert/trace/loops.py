@@ -62,7 +62,7 @@ class LoopRecorder(GraphRecorder):
     def __init__(self) -> None:
         self._steps = Steps(self._begun, self._left, self._ignored)
         self._pulled: Place | None = None
-        super().__init__()
+        super().__init__(checks=False)
         self.trips: list[Trip] = []
         self.by_values: set[Site] = set()
         self.decisions: list[tuple[str, int] | None] = []

@@ -24,6 +24,7 @@ from wengert.errors import (
     user_frame,
     user_line,
 )
+from wengert.ir.build import applied
 from wengert.ir.graph import Const, Graph, Guard, Node, Place, Value
 from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
@@ -31,6 +32,15 @@ from wengert.ops.base import ZERO, Op
 from wengert.ops.control import barrier
 from wengert.trace.alarm import Alarm
 from wengert.trace.capture import COPY_BYTES, Captured, checksum
+from wengert.trace.numbers import (
+    NUMBERS,
+    are_numbers,
+    by_operator,
+    combined,
+    compared,
+    is_number,
+    plain_number,
+)
 from wengert.trace.pending import Pending, may_fail, promised
 from wengert.trace.tracer import OPERATOR, Tracer
 
@@ -93,9 +103,12 @@ def number(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
 class Trace:
     """What every trace can do; `process` says what an operation on its values means."""
 
+    kinds: tuple[type, ...] = (Value,)
+
     def __init__(self) -> None:
         self.level = next(LEVELS)
         self.alive = True
+        self.numbers: set[Any] = set()  # values that stand for Python numbers
 
     def shape(self, var: Any) -> tuple[int, ...]:
         """Return the shape that the user sees."""
@@ -195,7 +208,10 @@ class Tape(Trace):
         """Make an argument of the recorded function into a value of this trace."""
         if type(x) is np.ndarray:
             x = self.captured.keep(x, sampled=True)
-        return Tracer(self, Value(frozen_or_same(x)))
+        made = Value(frozen_or_same(plain_number(x)))
+        if is_number(x):
+            self.numbers.add(made)
+        return Tracer(self, made)
 
     def lift(self, x: Any) -> Tracer:
         """Make a constant into a value of this trace."""
@@ -246,7 +262,7 @@ class Tape(Trace):
         else:
             y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if op.derivative is ZERO:
-            return y
+            return compared(self, op, inputs, y) if self.numbers and attrs is OPERATOR else y
         line = self.recorder.nodes[-1].line if self.recorder and self.recorder.nodes else None
         if type(y) is tuple:
             outputs = tuple(Value(part) for part in y)
@@ -258,6 +274,8 @@ class Tape(Trace):
         if op is ew.convert and y.dtype.kind not in "fc":
             return y
         out = Value(y)
+        if self.numbers and attrs is OPERATOR:
+            combined(self, inputs, out)
         self.nodes.append(Node(op, inputs, attrs, (out,), line))
         if mark is not None and known is not None:
             known[mark] = out
@@ -277,22 +295,8 @@ class Tape(Trace):
         return data._plain(kind) if isinstance(data, Tracer) else data
 
 
-NUMBERS = frozenset({int, float, bool, complex})
-"""Python's own numbers, which take part in NumPy's promotion by their kind only."""
-
-
 class OuterValueError(LeakedTracerError):
     """A recorded function closes over a value of an enclosing trace, so it cannot be compiled."""
-
-
-def _of_numbers(y: Any, by_operator: bool) -> Any:
-    """Return what Python's operators make of Python numbers, or what functions of NumPy make.
-
-    Python numbers have no dtype of their own in NumPy's promotion; NumPy's scalars have one.
-    """
-    if by_operator:
-        return y.item() if isinstance(y, (np.generic, np.ndarray)) else y
-    return np.asarray(y)[()] if type(y) in NUMBERS else y
 
 
 def references(entry: tuple[Any, ...]) -> tuple[int, int]:
@@ -327,6 +331,8 @@ class GraphRecorder(Trace):
 
     Attributes
     ----------
+    checks : bool
+        Whether operators of Python numbers are followed by what they hold under (`trace.numbers`).
     custom : bool
         Whether a function with a derivative of its own was met. The record holds what it computes,
         so derivatives must not be read off it.
@@ -335,8 +341,9 @@ class GraphRecorder(Trace):
         whose tangent is pushed forward.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, checks: bool = True) -> None:
         super().__init__()
+        self.checks = checks
         self.nodes: list[Node] = []
         self.guards: list[Guard] = []
         self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
@@ -409,11 +416,28 @@ class GraphRecorder(Trace):
         made = self.known.get(mark)
         if made is None:
             made = self._evaluated(op, inputs, attrs)
-            if mark is not None:
+            if mark is not None and type(made) not in NUMBERS:
                 self.known[mark] = made
         if type(made) is tuple:
             return tuple([Tracer(self, v) for v in made])
-        return Tracer(self, made)
+        return made if type(made) in NUMBERS else Tracer(self, made)
+
+    # --- what Python's operators on Python numbers are recorded with ---
+    def append(self, op: Op, inputs: Sequence[Any], y: Any) -> Value:
+        """Append the node of an operator of Python, which made `y`."""
+        value = Value(y)
+        self.nodes.append(Node(op, tuple(inputs), OPERATOR, (value,), self._place()))
+        return value
+
+    def value(self, op: Any, *inputs: Any, **attrs: Any) -> Any:
+        """Record a function of NumPy applied to values."""
+        y = op(*[Tracer(self, x) if isinstance(x, Value) else x for x in inputs], **attrs)
+        return y._var if type(y) is Tracer else y
+
+    def asks(self, question: Any, *inputs: Any) -> bool:
+        """Ask something of values, as a guard."""
+        y = self.value(question, *inputs)
+        return bool(self.concrete(y, "bool") if isinstance(y, Value) else y)
 
     def content(self, x: Any) -> Any:
         """Return the concrete value of an operand, with the content that it was recorded with."""
@@ -443,14 +467,14 @@ class GraphRecorder(Trace):
             promise.stand_for(node)
             self.nodes.append(node)
             return promise
+        if attrs is OPERATOR and are_numbers(inputs):
+            return by_operator(self, op, inputs)
         values = [x.data if isinstance(x, (Value, Const)) else x for x in inputs]
         try:
-            y = op.evaluate(*values, **attrs)
+            y = applied(op, values, attrs, False)
         except Exception:
             self.alarm.failed(op, inputs, attrs)
             raise
-        if op.ufunc is not None and NUMBERS.issuperset(map(type, values)):
-            y = _of_numbers(y, attrs is OPERATOR)
         several = type(y) is tuple
         outputs = tuple([Value(part) for part in y]) if several else (Value(y),)
         self.nodes.append(Node(op, tuple(inputs), attrs, outputs, self._place()))

@@ -405,15 +405,20 @@ class Tracer(Traced):
 
     def __pos__(self) -> Any:
         """Copy."""
-        return ew.positive(self)
+        return self._trace.process(ew.positive, (self,), OPERATOR)
 
     def __abs__(self) -> Any:
         """Absolute value."""
-        return np.abs(self)
+        op = ew.complex_absolute if self.dtype.kind == "c" else ew.absolute
+        return self._trace.process(op, (self,), OPERATOR)
 
     def __invert__(self) -> Any:
         """Invert bits."""
-        return ew.UFUNCS[np.invert](self)
+        return self._trace.process(ew.UFUNCS[np.invert], (self,), OPERATOR)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Round: to an int of Python, which is a guard under ``jit``, or to decimals."""
+        return int(np.rint(self)) if ndigits is None else np.round(self, ndigits)
 
     def __divmod__(self, other: Any) -> Any:
         """Quotient and remainder."""

@@ -7,8 +7,9 @@ from typing import Any
 from wengert.errors import ConversionError, told, user_line
 from wengert.ops.base import ZERO, Op, is_inexact
 from wengert.ops.elementwise import convert
+from wengert.trace.numbers import combined, compared, is_number, plain_number
 from wengert.trace.record import Trace, frozen
-from wengert.trace.tracer import Tracer
+from wengert.trace.tracer import OPERATOR, Tracer
 from wengert.transform.linear import quiet
 from wengert.transform.push import push
 
@@ -28,6 +29,8 @@ class Dual:
 class JvpTrace(Trace):
     """Evaluates every operation and pushes the tangents through it."""
 
+    kinds = (Dual,)
+
     def lift(self, x: Any) -> Tracer:
         """Make a constant into a value of this trace, with tangent zero."""
         return Tracer(self, Dual(x, None))
@@ -38,22 +41,25 @@ class JvpTrace(Trace):
             raise self.leaked()
         xs: list[Any] = []
         ts: list[Any] = []
+        ds: list[Any] = []
         for a in args:
             if type(a) is Tracer:
                 a._refresh()
                 if a._trace is self:
                     xs.append(a._var.data)
                     ts.append(a._var.tangent)
+                    ds.append(a._var)
                     continue
             xs.append(a)
             ts.append(None)
+            ds.append(a)
         derivative = op.derivative
         if getattr(op, "custom", False) and any(t is not None for t in ts):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
         else:
             y = op(*xs, **attrs)
             if derivative is ZERO:
-                return y
+                return compared(self, op, ds, y) if self.numbers and attrs is OPERATOR else y
             t = None
             if any(t is not None for t in ts):
                 with quiet():
@@ -65,7 +71,10 @@ class JvpTrace(Trace):
             )
         if op is convert and not is_inexact(y):
             return y
-        return Tracer(self, Dual(y, t))
+        made = Dual(y, t)
+        if self.numbers and attrs is OPERATOR:
+            combined(self, ds, made)
+        return Tracer(self, made)
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value, unless a derivative would be lost."""
@@ -90,10 +99,15 @@ def jvp_flat(
 ) -> tuple[list[Any], list[Any], JvpTrace]:
     """Run ``f(*primals)``; return flat results, their tangents (None for zero), and the trace."""
     trace = JvpTrace()
-    duals = [
-        p if t is None else Tracer(trace, Dual(kept(p), kept(t)))
-        for p, t in zip(primals, tangents, strict=True)
-    ]
+    duals: list[Any] = []
+    for p, t in zip(primals, tangents, strict=True):
+        if t is None:
+            duals.append(p)
+            continue
+        dual = Dual(kept(plain_number(p)), kept(t))
+        if is_number(p):
+            trace.numbers.add(dual)
+        duals.append(Tracer(trace, dual))
     try:
         outs = f(*duals)
     except ValueError as error:

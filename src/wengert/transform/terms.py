@@ -44,6 +44,8 @@ Ints = np.ndarray[Any, Any]
 class Unfit(Exception):
     """A function that this way of accumulation does not suit."""
 
+    is_signal = True  # to the planner, and no failure of the function that it passes through
+
 
 class Term(NamedTuple):
     """A part of a value's Jacobian.

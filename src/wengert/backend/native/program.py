@@ -18,6 +18,7 @@ from wengert.backend.native.steps import Host
 from wengert.backend.native.verify import verify
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir import checking
+from wengert.ir.build import computed
 from wengert.ir.graph import Const, Graph, GuardMiss, Value
 
 __all__ = ["NativeProgram"]
@@ -165,7 +166,7 @@ class NativeProgram:
             (x.item() if _is_weak(y) else x[()]) if isinstance(x, np.ndarray) and x.ndim == 0 else x
             for x, y in zip(operands, step.node.inputs, strict=True)
         ]
-        y = step.node.op.evaluate(*operands, **step.node.attrs)
+        y = computed(step.node, operands)
         for view, part in zip(step.outs, y if isinstance(y, tuple) else (y,), strict=True):
             self._array(view, inputs, outs, memory)[...] = part
 

@@ -1,0 +1,175 @@
+"""Python's own numbers in a recording: what its operators make of them.
+
+For some values Python's operators raise, or make a number of another type: ``x / 0``,
+``(-8.0) ** 0.5``, ``2 ** -1``; and integers have no bound. A recorded operation computes as NumPy
+does, so it holds where its result is finite, or within 64 bits, which is asked as a guard.
+Elsewhere Python computes, and the operands' values become guards. So do truth values: ``True +
+True`` is 2 in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.graph import Const, Value
+from wengert.ops import elementwise as ew
+from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced
+
+__all__ = [
+    "NUMBERS",
+    "are_numbers",
+    "by_operator",
+    "combined",
+    "compared",
+    "is_number",
+    "plain_number",
+]
+
+NUMBERS = frozenset({int, float, bool, complex})
+"""Python's own numbers, which take part in NumPy's promotion by their kind only."""
+
+LARGEST = 9e18
+"""Bound of the integers that a program computes with: less than 64 bits hold by more than floats
+round."""
+
+_COMPARING = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+_GROWING = {"add", "subtract", "multiply"}
+_SAFE = {*_COMPARING, "add", "subtract", "multiply", "negative", "absolute"}
+"""Operations that neither raise nor change the type of floats."""
+_BITS = {"negative", "absolute", "bitwise_and", "bitwise_or", "bitwise_xor", "invert", *_COMPARING}
+"""Operations on integers whose results need no more bits."""
+_KINDS = {int: "int", float: "float", bool: "bool", complex: "complex"}
+
+
+def is_number(x: Any) -> bool:
+    """Whether a leaf that is differentiated stands for a Python number."""
+    if isinstance(x, (PythonFloat, PythonComplex)):
+        return True
+    return isinstance(x, Traced) and x._var in x._trace.numbers  # type: ignore[attr-defined]
+
+
+def plain_number(x: Any) -> Any:
+    """Return such a leaf as NumPy's scalar, or traced as it is."""
+    if isinstance(x, PythonFloat):
+        return np.float64(x)
+    return np.complex128(x) if isinstance(x, PythonComplex) else x
+
+
+def compared(trace: Any, op: Op, inputs: Sequence[Any], y: Any) -> Any:
+    """Return the outcome of a comparison of Python numbers under differentiation: a Python bool."""
+    if op.name not in _COMPARING or not all(_stands_for_number(trace, x) for x in inputs):
+        return y
+    if not isinstance(y, Traced):
+        return bool(y) if isinstance(y, np.generic) else y
+    recorder = y._trace
+    append = getattr(recorder, "append", None)
+    if append is None or type(y._var) is not Value:  # type: ignore[attr-defined]
+        return y
+    value = append(ew.UFUNCS[np.not_equal], (y._var, False), bool(y._var.data))  # type: ignore[attr-defined]
+    return type(y)(recorder, value)  # type: ignore[call-arg]
+
+
+def combined(trace: Any, inputs: Sequence[Any], made: Any) -> None:
+    """Note that an operator of Python made a Python number of Python numbers."""
+    if all(_stands_for_number(trace, x) for x in inputs):
+        trace.numbers.add(made)
+
+
+def _stands_for_number(trace: Any, x: Any) -> bool:
+    return type(x) in NUMBERS or (x in trace.numbers if type(x) in trace.kinds else is_number(x))
+
+
+def are_numbers(inputs: list[Any]) -> bool:
+    """Whether all operands of a node are Python numbers."""
+    return all(type(x.data if type(x) is Value else x) in NUMBERS for x in inputs)
+
+
+def by_operator(recorder: Any, op: Op, inputs: list[Any]) -> Any:
+    """Record one of Python's operators on Python numbers.
+
+    Returns
+    -------
+    Value or Python number
+        A number where that is known under the guards.
+    """
+    values = [x.data if isinstance(x, (Value, Const)) else x for x in inputs]
+    kinds = set(map(type, values))
+    if op.name == "positive" and bool not in kinds:
+        return inputs[0]
+    if bool in kinds and (op.name not in _COMPARING or op.python is None):
+        return _by_value(recorder, op, inputs)
+    if op.python is None:
+        return recorder.append(op, inputs, op.ufunc(*values).item())  # type: ignore[misc]
+    if complex in kinds:
+        return recorder.append(op, inputs, _computed(recorder, op, values))
+    if float in kinds or op.name == "divide":
+        if op.name in _SAFE:
+            return recorder.append(op, inputs, op.python(*values))
+        return _if_finite(recorder, op, inputs, values)
+    return _of_integers(recorder, op, inputs, values)
+
+
+def _computed(recorder: Any, op: Op, values: list[Any]) -> Any:
+    """Compute what raises in NumPy's programs, too."""
+    try:
+        return op.python(*values)  # type: ignore[misc]
+    except Exception as error:
+        recorder.alarm.refused("raised", error)
+        raise
+
+
+def _if_finite(recorder: Any, op: Op, inputs: list[Any], values: list[Any]) -> Any:
+    """Record an operation that holds where its result is finite."""
+    try:
+        y = op.python(*values)  # type: ignore[misc]
+    except (ArithmeticError, ValueError):
+        y = np.nan
+    if not recorder.checks:
+        return recorder.append(op, inputs, y)
+    made = recorder.append(op, inputs, y if type(y) is float else float("nan"))
+    if recorder.asks(np.isfinite, made):
+        return made
+    divided = op.name != "power" and values[1] == 0
+    return _by_value(recorder, op, inputs, (1,) if divided else (0, 1))
+
+
+def _of_integers(recorder: Any, op: Op, inputs: list[Any], values: list[Any]) -> Any:
+    if op.name in _BITS or not recorder.checks:
+        return recorder.append(op, inputs, op.python(*values))  # type: ignore[misc]
+    if op.name in ("floor_divide", "remainder"):
+        if not recorder.asks(np.not_equal, inputs[1], 0):
+            return _by_value(recorder, op, inputs, (1,))
+        return recorder.append(op, inputs, op.python(*values))  # type: ignore[misc]
+    if op.name == "power":
+        if not recorder.asks(np.greater_equal, inputs[1], 0):
+            return _if_finite(recorder, ew.float_power, inputs, values)
+        estimated = ew.float_power
+    elif op.name in _GROWING:
+        estimated = op
+    else:  # shifts
+        return _by_value(recorder, op, inputs)
+    if any(abs(x).bit_length() > 1000 for x in values):  # which no float holds
+        return _by_value(recorder, op, inputs)
+    floats = [
+        recorder.value(ew.convert, x, dtype=np.dtype(float)) if type(x) is Value else float(x)
+        for x in inputs
+    ]
+    size = recorder.value(ew.absolute, recorder.value(estimated, *floats))
+    if not recorder.asks(np.less, size, LARGEST):
+        return _by_value(recorder, op, inputs)
+    return recorder.append(op, inputs, op.python(*values))  # type: ignore[misc]
+
+
+def _by_value(recorder: Any, op: Op, inputs: list[Any], which: tuple[int, ...] = (0, 1)) -> Any:
+    """Compute in Python, with operands whose values become guards."""
+    plain = []
+    for k, x in enumerate(inputs):
+        if type(x) is Value:
+            kind = _KINDS[type(x.data)]
+            plain.append(recorder.concrete(x, kind) if k in which else x.data)
+        else:
+            plain.append(x)
+    return op.ufunc(*plain).item() if op.python is None else op.python(*plain)  # type: ignore[misc]
