@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--mutants", type=int, default=200, help="of each target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--tests", type=int, help="a sample of the tests of each target")
     parser.add_argument("--target", choices=TARGETS, action="append")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "mutate")
     options = parser.parse_args()
@@ -34,7 +35,9 @@ def main() -> int:
     for name in options.target or TARGETS:
         target = TARGETS[name]
         sources = [SOURCES / path for path in target.sources]
-        session = Session(name, sources, options.out, options.mutants, options.seed, end)
+        session = Session(
+            name, sources, options.out, options.mutants, options.seed, end, options.tests
+        )
         tests = [str(ROOT / "tests" / path) for path in target.tests]
         pytest.main(
             ["-p", "no:terminal", "-p", "no:faulthandler", "-m", "not slow and not peers", *tests],

@@ -53,18 +53,32 @@ class Session:
         Where the map of lines and the verdicts are kept; a second run goes on where one ended.
     count, seed
         The sample: a mutant's place in it depends on the seed and the mutant alone.
+    end : float
+        By `time.monotonic`; no mutant is begun later.
+    tests : int, optional
+        Take a sample of so many tests, where all of them take too long.
     """
 
     def __init__(
-        self, name: str, sources: list[Path], folder: Path, count: int, seed: int, end: float
+        self,
+        name: str,
+        sources: list[Path],
+        folder: Path,
+        count: int,
+        seed: int,
+        end: float,
+        tests: int | None = None,
     ) -> None:
         self.name, self.sources, self.folder = name, sources, folder
-        self.count, self.seed, self.end = count, seed, end
+        self.count, self.seed, self.end, self.tests = count, seed, end, tests
         self.verdicts: dict[str, str] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Map lines to tests, then run the sample."""
-        items = {item.nodeid: item for item in session.items}
+        chosen = session.items
+        if self.tests is not None and self.tests < len(chosen):
+            chosen = random.Random(self.seed).sample(chosen, self.tests)
+        items = {item.nodeid: item for item in chosen}
         covered = self._map(list(items.values()))
         store = self.folder / f"{self.name}.json"
         known = json.loads(store.read_text()) if store.exists() else {}
