@@ -504,6 +504,17 @@ def work_array_in_a_loop(x):
     return state
 
 
+@matrix
+def values_with_more_axes(x):
+    """NumPy drops leading axes of length 1 that the place written to does not have."""
+    y = np.zeros_like(x)
+    y[1] = x[None, :1] * 2
+    y[..., [0, 2]] = x[None, None, :, 1:3]
+    np.copyto(y[2:], np.sin(x[None, :1]))
+    y.T[...] = (y * x).T[None]
+    return y
+
+
 # Boolean masks and loops that differ between examples are refused by vmap, not wrong.
 DATA_DEPENDENT = {"masks", "matrix_masks", "put_and_place", "fancy_indexing_copies"}
 # Where NumPy's reshape copies, vmap does not know whether it does for one example.

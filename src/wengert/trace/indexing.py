@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import BatchedControlError, ConversionError, UnsupportedError, user_line
-from wengert.ops.base import Traced, dtype_of
+from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.control import nonzero, refuse_batched_mask
 from wengert.ops.elementwise import real
 from wengert.ops.index import SLOT, getitem, index_set
 from wengert.ops.leaves import checked
 from wengert.trace import views
 
-__all__ = ["assign", "parse", "read"]
+__all__ = ["assign", "parse", "read", "without_ones"]
 
 _INT = frozenset({int})
 
@@ -167,4 +167,18 @@ def assign(x: Any, index: Any, value: Any) -> None:
     x._refresh()
     if kind == "c" and x.dtype.kind == "f":
         value = real(value)
+    shape = shape_of(value)
+    if (len(shape) > 1 and shape[0] == 1) or len(shape) > len(x.shape):
+        rank = len(getitem.infer(x, *arrays, spec=spec).shape)
+        if rank or Ellipsis in spec:  # NumPy stores no array into a single element
+            value = without_ones(value, rank)
     x._assign(index_set(x, value, *arrays, spec=spec))
+
+
+def without_ones(value: Any, rank: int) -> Any:
+    """Return a value without the leading axes of length 1 that its place does not have."""
+    shape = shape_of(value)
+    extra = len(shape) - rank
+    if extra > 0 and all(n == 1 for n in shape[:extra]):
+        return np.reshape(value, shape[extra:])
+    return value

@@ -39,7 +39,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
         refuse("copyto", casting=(casting, None))
     if casting == "unsafe":
         src = cast(src, dst.dtype)
-    src = np.broadcast_to(src, dst.shape)
+    src = np.broadcast_to(indexing.without_ones(src, dst.ndim), dst.shape)
     dst._store(src if mask is True else np.where(mask, cast(src, dst.dtype), dst))
 
 
