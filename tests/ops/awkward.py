@@ -369,8 +369,9 @@ def _said(error: BaseException) -> str:
 
 def _unlike(got: Any, want: Any, loose: bool) -> str | None:
     if not isinstance(want, (np.ndarray, np.generic)):
-        same = type(got) is type(want) or isinstance(want, (int, float))
-        return None if same and (got == want or got is want) else f"{got!r}, not {want!r}"
+        same = type(got) is type(want) or isinstance(want, (int, float, complex))
+        equal = got == want or got is want or (got != got and want != want)
+        return None if same and equal else f"{got!r}, not {want!r}"
     if not isinstance(got, (np.ndarray, np.generic)):
         return f"{type(got).__name__} {got!r}, not {want!r}"
     if got.shape != want.shape:
@@ -386,7 +387,7 @@ def _unlike(got: Any, want: Any, loose: bool) -> str | None:
         a, b = np.asarray(got, wide), np.asarray(want, wide)
         for p, q in ((a.real, b.real), (a.imag, b.imag)):
             finite = np.isfinite(q)
-            scale = float(np.max(np.abs(q), initial=0, where=finite))
+            scale = float(np.max(np.abs(b), initial=0, where=np.isfinite(b)))
             tol = units * eps * (np.abs(np.where(finite, q, 0)) + scale) + 64 * float(
                 np.finfo(want.dtype).smallest_subnormal
             )

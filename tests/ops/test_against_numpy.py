@@ -11,10 +11,17 @@ import re
 
 import pytest
 import table_arrange
+import table_calculus
+import table_methods
 import table_reduce
 from awkward import Family, faults
 
-FAMILIES: list[Family] = [*table_reduce.FAMILIES, *table_arrange.FAMILIES]
+FAMILIES: list[Family] = [
+    *table_reduce.FAMILIES,
+    *table_arrange.FAMILIES,
+    *table_calculus.FAMILIES,
+    *table_methods.FAMILIES,
+]
 NAMED = [pytest.param(i, f, id=f"{i}-{f.functions[0]}") for i, f in enumerate(FAMILIES)]
 SHARE = 40
 """Of so many cases of a family the quick tests take one, and at least some."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -63,6 +64,8 @@ for _name, _function in _FUNCTIONS.items():
 
 
 def _reshape(self: Tracer, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+    if not shape:
+        raise TypeError("reshape() takes a shape" + user_line())
     target = shape[0] if len(shape) == 1 else shape
     return np.reshape(self, target, order=order)  # type: ignore[call-overload]
 
@@ -151,14 +154,20 @@ def _set_flat(x: Tracer, index: Any, value: Any) -> None:
     numpy_write.put(x, np.arange(x.size)[index], value)
 
 
+def _contains(self: Tracer, value: Any) -> bool:
+    return bool(np.any(np.equal(self, value)))
+
+
 def _fill(self: Tracer, value: Any) -> None:
+    if np.ndim(value):
+        raise (ValueError if self.dtype.kind != "c" else TypeError)("fill() takes a number")
     self[...] = value
 
 
 def _sort(
     self: Tracer, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> None:
-    self._assign(np.sort(self, axis=axis))
+    self._assign(np.sort(self, axis=operator.index(axis), kind=kind, order=order, stable=stable))
 
 
 def _conj(self: Tracer) -> Any:
@@ -168,7 +177,7 @@ def _conj(self: Tracer) -> Any:
 for _name, _implementation in {
     "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "astype": _astype,
     "fill": _fill, "sort": _sort, "conj": _conj, "conjugate": _conj, "copy": _copy, "view": _view,
-    "put": _put, "partition": _partition, "compress": _compress,
+    "__contains__": _contains, "put": _put, "partition": _partition, "compress": _compress,
 }.items():  # fmt: skip
     setattr(Tracer, _name, _implementation)
 
@@ -177,6 +186,8 @@ def _set_part(part: str) -> Callable[[Tracer, Any], None]:
     def setter(self: Tracer, value: Any) -> None:
         if part == "real":
             self[...] = value + 1j * np.imag(self) if self.dtype.kind == "c" else value
+        elif self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set" + user_line())
         else:
             self[...] = np.real(self) + 1j * value
 

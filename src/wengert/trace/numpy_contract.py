@@ -10,7 +10,16 @@ import numpy as np
 from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.contract import LABELS, contract
 from wengert.ops.shape import reshape, transpose
-from wengert.trace.table import axis_index, cast, deliver, implements, optional, refuse, traced
+from wengert.trace.table import (
+    axis_index,
+    cast,
+    decided,
+    deliver,
+    implements,
+    optional,
+    refuse,
+    traced,
+)
 
 
 def product(a: Any, b: Any, ta: str, tb: str, out: str) -> Any:
@@ -36,6 +45,7 @@ def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
     """Stand for `numpy.matmul`."""
     a, b = traced(x1), traced(x2)
     dtype = options.pop("dtype", None)
+    refuse("matmul", **{k: (v, None) for k, v in options.items() if k in ("axes", "axis", "where")})
     a, b = cast(a, dtype), cast(b, dtype)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError("matmul takes no scalars; use *" + user_line())
@@ -91,31 +101,49 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 def vdot(a: Any, b: Any, /) -> Any:
     """Stand for `numpy.vdot`."""
     a, b = traced(a), traced(b)
-    if a.dtype.kind == "c":
-        a = np.conjugate(a)
-    return dot(np.reshape(a, -1), np.reshape(b, -1))
+    with np.errstate(over="ignore", invalid="ignore"):  # as in NumPy, which does not ask BLAS
+        return dot(np.reshape(_conjugated(a), -1), np.reshape(b, -1))
+
+
+def _core(name: str, x: Any, rank: int) -> Any:
+    """Return an operand with at least the axes that a product is along."""
+    x = traced(x)
+    if x.ndim < rank:
+        raise ValueError(
+            f"{name}: an operand of shape {x.shape} has less than {rank} axes" + user_line()
+        )
+    return x
+
+
+def _conjugated(x: Any) -> Any:
+    return np.conjugate(x) if x.dtype.kind == "c" else x
 
 
 @implements(*optional("vecdot"))
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **_: Any) -> Any:
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **options: Any) -> Any:
     """Stand for `numpy.vecdot`."""
-    a, b = traced(x1), traced(x2)
-    a = np.conjugate(a) if a.dtype.kind == "c" else a
-    return np.sum(a * b, axis=axis)
+    refuse("vecdot", **{k: (v, None) for k, v in options.items()})
+    a, b = _core("vecdot", x1, 1), _core("vecdot", x2, 1)
+    a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
+    if a.shape[-1] != b.shape[-1]:
+        raise _mismatch("vecdot", a, b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.sum(_conjugated(a) * b, axis=-1)
 
 
 @implements(*optional("matvec"))
-def matvec(x1: Any, x2: Any, /, **_: Any) -> Any:
+def matvec(x1: Any, x2: Any, /, **options: Any) -> Any:
     """Stand for `numpy.matvec`."""
-    return matmul(traced(x1), traced(x2)[..., None])[..., 0]
+    refuse("matvec", **{k: (v, None) for k, v in options.items()})
+    return matmul(_core("matvec", x1, 2), _core("matvec", x2, 1)[..., None])[..., 0]
 
 
 @implements(*optional("vecmat"))
-def vecmat(x1: Any, x2: Any, /, **_: Any) -> Any:
+def vecmat(x1: Any, x2: Any, /, **options: Any) -> Any:
     """Stand for `numpy.vecmat`."""
-    a = traced(x1)
-    a = np.conjugate(a) if a.dtype.kind == "c" else a
-    return matmul(a[..., None, :], traced(x2))[..., 0, :]
+    refuse("vecmat", **{k: (v, None) for k, v in options.items()})
+    a = _conjugated(_core("vecmat", x1, 1))
+    return matmul(a[..., None, :], _core("vecmat", x2, 2))[..., 0, :]
 
 
 @implements(np.inner)
@@ -149,6 +177,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         left, right = ([*map(int, np.atleast_1d(i))] for i in axes)
     left = [axis_index(i, a.ndim) for i in left]
     right = [axis_index(i, b.ndim) for i in right]
+    if len(set(left)) != len(left) or len(set(right)) != len(right):
+        raise ValueError("duplicate axes are not allowed in tensordot" + user_line())
     if len(left) != len(right) or any(
         a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)
     ):
@@ -180,8 +210,14 @@ def kron(a: Any, b: Any) -> Any:
 
 # --- einsum ---------------------------------------------------------------------------------------
 @implements(np.einsum)
-def einsum(*operands: Any, out: Any = None, optimize: Any = True, **options: Any) -> Any:
-    """Stand for `numpy.einsum`; several operands are contracted pairwise along NumPy's path."""
+def einsum(*operands: Any, out: Any = None, **options: Any) -> Any:
+    """Stand for `numpy.einsum`, which does not warn of what its sums do."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return deliver(_einsum(*operands, **options), out)
+
+
+def _einsum(*operands: Any, optimize: Any = True, **options: Any) -> Any:
+    """Contract; several operands are contracted pairwise along NumPy's path."""
     refuse("einsum", dtype=(options.get("dtype"), None))
     terms, result, arrays = _parse(operands)
     terms, arrays = _broadcast_ones(terms, arrays)
@@ -204,11 +240,11 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = True, **options: Any
             pairs.append(taken[0])
     if len(pairs) == 2:
         (ta, a), (tb, b) = pairs
-        return deliver(product(a, b, ta, tb, result), out)
+        return product(a, b, ta, tb, result)
     ((term, x),) = pairs
     term, x = _presum(x, term, result)
     order = tuple(term.index(s) for s in result)
-    return deliver(x if order == tuple(range(len(order))) else transpose(x, axes=order), out)
+    return x if order == tuple(range(len(order))) else transpose(x, axes=order)
 
 
 def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
@@ -226,6 +262,8 @@ def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
         text = ",".join(word(s) for s in parts[1::2])
         if result_list is not None:
             text += "->" + word(result_list)
+    if "." in text.replace("...", ""):
+        raise ValueError(f"einsum {text!r} has a '.' that is no part of an ellipsis" + user_line())
     left, arrow, result = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(arrays):
@@ -311,18 +349,32 @@ def cross(
     return np.moveaxis(c, -1, axisc)
 
 
+def _sequences(name: str, a: Any, v: Any, mode: Any) -> tuple[Any, Any]:
+    """Return the arguments of a convolution as vectors."""
+    if mode not in ("full", "same", "valid"):
+        raise ValueError(f"mode of {name} is 'full', 'same' or 'valid', not {mode!r}" + user_line())
+    a, v = traced(a), traced(v)
+    if a.ndim != 1 or v.ndim != 1 or 0 in (a.size, v.size):
+        raise ShapeError(f"{name} takes two 1-d arrays that are not empty" + user_line())
+    return a, v
+
+
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Stand for `numpy.convolve`."""
-    a, v = traced(a), traced(v)
-    if a.ndim != 1 or v.ndim != 1 or 0 in (a.size, v.size):
-        raise ShapeError("np.convolve takes two 1-d arrays that are not empty" + user_line())
+    a, v = _sequences("np.convolve", np.atleast_1d(traced(a)), np.atleast_1d(traced(v)), mode)
     if v.size > a.size:
         a, v = v, a
     n, m = a.size, v.size
     padded = np.pad(a, m - 1)
-    windows = padded[np.arange(n + m - 1)[:, None] + np.arange(m)[None, :]]
-    y = windows @ v[::-1]
+    places = np.arange(n + m - 1)[:, None] + np.arange(m)[None, :]
+    windows, back = padded[places], v[::-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if (a.dtype.kind in "iub" and v.dtype.kind in "iub") or decided(_is_tame(a) & _is_tame(v)):
+            y = windows @ back
+        else:  # zeros beyond the ends, times an infinity, are not part of a sum
+            inside = (places >= m - 1) & (places < n + m - 1)
+            y = np.sum(np.where(inside, windows * back, 0), axis=1)
     if mode == "full":
         return y
     if mode == "same":
@@ -330,20 +382,21 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     return y[m - 1 : n]
 
 
+def _is_tame(x: Any) -> Any:
+    return np.all(np.isfinite(x))
+
+
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Stand for `numpy.correlate`."""
-    v = traced(v)
+    a, v = _sequences("np.correlate", a, v, mode)
     v = np.conjugate(v) if v.dtype.kind == "c" else v
-    a = traced(a)
     if v.size > a.size and mode != "full":
         raise UnsupportedError(
             "np.correlate with a second argument longer than the first" + user_line()
         )
     if mode == "same":
         full = convolve(a, v[::-1], "full")
-        lo = v.size // 2
-        return (
-            full[lo : lo + a.size] if v.size % 2 else full[lo - 1 + 0 : lo - 1 + a.size][: a.size]
-        )
+        lo = v.size // 2 - 1 + v.size % 2
+        return full[lo : lo + a.size]
     return convolve(a, v[::-1], mode)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import InputError, user_line
+from wengert.errors import InputError, UnsupportedError, user_line
 from wengert.ops import fft as ops
 from wengert.trace.table import axis_index, cast, deliver, implements, traced
 
@@ -95,6 +95,8 @@ def _lengths(s: Any, axes: Any, rank: int) -> tuple[list[Any], list[int]]:
         axes = range(rank) if s is None else range(-len(s), 0)
     places = [axis_index(i, rank) for i in axes]
     lengths = [None] * len(places) if s is None else [None if n == -1 else n for n in s]
+    if len(set(places)) != len(places):
+        raise UnsupportedError("a Fourier transform twice along one axis" + user_line())
     if len(lengths) != len(places):
         raise ValueError("Shape and axes have different lengths." + user_line())
     return lengths, places
@@ -143,6 +145,8 @@ for _several, _plane, _general in (
 def _shift(sign: int) -> Callable[..., Any]:
     def implementation(x: Any, axes: Any = None) -> Any:
         x = traced(x)
+        if not x.ndim:
+            raise ValueError("a Fourier shift of a number" + user_line())
         if axes is None:
             axes = range(x.ndim)
         places = tuple(axis_index(i, x.ndim) for i in np.atleast_1d(axes))

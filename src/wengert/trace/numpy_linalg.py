@@ -7,6 +7,7 @@ decompositions see `wengert.ops.decompose`.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,7 +21,16 @@ from wengert.ops import linalg as la
 from wengert.ops.contract import LABELS
 from wengert.ops.control import stop_gradient
 from wengert.trace import numpy_contract
-from wengert.trace.table import NO_VALUE, axes, axis_index, cast, deliver, implements, traced
+from wengert.trace.table import (
+    NO_VALUE,
+    axes,
+    axis_index,
+    cast,
+    deliver,
+    holds,
+    implements,
+    traced,
+)
 
 __all__ = ["EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult"]
 
@@ -145,7 +155,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     if axes is not None:
         moved = [axis_index(k, a.ndim) for k in axes]
         a = np.transpose(a, [k for k in range(a.ndim) if k not in moved] + moved)
-    shape = a.shape[b.ndim :]
+    shape = a.shape[-(a.ndim - b.ndim) :]
     return np.reshape(solve(np.reshape(a, (b.size, -1)), np.ravel(b)), shape)
 
 
@@ -191,10 +201,16 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = _matrices(a), _floating(b)
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
         raise ShapeError(f"lstsq: shapes {a.shape} and {b.shape} do not fit" + user_line())
+    common = np.result_type(a.dtype, b.dtype)
+    if common == np.float16 or a.dtype == np.float16 or b.dtype == np.float16:
+        raise TypeError("array type float16 is unsupported in linalg" + user_line())
+    a, b = cast(a, common), cast(b, common)
+    if holds(~np.isfinite(a)):
+        raise np.linalg.LinAlgError("SVD did not converge in Linear Least Squares" + user_line())
     m, n = a.shape
     rcond = float(np.finfo(a.dtype).eps * max(m, n)) if rcond is None else max(float(rcond), 0.0)
     s = svdvals(a)
-    rank = np.count_nonzero(s > rcond * s[:1]) if s.size else 0
+    rank = np.count_nonzero(s > rcond * s[:1]).astype(np.int32) if s.size else 0
     x = la.pinv(a, rtol=rcond) @ b
     gap = b - a @ x
     residuals = np.atleast_1d(np.sum(np.real(gap * np.conjugate(gap)), axis=0))
@@ -311,6 +327,8 @@ def svdvals(x: Any, /) -> Any:
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """Stand for `numpy.linalg.matrix_rank`: piecewise constant."""
     _refuse_hermitian("matrix_rank", hermitian)
+    if tol is not None and rtol is not None:
+        raise ValueError("`tol` and `rtol` can't be both set." + user_line())
     a = stop_gradient(_floating(A))
     if a.ndim < 2:
         return np.any(a != 0).astype(int)
@@ -352,6 +370,8 @@ def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
     if order == 1:
         return np.sum(size, axis=axis, keepdims=keepdims)
     total = np.sum(size**order, axis=axis, keepdims=keepdims)
+    if not order > 0:  # a sum that is 0 has no elements, or very large ones
+        return total ** (1 / order)
     return _root(total, lambda s: s ** (1 / order))
 
 
@@ -414,10 +434,26 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 def cond(x: Any, p: Any = None) -> Any:
     """Stand for `numpy.linalg.cond`."""
     x = _matrices(x)
-    if p in (None, 2, -2):
-        s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    return matrix_norm(x, ord=p) * matrix_norm(la.inv(_square(x)), ord=p)
+    if not x.size:
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays" + user_line())
+    with np.errstate(all="ignore"):
+        if p in (None, 2, -2):
+            s = svdvals(x)
+            y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        else:
+            if holds(np.equal(la.slogdet(_square(x))[0], 0)):
+                if x.ndim > 2:
+                    raise UnsupportedError(
+                        "np.linalg.cond of a stack with a singular matrix on traced values"
+                        + user_line()
+                    )
+                if p == "nuc":
+                    raise np.linalg.LinAlgError("SVD did not converge" + user_line())
+                matrix_norm(x, ord=p)
+                return np.full((), np.inf, x.real.dtype)[()]
+            y = matrix_norm(x, ord=p) * matrix_norm(la.inv(_square(x)), ord=p)
+        has_nan = np.any(np.isnan(x), axis=(-2, -1))
+        return np.where(np.isnan(y) & ~has_nan, np.array(np.inf, y.dtype), y)
 
 
 # --- products -------------------------------------------------------------------------------------
@@ -458,6 +494,9 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     if arrays[-1].ndim == 1:
         terms[-1] = terms[-1][0]
     result = terms[0][:-1] + terms[-1][1:]
+    for x, y in itertools.pairwise(arrays):
+        if x.shape[-1] != y.shape[0]:
+            raise ShapeError(f"multi_dot: shapes {x.shape} and {y.shape} do not fit" + user_line())
     return deliver(np.einsum(",".join(terms) + "->" + result, *arrays), out)
 
 

@@ -61,7 +61,16 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
 
 # --- ufuncs with several results, and those built from others -------------------------------------
 FUNCTIONS[np.divmod] = lambda a, b: (np.floor_divide(a, b), np.remainder(a, b))
-FUNCTIONS[np.modf] = lambda x: (x - np.trunc(x), np.trunc(x))
+
+
+def _modf(x: Any) -> Any:
+    x = traced(x)
+    whole = np.trunc(x)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(x), np.copysign(np.zeros((), x.dtype), x), x - whole), whole
+
+
+FUNCTIONS[np.modf] = _modf
 
 
 def _frexp(x: Any) -> Any:

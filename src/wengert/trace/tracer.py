@@ -279,11 +279,16 @@ class Tracer(Traced):
 
     def item(self, *args: Any) -> Any:
         """Return a Python scalar where no derivative gets lost."""
-        x = (
-            self[np.unravel_index(args[0], self.shape) if len(args) == 1 else args]
-            if args
-            else self
-        )
+        if len(args) == 1 and not isinstance(args[0], tuple):
+            i = operator.index(args[0])
+            if not -self.size <= i < self.size:
+                raise IndexError(f"index {i} is out of bounds for size {self.size}" + user_line())
+            args = np.unravel_index(i % self.size, self.shape)
+        elif len(args) == 1:
+            args = args[0]
+        if args and len(args) != self.ndim:
+            raise ShapeError("incorrect number of indices for array" + user_line())
+        x = self[args] if args else self
         if not isinstance(x, Tracer):
             return np.asarray(x).item()
         if x.size != 1:
@@ -491,6 +496,20 @@ def unsupported(name: str) -> str:
 _IGNORED = {"casting": "same_kind", "order": "K", "subok": True}
 
 
+def _where_used(ufunc: np.ufunc, inputs: tuple[Any, ...], where: Any) -> tuple[Any, ...]:
+    """Put a harmless number where the result is not used, which NumPy does not compute.
+
+    So ``np.log(x, where=x > 0, out=y)`` neither warns nor has a derivative that is NaN.
+    """
+    harmless = 1 if ufunc is np.arccosh else 0.5
+    return tuple(
+        x
+        if type(x) in (int, float, complex, bool)
+        else np.where(where, x, dtype_of(x).type(harmless if dtype_of(x).kind in "fc" else 1))
+        for x in inputs
+    )
+
+
 def _cast_inputs(
     ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any, casting: Any
 ) -> tuple[Any, ...]:
@@ -581,6 +600,8 @@ def _call_with_options(
     casting = kwargs.pop("casting", "same_kind")
     if dtype is not None or casting != "same_kind":
         inputs = _cast_inputs(ufunc, inputs, dtype, casting)
+    if where is not True and out is not None:
+        inputs = _where_used(ufunc, inputs, where)
     if op is None:
         if composite is None:
             raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}") + user_line())
