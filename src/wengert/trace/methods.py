@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import InputError, UnsupportedError, WengertError, user_line
+from wengert.errors import InputError, ShapeError, UnsupportedError, WengertError, user_line
 from wengert.ops import elementwise as ew
 from wengert.trace import (  # noqa: F401  (they fill the table that the methods read)
     namespace,
@@ -160,7 +160,7 @@ def _contains(self: Tracer, value: Any) -> bool:
 
 def _fill(self: Tracer, value: Any) -> None:
     if np.ndim(value):
-        raise (ValueError if self.dtype.kind != "c" else TypeError)("fill() takes a number")
+        raise ShapeError("fill() takes a number" + user_line())
     self[...] = value
 
 

@@ -222,12 +222,15 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     p = traced(p)
     axis = axis_index(axis, p.ndim)
     d = np.diff(p, axis=axis)
-    half = period / 2
+    dtype = np.result_type(d.dtype, period)
+    half, odd = divmod(period, 2) if dtype.kind in "iu" else (period / 2, 0)
     turned = (d + half) % period - half
-    turned = np.where((turned == -half) & (d > 0), half, turned)
+    if not odd:
+        turned = np.where((turned == -half) & (d > 0), half, turned)
+    p = cast(p, dtype)
     shift = np.where(np.abs(d) < (half if discont is None else discont), 0, turned - d)
     first, rest = p[(*_before(axis), slice(0, 1))], p[(*_before(axis), slice(1, None))]
-    return np.concatenate([first, rest + np.cumsum(shift, axis=axis)], axis=axis)
+    return np.concatenate([first, cast(rest + np.cumsum(shift, axis=axis), dtype)], axis=axis)
 
 
 # --- polynomials and special functions ------------------------------------------------------------

@@ -33,7 +33,7 @@ def _presum(x: Any, term: str, others: str) -> tuple[str, Any]:
     lonely = tuple(i for i, s in enumerate(term) if s not in others)
     if not lonely:
         return term, x
-    return "".join(s for i, s in enumerate(term) if i not in lonely), np.sum(x, axis=lonely)
+    return "".join(s for i, s in enumerate(term) if i not in lonely), np.sum(x, lonely, x.dtype)
 
 
 def _mismatch(name: str, a: Any, b: Any) -> ShapeError:
@@ -128,7 +128,8 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **options: Any) -> Any:
     if a.shape[-1] != b.shape[-1]:
         raise _mismatch("vecdot", a, b)
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.sum(_conjugated(a) * b, axis=-1)
+        y = _conjugated(a) * b
+        return np.sum(y, axis=-1, dtype=y.dtype)
 
 
 @implements(*optional("matvec"))

@@ -95,10 +95,14 @@ def _lengths(s: Any, axes: Any, rank: int) -> tuple[list[Any], list[int]]:
         axes = range(rank) if s is None else range(-len(s), 0)
     places = [axis_index(i, rank) for i in axes]
     lengths = [None] * len(places) if s is None else [None if n == -1 else n for n in s]
-    if len(set(places)) != len(places):
-        raise UnsupportedError("a Fourier transform twice along one axis" + user_line())
     if len(lengths) != len(places):
         raise ValueError("Shape and axes have different lengths." + user_line())
+    return lengths, places
+
+
+def _different(lengths: list[Any], places: list[int]) -> tuple[list[Any], list[int]]:
+    if len(set(places)) != len(places):
+        raise UnsupportedError("a real Fourier transform twice along one axis" + user_line())
     return lengths, places
 
 
@@ -111,13 +115,13 @@ def _ifftn(a: Any, s: Any, axes: Any, norm: Any) -> Any:
 
 
 def _rfftn(a: Any, s: Any, axes: Any, norm: Any) -> Any:
-    lengths, places = _lengths(s, axes, a.ndim)
+    lengths, places = _different(*_lengths(s, axes, a.ndim))
     a = _rfft(a, lengths[-1], places[-1], norm)
     return _complex(a, lengths[:-1], places[:-1], norm, False)
 
 
 def _irfftn(a: Any, s: Any, axes: Any, norm: Any) -> Any:
-    lengths, places = _lengths(s, axes, a.ndim)
+    lengths, places = _different(*_lengths(s, axes, a.ndim))
     a = _complex(a, lengths[:-1], places[:-1], norm, True)
     return _irfft(a, lengths[-1], places[-1], norm)
 
@@ -126,6 +130,11 @@ def _many_axes(transform: Callable[[Any, Any, Any, Any], Any], default: Any) -> 
     def implementation(
         a: Any, s: Any = None, axes: Any = default, norm: Any = None, out: Any = None
     ) -> Any:
+        a = traced(a)
+        if s is None and len(range(a.ndim) if axes is None else axes) == 0:
+            if transform not in (_fftn, _ifftn):
+                raise IndexError("a real Fourier transform along no axis" + user_line())
+            return deliver(a, out)
         return deliver(transform(_floating(a), s, axes, norm), out)
 
     return implementation

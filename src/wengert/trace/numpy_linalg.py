@@ -184,6 +184,8 @@ def _tolerance(rcond: Any, rtol: Any) -> float | None:
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = NO_VALUE) -> Any:
     """Stand for `numpy.linalg.pinv`; differentiated with the rank held constant."""
     _refuse_hermitian("pinv", hermitian)
+    if rtol is None and traced(a).dtype.kind not in "fc":
+        raise ValueError(f"data type {traced(a).dtype} not inexact" + user_line())
     a = _matrices(a)
     chosen = _tolerance(rcond, rtol)
     if chosen is None and (rtol is None):
@@ -210,7 +212,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     m, n = a.shape
     rcond = float(np.finfo(a.dtype).eps * max(m, n)) if rcond is None else max(float(rcond), 0.0)
     s = svdvals(a)
-    rank = np.count_nonzero(s > rcond * s[:1]).astype(np.int32) if s.size else 0
+    rank = np.count_nonzero(s > rcond * s[:1]).astype(np.int32) if s.size else np.int32(0)
     x = la.pinv(a, rtol=rcond) @ b
     gap = b - a @ x
     residuals = np.atleast_1d(np.sum(np.real(gap * np.conjugate(gap)), axis=0))
@@ -434,7 +436,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 def cond(x: Any, p: Any = None) -> Any:
     """Stand for `numpy.linalg.cond`."""
     x = _matrices(x)
-    if not x.size:
+    if 0 in x.shape[-2:]:
         raise np.linalg.LinAlgError("cond is not defined on empty arrays" + user_line())
     with np.errstate(all="ignore"):
         if p in (None, 2, -2):

@@ -45,7 +45,7 @@ def imag(val: Any) -> Any:
 @implements(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
     """Stand for `numpy.angle`."""
-    y = ew.angle(z) if z.dtype.kind == "c" else np.arctan2(np.zeros_like(z), z)
+    y = ew.angle(z) if z.dtype.kind == "c" else np.arctan2(0, z)
     return np.degrees(y) if deg else y
 
 
@@ -65,6 +65,7 @@ FUNCTIONS[np.divmod] = lambda a, b: (np.floor_divide(a, b), np.remainder(a, b))
 
 def _modf(x: Any) -> Any:
     x = traced(x)
+    x = cast(x, np.modf.resolve_dtypes((x.dtype, None, None))[0])
     whole = np.trunc(x)
     with np.errstate(invalid="ignore"):
         return np.where(np.isinf(x), np.copysign(np.zeros((), x.dtype), x), x - whole), whole
@@ -74,6 +75,8 @@ FUNCTIONS[np.modf] = _modf
 
 
 def _frexp(x: Any) -> Any:
+    x = traced(x)
+    x = cast(x, np.frexp.resolve_dtypes((x.dtype, None, None))[0])
     exponent = ew.exponent(x)
     return np.ldexp(x, -exponent), exponent
 

@@ -18,9 +18,9 @@ from wengert.trace.table import NO_VALUE, axes, deliver, implements, normalised,
 class _Lines:
     """An array as sorted lines along the reduced axes, NaN last."""
 
-    def __init__(self, name: str, a: Any, axis: Any) -> None:
+    def __init__(self, name: str, a: Any, axis: Any, exact: bool = False) -> None:
         a = traced(a)
-        if a.dtype.kind in "iub":
+        if a.dtype.kind in "iub" and not exact:
             a = a.astype(float)
         dims = axes(normalised(axis), a.ndim)
         kept = tuple(i for i in range(a.ndim) if i not in dims)
@@ -48,6 +48,8 @@ class _Lines:
     def unless_nan(self, y: Any) -> Any:
         """Return `y`, and NaN for lines that have one."""
         last = self.sorted[..., -1]
+        if last.dtype.kind not in "fc":
+            return y
         return np.where(np.isnan(last), last, y)
 
 
@@ -91,7 +93,9 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, keepdims: bool, skip: bool) 
         )
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError("Quantiles must be in the range [0, 1]" + user_line())
-    lines = _Lines(name, a, axis)
+    if a.dtype.kind == "b" and q.dtype.kind == "f":
+        raise TypeError(f"numpy.{name} of booleans" + user_line())
+    lines = _Lines(name, a, axis, exact=q.dtype.kind != "f")
     n = lines.numbers() if skip else lines.length
     made = np.stack([_between(lines, n, share) for share in q.ravel()])
     made = made if skip else lines.unless_nan(made)

@@ -131,6 +131,10 @@ def _initial(initial: Any, dtype: np.dtype[Any]) -> Any:
         raise ValueError("initial= takes a number" + user_line())
     if first.dtype.kind == "c" and dtype.kind not in "cb":
         raise TypeError(f"initial= is complex, but the result is of {dtype}" + user_line())
+    if type(initial) is int and dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        if not bounds.min <= initial <= bounds.max:
+            raise OverflowError(f"initial={initial} is out of bounds for {dtype}" + user_line())
     return cast(first, dtype)
 
 
