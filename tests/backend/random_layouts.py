@@ -1,7 +1,7 @@
 """Random programs of views, products and updates in place, in exact arithmetic.
 
 All numbers are small integers, whatever the dtype, and are clipped after each sum: so sums in any
-order have the same bits, and any difference is a fault. A program is a list of steps, each a function
+order have the same bits, and a difference is a fault. A program is a list of steps, each a function
 of the values before it; what a step does is drawn while plain NumPy runs it.
 """
 
