@@ -63,3 +63,25 @@ def test_too_few_rows(rng):
     data = Dataset("few", rng.normal(size=(2, 1)), np.array([0, 1]), ("a", "b"))
     with pytest.raises(DataError, match="few has 2 rows: too few for a training, a validation"):
         split(data, rng)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-20, 1.0, 1e20, 1e160, 1e200, 1e300])
+@pytest.mark.parametrize("shift", [0.0, 10.0])
+def test_columns_of_any_size_are_standardised(rng, size, shift):
+    """Squares of 1e200 overflow, and those of 1e-200 vanish."""
+    x = rng.normal(shift, 1.0, (80, 2)) * np.array([size, 1.0])
+    parts = split(Dataset("sizes", x, x[:, 0].copy(), ()), rng)
+    for columns in (parts.train.x, parts.train.y):
+        np.testing.assert_allclose(columns.mean(axis=0), 0, atol=1e-12)
+        np.testing.assert_allclose(columns.std(axis=0), 1, rtol=1e-12)
+    assert np.isfinite(parts.scaling.x_scale).all()
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_columns_that_cannot_be_standardised(rng, column):
+    x = rng.normal(size=(80, 2))
+    x[:, column], x[::5, column] = 1.7e308, -1.7e308
+    with pytest.raises(DataError, match=f"feature {column + 1} has a mean of|too far from the"):
+        split(Dataset("sizes", x, rng.normal(size=80), ()), rng)
+    with pytest.raises(DataError, match=r"target 1 has a mean of|too far from the"):
+        split(Dataset("sizes", rng.normal(size=(80, 2)), x[:, column], ()), rng)

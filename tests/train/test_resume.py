@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 from dataclasses import replace
@@ -10,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from wengert.plan.archive import digest_of
 from wengert.train import (
     CheckpointError,
     RunFolder,
@@ -153,6 +155,7 @@ def test_other_data_are_noticed(tmp_path, small_config, table_file):
 def corrupt(path, how):
     content = path.read_bytes()
     half = len(content) // 2
+    half = content.index(b"descr", half) if how == "flipped" else half  # within an array's header
     if how == "truncated":
         path.write_bytes(content[:half])
     elif how == "flipped":
@@ -193,6 +196,84 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path, small_config):
         np.testing.assert_array_equal(read.params, state.params)
         np.testing.assert_array_equal(read.best_params, state.best_params)
         assert (read.epoch, read.rng, read.history) == (state.epoch, state.rng, state.history)
+
+
+TAMPERED = {
+    "params of another length": lambda about, arrays: arrays.update(params=np.zeros(3)),
+    "params of float32": lambda about, arrays: arrays.update(params=arrays["params"].astype("f")),
+    "best params missing": lambda about, arrays: arrays.pop("best_params"),
+    "a slot missing": lambda about, arrays: arrays.pop("slot1"),
+    "a slot too few": lambda about, arrays: about.update(slots=1),
+    "slots without end": lambda about, arrays: about.update(slots=10**18),
+    "a negative epoch": lambda about, arrays: about.update(epoch=-1),
+    "another epoch": lambda about, arrays: about.update(epoch=about["epoch"] + 1),
+    "an epoch that is text": lambda about, arrays: about.update(epoch="3"),
+    "a best epoch to come": lambda about, arrays: about.update(best_epoch=99),
+    "no generator": lambda about, arrays: about.update(rng={"bit_generator": "none"}),
+    "a generator of numbers": lambda about, arrays: about.update(rng=3),
+    "settings out of range": lambda about, arrays: about["config"].update(batch=0),
+    "settings of another kind": lambda about, arrays: about.update(config=[1]),
+    "settings that are text": lambda about, arrays: about["config"].update(lr="fast"),
+    "history cut": lambda about, arrays: arrays.update(history=arrays["history"][:-1]),
+    "history of text": lambda about, arrays: arrays.update(history=np.array([["a"] * 5])),
+    "no text": lambda about, arrays: about.clear(),
+}
+
+
+@pytest.mark.parametrize("digest", ["kept", "made anew"])
+@pytest.mark.parametrize("how", TAMPERED)
+def test_tampered_checkpoints(tmp_path, small_config, how, digest):
+    """What does not fit together is refused by name, whether the check sum is right or not."""
+    folder, _ = run(tmp_path / "run", small_config)
+    with np.load(folder.checkpoint_path) as file:
+        arrays = dict(file)
+    about = json.loads(str(arrays["about"]))
+    TAMPERED[how](about, arrays)
+    arrays["about"] = np.array(json.dumps(about))
+    if digest == "made anew":
+        arrays["digest"] = digest_of(arrays)
+    np.savez(folder.checkpoint_path, **arrays)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: "):
+        run(tmp_path / "run", small_config, resume=True)
+
+
+EDITED = {
+    "lr": 0.5, "batch": 7, "optimizer": "sgd", "seed": 5, "hidden": [3], "activation": "tanh",
+    "weight_decay": 0.1, "validation": 0.3, "patience": 9, "schedule": "cosine", "task": "auto",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_edited_settings_are_refused_by_name(tmp_path, small_config, name):
+    """config.json says how the run goes on, and the checkpoint how it has gone."""
+    folder, _ = run(tmp_path / "run", small_config)
+    path = tmp_path / "run" / "config.json"
+    settings = json.loads(path.read_text())
+    if settings[name] == EDITED[name]:
+        pytest.skip("it is so already")
+    settings[name] = EDITED[name]
+    path.write_text(json.dumps(settings))
+    before = folder.checkpoint_path.read_bytes()
+    with pytest.raises(SettingsError, match=rf"config.json was changed(.|\n)*\n  {name} "):
+        train(prepare(folder.read_config()), RunFolder.resume(tmp_path / "run"))
+    assert folder.checkpoint_path.read_bytes() == before
+
+
+def test_killed_before_the_settings_are_complete(tmp_path, small_config):
+    """What is left does not count as something else in the folder."""
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "config.json.tmp").write_text('{"data": "dig')
+    with pytest.raises(RunFolderError, match="holds no run to resume"):
+        RunFolder.resume(path)
+    folder = RunFolder.create(path, small_config)
+    assert folder.read_config() == small_config
+    assert [p.name for p in path.iterdir()] == ["config.json"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.tmp").write_text("mine")
+    with pytest.raises(RunFolderError, match="is not empty"):
+        RunFolder.create(other, small_config)
 
 
 def test_foreign_checkpoint(tmp_path):

@@ -15,7 +15,7 @@ import scipy.sparse as sps
 
 from wengert.api import Argnums, dense_jacobian, grad
 from wengert.compile import TooManySpecialisations
-from wengert.errors import InputError, user_line
+from wengert.errors import DataError, InputError, user_line
 from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan
 from wengert.ops.base import Traced
@@ -401,7 +401,15 @@ def load_plan(path: str | os.PathLike[str], f: Callable[..., Any]) -> MatrixPlan
     )  # fmt: skip
     function.request = function.request._replace(colouring=saved.colouring, saved=True)
     with quiet():
-        planner = Planner(function.request, saved.args, saved.kwargs)
+        try:
+            planner = Planner(function.request, saved.args, saved.kwargs)
+        except InputError as error:
+            raise DataError(f"{path} is a plan that was changed: {error}") from None
+        if saved.pattern.shape[1] != planner.columns:
+            raise DataError(
+                f"{path} is a plan that was changed: its pattern has {saved.pattern.shape[1]} "
+                f"columns, and its example {planner.columns} entries" + user_line()
+            )
         saved.compare(planner.fingerprint(), function.name)
         program = planner.program()
     if program.doubt is not None:

@@ -1,7 +1,8 @@
 """Plans of sparse matrices as files: the pattern, the colours, and what they were made for.
 
-The file is an npz archive: arrays, and one text in JSON that says what they are. Nothing in it is
-code. It is written beside its place and moved there, so a reader sees the old file or the new one.
+The file is an npz archive: arrays, one text in JSON that says what they are, and a hash of it all.
+Nothing in it is code, and nothing in it is believed: what does not fit together is refused. It is
+written beside its place and moved there, so a reader sees the old file or the new one.
 """
 
 from __future__ import annotations
@@ -10,20 +11,26 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.errors import DataError, InputError, PlanMismatchError, user_line
-from wengert.plan.program import MatrixProgram
-from wengert.sparse.colouring import ColouringAlgorithm, ColouringProblem, ColouringResult
+from wengert.errors import DataError, InputError, PlanMismatchError, WengertError, user_line
+from wengert.plan.archive import digest_of, read_arrays
+from wengert.plan.program import MODES, MatrixProgram
+from wengert.sparse.colouring import (
+    PARTITIONS,
+    ColouringAlgorithm,
+    ColouringProblem,
+    ColouringResult,
+)
 from wengert.sparse.pattern import SparsityPattern
 
 __all__ = ["Saved", "read_plan", "write_plan"]
 
-VERSION = 1
+VERSION = 2
+FORMATS = ("dense", "csr", "csc", "coo")
 LONGEST = 100_000
 """Characters of a recorded graph that are kept, to show what has changed."""
 
@@ -120,6 +127,7 @@ def write_plan(path: str | os.PathLike[str], program: MatrixProgram, format: str
                 arrays[name] = colours
         arrays["gather"] = c.gather
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    arrays["digest"] = digest_of(arrays)
     target = Path(path)
     number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
@@ -138,30 +146,81 @@ def read_plan(path: str | os.PathLike[str]) -> Saved:
 
     Raises
     ------
+    OSError
+        For a file that cannot be opened.
     DataError
-        For a file that is no plan, or of another version.
+        For a file that is no plan, of another version, damaged, or changed by hand; it says what
+        is wrong.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {k: file[k] for k in file.files}
+        arrays = read_arrays(path)
         about = json.loads(arrays["about"].tobytes().decode())
         version = about["wengert"]
-    except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} is not a saved plan: {error}" + user_line()) from None
+    except Exception as error:
+        if isinstance(error, OSError):
+            raise  # there is no such file, or it cannot be read
+        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{path} is not a saved plan: {what}" + user_line()) from None
     if version != VERSION:
         raise DataError(
             f"{path} is a plan of version {version}, and this is version {VERSION}: plan again"
             + user_line()
         )
+    try:
+        if not np.array_equal(arrays["digest"], digest_of(arrays)):
+            raise _Refused("its content does not agree with its check sum")
+        return _checked(about, arrays)
+    except Exception as error:
+        what = (
+            str(error).splitlines()[0]
+            if isinstance(error, (_Refused, WengertError))
+            else f"{type(error).__name__}: {error}"
+        )
+        raise DataError(
+            f"{path} is a plan that was damaged or changed: {what}. Plan again" + user_line()
+        ) from None
+
+
+class _Refused(Exception):
+    """Something in a file that does not fit the rest."""
+
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise _Refused(what)
+
+
+def _checked(about: dict[str, Any], arrays: dict[str, Any]) -> Saved:
+    """Return what a file holds, if it fits together."""
+    wanted = {
+        "kind": str, "mode": str, "format": str, "value": bool, "hash": str, "text": str,
+        "shape": list, "args": dict,
+    }  # fmt: skip
+    for name, kind in wanted.items():
+        _need(type(about[name]) is kind, f"{name} is {about[name]!r:.60}")
+    _need(about["kind"] in ("jacobian", "hessian"), f"its kind is {about['kind']!r}")
+    mode, chunk = about["mode"], about["chunk"]
+    _need(mode in MODES and mode != "auto", f"its mode is {mode!r}")
+    _need(about["format"] in FORMATS, f"its format is {about['format']!r}")
+    _need(chunk is None or (type(chunk) is int and chunk >= 1), f"its batches are of {chunk!r}")
+    argnums = about["argnums"]
+    numbers = argnums if isinstance(argnums, list) else [argnums]
+    _need(all(type(i) is int for i in numbers), f"its argnums are {argnums!r}")
     m, n = about["shape"]
+    _need(type(m) is int and type(n) is int, f"its shape is {about['shape']!r}")
     pattern = SparsityPattern(arrays["indptr"], arrays["indices"], (m, n))
     args, kwargs = _decoded(about["args"], arrays)
-    argnums = about["argnums"]
+    _need(type(args) is list and type(kwargs) is dict, "its example is no call")
+    colouring = _colouring(about["colouring"], arrays, pattern)
+    _need((colouring is None) == (mode == "accumulate"), f"its mode is {mode!r}")
+    if colouring is not None:
+        partitions = {"forward": ("column",), "reverse": ("row", "column"), "both": PARTITIONS}
+        _need(colouring.problem.partition in partitions[mode], f"its mode is {mode!r}")
+        _need(chunk is None or chunk <= max(colouring.number, 1), f"its batches are of {chunk!r}")
     return Saved(
-        about["kind"], argnums if isinstance(argnums, int) else tuple(argnums), about["mode"],
-        about["format"], about["value"], about["chunk"], pattern,
-        _colouring(about["colouring"], arrays, pattern), tuple(args), kwargs, about["hash"],
-        about["text"],
+        about["kind"], argnums if isinstance(argnums, int) else tuple(argnums), mode,
+        about["format"], about["value"], chunk, pattern, colouring, tuple(args), kwargs,
+        about["hash"], about["text"],
     )  # fmt: skip
 
 
@@ -170,18 +229,37 @@ def _colouring(
 ) -> ColouringResult | None:
     if about is None:
         return None
+    m, n = pattern.shape
+    found = {}
+    for name, length in (("columns", n), ("rows", m)):
+        colours = found[name] = arrays.get(name)
+        if colours is not None:
+            fits = colours.shape == (length,) and colours.dtype.kind == "i"
+            _need(fits, f"its colours of {name} are {colours.dtype} of shape {colours.shape}")
+            inside = not length or (colours.min() >= -1 and colours.max() < length)
+            _need(bool(inside), f"there are more colours of {name} than {name}")
+            found[name] = colours.astype(np.int32)
     made = ColouringResult(
         ColouringProblem(about["structure"], about["partition"]),
         ColouringAlgorithm(decompression=about["decompression"]),
         pattern.shape,
         np.asarray(pattern.indptr, np.int32),
         np.asarray(pattern.indices, np.int32),
-        arrays.get("columns"),
-        arrays.get("rows"),
+        found["columns"],
+        found["rows"],
         about["bound"],
         about["order"],
     )
-    made.__dict__["gather"] = arrays["gather"]
+    _need(type(made.lower_bound) is int and type(made.order) is str, "its colouring is no one's")
+    wanted = {"column": "columns", "row": "rows"}.get(made.problem.partition)
+    have = [k for k, x in found.items() if x is not None]
+    _need(have == ([wanted] if wanted else ["columns", "rows"]), "colours are missing")
+    gather = arrays["gather"]
+    products = made.column_number * m + made.row_number * n
+    fits = gather.shape == (pattern.nnz,) and gather.dtype.kind == "i"
+    inside = fits and (not gather.size or (gather.min() >= 0 and gather.max() < products))
+    _need(bool(inside), "its entries are read from products that there are not")
+    made.__dict__["gather"] = gather
     return made
 
 
@@ -204,6 +282,8 @@ def _encoded(x: Any, arrays: list[Any]) -> Any:
 
 def _decoded(x: Any, arrays: dict[str, Any]) -> Any:
     ((kind, value),) = x.items()
+    if kind not in ("array", "scalar", "dict", "list", "tuple", "is"):
+        raise _Refused(f"its example holds a {kind!r}")
     if kind == "array":
         return arrays[f"example{value}"]
     if kind == "scalar":

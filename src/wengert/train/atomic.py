@@ -10,7 +10,10 @@ from typing import BinaryIO
 
 from wengert.train.errors import RunFolderError
 
-__all__ = ["write_atomic", "write_text"]
+__all__ = ["TEMPORARY", "write_atomic", "write_text"]
+
+TEMPORARY = ".tmp"
+"""Ending of the names of files that are not complete yet."""
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -21,7 +24,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     RunFolderError
         The file cannot be written. ``path`` is as it was.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(path.name + TEMPORARY)
     try:
         with temporary.open("wb") as file:
             write(file)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
-import numpy as np
-
+from wengert.plan.archive import ArchiveError, read_arrays
 from wengert.train.params import Array
 
 __all__ = ["NotNpzError", "read_npz"]
@@ -26,16 +23,8 @@ def read_npz(path: Path) -> dict[str, Array]:
     NotNpzError
     """
     try:
-        # np.load leaves a file open that it opened itself and then cannot read.
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                raise NotNpzError("it is a single array")
-            with loaded:
-                return {name: loaded[name] for name in loaded.files}
+        return read_arrays(path)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        raise NotNpzError(str(error) or type(error).__name__) from error
-    except (zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ArchiveError) as error:
         raise NotNpzError(str(error)) from error

@@ -89,21 +89,54 @@ def _draw(ordered: Array, share: float, rng: np.random.Generator) -> tuple[Array
 
 
 def _scaling(dataset: Dataset, train: Array) -> Scaling:
-    mean, scale = _moments(dataset.x[train])
+    mean, scale = _moments(dataset.x[train], dataset.name, "feature")
     if dataset.task == "classification":
         return Scaling(mean, scale, np.zeros(1), np.ones(1))
-    return Scaling(mean, scale, *_moments(dataset.y[train, None]))
+    return Scaling(mean, scale, *_moments(dataset.y[train, None], dataset.name, "target"))
 
 
-def _moments(columns: Array) -> tuple[Array, Array]:
-    scale = columns.std(axis=0)
-    constant = np.ptp(columns, axis=0) == 0  # rounding gives these a deviation of about 1e-17
-    return columns.mean(axis=0), np.where(constant, 1.0, scale)
+def _moments(columns: Array, name: str, what: str) -> tuple[Array, Array]:
+    """Return means and standard deviations, of numbers of any size.
+
+    Raises
+    ------
+    DataError
+        For a column of which they are not finite.
+    """
+    largest = np.abs(columns).max(axis=0)
+    unit = np.where(largest == 0, 1.0, 2.0 ** np.floor(np.log2(np.where(largest, largest, 1.0))))
+    scaled = columns / unit  # exactly, and squares neither overflow nor vanish
+    with np.errstate(over="ignore"):
+        mean, scale = scaled.mean(axis=0) * unit, scaled.std(axis=0) * unit
+    constant = np.ptp(scaled, axis=0) == 0  # rounding gives these a deviation of about 1e-17
+    scale = np.where(constant, 1.0, scale)
+    with np.errstate(all="ignore"):
+        standard = (columns - mean) / scale
+    bad = np.flatnonzero(~np.isfinite(standard).all(axis=0) | (scale == 0))
+    if len(bad):
+        raise DataError(
+            f"{name}: {what} {bad[0] + 1} has a mean of {mean[bad[0]]:.3g} and a standard "
+            f"deviation of {scale[bad[0]]:.3g}, by which it cannot be standardised; give it in "
+            "another unit"
+        )
+    return mean, scale
 
 
 def _part(dataset: Dataset, scaling: Scaling, rows: Array) -> Part:
     rows = np.sort(rows)
-    x = (dataset.x[rows] - scaling.x_mean) / scaling.x_scale
+    x = _standard(dataset.x[rows], scaling.x_mean, scaling.x_scale, dataset.name)
     if dataset.task == "classification":
         return Part(x, np.eye(dataset.outputs)[dataset.y[rows]])
-    return Part(x, (dataset.y[rows, None] - scaling.y_mean) / scaling.y_scale)
+    return Part(x, _standard(dataset.y[rows, None], scaling.y_mean, scaling.y_scale, dataset.name))
+
+
+def _standard(columns: Array, mean: Array, scale: Array, name: str) -> Array:
+    """Standardise; `DataError` where that overflows."""
+    with np.errstate(over="ignore"):
+        found: Array = (columns - mean) / scale
+    if not np.isfinite(found).all():
+        raise DataError(
+            f"{name}: a number of {np.abs(columns).max():.3g} is too far from the others to be "
+            "standardised; remove that row, or give the column in another unit"
+        )
+    return found

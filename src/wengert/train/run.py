@@ -60,13 +60,10 @@ def resume_config(folder: RunFolder, given: Config, explicit: set[str]) -> Confi
     """
     stored = folder.read_config()
     wanted = replace(stored, **{name: getattr(given, name) for name in explicit})
-    free = {"epochs"} if stored.schedule == "constant" else set()
-    rows = [row for row in stored.differences(wanted) if row[0] not in free]
+    rows = [row for row in stored.differences(wanted) if row[0] not in _free(stored)]
     if rows:
-        table = "\n".join(f"  {name:<14} {old:<16} {new}" for name, old, new in rows)
         raise SettingsError(
-            f"{folder.path}: the run has other settings than those given:\n"
-            f"  {'setting':<14} {'run':<16} given\n{table}\n"
+            f"{folder.path}: the run has other settings than those given:\n{_table(rows, 'run')}\n"
             "leave these options out to resume, or start a new run with another --out"
         )
     return wanted
@@ -95,6 +92,8 @@ def train(
     ------
     CheckpointError
         The folder's state cannot be read, or belongs to other data.
+    SettingsError
+        The folder's state was made with other settings.
     DivergedError
         The loss is infinite or not a number.
     """
@@ -103,7 +102,13 @@ def train(
     if folder:
         stored = folder.read_checkpoint()
         if stored:
-            _check_data(folder, stored, fingerprint)
+            _check_same(folder, stored, config, fingerprint)
+            if stored.state.params.shape != state.params.shape:
+                raise CheckpointError(
+                    f"{folder.checkpoint_path}: holds {len(stored.state.params)} weights, and the "
+                    f"model of its settings has {len(state.params)}; restore the file, or start a "
+                    "new run with another --out"
+                )
             state = stored.state
         folder.write_config(config)
         folder.write_checkpoint(Checkpoint(state, config, fingerprint))
@@ -138,13 +143,36 @@ def train(
     return last
 
 
-def _check_data(folder: RunFolder, stored: Checkpoint, fingerprint: str) -> None:
+def _check_same(folder: RunFolder, stored: Checkpoint, config: Config, fingerprint: str) -> None:
+    """Refuse to go on with a state that was made with other settings or other data.
+
+    Raises
+    ------
+    SettingsError, CheckpointError
+    """
+    rows = [row for row in stored.config.differences(config) if row[0] not in _free(config)]
+    if rows:
+        raise SettingsError(
+            f"{folder.path}: the settings are not those that the state was made with; config.json "
+            f"was changed, or belongs to another run:\n{_table(rows, 'state')}\n"
+            "restore config.json to resume, or start a new run with another --out"
+        )
     if stored.fingerprint != fingerprint:
         raise CheckpointError(
             f"{folder.checkpoint_path}: belongs to other data (fingerprint {stored.fingerprint}, "
             f"the data now have {fingerprint}); restore the data, or start a new run with "
             "another --out"
         )
+
+
+def _free(config: Config) -> set[str]:
+    """Return the settings that may change from one resumption to the next."""
+    return {"epochs"} if config.schedule == "constant" else set()
+
+
+def _table(rows: list[tuple[str, str, str]], had: str) -> str:
+    lines = [("setting", had, "given"), *rows]
+    return "\n".join(f"  {name:<14} {old:<16} {new}" for name, old, new in lines)
 
 
 def held_out_metrics(problem: Problem, state: State) -> dict[str, float]:

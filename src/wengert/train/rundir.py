@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from wengert.train import checkpoint
-from wengert.train.atomic import write_atomic, write_text
+from wengert.train.atomic import TEMPORARY, write_atomic, write_text
 from wengert.train.checkpoint import Checkpoint
 from wengert.train.config import Config
 from wengert.train.errors import RunFolderError
@@ -61,7 +61,9 @@ class RunFolder:
             )
         try:
             path.mkdir(parents=True, exist_ok=True)
-            occupied = any(path.iterdir())
+            # What a run leaves that was killed before its settings were complete.
+            own = folder._config_path.with_name(folder._config_path.name + TEMPORARY)
+            occupied = any(entry != own for entry in path.iterdir())
         except OSError as error:
             raise RunFolderError(
                 f"{path}: cannot be made a run folder ({error.strerror or error}); "
