@@ -30,7 +30,7 @@ from wengert.ops.leaves import is_array
 from wengert.ops.options import check_flag, check_function, integers
 from wengert.ops.options import names as option_names
 from wengert.plan.fallback import Fallbacks, NotCompiled, unplannable
-from wengert.plan.form import Form, signature, split
+from wengert.plan.form import Form, Laid, layouts, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.into import copy_into
 from wengert.plan.keywords import sees_order, static_places
@@ -111,6 +111,7 @@ class Jitted:
         self._fast = fastmath
         self._last = DecisionTree()  # of the signature called last
         self._trees: dict[Any, DecisionTree] = {}
+        self._laid: set[Any] = set()  # keys of signatures whose programs depend on layouts
         self._overflowed: set[Any] = set()
         self._fallbacks = Fallbacks()
         self._traces = 0
@@ -199,12 +200,15 @@ class Jitted:
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the data of a call and the key of its decision tree, None for traced data."""
         if not kwargs and not self._nums and all(map(is_array, args)):
-            return args, tuple([(a.shape, a.dtype) for a in args])
+            return args, self._of_layouts(tuple([(a.shape, a.dtype) for a in args]), args)
         leaves, form = self._split(args, kwargs)
         for x in [*leaves, *[s.value for _, s in form.static]]:
             if isinstance(x, Traced):
                 return leaves, None
-        return leaves, (form, tuple([signature(x) for x in leaves]))
+        return leaves, self._of_layouts((form, tuple([signature(x) for x in leaves])), leaves)
+
+    def _of_layouts(self, key: Any, leaves: Sequence[Any]) -> Any:
+        return Laid(key, layouts(leaves)) if self._laid and key in self._laid else key
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form]:
         return split(args, kwargs, self._nums, self._names, self._ordered)
@@ -228,6 +232,11 @@ class Jitted:
             recorded = record(self._f, leaves, form)
             if recorded.why:
                 return self._once(key, recorded, args, kwargs)
+            if recorded.laid and type(key) is not Laid:
+                with _LOCK:  # what was recorded before depends on no layout, but shares its tree
+                    self._laid.add(key)
+                    self._trees.pop(key, None)
+                key = Laid(key, layouts(leaves))
             known = self._trees.get(key)
             same = None if known is None else known.find(recorded.graph)
             if same is None:
@@ -237,10 +246,11 @@ class Jitted:
                 program = self._backend.compile(recorded.graph)
         if same is None:
             backend = getattr(program, "backend", self._backend.name)
-            match = known.match if known is not None else matcher(form, leaves, args, kwargs)
+            laid = key.layouts if type(key) is Laid else None
+            match = known.match if known else matcher(form, leaves, args, kwargs, laid is not None)
             plan = Plan(
-                self._name, recorded, program, backend, self._split, form, match, self._budget,
-                *again,
+                self._name, recorded, program, backend, self._split, form, match, laid,
+                self._budget, *again,
             )  # fmt: skip
             leaf = Leaf(plan, program.run, recorded.result.rebuild)
         else:  # rounding led native code to another path than NumPy, as it may do again
@@ -393,6 +403,7 @@ class Jitted:
         """Forget all specialisations."""
         with _LOCK:
             self._trees.clear()
+            self._laid.clear()
             self._overflowed.clear()
             self._fallbacks.clear()
             self._last = DecisionTree()

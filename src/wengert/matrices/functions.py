@@ -23,7 +23,7 @@ from wengert.ops.leaves import is_array
 from wengert.ops.options import check_function, check_places
 from wengert.plan.dense import check_dense
 from wengert.plan.fallback import unplannable
-from wengert.plan.form import signature, split
+from wengert.plan.form import layouts, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.matrix import Planner
 from wengert.plan.program import MODES, Request
@@ -281,7 +281,7 @@ class MatrixFunction:
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any, Any]:
         if not kwargs and all(map(is_array, args)):
-            return args, None, tuple([(a.shape, a.dtype) for a in args])
+            return args, None, (tuple([(a.shape, a.dtype) for a in args]), layouts(args))
         leaves, form = split(args, kwargs)
         if any(isinstance(x, Traced) for x in leaves):
             raise InputError(
@@ -289,7 +289,7 @@ class MatrixFunction:
                 f"arrays, outside of jit, grad and vmap (it compiles itself), or use a dense "
                 f"matrix (no sparsity=, no format=)" + user_line()
             )
-        return leaves, form, (form, tuple([signature(x) for x in leaves]))
+        return leaves, form, (form, tuple([signature(x) for x in leaves]), layouts(leaves))
 
     def _run(self, key: Any, leaves: Sequence[Any]) -> Any:
         tree = self._trees.get(key)

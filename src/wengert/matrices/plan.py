@@ -19,7 +19,8 @@ from wengert.backend.numpy import NumpyBackend
 from wengert.errors import InputError, PlanMismatchError, user_line
 from wengert.ir.graph import Graph, GuardMiss, aval_of
 from wengert.ops.base import shape_of
-from wengert.plan.form import Form, split
+from wengert.plan.form import Form, layouts, split
+from wengert.plan.plan import laid_otherwise
 from wengert.plan.program import Candidate, MatrixProgram
 from wengert.plan.saved import write_plan
 from wengert.sparse.pattern import SparsityPattern
@@ -52,6 +53,7 @@ class MatrixPlan:
         self.program = program
         self._form = form
         self._avals = [aval_of(x) for x in leaves]
+        self._layouts = layouts(leaves)
         self._compiled: Any = None
         self._lock = threading.Lock()
         self._template = _template(program, format)
@@ -115,6 +117,9 @@ class MatrixPlan:
                 f"this plan of {self.name} was made for ({wanted}), not for "
                 f"({', '.join(map(str, avals))})" + user_line()
             )
+        given = layouts(leaves)
+        if self.program.planner.laid and given != self._layouts:
+            raise PlanMismatchError(laid_otherwise(self.name, self._layouts, given))
         if not self.program.holds(leaves):
             raise PlanMismatchError(
                 f"this plan of {self.name} relies on a constant array that has changed; call the "

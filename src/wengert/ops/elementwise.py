@@ -498,21 +498,31 @@ select = register(
 )
 
 
-def _convert(x: Any, *, dtype: Any) -> Any:
+def _convert(x: Any, *, dtype: Any, order: tuple[int, ...] | None = None) -> Any:
+    """Copy as another dtype, with the axes from slow to fast in `order`; as they are if None."""
     if isinstance(x, (np.ndarray, np.generic)):
         if x.dtype.kind == "c" and dtype.kind not in "cb":
             x = x.real
+        if order is not None:
+            return x.transpose(order).astype(dtype, order="C").transpose(np.argsort(order))
         return x.astype(dtype)
     return dtype.type(x)
+
+
+def _batch_convert(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
+    order = attrs.get("order")
+    if order is not None:
+        attrs = {**attrs, "order": (0, *(a + 1 for a in order))}
+    return op(*args, **attrs)
 
 
 convert: Op = register(
     Op(
         "convert",
         _convert,
-        infer=lambda x, *, dtype: Aval(shape_of(x), dtype),
-        derivative=Transpose((lambda ct, x, *, dtype: convert(ct, dtype=dtype_of(x)),)),
-        batch=batch_elementwise,
+        infer=lambda x, *, dtype, order=None: Aval(shape_of(x), dtype),
+        derivative=Transpose((lambda ct, x, *, dtype, **_: convert(ct, dtype=dtype_of(x)),)),
+        batch=_batch_convert,
         flops=lambda out, x, **_: 0,
         counts="move",
         pattern=patterns.elementwise,

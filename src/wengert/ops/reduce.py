@@ -11,7 +11,7 @@ import numpy as np
 from wengert.ir.graph import Aval
 from wengert.ops import patterns
 from wengert.ops.base import ZERO, Derivative, Fold, Op, Transpose, dtype_of, register, shape_of
-from wengert.ops.shape import broadcast_to, reshape
+from wengert.ops.shape import filled, reshape
 
 __all__ = [
     "argmax",
@@ -88,7 +88,7 @@ def _sum_dtype(x: Any) -> Any:
 
 
 def _spread(ct: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return broadcast_to(ct if keepdims else expand(ct, x, axis), shape=shape_of(x))
+    return filled(ct if keepdims else expand(ct, x, axis), shape=shape_of(x))
 
 
 reduce_sum = _reduction("sum", _sum, Transpose((_spread,)), _sum_dtype)

@@ -10,13 +10,13 @@ import numpy as np
 
 from wengert.ir.graph import Aval
 from wengert.ops import patterns
-from wengert.ops.base import Op, Transpose, dtype_of, like_shape, register, shape_of
+from wengert.ops.base import Op, Traced, Transpose, dtype_of, like_shape, register, shape_of
 from wengert.ops.elementwise import convert
 
-__all__ = ["broadcast_to", "concatenate", "match", "reshape", "sum_to", "transpose"]
+__all__ = ["broadcast_to", "concatenate", "filled", "match", "reshape", "sum_to", "transpose"]
 
 SMALL = 4096
-"""Up to this many elements, filling a new array is faster than NumPy's zero-stride views."""
+"""Elements up to which `filled` fills."""
 
 
 def _reshape(x: Any, *, shape: tuple[int, ...]) -> Any:
@@ -80,10 +80,15 @@ transpose: Op = register(
 
 
 def _broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
-    if math.prod(shape) <= SMALL:
-        out = np.empty(shape, dtype_of(x))
-        out[...] = x
-        return out
+    if type(x) is np.ndarray and x.flags.c_contiguous and x.size:
+        lead = len(shape) - x.ndim
+        strides = [0] * lead
+        for n, m, s in zip(x.shape, shape[lead:], x.strides, strict=True):
+            strides.append(s if n == m else 0)
+        # As np.broadcast_to, in a tenth of its time.
+        made: Any = np.ndarray(shape, x.dtype, x, 0, strides)
+        made.flags.writeable = False
+        return made
     return np.broadcast_to(x, shape)
 
 
@@ -109,6 +114,18 @@ broadcast_to = register(
         alias="readonly",
     )
 )
+
+
+def filled(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return `x` spread over a shape, for a rule; its strides do not matter.
+
+    Filling a small array is faster than making NumPy's view without strides.
+    """
+    if not isinstance(x, Traced) and math.prod(shape) <= SMALL:
+        out = np.empty(shape, dtype_of(x))
+        out[...] = x
+        return out
+    return broadcast_to(x, shape=shape)
 
 
 def _concatenate(*xs: Any, axis: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.ops.base import Traced, shape_of
 from wengert.ops.elementwise import convert
 from wengert.ops.index import SLOT, getitem, index_add, index_set
-from wengert.ops.shape import broadcast_to, reshape
+from wengert.ops.shape import filled, reshape
 from wengert.sparse.pattern import SparsityPattern
 from wengert.transform.accumulate import Accumulated
 from wengert.transform.terms import Term
@@ -149,7 +149,7 @@ def _flat(t: Term, shape: tuple[int, ...], places: Ints) -> Any:
     full = (t.columns.shape[0], *shape) if t.rows is None else t.rows.shape
     c = t.coefficient
     if shape_of(c) != full:
-        c = broadcast_to(c, shape=full)
+        c = filled(c, shape=full)
     size = math.prod(full)
     c = reshape(c, shape=(size,))
     if len(places) == size:

@@ -19,7 +19,7 @@ from wengert.ir.simplify import key
 from wengert.ops.base import Traced
 from wengert.ops.leaves import is_data, plain
 
-__all__ = ["DYNAMIC", "Fixed", "Form", "signature", "split"]
+__all__ = ["DYNAMIC", "Fixed", "Form", "Laid", "laid_like", "layouts", "signature", "split"]
 
 DYNAMIC = (np.ndarray, np.generic, float, int, complex, bool)
 """Leaves that become inputs of a graph; anything else is part of the function."""
@@ -220,3 +220,37 @@ def signature(x: Any) -> Any:
     if kind in _NUMBERS:
         return kind
     return (x.shape, x.dtype) if isinstance(x, np.ndarray) else (kind, x.dtype)
+
+
+class Laid(NamedTuple):
+    """The key of a signature whose programs depend on how its arrays lie in memory."""
+
+    key: Any
+    layouts: tuple[Any, ...]
+
+
+def layouts(leaves: Sequence[Any]) -> tuple[Any, ...]:
+    """Return how the arrays among data lie in memory: None for C order, else their strides.
+
+    A specialisation depends on it where its recording does (`Recorded.laid`).
+    """
+    return tuple([_layout(x) if isinstance(x, np.ndarray) else None for x in leaves])
+
+
+def _layout(x: np.ndarray[Any, Any]) -> tuple[int, ...] | None:
+    if x.flags.c_contiguous:
+        return None
+    return tuple([0 if n == 1 else s for n, s in zip(x.shape, x.strides, strict=True)])
+
+
+def laid_like(y: np.ndarray[Any, Any], x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an array with the numbers of `y` that lies in memory as `x` does."""
+    if x.flags.c_contiguous:
+        return y
+    steps = [(s, s * (n - 1)) for n, s in zip(x.shape, x.strides, strict=True)]
+    before = -sum(last for s, last in steps if s < 0)
+    after = sum(last for s, last in steps if s > 0)
+    memory = np.zeros(before + after + x.itemsize, np.uint8)
+    made: np.ndarray[Any, Any] = np.ndarray(x.shape, x.dtype, memory, before, x.strides)
+    made[...] = y
+    return made

@@ -108,6 +108,7 @@ class Planner:
         self.times: dict[str, float] = {}
         self.why = ""
         self.alone: Recorded | None = None
+        self.laid = False
         self.pattern: SparsityPattern | None = None
         self.detection: Detection | None = None
         self.seeds: tuple[Any, ...] = ()
@@ -179,6 +180,7 @@ class Planner:
         data, form = split(tuple(leaves), {})
         recorded = record(named, data, form)
         self.alone = recorded if recorded.why else None
+        self.laid |= recorded.laid
         return recorded.graph, outputs, recorded.custom
 
     def accumulated(self) -> MatrixProgram:

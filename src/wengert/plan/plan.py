@@ -11,7 +11,7 @@ from typing import Any
 from wengert.errors import PlanMismatchError, UnsupportedError, user_line
 from wengert.ir.graph import Const, Guard, GuardMiss, aval_of
 from wengert.plan.cost import Count, count_graph
-from wengert.plan.form import Form
+from wengert.plan.form import Form, layouts
 from wengert.plan.into import share, targets
 from wengert.plan.memory import Memory
 from wengert.plan.record import Recorded
@@ -42,6 +42,7 @@ class Plan:
         split: Callable[..., tuple[list[Any], Form]],
         form: Form,
         match: Match,
+        laid: tuple[Any, ...] | None = None,
         budget: int | None = None,
         extra: int = 0,
         gap: float | None = None,
@@ -53,6 +54,7 @@ class Plan:
         self._split = split
         self._form = form
         self._match = match
+        self._laid = laid
         self._result = recorded.result
         self._budget = budget, extra, gap
 
@@ -241,6 +243,8 @@ class Plan:
         if form == self._form and all(
             v.aval == aval_of(x) for v, x in zip(self.graph.inputs, leaves, strict=True)
         ):
+            if self._laid is not None and self._laid != layouts(leaves):
+                raise PlanMismatchError(laid_otherwise(self.name, self._laid, layouts(leaves)))
             return
         given = form.describe(leaves)
         lines = [
@@ -279,6 +283,27 @@ class Plan:
     def __repr__(self) -> str:
         """Return a line."""
         return f"<Plan of {self.name}: {len(self.graph.nodes)} nodes on {self.backend}>"
+
+
+def laid_otherwise(name: str, wanted: Sequence[Any], given: Sequence[Any]) -> str:
+    """Say that a plan was made for arrays that lie in memory in another way."""
+    lines = [
+        f"  ! array {k}: expected {_strides(want)}, got {_strides(got)}"
+        for k, (want, got) in enumerate(zip(wanted, given, strict=True))
+        if want != got
+    ]
+    return (
+        f"this plan of {name} was made for arrays that lie in memory in another way, and the "
+        f"function updates an array whose reshape is a view or a copy by that, or asks for "
+        f'order="K" or "A":\n'
+        + "\n".join(lines)
+        + "\nCall the function itself, which keeps a plan "
+        "for each, or pass np.ascontiguousarray(x)." + user_line()
+    )
+
+
+def _strides(layout: Any) -> str:
+    return "C order" if layout is None else f"strides {layout}"
 
 
 _NATIVE = {"float64", "float32", "int64", "int32", "bool"}

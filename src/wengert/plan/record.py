@@ -89,6 +89,8 @@ class Recorded(NamedTuple):
     values : list or None
         Where `why` is not empty: the graph's outputs as they were recorded, where they are the
         function's.
+    laid : bool
+        Whether it holds only for arguments that lie in memory like those it was made with.
     """
 
     graph: Graph
@@ -97,6 +99,7 @@ class Recorded(NamedTuple):
     why: str = ""
     error: BaseException | None = None
     values: list[Any] | None = None
+    laid: bool = False
 
 
 @without_collection()
@@ -148,8 +151,9 @@ def record(
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
     graph = strip(simplify(fold_fixed(graph), differentiable=differentiable))
     return Recorded(
-        graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values
-    )
+        graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values,
+        recorder.laid,
+    )  # fmt: skip
 
 
 def concrete(x: Any) -> Any:

@@ -64,7 +64,11 @@ def never(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
 
 # --- arguments ------------------------------------------------------------------------------------
 def matcher(
-    form: Form, leaves: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    form: Form,
+    leaves: Sequence[Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    laid: bool = False,
 ) -> Match:
     """Write the function that recognises calls like this one.
 
@@ -76,6 +80,8 @@ def matcher(
         Its data.
     args, kwargs
         The call itself, on which the function is tried.
+    laid : bool
+        Whether arrays must lie in memory as these do.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def matcher(
     if len(leaves) > LEAVES:
         return never
     try:
-        source, scope = _Matcher(leaves).write(form)
+        source, scope = _Matcher(leaves, laid).write(form)
     except _Other:
         return never
     match: Match = _made(source, scope, "match")
@@ -96,8 +102,9 @@ def matcher(
 
 
 class _Matcher:
-    def __init__(self, leaves: Sequence[Any]) -> None:
+    def __init__(self, leaves: Sequence[Any], laid: bool) -> None:
         self.leaves = leaves
+        self.laid = laid
         self.lines: list[str] = []
         self.scope = _Scope(ndarray=np.ndarray, errors=errors, calm=CALM)
         self.names: dict[int, str] = {}
@@ -174,6 +181,10 @@ class _Matcher:
                 f"type({name}) is ndarray and ({name}.dtype is {dtype} or {name}.dtype == {dtype}) "
                 f"and {name}.shape == {x.shape!r}"
             )
+            if self.laid and x.flags.c_contiguous:
+                self.require(f"{name}.flags.c_contiguous")
+            elif self.laid:
+                self.require(f"{name}.strides == {x.strides!r}")
         elif isinstance(x, (np.number, np.bool_)):
             self.require(f"type({name}) is {self.scope.hold(kind)}")
         else:

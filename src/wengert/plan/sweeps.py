@@ -17,7 +17,7 @@ import numpy as np
 from wengert.ops.base import dtype_of, is_inexact, shape_of
 from wengert.ops.elementwise import convert
 from wengert.ops.index import SLOT, getitem
-from wengert.ops.shape import broadcast_to, concatenate, reshape
+from wengert.ops.shape import concatenate, filled, reshape
 from wengert.sparse.colouring import ColouringResult
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
@@ -39,9 +39,9 @@ def _batched(function: Callable[[list[Any]], list[Any]], seeds: list[Any], n: in
     for y in found:
         if isinstance(y, Tracer) and y._trace is trace:
             data = y._var.data
-            y = data if y._var.batched else broadcast_to(data, shape=(n, *shape_of(data)))
+            y = data if y._var.batched else filled(data, shape=(n, *shape_of(data)))
         elif y is not None:
-            y = broadcast_to(y, shape=(n, *shape_of(y)))
+            y = filled(y, shape=(n, *shape_of(y)))
         made.append(y)
     return made
 

@@ -18,6 +18,7 @@ import numpy as np
 from wengert.ir.build import evaluate
 from wengert.ir.graph import Graph
 from wengert.ir.simplify import key, remove_dead
+from wengert.plan.form import laid_like
 from wengert.trace.record import GUARDED
 
 __all__ = ["holds_at", "noise", "points"]
@@ -62,7 +63,7 @@ def _drawn(x: Any, draw: Callable[[Any], Any]) -> Any:
 def _like(y: Any, x: Any) -> Any:
     if isinstance(x, (np.ndarray, np.generic)):
         made = np.asarray(y, x.dtype)
-        return made if isinstance(x, np.ndarray) else made[()]
+        return laid_like(made, x) if isinstance(x, np.ndarray) else made[()]
     return float(y)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.errors import UnsupportedError, user_line
 from wengert.ops.base import Traced
-from wengert.trace import views
+from wengert.trace import memory
 
 __all__ = ["explained"]
 
@@ -83,7 +83,7 @@ def _plain(x: Any) -> Any:
     """Copy an argument, with plain arrays in place of traced values (an example of a batch)."""
     if isinstance(x, Traced):
         x._refresh()  # type: ignore[attr-defined]
-        data = views.example(x._trace, x._var)  # type: ignore[attr-defined]
+        data = memory.example(x._trace, x._var)  # type: ignore[attr-defined]
         if data is not None and data.shape == x.shape:  # type: ignore[attr-defined]
             return data.copy()
         return np.zeros(x.shape, x.dtype)  # type: ignore[attr-defined]

@@ -65,6 +65,14 @@ def samples(x: np.ndarray[Any, Any]) -> int:
     return hash((flat[::step].tobytes(), flat[-1:].tobytes()))
 
 
+def duplicate(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a copy with the axes in the same order, and what a stride of 0 repeats repeated."""
+    if 0 not in x.strides or 0 in x.shape:
+        return x.copy(order="K")
+    once = x[tuple([slice(None) if s else slice(1) for s in x.strides])]
+    return np.broadcast_to(once.copy(order="K"), x.shape)
+
+
 class Captured:
     """The plain arrays seen by one recording."""
 
@@ -85,7 +93,7 @@ class Captured:
             found = self.copies.get(key)
             if found is not None and _same(found[1], x):
                 return found[1]
-            copy = x.copy(order="K")
+            copy = duplicate(x)
             self.copies[key] = (x, copy)
             return copy
         if not x.flags.writeable and x.base is None:

@@ -14,7 +14,7 @@ from wengert.ops.index import SLOT, getitem, index_set
 from wengert.ops.leaves import checked
 from wengert.trace import views
 
-__all__ = ["assign", "parse", "read", "without_ones"]
+__all__ = ["along", "assign", "parse", "read", "without_ones"]
 
 _INT = frozenset({int})
 
@@ -143,12 +143,27 @@ def read(x: Any, index: Any) -> Any:
     """Return ``x[index]``, a view where NumPy makes one."""
     spec, arrays = parse(index, None if type(index) is int else x.shape)
     if arrays:
+        if spec[-1] is Ellipsis:
+            spec = spec[:-1]  # which stands for another order of memory, see `along`
         return getitem(x, *arrays, spec=spec)
     attrs = {"spec": spec}
     y = x._trace.process(getitem, (x,), attrs)
+    if None in spec and _has_boolean(index):
+        return views.duplicate(y)
     if type(y) is type(x) and (y.shape or Ellipsis in [s for s in spec if type(s) is not int]):
         views.attach(y, x, getitem, attrs)
     return y
+
+
+def along(x: Any, index: Any, axis: int) -> Any:
+    """Return elements of one axis, in C order as `numpy.take` does."""
+    return getitem(x, index, spec=(*(slice(None),) * axis, SLOT, Ellipsis))
+
+
+def _has_boolean(index: Any) -> bool:
+    """Whether True is an index, which makes a copy with one axis more."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(getattr(p, "dtype", type(p)) in (bool, np.bool_) for p in parts)
 
 
 def assign(x: Any, index: Any, value: Any) -> None:

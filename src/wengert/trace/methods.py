@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import InputError, ShapeError, UnsupportedError, WengertError, user_line
-from wengert.ops import elementwise as ew
 from wengert.trace import (  # noqa: F401  (they fill the table that the methods read)
+    memory,
     namespace,
     numpy_arrange,
     numpy_calculus,
     numpy_contract,
+    numpy_create,
     numpy_fft,
     numpy_linalg,
     numpy_misc,
@@ -24,6 +25,7 @@ from wengert.trace import (  # noqa: F401  (they fill the table that the methods
     numpy_shape,
     numpy_stats,
     numpy_ufuncs,
+    numpy_views,
     numpy_write,
     views,
 )
@@ -67,7 +69,7 @@ def _reshape(self: Tracer, *shape: Any, order: str = "C", copy: Any = None) -> A
     if not shape:
         raise TypeError("reshape() takes a shape" + user_line())
     target = shape[0] if len(shape) == 1 else shape
-    return np.reshape(self, target, order=order)  # type: ignore[call-overload]
+    return numpy_shape.reshape(self, target, order, copy=copy)
 
 
 def _transpose(self: Tracer, *axes: Any) -> Any:
@@ -80,7 +82,8 @@ def _transpose(self: Tracer, *axes: Any) -> Any:
 
 
 def _flatten(self: Tracer, order: str = "C") -> Any:
-    return np.ravel(np.copy(self, "C"), order)  # type: ignore[call-overload]
+    made = np.ravel(self, order)  # type: ignore[call-overload]
+    return views.own(made, (self.dtype.itemsize,))
 
 
 def _astype(
@@ -95,19 +98,17 @@ def _astype(
         raise InputError(
             f"cannot cast {self.dtype} to {np.dtype(dtype)} with casting={casting!r}" + user_line()
         )
-    if not copy and self.dtype == dtype:
-        return self
-    return numpy_shape.converted(self, np.dtype(dtype))
+    return numpy_create.with_order(self, np.dtype(dtype), order, True if copy else None)
 
 
 def _copy(self: Tracer, order: str = "C") -> Any:
-    return np.copy(self, order) if self.shape else ew.convert(self, dtype=self.dtype)  # type: ignore[call-overload]
+    return memory.converted(self, self.dtype, order)
 
 
 def _view(self: Tracer, dtype: Any = None, type: Any = None) -> Any:
     if type is not None or dtype not in (None, self.dtype):
         raise UnsupportedError("view() of a traced array as another type; use astype" + user_line())
-    return self[...]
+    return self[...] if self._is_array() else self[()]
 
 
 def _compress(self: Tracer, condition: Any, axis: Any = None, out: Any = None) -> Any:
@@ -171,7 +172,7 @@ def _sort(
 
 
 def _conj(self: Tracer) -> Any:
-    return np.conjugate(self)
+    return np.conjugate(self) if self.dtype.kind == "c" else self
 
 
 for _name, _implementation in {

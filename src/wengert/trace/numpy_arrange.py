@@ -11,6 +11,7 @@ import numpy as np
 from wengert.errors import UnsupportedError, user_line
 from wengert.ops.base import Traced
 from wengert.ops.index import SLOT, index_set
+from wengert.trace import indexing
 from wengert.trace.numpy_shape import broadcast_to, concatenate, reshape, swapaxes
 from wengert.trace.table import (
     axes,
@@ -46,7 +47,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     axis = axis_index(axis, a.ndim)
     n = a.shape[axis]
     where = np.repeat(np.arange(n), repeats)
-    return a[(*(slice(None),) * axis, where, ...)]
+    return indexing.along(a, where, axis)
 
 
 @implements(np.roll)
@@ -114,7 +115,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         for axis, (lo, hi) in enumerate(widths):
             if lo or hi:
                 where = np.pad(np.arange(a.shape[axis]), (int(lo), int(hi)), mode)
-                a = a[(*(slice(None),) * axis, where, ...)]
+                a = indexing.along(a, where, axis)
         return a
     if mode != "constant":
         raise UnsupportedError(
@@ -139,8 +140,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     if axis is None:
         a, axis = reshape(a, -1), 0
     axis = axis_index(axis, a.ndim)
-    keep = _kept(a.shape[axis], obj)
-    return a[(*(slice(None),) * axis, keep, ...)]
+    return indexing.along(a, _kept(a.shape[axis], obj), axis)
 
 
 def _kept(n: int, obj: Any) -> Any:
@@ -198,42 +198,13 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
 @implements(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
     """Stand for `numpy.resize`."""
-    a = reshape(traced(a), -1)
+    a = np.ravel(traced(a))
     shape = tuple(operator.index(n) for n in (new_shape if np.ndim(new_shape) else (new_shape,)))
     if any(n < 0 for n in shape):
         raise ValueError("all elements of `new_shape` must be non-negative" + user_line())
     if not a.size:
         return np.zeros(shape, a.dtype)
     return reshape(a[np.arange(math.prod(shape)) % a.size], shape)
-
-
-@implements(np.lib.stride_tricks.sliding_window_view)
-def sliding_window_view(
-    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
-) -> Any:
-    """Stand for `numpy.lib.stride_tricks.sliding_window_view`; the windows are copies."""
-    refuse("sliding_window_view", writeable=(writeable, False))
-    x = traced(x)
-    sizes = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
-    along = range(x.ndim) if axis is None else np.atleast_1d(axis)
-    if any(n < 0 for n in sizes):
-        raise ValueError(f"window_shape {sizes} has a negative size" + user_line())
-    if len(sizes) != len(along):
-        raise ValueError(
-            f"sliding_window_view: window_shape {sizes} has {len(sizes)} sizes for {len(along)} "
-            f"axes of an array of shape {x.shape}; give a size for each, or axis=" + user_line()
-        )
-    for made, (n, a) in enumerate(zip(sizes, along, strict=True)):
-        a = axis_index(int(a), x.ndim - made)
-        places = x.shape[a] - n + 1
-        if places < 1:
-            raise ValueError(
-                f"a window of {n} is larger than axis {a} of an array of shape {x.shape}"
-                + user_line()
-            )
-        starts = np.arange(places)[:, None] + np.arange(n)
-        x = np.moveaxis(np.take(x, starts, axis=a), a + 1, -1)
-    return x
 
 
 # --- index arrays ---------------------------------------------------------------------------------

@@ -428,4 +428,4 @@ def meshgrid(
         grids = [np.swapaxes(g, 0, 1) for g in grids]
     if not sparse:
         grids = list(np.broadcast_arrays(*grids))
-    return tuple(np.copy(g) for g in grids) if copy else tuple(grids)
+    return tuple(np.copy(g, "C") for g in grids) if copy else tuple(grids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.contract import LABELS, contract
 from wengert.ops.shape import reshape, transpose
+from wengert.trace import layout, memory
+from wengert.trace.numpy_views import diagonal_view
 from wengert.trace.table import (
     axis_index,
     cast,
@@ -20,6 +23,7 @@ from wengert.trace.table import (
     refuse,
     traced,
 )
+from wengert.trace.tracer import Tracer
 
 
 def product(a: Any, b: Any, ta: str, tb: str, out: str) -> Any:
@@ -217,10 +221,13 @@ def einsum(*operands: Any, out: Any = None, **options: Any) -> Any:
         return deliver(_einsum(*operands, **options), out)
 
 
-def _einsum(*operands: Any, optimize: Any = True, **options: Any) -> Any:
+def _einsum(*operands: Any, optimize: Any = False, **options: Any) -> Any:
     """Contract; several operands are contracted pairwise along NumPy's path."""
     refuse("einsum", dtype=(options.get("dtype"), None))
     terms, result, arrays = _parse(operands)
+    if len(arrays) == 1 and set(terms[0]) == set(result) and arrays[0].size:
+        return _einsum_view(terms[0], result, arrays[0])
+    order = _order(terms, result, arrays, optimize, options.get("order", "K"))
     terms, arrays = _broadcast_ones(terms, arrays)
     pairs = [_diagonal(t, x) for t, x in zip(terms, arrays, strict=True)]
     if len(pairs) > 2:
@@ -241,11 +248,40 @@ def _einsum(*operands: Any, optimize: Any = True, **options: Any) -> Any:
             pairs.append(taken[0])
     if len(pairs) == 2:
         (ta, a), (tb, b) = pairs
-        return product(a, b, ta, tb, result)
+        return memory.ordered(product(a, b, ta, tb, result), order)
     ((term, x),) = pairs
     term, x = _presum(x, term, result)
-    order = tuple(term.index(s) for s in result)
-    return x if order == tuple(range(len(order))) else transpose(x, axes=order)
+    x = transpose(x, axes=tuple(term.index(s) for s in result))
+    return memory.ordered(x, order)
+
+
+def _einsum_view(term: str, result: str, x: Any) -> Any:
+    """Return diagonals and a transpose: a view that can be written into, as in NumPy."""
+    if not term:
+        return x[()]
+    for s in dict.fromkeys(term):
+        while term.count(s) > 1:
+            i = term.index(s)
+            j = term.index(s, i + 1)
+            x = diagonal_view(x, 0, i, j)
+            term = term[:i] + term[i + 1 : j] + term[j + 1 :] + s
+    return np.transpose(x, tuple(term.index(s) for s in result))
+
+
+def _order(terms: list[str], result: str, arrays: list[Any], optimize: Any, order: Any) -> Any:
+    """Return the axes of einsum's result from slow to fast, as NumPy lays it out."""
+    if len(result) < 2 or not any(isinstance(x, Tracer) for x in arrays):
+        return None
+    small = tuple(memory.small_form(x) for x in arrays)
+    if not isinstance(optimize, (bool, str)):
+        optimize = True
+    return _einsum_order(",".join(terms) + "->" + result, small, optimize, order)
+
+
+@functools.lru_cache(maxsize=4096)
+def _einsum_order(text: str, small: Any, optimize: Any, order: Any) -> list[int]:
+    arrays = [memory.of_form(form) for form in small]
+    return layout.kept(np.einsum(text, *arrays, optimize=optimize, order=order).strides)
 
 
 def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:

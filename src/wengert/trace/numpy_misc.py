@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,8 @@ from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced
 from wengert.ops.index import getitem, index_add
 from wengert.ops.order import take_along
-from wengert.trace import indexing, views
+from wengert.trace import indexing, memory
+from wengert.trace.numpy_create import laid_out
 from wengert.trace.numpy_shape import _view
 from wengert.trace.table import (
     NO_VALUE,
@@ -39,7 +41,11 @@ def real(val: Any) -> Any:
 @implements(np.imag)
 def imag(val: Any) -> Any:
     """Stand for `numpy.imag`."""
-    return _view(val, ew.imag) if val.dtype.kind == "c" else np.zeros(val.shape, val.dtype)
+    if val.dtype.kind == "c":
+        return _view(val, ew.imag)
+    made = laid_out(val, None, "A", None)
+    made.flags.writeable = False
+    return made
 
 
 @implements(np.angle)
@@ -271,7 +277,7 @@ def _example(x: Any) -> Any:
     if not isinstance(x, Tracer):
         return np.asarray(x)
     x._refresh()
-    found = views.example(x._trace, x._var)
+    found = memory.example(x._trace, x._var)
     if found is None and not x.shape:
         return np.asarray(lower(x))
     return found if found is not None and found.shape == x.shape else None
@@ -299,7 +305,9 @@ def nan_to_num(
     y = np.where(np.equal(y, -np.inf), cast(traced(low), x.dtype), y)
     if not copy:
         x._store(y)
-    return y if copy else x
+    if not copy:
+        return x
+    return y if y.shape else ew.positive(y)  # a scalar
 
 
 # --- indexing functions ---------------------------------------------------------------------------
@@ -352,7 +360,7 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     if axis is None:
         a, axis = np.reshape(a, -1), 0
     rows = nonzero(condition)[0]
-    return deliver(a[(*(slice(None),) * axis_index(axis, a.ndim), rows, ...)], out)
+    return deliver(indexing.along(a, rows, axis_index(axis, a.ndim)), out)
 
 
 @implements(np.extract)
@@ -369,7 +377,7 @@ def apply_along_axis(
     arr = traced(arr)
     axis = axis_index(axis, arr.ndim)
     kept = arr.shape[:axis] + arr.shape[axis + 1 :]
-    lines = np.reshape(np.moveaxis(arr, axis, -1), (-1, arr.shape[axis]))
+    lines = np.reshape(np.moveaxis(arr, axis, -1), (math.prod(kept), arr.shape[axis]))
     results = np.stack([traced(func1d(lines[i], *args, **kwargs)) for i in range(lines.shape[0])])
     extra = results.ndim - 1
     y = np.reshape(results, kept + results.shape[1:])
@@ -394,31 +402,12 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
 
 
 # --- diagonals and triangles ----------------------------------------------------------------------
-@implements(np.diagonal)
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Stand for `numpy.diagonal`, a read-only view."""
-    a = traced(a)
-    y = _diagonal(a, offset, axis1, axis2)
-    return views.attach(y, a, _DIAGONAL, {"offset": offset, "axis1": axis1, "axis2": axis2})
-
-
-def _diagonal(a: Any, offset: int, axis1: int, axis2: int) -> Any:
-    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    m, n = a.shape[-2:]
-    length = max(min(m + min(offset, 0), n - max(offset, 0)), 0)
-    i = np.arange(length)
-    return a[..., i - min(offset, 0), i + max(offset, 0)]
-
-
-_DIAGONAL = views.ReadOnly("diagonal", _diagonal, np.diagonal)
-
-
 @implements(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
     """Stand for `numpy.diag`."""
     v = traced(v)
     if v.ndim == 2:
-        return diagonal(v, k)
+        return np.diagonal(v, k)
     if v.ndim != 1:
         raise ValueError("np.diag takes a vector or a matrix" + user_line())
     return diagflat(v, k)
@@ -441,7 +430,7 @@ def trace(
     a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
 ) -> Any:
     """Stand for `numpy.trace`."""
-    return np.sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
 def _triangle(m: Any, k: int) -> Any:

@@ -10,39 +10,24 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ShapeError, user_line
-from wengert.ops import elementwise as ew
 from wengert.ops import shape as sh
 from wengert.ops.base import Traced
-from wengert.ops.index import index_set
-from wengert.trace import views
+from wengert.trace import layout, memory, views
 from wengert.trace.table import (
     axes,
     axis_index,
     cast,
-    creates,
     deliver,
     implements,
     optional,
-    refuse,
     traced,
 )
-from wengert.trace.tracer import Tracer, lower
+from wengert.trace.tracer import Tracer
 
 
 def _view(x: Any, op: Any, **attrs: Any) -> Any:
     y = op(x, **attrs)
-    if not isinstance(x, Tracer) or not isinstance(y, Tracer):
-        return y
-    if op is sh.reshape and not views.reshapes_in_place(x, attrs["shape"]):
-        if not views.is_batched(x):
-            return y  # NumPy copies too
-        op = views.UNCERTAIN
-    return views.attach(y, x, op, attrs)
-
-
-def _data(x: Any) -> Any:
-    data = lower(x)
-    return data if isinstance(data, np.ndarray) else np.empty(0)
+    return views.attach(y, x, op, attrs) if isinstance(y, Tracer) else y
 
 
 def full_shape(shape: Any, size: int) -> tuple[int, ...]:
@@ -68,22 +53,60 @@ def reshape(
     """Stand for `numpy.reshape`."""
     a = traced(a)
     shape = full_shape(shape if shape is not None else newshape, a.size)
-    if order == "F":
-        return transpose(reshape(transpose(a), shape[::-1]))
-    refuse("reshape", order=("C" if order == "A" else order, "C"))
-    if shape == a.shape:
-        return _view(a, sh.reshape, shape=shape)
-    return _view(a, sh.reshape, shape=shape)
+    if not isinstance(a, Tracer):
+        return np.reshape(a, shape, order=order)  # type: ignore[call-overload]
+    if copy:
+        a = memory.converted(a, a.dtype, order)
+    if _is_fortran(a, order):
+        made = transpose(views.reshaped(transpose(a), shape[::-1]))
+    else:
+        made = views.reshaped(a, shape)
+    if copy is False and not views.shares(made, a):
+        raise ShapeError("Unable to avoid creating a copy while reshaping." + user_line())
+    return made
+
+
+def _is_fortran(a: Any, order: Any) -> bool:
+    """Whether ``order=`` of a reshape stands for Fortran order."""
+    if order not in ("C", "F", "A"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', not {order!r}" + user_line())
+    if order == "A" and len(a.shape) > 1:
+        memory.decided()
+        return bool(memory.order_of(a, "A") != "C")
+    return order == "F"  # type: ignore[no-any-return]
 
 
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
     """Stand for `numpy.ravel`: contiguous, so a copy of a strided view even where it is flat."""
     a = traced(a)
-    flat = reshape(a, -1, order if order in "CF" else "C")
-    if not isinstance(a, Tracer) or a.ndim != 1 or views.is_contiguous(a):
-        return flat
-    return copy(flat)
+    if not isinstance(a, Tracer):
+        return np.ravel(a, order)  # type: ignore[call-overload]
+    if len(a.shape) < 2:
+        if not a.shape or views.is_contiguous(a):
+            return views.reshaped(a, (a.size,))
+        return views.flattened(a)
+    if order != "C":
+        a, is_view = _in_order(a, order)
+    else:
+        is_view = views.is_contiguous(a)
+    return views.reshaped(a, (a.size,)) if is_view else views.flattened(a)
+
+
+def _in_order(a: Any, order: str) -> tuple[Any, bool]:
+    """Return the transpose whose C order is an order of `a`, and whether ``ravel`` is a view."""
+    if order not in ("F", "A", "K"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', 'K', not {order!r}" + user_line())
+    if order != "F":
+        memory.decided()
+    own, size = memory.strides(a), a.dtype.itemsize
+    wanted = memory.order_of(a, order)
+    axes = list(range(a.ndim)) if wanted == "C" else list(wanted)
+    turned = [own[i] for i in axes]
+    is_view = layout.is_c(tuple([a.shape[i] for i in axes]), tuple(turned), size)
+    if order == "K" and not is_view:  # a copy goes through the elements as NumPy's iterator does
+        axes = layout.iterated(a.shape, [(a.shape, own)])
+    return transpose(a, axes), is_view
 
 
 @implements(np.transpose, *optional("permute_dims"))
@@ -199,7 +222,7 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
         fits = False
     if not fits:
         raise ShapeError(f"cannot broadcast shape {a.shape} to shape {shape}" + user_line())
-    return _view(a, sh.broadcast_to, shape=shape) if shape != a.shape else a
+    return _view(a if a.shape else memory.held(a), sh.broadcast_to, shape=shape)
 
 
 @implements(np.broadcast_arrays)
@@ -207,6 +230,8 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     """Stand for `numpy.broadcast_arrays`."""
     arrays = [traced(a) for a in args]
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    if all(a.shape == shape for a in arrays):
+        return tuple(a if a.shape else memory.held(a) for a in arrays)
     return tuple(broadcast_to(a, shape) for a in arrays)
 
 
@@ -371,41 +396,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     return tuple(moveaxis(x, axis, 0))
 
 
-# --- copies, types, creation ----------------------------------------------------------------------
-@implements(np.copy)
-def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    """Stand for `numpy.copy`."""
-    if order == "C" and a.ndim > 1 and not _row_major(a):
-        return index_set(np.zeros(a.shape, a.dtype), a, spec=(Ellipsis,))
-    return held(converted(a, a.dtype))
-
-
-def converted(a: Any, dtype: np.dtype[Any]) -> Any:
-    """Copy in the order of the memory of `a`, as another dtype."""
-    zeros = views.ordered(a, dtype) if isinstance(a, Tracer) else None
-    if zeros is None:
-        return ew.convert(a, dtype=dtype)
-    return index_set(zeros, ew.convert(a, dtype=dtype), spec=(Ellipsis,))
-
-
-def held(x: Any) -> Any:
-    """Turn a traced scalar into an array without axes, as `numpy.array` does."""
-    if not isinstance(x, Tracer) or x._is_array():
-        return x
-    return index_set(np.zeros((), x.dtype), x, spec=())
-
-
-def _row_major(a: Any) -> bool:
-    data = views.example(a._trace, a._var)
-    return data is None or data.flags.c_contiguous
-
-
-@implements(*optional("astype"))
-def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-    """Stand for `numpy.astype`."""
-    return x if not copy and x.dtype == dtype else converted(x, np.dtype(dtype))
-
-
+# --- what is asked of arrays ----------------------------------------------------------------------
 @implements(np.shape)
 def shape(a: Any) -> tuple[int, ...]:
     """Stand for `numpy.shape`."""
@@ -447,120 +438,3 @@ def result_type(*args: Any) -> Any:
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     """Stand for `numpy.can_cast`."""
     return np.can_cast(from_.dtype if isinstance(from_, Traced) else from_, to, casting)  # type: ignore[attr-defined, arg-type]
-
-
-@implements(np.may_share_memory, np.shares_memory)
-def shares_memory(a: Any, b: Any, max_work: Any = None) -> bool:
-    """Stand for `numpy.shares_memory`."""
-    return bool(np.may_share_memory(_data(a), _data(b)))
-
-
-def _laid_out(a: Any, dtype: Any, order: str, shape: Any) -> Any:
-    """Return zeros like `a`, in its memory order where NumPy keeps that (``order="K"``)."""
-    data = views.template(a) if isinstance(a, Tracer) and order in "KA" and shape is None else "C"
-    if isinstance(data, np.ndarray):
-        return np.zeros_like(data, dtype or a.dtype)
-    shape = a.shape if shape is None else shape
-    return np.zeros(shape, dtype or a.dtype, order="F" if order == "F" else "C")
-
-
-@implements(np.zeros_like)
-def zeros_like(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any
-) -> Any:
-    """Stand for `numpy.zeros_like`."""
-    return _made(a, _laid_out(a, dtype, order, shape))
-
-
-@implements(np.ones_like)
-def ones_like(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any
-) -> Any:
-    """Stand for `numpy.ones_like`."""
-    return full_like(a, 1, dtype, order, shape=shape)
-
-
-@implements(np.empty_like)
-def empty_like(
-    prototype: Any,
-    dtype: Any = None,
-    order: str = "K",
-    subok: bool = True,
-    shape: Any = None,
-    **_: Any,
-) -> Any:
-    """Stand for `numpy.empty_like`."""
-    return zeros_like(prototype, dtype, shape=shape)
-
-
-@implements(np.full_like)
-def full_like(
-    a: Any,
-    fill_value: Any,
-    dtype: Any = None,
-    order: str = "K",
-    subok: bool = True,
-    shape: Any = None,
-    **_: Any,
-) -> Any:
-    """Stand for `numpy.full_like`."""
-    shape = (
-        a.shape
-        if shape is None
-        else (shape if isinstance(shape, tuple) else tuple(np.atleast_1d(shape)))
-    )
-    target = np.dtype(dtype or a.dtype)
-    if isinstance(fill_value, Traced):
-        return sh.broadcast_to(cast(fill_value, target), shape=shape)
-    made = _laid_out(a, target, order, None if shape == a.shape else shape)
-    made[...] = fill_value
-    return _made(a, made)
-
-
-def _made(like: Any, x: Any) -> Any:
-    """Give a new array to the trace of `like`, so that traced values can be stored in it."""
-    return like._trace.lift(x) if isinstance(like, Tracer) else x
-
-
-def _creation(function: Any) -> Any:
-    def implementation(like: Any, *args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(a, Traced) for a in args):
-            args = tuple(
-                a.__index__() if isinstance(a, Tracer) and a.dtype.kind in "iu" else a for a in args
-            )
-        return _made(like, function(*args, **kwargs))
-
-    return implementation
-
-
-for _function in (np.zeros, np.ones, np.empty, np.arange, np.eye, np.identity, np.tri):
-    creates(_function)(_creation(_function if _function is not np.empty else np.zeros))
-
-
-@creates(np.full)
-def full(like: Any, shape: Any, fill_value: Any, dtype: Any = None, **_: Any) -> Any:
-    """Stand for `numpy.full` with ``like=``."""
-    if isinstance(fill_value, Traced):
-        return sh.broadcast_to(
-            cast(fill_value, dtype), shape=shape if isinstance(shape, tuple) else (int(shape),)
-        )
-    return _made(like, np.full(shape, fill_value, dtype))
-
-
-@creates(np.asarray, np.asanyarray, np.ascontiguousarray)
-def asarray(like: Any, a: Any, dtype: Any = None, *_: Any, copy: Any = None, **options: Any) -> Any:
-    """Stand for `numpy.asarray` and its kin with ``like=``: no copy of a traced value."""
-    if isinstance(a, Tracer) and not copy and (dtype is None or a.dtype == dtype):
-        return held(a)
-    return array(like, a, dtype)
-
-
-@creates(np.array)
-def array(like: Any, a: Any, dtype: Any = None, *_: Any, copy: Any = True, **options: Any) -> Any:
-    """Stand for `numpy.array` with ``like=``."""
-    x = traced(a)
-    if x is a and not copy and isinstance(a, Tracer) and (dtype is None or a.dtype == dtype):
-        return held(a)
-    if isinstance(x, Traced):
-        return held(converted(x, np.dtype(dtype or x.dtype)))  # type: ignore[attr-defined]
-    return _made(like, np.array(x, dtype))

@@ -13,6 +13,7 @@ from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.base import Traced
 from wengert.ops.index import SLOT, index_add
 from wengert.trace.numpy_reduce import _keep, np_max, np_min, np_sum, where_of
+from wengert.trace.orders import laid
 from wengert.trace.table import (
     NO_VALUE,
     axes,
@@ -168,7 +169,7 @@ def _filled(function: Any, fill: Any) -> Callable[..., Any]:
     def implementation(a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
         a = traced(a)
         if a.dtype.kind in "fc":
-            a = np.where(np.isnan(a), fill, a)
+            a = laid(np.where(np.isnan(a), fill, a), a, "K")
         return function(a, axis, *args, **kwargs)
 
     return implementation

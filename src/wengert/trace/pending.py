@@ -55,14 +55,15 @@ _INDEXED = {getitem: 1, index_add: 2, index_set: 2}
 class Pending(Value):
     """A value of known shape and dtype that is computed when its data is first read."""
 
-    __slots__ = ("_computed", "_known", "_node", "_trace")
+    __slots__ = ("_computed", "_known", "_trace", "node", "strides")
 
     def __init__(self, aval: Aval, trace: Any) -> None:
         self._aval = aval
         self._trace = trace
         self._known = False
         self._computed: Any = None
-        self._node: Node | None = None
+        self.node: Any = None
+        self.strides: tuple[int, ...] | None = None  # worked out by `wengert.trace.memory`
 
     @property
     def data(self) -> Any:
@@ -78,7 +79,7 @@ class Pending(Value):
 
     def stand_for(self, node: Node) -> None:
         """Say which node computes the value."""
-        self._node = node
+        self.node = node
 
     def _compute(self) -> None:
         """Compute this value and those that it needs, without recursion."""
@@ -86,8 +87,7 @@ class Pending(Value):
         with np.errstate(all="ignore"):
             while waiting:
                 value = waiting[-1]
-                node = value._node
-                assert node is not None
+                node = value.node
                 needed = [x for x in node.inputs if type(x) is Pending and not x._known]
                 if needed and not value._known:
                     waiting += needed

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -30,8 +29,9 @@ from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op
 from wengert.ops.control import barrier
+from wengert.trace.active import ACTIVE
 from wengert.trace.alarm import Alarm
-from wengert.trace.capture import COPY_BYTES, Captured, checksum
+from wengert.trace.capture import COPY_BYTES, Captured, checksum, duplicate
 from wengert.trace.numbers import (
     NUMBERS,
     are_numbers,
@@ -51,29 +51,22 @@ __all__ = [
     "Trace",
     "active_recorder",
     "active_tapes",
+    "refreshed",
 ]
 
 LEVELS = itertools.count(1)
 """Levels of traces: one begun later has a higher one, so inner derivatives are told from outer."""
 
 
-class _Active(threading.local):
-    def __init__(self) -> None:
-        self.tapes: list[Tape] = []
-        self.recorders: list[GraphRecorder] = []
-
-
-_ACTIVE = _Active()
-
-
 def active_recorder() -> GraphRecorder | None:
     """Return the innermost recorder of graphs at work in this thread."""
-    return _ACTIVE.recorders[-1] if _ACTIVE.recorders else None
+    recorders: list[GraphRecorder] = ACTIVE.recorders
+    return recorders[-1] if recorders else None
 
 
 def active_tapes() -> list[Tape]:
     """Return the tapes that are recording in this thread, outermost first."""
-    return _ACTIVE.tapes
+    return ACTIVE.tapes
 
 
 def number(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
@@ -169,6 +162,14 @@ def frozen_or_same(x: Any) -> Any:
     return frozen(x) if type(x) is Tracer else x
 
 
+def refreshed(outs: Sequence[Any]) -> Sequence[Any]:
+    """Bring flat results up to date while their trace can still compute."""
+    for y in outs:
+        if isinstance(y, Tracer):
+            y._refresh()
+    return outs
+
+
 class Tape(Trace):
     """The record that reverse mode and linearisation walk."""
 
@@ -194,12 +195,12 @@ class Tape(Trace):
 
     def __enter__(self) -> Tape:
         """Begin recording."""
-        _ACTIVE.tapes.append(self)
+        ACTIVE.tapes.append(self)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this tape cannot be used any more."""
-        _ACTIVE.tapes.pop()
+        ACTIVE.tapes.pop()
         self.alive = False
         if error is not None and told(error) is not error:
             raise told(error) from None
@@ -336,6 +337,9 @@ class GraphRecorder(Trace):
     custom : bool
         Whether a function with a derivative of its own was met. The record holds what it computes,
         so derivatives must not be read off it.
+    laid : bool
+        Whether something was decided by the layout of memory: the record then holds for arguments
+        that are laid out like those that it was made with.
     pulled : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
@@ -349,13 +353,14 @@ class GraphRecorder(Trace):
         self.consts: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.entries: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.custom = False
+        self.laid = False
         self.pulled: Place | None = None
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.alarm = Alarm()
 
     def __enter__(self) -> GraphRecorder:
         """Begin recording."""
-        _ACTIVE.recorders.append(self)
+        ACTIVE.recorders.append(self)
         frame = sys._getframe(1)
         while frame.f_code.co_name == "__enter__" and frame.f_back is not None:
             frame = frame.f_back
@@ -364,7 +369,7 @@ class GraphRecorder(Trace):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this recorder cannot be used any more."""
-        _ACTIVE.recorders.pop()
+        ACTIVE.recorders.pop()
         self.alarm.stop(error)
         self.alive = False
 
@@ -501,7 +506,7 @@ class GraphRecorder(Trace):
                 return found[1]
             self._settle(found)
         const = Const(x)
-        mark = x.copy() if x.nbytes <= COPY_BYTES else checksum(x)
+        mark = duplicate(x) if x.nbytes <= COPY_BYTES else checksum(x)
         self.consts[id(x)] = self.entries[id(const)] = (x, const, mark)
         return const
 

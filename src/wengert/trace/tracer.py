@@ -26,7 +26,7 @@ from wengert.ops.base import Op, Traced, dtype_of
 from wengert.ops.contract import contract
 from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
-from wengert.trace import indexing, views
+from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained
 from wengert.trace.pending import Pending
 
@@ -597,6 +597,7 @@ def _call_with_options(
                 f"plain array of shape {np.shape(target)} (out= or an in-place operator). Write y "
                 "= y + x instead of y += x, or make y with np.zeros(shape, like=x)." + user_line()
             )
+    given = inputs
     casting = kwargs.pop("casting", "same_kind")
     if dtype is not None or casting != "same_kind":
         inputs = _cast_inputs(ufunc, inputs, dtype, casting)
@@ -608,6 +609,8 @@ def _call_with_options(
         result = composite(*inputs, **kwargs)
     else:
         result = call_ufunc(ufunc, "__call__", inputs, {})
+    if dtype is not None:
+        result = memory.as_iterated(result, given)
     if out is None:
         if where is not True:
             raise UnsupportedError(

@@ -19,16 +19,26 @@ from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced
 from wengert.ops.index import index_set
 from wengert.ops.shape import inverse, reshape, transpose
+from wengert.trace import layout, memory
+from wengert.trace.joined import PART, joined
+from wengert.trace.orders import ORDERS
 
 __all__ = [
     "View",
     "assign",
     "attach",
     "delivered",
+    "doubt",
+    "duplicate",
+    "flattened",
     "is_contiguous",
+    "overlap",
+    "own",
     "real_or_complex",
     "refresh",
-    "reshapes_in_place",
+    "reshaped",
+    "root",
+    "shares",
     "watched",
     "write",
 ]
@@ -47,14 +57,31 @@ class View:
         self.tick = base._clock[0]
 
 
-class ReadOnly:
-    """A function of NumPy that returns a read-only view, as an operation on handles."""
+class Along:
+    """A function of NumPy that returns a view, as an operation on handles.
 
-    alias = "readonly"
+    Parameters
+    ----------
+    name : str
+    call : callable
+        The function on handles: ``call(base, **attrs)``.
+    evaluate : callable
+        NumPy's, on plain arrays.
+    follow : callable, optional
+        From the shape and strides of the base and the attributes to the strides of the view.
+    put : callable, optional
+        ``put(base, new, **attrs)`` is the base after an update of the view. Without it the view is
+        read-only.
+    """
 
-    def __init__(self, name: str, call: Any, evaluate: Any) -> None:
+    def __init__(
+        self, name: str, call: Any, evaluate: Any, follow: Any = None, put: Any = None
+    ) -> None:
         self.name = name
+        self.alias = "readonly" if put is None else "along"
         self.evaluate = evaluate
+        self.follow = follow
+        self.put = put
         self._call = call
 
     def __call__(self, base: Any, **attrs: Any) -> Any:
@@ -63,32 +90,44 @@ class ReadOnly:
 
 
 _SHARING = (
-    "array", "array_split", "asanyarray", "asarray", "ascontiguousarray", "atleast_1d",
-    "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "diag", "diagonal", "diff",
-    "dsplit", "einsum", "expand_dims", "flip", "fliplr", "flipud", "hsplit", "imag",
-    "matrix_transpose", "meshgrid", "moveaxis", "nan_to_num", "permute_dims", "ravel", "real",
-    "real_if_close", "reshape", "rollaxis", "rot90", "split", "squeeze", "swapaxes", "transpose",
-    "unstack", "vsplit",
+    "array", "array_split", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray",
+    "astype", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "diag",
+    "diagonal", "diff", "dsplit", "einsum", "expand_dims", "flip", "fliplr", "flipud", "hsplit",
+    "imag", "ix_", "matrix_transpose", "meshgrid", "moveaxis", "nan_to_num", "permute_dims",
+    "polyder", "polyint", "ravel", "real", "real_if_close", "require", "reshape", "rollaxis",
+    "rot90", "split", "squeeze", "swapaxes", "transpose", "trim_zeros", "unstack", "vsplit",
 )  # fmt: skip
-SHARING = frozenset(getattr(np, name, None) for name in _SHARING)
+SHARING = frozenset(
+    {getattr(np, name, None) for name in _SHARING}
+    | {np.lib.stride_tricks.sliding_window_view, np.linalg.matrix_power}
+    | {getattr(np.linalg, name, None) for name in ("diagonal", "matrix_transpose")}
+)
 """Functions of NumPy whose result may share memory with an argument; others return new arrays."""
 
 
 def delivered(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return the result of a function as a handle of its own where NumPy returns a new array."""
+    rule = ORDERS.get(function)
+    if rule is not None and kwargs.get("out") is None:
+        result = rule(result, args, kwargs)
     if not isinstance(result, Traced) or function in SHARING or "out" in kwargs:
         return result
     if result._view is None and not any(result is a for a in args):  # type: ignore[attr-defined]
         return result
     result._refresh()  # type: ignore[attr-defined]
-    return type(result)(result._trace, result._var)  # type: ignore[call-arg, attr-defined]
+    return duplicate(result)
 
 
 def attach(view: Any, base: Any, op: Any, attrs: dict[str, Any]) -> Any:
-    """Remember that `view` was made from `base` by an operation that shares memory in NumPy."""
+    """Remember that `view` was made from `base` by an operation that shares memory in NumPy.
+
+    A view of one of NumPy's scalars is a copy.
+    """
     if view is not base and hasattr(base, "_clock") and type(view) is type(base):
+        if not base.shape and not base._is_array():
+            return view
         if base._clock is None:
-            base._clock = [0]
+            base._clock = [0, False]
         view._clock = base._clock
         view._view = View(base, op, attrs)
     return view
@@ -129,6 +168,7 @@ def _note(handle: Any) -> None:
 def refresh(handle: Any) -> None:
     """Bring a view, and the views that it is made from, up to date with the base of all."""
     now = handle._clock[0]
+    _shorten(handle)
     stale = []
     while handle._view is not None and handle._view.tick != now:
         stale.append(handle)
@@ -145,8 +185,39 @@ def refresh(handle: Any) -> None:
         link.tick = now
 
 
+def _shorten(handle: Any) -> None:
+    """Make a view of views a view of the first base, as far as the steps go together."""
+    if handle._view.base._view is None:
+        return
+    chain = []
+    base = handle
+    while base._view is not None:
+        chain.append(base)
+        base = base._view.base
+    step: Any = None
+    for h in reversed(chain):
+        link = h._view
+        made: Any = (link.op, link.attrs)
+        if step is not None:
+            made = joined(base.shape, step, link.base.shape, made)
+            if made is None:
+                _rest(link.base, base, step)
+                base, made = link.base, (link.op, link.attrs)
+        step = made
+    _rest(handle, base, step)
+
+
+def _rest(handle: Any, base: Any, step: Any) -> None:
+    """Let a handle be a view of `base`."""
+    if handle._view.base is not base:
+        handle._view = View(base, *step)
+        handle._view.seen, handle._view.tick = None, -1
+
+
 def assign(handle: Any, new: Any) -> None:
     """Let a handle, and everything that it is a view of, stand for a new value."""
+    if handle._view is not None:
+        _shorten(handle)
     handle._refresh()
     changes = [(handle, new)]
     link = handle._view
@@ -154,11 +225,13 @@ def assign(handle: Any, new: Any) -> None:
         new = write(link.base, link.op, link.attrs, new)
         changes.append((link.base, new))
         link = link.base._view
-    root = changes[-1][0]
-    if root._layout is None and len(root.shape) > 1:
-        root._layout = layout(root)
-    if root._clock is not None:
-        root._clock[0] += 1
+    if changes[0][1].shape:
+        changes = [(h, _laid(h, value)) for h, value in changes]
+    clock = handle._clock
+    if clock is not None:
+        clock[0] += 1
+        if clock[1]:
+            memory.decided()
     for h, value in reversed(changes):
         if _WATCHING.lists:
             _note(h)
@@ -169,11 +242,22 @@ def assign(handle: Any, new: Any) -> None:
             h._view.tick = h._clock[0]
 
 
+def _laid(handle: Any, value: Any) -> Any:
+    """Remember how the memory of a handle is laid out, and put a new value in its order of axes."""
+    flat = len(value.shape) < 2
+    if flat and handle._view is not None:
+        return value
+    want = handle._layout = memory.strides(handle)
+    return value if flat else memory.settle(value, want)
+
+
 def write(base: Any, op: Any, attrs: dict[str, Any], new: Any) -> Any:
     """Return the value of `base` after its view ``op(base, **attrs)`` was set to `new`."""
     kind = op.alias
     if kind == "getitem":
         return index_set(base, new, **attrs)
+    if op is PART:
+        return index_set(base, transpose(new, axes=inverse(attrs["axes"])), spec=attrs["spec"])
     if kind == "reshape":
         return reshape(new, shape=base.shape)
     if kind == "transpose":
@@ -182,6 +266,8 @@ def write(base: Any, op: Any, attrs: dict[str, Any], new: Any) -> Any:
         return new + 1j * np.imag(base)
     if kind == "imag":
         return np.real(base) + 1j * new
+    if kind == "along":
+        return op.put(base, new, **attrs)
     if op is UNCERTAIN:
         _refuse_uncertain(base)
     raise MutationError(
@@ -191,81 +277,96 @@ def write(base: Any, op: Any, attrs: dict[str, Any], new: Any) -> Any:
 
 
 # --- where NumPy's reshape copies -----------------------------------------------------------------
-def layout(x: Any) -> Any:
-    """Return an array whose memory is laid out as that of the first value of a handle.
+def reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return ``x.reshape(shape)``: a view, or a copy where strides do not allow one."""
+    y = reshape(x, shape=shape)
+    if type(y) is not type(x):
+        return y
+    before = x.shape
+    if len(before) < 2 or [n for n in before if n != 1] == [n for n in shape if n != 1]:
+        return attach(y, x, reshape, {"shape": shape})
+    doubt(x)
+    size = x.dtype.itemsize
+    made = layout.reshaped(before, memory.strides(x), shape, size)
+    if made is not None:
+        y._layout = made
+        return attach(y, x, reshape, {"shape": shape})
+    if is_batched(x):
+        return attach(y, x, UNCERTAIN, {"shape": shape})
+    y = own(y, layout.row_major(shape, size))
+    doubt(y)
+    return y
 
-    "C" stands for row-major order and for a handle of which nothing is known.
-    """
-    data = example(x._trace, x._var)
-    return "C" if data is None or data.flags.c_contiguous else data
+
+def own(y: Any, want: Any) -> Any:
+    """Return a result as an array of its own, laid out like `want`."""
+    y = memory.settle(y, want)
+    y = type(y)(y._trace, y._var)
+    y._layout = want
+    return y
 
 
-def example(trace: Any, var: Any) -> Any:
-    """Return the plain array under a value (one example of a batch), or None."""
-    data = var.data
-    if isinstance(data, Traced):
-        data = example(data._trace, data._var)  # type: ignore[attr-defined]
-    if not isinstance(data, np.ndarray):
-        return None
-    if getattr(var, "batched", False):
-        return data[0] if len(data) else None
-    return data
+def duplicate(x: Any) -> Any:
+    """Return a copy of a handle, in the order of its memory."""
+    return own(x, layout.compact(x.shape, layout.kept(memory.strides(x)), x.dtype.itemsize))
 
 
-def template(x: Any) -> Any:
-    """Return an array whose memory is laid out as NumPy's would be, or "C" for row-major order.
+def flattened(x: Any) -> Any:
+    """Return a copy of the elements of a handle in C order, where NumPy's ``ravel`` copies."""
+    y = reshape(x, shape=(x.size,))
+    if is_batched(x):
+        return attach(y, x, UNCERTAIN, {"shape": y.shape})
+    doubt(x)
+    y._layout = (x.dtype.itemsize,)
+    doubt(y)
+    return y
 
-    The data that a handle holds need not be: an update in place makes a new array.
-    """
+
+def doubt(x: Any) -> None:
+    """Note that an update of a handle or of its relatives reaches others by its layout."""
+    x = root(x)
+    if x._clock is None:
+        x._clock = [0, True]
+    else:
+        x._clock[1] = True
+
+
+def root(x: Any) -> Any:
+    """Return the array that a handle is a view of, or the handle."""
+    while x._view is not None:
+        x = x._view.base
+    return x
+
+
+def shares(a: Any, b: Any) -> bool:
+    """Whether handles belong to one family."""
+    return a is b or (a._clock is not None and a._clock is b._clock)
+
+
+def overlap(function: Any, a: Any, b: Any) -> bool:
+    """Ask NumPy whether two handles share memory: of arrays that are laid out as theirs are."""
+    if not shares(a, b):
+        return False
+    memory.decided()
+    base = root(a)
+    order = layout.kept(memory.strides(base))
+    plain = np.empty([base.shape[i] for i in order], base.dtype).transpose(np.argsort(order))
+    return bool(function(_replayed(a, plain), _replayed(b, plain)))
+
+
+def _replayed(x: Any, data: Any) -> Any:
     links = []
     while x._view is not None:
         links.append(x._view)
         x = x._view.base
-    data = layout(x) if x._layout is None else x._layout
-    if isinstance(data, str):
-        if all(link.op.alias == "reshape" for link in links):
-            return "C"
-        data = np.empty(x.shape, x.dtype)
     for link in reversed(links):
-        if link.op.name == "broadcast_to":
-            data = np.broadcast_to(data, **link.attrs)
-        else:
-            data = link.op.evaluate(data, **link.attrs)
-    return "C" if data.flags.c_contiguous else data
-
-
-def ordered(x: Any, dtype: Any) -> Any:
-    """Return zeros laid out as NumPy's copy of a handle in its own order (``order="K"``).
-
-    None where converting the data itself gives that order.
-    """
-    if len(x.shape) < 2 or (x._view is None and x._layout is None):
-        return None
-    data = template(x)
-    if isinstance(data, str):
-        held = example(x._trace, x._var)
-        return None if held is None or held.flags.c_contiguous else np.zeros(x.shape, dtype)
-    return np.zeros_like(data, dtype=dtype)
+        data = getattr(link.op, "evaluate", link.op)(data, **link.attrs)
+    return data
 
 
 def is_contiguous(x: Any) -> bool:
     """Whether NumPy would hold the elements of a handle in C order without gaps."""
-    data = template(x)
-    return isinstance(data, str) or bool(data.flags.c_contiguous)
-
-
-def reshapes_in_place(x: Any, shape: tuple[int, ...]) -> bool:
-    """Whether NumPy's ``x.reshape(shape)`` is a view; it copies when strides do not allow one."""
-    data = template(x)
-    if isinstance(data, str):
-        return True
-    try:
-        np.reshape(data, shape, copy=False)
-    except ValueError:
-        return False
-    except TypeError:  # NumPy 2.0 has no copy=
-        return bool(np.may_share_memory(data, np.reshape(data, shape)))
-    return True
+    return layout.is_c(x.shape, memory.strides(x), x.dtype.itemsize)
 
 
 def is_batched(x: Any) -> bool:
@@ -287,7 +388,7 @@ def _refuse_uncertain(base: Any, **attrs: Any) -> Any:
     )
 
 
-UNCERTAIN = ReadOnly("reshape", _refuse_uncertain, lambda x, *, shape: np.reshape(x, shape))
+UNCERTAIN = Along("reshape", _refuse_uncertain, lambda x, *, shape: np.reshape(x, shape))
 """Stands for a reshape that copies, under ``vmap``: neither side may be updated in place."""
 
 

@@ -39,7 +39,7 @@ from wengert.ops.control import barrier
 from wengert.ops.index import getitem, index_add, index_set
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
-from wengert.trace.record import Trace, active_recorder, frozen
+from wengert.trace.record import Trace, active_recorder, frozen, refreshed
 from wengert.trace.tracer import Tracer
 from wengert.transform.jvp import JvpTrace
 from wengert.transform.linear import quiet
@@ -344,15 +344,13 @@ def accumulate_flat(
         args[i] = Tracer(trace, _Dual(x, [Term(1.0, columns)]))
         start = stop
     try:
-        outs = f(*args)
+        outs = refreshed(f(*args))
     except ValueError as error:
         raise told(error) from None
     finally:
         trace.alive = False
     ys, terms = [], []
     for y in outs:
-        if isinstance(y, Tracer):
-            y._refresh()
         if isinstance(y, Tracer) and y._trace is trace:
             ys.append(y._var.data)
             terms.append(y._var.terms)

@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert.errors import BatchedControlError, ConversionError, user_line
 from wengert.ops.base import Op
+from wengert.ops.index import is_basic
 from wengert.trace.alarm import is_covered
 from wengert.trace.record import Trace
 from wengert.trace.tracer import Tracer
@@ -22,15 +23,17 @@ __all__ = ["BatchTrace"]
 class Batched:
     """Data with the batch as axis 0, or without one (`batched` False).
 
-    `array` says that an example without axes is an array in NumPy and not a scalar.
+    `array` says that an example without axes is an array in NumPy and not a scalar, `fresh` that
+    an example has memory of its own, without gaps.
     """
 
-    __slots__ = ("array", "batched", "data")
+    __slots__ = ("array", "batched", "data", "fresh")
 
-    def __init__(self, data: Any, batched: bool, array: bool = False) -> None:
+    def __init__(self, data: Any, batched: bool, array: bool = False, fresh: bool = False) -> None:
         self.data = data
         self.batched = batched
         self.array = array
+        self.fresh = fresh
 
 
 class BatchTrace(Trace):
@@ -92,8 +95,9 @@ class BatchTrace(Trace):
             y = op(*xs, **attrs)
             flag = False
         if isinstance(y, tuple):
-            return tuple(Tracer(self, Batched(part, flag)) for part in y)
-        return Tracer(self, Batched(y, flag, _makes_array(op, args[0], attrs)))
+            return tuple(Tracer(self, Batched(part, flag, fresh=True)) for part in y)
+        fresh = op.alias is None or not is_basic(attrs.get("spec", ()))
+        return Tracer(self, Batched(y, flag, _makes_array(op, args[0], attrs), fresh))
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value if it is the same for the whole batch."""
@@ -123,9 +127,9 @@ def _makes_array(op: Op, x: Any, attrs: dict[str, Any]) -> bool:
     """Whether a result without axes is an array in NumPy."""
     if op.alias == "getitem":
         return any(s is Ellipsis for s in attrs["spec"])
-    if op.name in ("convert", "index_set", "index_add"):
+    if op.name in ("convert", "index_set", "index_add", "transpose"):
         return x._is_array() if isinstance(x, Tracer) else isinstance(x, np.ndarray)
-    return op.alias in ("reshape", "transpose", "readonly") or op.name == "select"
+    return op.alias in ("reshape", "readonly") or op.name == "select"
 
 
 def front(x: Any, axis: int) -> Any:

@@ -8,7 +8,7 @@ from wengert.errors import ConversionError, told, user_line
 from wengert.ops.base import ZERO, Op, is_inexact
 from wengert.ops.elementwise import convert
 from wengert.trace.numbers import combined, compared, is_number, plain_number
-from wengert.trace.record import Trace, frozen
+from wengert.trace.record import Trace, frozen, refreshed
 from wengert.trace.tracer import OPERATOR, Tracer
 from wengert.transform.linear import quiet
 from wengert.transform.push import push
@@ -109,15 +109,13 @@ def jvp_flat(
             trace.numbers.add(dual)
         duals.append(Tracer(trace, dual))
     try:
-        outs = f(*duals)
+        outs = refreshed(f(*duals))
     except ValueError as error:
         raise told(error) from None
     finally:
         trace.alive = False
     ys, ts = [], []
     for y in outs:
-        if isinstance(y, Tracer):
-            y._refresh()
         if isinstance(y, Tracer) and y._trace is trace:
             ys.append(y._var.data)
             ts.append(y._var.tangent)

@@ -110,9 +110,13 @@ def linearize_flat(
     the leaves in place before the derivative is used.
     """
     with Tape() as tape:
+        given = leaves
         if kept:
             leaves = [tape.captured.keep(x) if isinstance(x, np.ndarray) else x for x in leaves]
         args = [tape.input(x) if is_inexact(x) else x for x in leaves]
+        for a, x in zip(args, given, strict=True):
+            if isinstance(x, np.ndarray) and isinstance(a, Tracer):
+                a._layout = x.strides  # a copy that is kept has no gaps
         roots = [a._var if isinstance(a, Tracer) and a._trace is tape else Value(a) for a in args]
         results = f(*args)
         outs: list[Value | None] = []

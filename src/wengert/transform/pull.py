@@ -16,7 +16,7 @@ from wengert.ir.graph import Aval, Node, Pulled, Value
 from wengert.ops.base import Fold, Jvp, Minus, Op, Scale, Traced, Transpose, dtype_of, shape_of
 from wengert.ops.index import add_into, index_add
 from wengert.ops.reduce import expand
-from wengert.ops.shape import broadcast_to, match
+from wengert.ops.shape import filled, match
 from wengert.trace.abstract import AbstractTape
 from wengert.trace.record import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
@@ -242,7 +242,7 @@ def transpose_rule(name: str, rule: Any, ct: Any, xs: list[Any]) -> list[Any]:
 def seeded(cts: Cotangents, v: Value, ct: Any) -> None:
     """Add the cotangent of a rule's result, which may be of a shape that broadcasts to it."""
     if shape_of(ct) != v.shape:
-        ct = broadcast_to(ct, shape=v.shape) if len(shape_of(ct)) <= len(v.shape) else match(ct, v)
+        ct = filled(ct, shape=v.shape) if len(shape_of(ct)) <= len(v.shape) else match(ct, v)
     cts.add(v, match(ct, v))
 
 

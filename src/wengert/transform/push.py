@@ -9,7 +9,7 @@ import numpy as np
 from wengert.ops.base import Fold, Jvp, Op, Scale, Transpose, dtype_of, shape_of
 from wengert.ops.elementwise import convert
 from wengert.ops.reduce import expand, reduce_sum
-from wengert.ops.shape import broadcast_to
+from wengert.ops.shape import filled
 
 __all__ = ["push"]
 
@@ -50,7 +50,7 @@ def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) ->
 def fit(t: Any, y: Any) -> Any:
     """Give a tangent the shape and dtype of its primal."""
     if shape_of(t) != shape_of(y):
-        t = broadcast_to(t, shape=shape_of(y))
+        t = filled(t, shape=shape_of(y))
     if dtype_of(t) != dtype_of(y):
         t = convert(t, dtype=dtype_of(y))
     return t

@@ -17,7 +17,7 @@ from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced, shape_of
 from wengert.ops.index import SLOT, getitem
 from wengert.ops.reduce import reduce_sum
-from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
+from wengert.ops.shape import concatenate, filled, reshape, transpose
 
 __all__ = [
     "SPARSE",
@@ -96,7 +96,7 @@ def _sum(x: Any, axis: int) -> Any:
 
 def whole(c: Any, shape: tuple[int, ...]) -> Any:
     """Broadcast coefficients to a shape."""
-    return c if shape_of(c) == shape else broadcast_to(c, shape=shape)
+    return c if shape_of(c) == shape else filled(c, shape=shape)
 
 
 def _lined(x: Any, rank: int) -> Any:
@@ -173,7 +173,7 @@ def _scaled_list(t: Term, p: Any, shape: tuple[int, ...]) -> Term:
     c = t.coefficient
     if isinstance(p, (np.ndarray, Traced)) and math.prod(shape_of(p)) == 1:
         p = reshape(p, shape=(1,))
-        product = p * c if not is_number(c) else broadcast_to(p * c, shape=t.rows.shape)
+        product = p * c if not is_number(c) else filled(p * c, shape=t.rows.shape)
         return t._replace(coefficient=product)
     if isinstance(p, (np.ndarray, Traced)):
         p = _take(reshape(whole(p, shape), shape=(math.prod(shape),)), t.rows)

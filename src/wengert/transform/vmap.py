@@ -13,7 +13,7 @@ import optree
 from wengert import trees
 from wengert.errors import InputError, ShapeError, told, user_line
 from wengert.ops.base import Traced, shape_of
-from wengert.ops.shape import broadcast_to
+from wengert.ops.shape import filled
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 
@@ -199,7 +199,7 @@ def _collected(y: Any, trace: BatchTrace, axis: Any) -> Any:
             )
         return data
     if not batched:
-        data = broadcast_to(data, shape=(trace.size, *shape_of(data)))
+        data = filled(data, shape=(trace.size, *shape_of(data)))
     rank = len(shape_of(data))
     if not -rank <= axis < rank:
         raise ShapeError(
