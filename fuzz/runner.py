@@ -238,7 +238,7 @@ def _judge(channel: Connection, source: str, check: str) -> None:
     _limited()
     try:
         program = Program.parsed(source)
-        found = examine(program, [check]).failures
+        found = [] if program.changes_arguments() else examine(program, [check]).failures
     except Exception:
         found = []
     channel.send(found[0].kind if found else None)

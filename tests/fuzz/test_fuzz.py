@@ -51,6 +51,7 @@ def test_a_seed_is_a_program(i):
     program = Program.parsed(source)
     assert len(program.calls) == 4
     assert not isinstance(program.truths[0], Raised), "the first call runs in plain NumPy"
+    assert not program.changes_arguments()
 
 
 def test_programs_are_about_many_things():
