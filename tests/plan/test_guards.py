@@ -104,3 +104,16 @@ def test_outcomes_are_told_apart_by_bits(outcomes):
     for o in others:
         tree.add(leaf([o], lambda n: outcomes))
     assert tree.size == len(others)
+
+
+def test_a_recording_finds_its_twin():
+    """A new recording with the outcomes of a known specialisation is that specialisation."""
+    tree = DecisionTree()
+    leaves = [leaf(outcomes, lambda n: []) for outcomes in ([True, 1], [True, 2], [False])]
+    assert tree.find(leaves[0].plan.graph) is None
+    for made in leaves:
+        tree.add(made)
+    for outcomes, expected in (([True, 2], 1), ([False], 2), ([True, 1], 0)):
+        assert tree.find(FakePlan(outcomes).graph) is leaves[expected]
+    for outcomes in ([True, 3], [True], [False, 1], []):
+        assert tree.find(FakePlan(outcomes).graph) is None, "another, a shorter and a longer path"

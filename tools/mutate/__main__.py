@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import os
 import sys
 import time
@@ -17,7 +18,6 @@ sys.dont_write_bytecode = True
 def main() -> int:
     """Run a sample of mutants; 1 if one survives that is not known to mean the same."""
     import pytest
-    from tools.mutate.equivalent import is_equivalent
     from tools.mutate.session import ROOT, SOURCES, Session
     from tools.mutate.targets import TARGETS
 
@@ -31,7 +31,7 @@ def main() -> int:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + options.seconds
-    killed, left = 0, []
+    verdicts: dict[str, str] = {}
     for name in options.target or TARGETS:
         target = TARGETS[name]
         sources = [SOURCES / path for path in target.sources]
@@ -43,16 +43,16 @@ def main() -> int:
             ["-p", "no:terminal", "-p", "no:faulthandler", "-m", "not slow and not peers", *tests],
             plugins=[session],
         )
-        killed += sum(verdict == "killed" for verdict in session.verdicts.values())
-        left += [k for k, v in session.verdicts.items() if v == "SURVIVED"]
-    new = [key for key in left if not is_equivalent(key)]
-    for key in new:
-        print(f"survived: {key}")
+        verdicts |= session.verdicts
+    count = collections.Counter(verdicts.values())
+    for key, verdict in verdicts.items():
+        if verdict == "SURVIVED":
+            print(f"survived: {key}")
     print(
-        f"{killed + len(left)} mutants: {killed} killed, {len(left) - len(new)} known to mean the "
-        f"same, {len(new)} survived"
+        f"{count.total() - count['same']} mutants: {count['killed']} killed, "
+        f"{count['known']} known to mean the same, {count['SURVIVED']} survived"
     )
-    return int(bool(new))
+    return int(count["SURVIVED"] > 0)
 
 
 if __name__ == "__main__":

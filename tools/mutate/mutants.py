@@ -128,3 +128,35 @@ def mutants(source: str) -> Iterator[Mutant]:
             continue
         for what, made in _changes(node):
             yield Mutant(node.lineno, node.col_offset, what, _put(tree, path, made))
+
+
+def names(source: str, line: int) -> set[str]:
+    """Return the names of the rows that a line belongs to, the users of a helper included."""
+    statements = ast.parse(source).body
+    (own,) = [s for s in statements if s.lineno <= line <= (s.end_lineno or s.lineno)]
+    found = _called(own)
+    if isinstance(own, ast.FunctionDef):
+        users = [s for s in statements if s is not own and own.name in _mentioned(s)]
+        found |= set().union(*map(_called, users))
+    return found
+
+
+def _mentioned(statement: ast.stmt) -> set[str]:
+    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+
+
+def _called(statement: ast.stmt) -> set[str]:
+    """Return what a statement is called: the names it binds, and the function that a row is of."""
+    found = set()
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        found.add(statement.name)
+    if isinstance(statement, ast.Assign):
+        found |= {t.id for t in statement.targets if isinstance(t, ast.Name)}
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Attribute):
+                found.add(first.attr)
+            elif isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found.add(first.value)
+    return found

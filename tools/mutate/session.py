@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -16,13 +17,14 @@ from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
-from tools.mutate.mutants import Mutant, mutants
+from tools.mutate.equivalent import is_equivalent
+from tools.mutate.mutants import Mutant, mutants, names
 from tools.mutate.plant import plant
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src" / "wengert"
-FIRST, MOST = 30, 400
-"""Tests that a mutant meets at first, and in all."""
+MOST = 400
+"""Tests that run the line of a mutant which it meets, and as many named after its operation."""
 SECONDS = 90
 """Time for one mutant; one that takes longer counts as noticed."""
 KILLED, SURVIVED, SAME = 10, 11, 12
@@ -72,10 +74,11 @@ class Session:
         self.name, self.sources, self.folder = name, sources, folder
         self.count, self.seed, self.end, self.tests = count, seed, end, tests
         self.verdicts: dict[str, str] = {}
+        self.items: list[pytest.Item] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Map lines to tests, then run the sample."""
-        chosen = session.items
+        chosen = self.items = session.items
         if self.tests is not None and self.tests < len(chosen):
             chosen = random.Random(self.seed).sample(chosen, self.tests)
         items = {item.nodeid: item for item in chosen}
@@ -90,10 +93,21 @@ class Session:
                 tests = [items[i] for i in covered[f"{path}:{mutant.line}"] if i in items]
                 known[key] = self._verdict(path, mutant, tests)
                 store.write_text(json.dumps(known, indent=1))
-            self.verdicts[key] = known[key]
-            if known[key] != "same":
-                print(f"{known[key]:9s} {path.relative_to(SOURCES)}:{mutant.key}", flush=True)
+            self.verdicts[key] = verdict = self._with_reason(path, mutant, known[key])
+            if verdict != "same":
+                print(f"{verdict:9s} {path.relative_to(SOURCES)}:{mutant.key}", flush=True)
         return True
+
+    def _named(self, path: Path, mutant: Mutant) -> list[Any]:
+        wanted = names(path.read_text(encoding="utf-8"), mutant.line)
+        return [i for i in self.items if wanted.intersection(re.findall(r"\w+", i.nodeid))]
+
+    def _with_reason(self, path: Path, mutant: Mutant, verdict: str) -> str:
+        """Return the verdict, or that this mutant is known to mean the same."""
+        line = path.read_text(encoding="utf-8").splitlines()[mutant.line - 1]
+        file = str(path.relative_to(SOURCES))
+        known = verdict == "SURVIVED" and is_equivalent(file, line, mutant.what)
+        return "known" if known else verdict
 
     def _sample(self, covered: dict[str, list[str]]) -> list[tuple[Path, Mutant]]:
         found = [
@@ -133,9 +147,13 @@ class Session:
         return 0
 
     def _verdict(self, path: Path, mutant: Mutant, tests: list[Any]) -> str:
+        """Let a mutant meet the tests that run its line, then those named after its operation."""
         rng = random.Random(mutant.key)
-        some = rng.sample(tests, min(len(tests), MOST))
-        code = in_fork(lambda: _meets(path, mutant, some), SECONDS)
+        code = SURVIVED
+        for some in (tests, self._named(path, mutant)):
+            some = rng.sample(some, min(len(some), MOST))
+            if code == SURVIVED and some:
+                code = in_fork(lambda some=some: _meets(path, mutant, some), SECONDS)  # type: ignore
         return {KILLED: "killed", SURVIVED: "SURVIVED", SAME: "same"}.get(code, "killed")
 
 
