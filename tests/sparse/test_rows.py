@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wengert import grad, jit
 from wengert.sparse import rows as algebra
+from wengert.sparse.detect import detect
 from wengert.sparse.rows import Space, join, union
 
 N = 7
@@ -132,3 +136,77 @@ def test_dense_rows_are_kept_once():
     rows = space.listed(*np.nonzero(cells), (6,))
     assert rows.terms[0].table.height == 2
     np.testing.assert_array_equal(dense(rows), cells)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 2), (1, 2)])
+@pytest.mark.parametrize("kinds", [1, 2, 5])
+@pytest.mark.parametrize("tables", [0, 1, 2])
+def test_groups_of_the_same_entries_are_united_once(monkeypatch, axes, kinds, tables):
+    """With the same result as when each group is united on its own."""
+    rng = np.random.default_rng(kinds)
+    space, shape = Space(N), (30, 20, 14)
+    parts = []
+    for k in range(3):
+        lines = rng.integers(-1, N, (kinds, *(shape[i] for i in axes)))
+        kept = tuple(shape[i] for i in range(3) if i not in axes)
+        at = lines[rng.integers(0, kinds, kept)] if k == 0 else lines[parts[0][0]]
+        if k == 0:
+            parts.append((rng.integers(0, kinds, kept),))
+            at = lines[parts[0][0]]
+        at = np.moveaxis(at, range(len(kept), 3), axes)
+        if k <= tables:
+            height = [space.listed(rng.integers(0, N, 30), rng.integers(0, N, 30), (N,))]
+            (term,) = height[0].terms
+            moved = np.where(at < 0, -1, term.at[at])
+            parts.append(algebra.Rows(space, shape, (algebra.Term(moved, term.table),)))
+        else:
+            parts.append(algebra.Rows(space, shape, (algebra.Term(at.astype(space.dtype)),)))
+    value = algebra.Rows(space, shape, tuple(t for p in parts[1:] for t in p.terms))
+    united = []
+    whole = algebra.Rows.grouped
+    monkeypatch.setattr(
+        algebra.Rows,
+        "grouped",
+        lambda self, *rest: united.append(np.prod(self.shape)) or whole(self, *rest),
+    )
+    monkeypatch.setattr(algebra, "ALIKE", 1)
+    found = value.reduced(axes)
+    assert max(united) <= kinds * np.prod([shape[i] for i in axes])
+    monkeypatch.setattr(algebra, "ALIKE", 1 << 60)
+    want = value.reduced(axes)
+    assert found.shape == want.shape
+    np.testing.assert_array_equal(dense(found), dense(want))
+
+
+def test_groups_that_differ_are_not_taken_for_the_same(monkeypatch):
+    monkeypatch.setattr(algebra, "ALIKE", 1)
+    rng = np.random.default_rng(0)
+    space = Space(N)
+    at = rng.integers(-1, N, (40, 9)).astype(space.dtype)
+    at[1::2] = at[::2]
+    at[5, 3] = (at[5, 3] + 2) % N
+    value = algebra.Rows(space, at.shape, (algebra.Term(at), algebra.Term(at[:, ::-1])))
+    want = np.zeros((40, N), bool)
+    for i in range(40):
+        want[i, at[i][at[i] >= 0]] = True
+    np.testing.assert_array_equal(dense(value.reduced((1,))), want)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_nearest_of_many(axis):
+    """Detection of k-means' Hessian takes memory for its values, not for all pairs of inputs."""
+    k, n, d = 200, 2000, 8
+    rng = np.random.default_rng(0)
+    points, centroids = rng.standard_normal((n, d)), rng.standard_normal((k, d))
+
+    def nearest(c):
+        squares = np.sum(points**2, axis=1)[:, None] + np.sum(c**2, axis=1) - 2 * points @ c.T
+        return np.sum(np.min(squares if axis else squares.T, axis=axis))
+
+    graph = jit(grad(nearest)).plan(centroids).graph
+    tracemalloc.start()
+    found = detect(graph)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.pattern.nnz == k * d
+    assert peak < 20 * n * k * 8  # all pairs are n * k * d * 24 bytes, and sorted

@@ -56,8 +56,8 @@ Flat = Callable[..., list[Any]]
 MOST = 1 << 25
 """Entries that the terms of one value may have in accumulation."""
 
-PROBED = 1 << 16
-"""Entries, rows and columns up to which a detected pattern is compared at another point too."""
+PROBED = 1 << 25
+"""Operations up to which a detected pattern is compared at another point too."""
 
 BATCH_BYTES = 1 << 28
 """Memory that the sweeps of one batch may take, unless a size of chunks is given."""
@@ -433,7 +433,7 @@ class Planner:
         if not found.first:
             found.first = list(found.run(lambda xs: evaluate(found.graph, xs), self.leaves))
         self._compare(found, self.leaves, np.asarray(found.first[-1]), "at this point")
-        small = found.pattern.nnz + sum(found.pattern.shape) <= PROBED
+        small = max(*found.chunks, 1) * found.cost.flops <= PROBED
         finite = all(np.isfinite(x).all() for x in self.chosen)
         if self.request.pattern is None and finite and not small:
             return

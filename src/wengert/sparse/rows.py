@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,9 @@ NARROW_TERMS = 32
 """Terms with tables that few entries have, as in an array written one by one, may be this many."""
 LONGEST_LIST = 1 << 25
 """Entries beyond this number are not listed before they are united."""
+
+ALIKE = 1 << 12
+"""Entries from which on it is worth to look for groups of the same ones before uniting them."""
 
 BYTES_AN_ENTRY = 24
 """Memory to list an entry: its row, its column, its place."""
@@ -271,8 +274,36 @@ class Rows:
         folded = math.prod(self.shape) // max(math.prod(shape), 1)
         if folded * len(self.terms) <= MOST_TERMS // 2:
             return self._unrolled(axes)
+        found = self._alike(axes, shape)
+        if found is not None:
+            return found
         labels = np.arange(math.prod(shape)).reshape(shape)
         return self.grouped(labels, shape)
+
+    def _alike(self, axes: Sequence[int], shape: tuple[int, ...]) -> Rows | None:
+        """Unite the entries along some axes, groups of the same entries once; None if few are."""
+        kept = [i for i in range(len(self.shape)) if i not in axes]
+        groups = math.prod(self.shape[i] for i in kept)
+        members = math.prod(self.shape) // max(groups, 1)
+        if groups < 2 or groups * members < ALIKE:
+            return None
+        lines = [t.at.transpose(*kept, *axes).reshape(groups, members) for t in self.terms]
+        marks = np.zeros(groups, np.uint64)
+        for k, at in enumerate(lines):
+            weights = np.random.default_rng(k).integers(0, 1 << 63, members, np.uint64) * 2 + 1
+            for part in _parts(groups, members):
+                marks[part] += at[part].astype(np.uint64) @ weights
+        _, first, kind = np.unique(marks, return_index=True, return_inverse=True)
+        if 2 * len(first) > groups:
+            return None
+        for at in lines:
+            for part in _parts(groups, members):
+                if not np.array_equal(at[part], at[first[kind[part]]]):
+                    return None
+        terms = tuple(Term(at[first], t.table) for at, t in zip(lines, self.terms, strict=True))
+        labels = np.arange(len(first))[:, None]
+        some = Rows(self.space, (len(first), members), terms).grouped(labels, (len(first),))
+        return some.moved(lambda x: x[kind].reshape(shape), shape)
 
     def _shrunk(self, axes: Sequence[int]) -> Rows:
         """Keep one entry along the axes that every term repeats."""
@@ -368,6 +399,12 @@ class Rows:
             counts[there + 1] = np.diff(table.indptr)[index[there]]
             return np.cumsum(counts), table.expand(there, index[there])[1]
         return compressed(*self.entries(np.arange(m).reshape(self.shape)), (m, self.space.n))
+
+
+def _parts(groups: int, members: int) -> Iterator[slice]:
+    """Cut groups into parts of about a million entries."""
+    step = max((1 << 20) // max(members, 1), 1)
+    return (slice(i, i + step) for i in range(0, groups, step))
 
 
 def _distinct(labels: Ints, rows: Ints, height: int) -> tuple[Ints, Ints]:
