@@ -327,6 +327,7 @@ def test_a_step_that_is_not_a_function_is_refused():
         chain_gradient(noisy, np.sum, np.ones(2), 9, params=np.ones(2), slots=2, compiled=False)
 
 
+@pytest.mark.filterwarnings("ignore::wengert.plan.fallback.NotCompiled")
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_little_noise_is_noise(compiled, dtype):

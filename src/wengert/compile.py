@@ -29,17 +29,18 @@ from wengert.ops.base import Traced
 from wengert.ops.leaves import is_array
 from wengert.ops.options import check_flag, check_function, integers
 from wengert.ops.options import names as option_names
-from wengert.plan.fallback import Fallbacks, NotCompiled, unplannable
+from wengert.plan.fallback import Fallbacks, NotCompiled, too_many, unplannable
 from wengert.plan.form import Form, Laid, layouts, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.into import copy_into
-from wengert.plan.keywords import sees_order, static_places
-from wengert.plan.memory import size_of, size_text
+from wengert.plan.keywords import bytes_of, refuse_options, sees_order, static_places
+from wengert.plan.memory import size_text
 from wengert.plan.plan import Plan
 from wengert.plan.progress import Patience
 from wengert.plan.record import Recorded, record
 from wengert.plan.remat import fitted
 from wengert.plan.shortcut import matcher
+from wengert.plan.state import States
 from wengert.trace.alarm import stops
 from wengert.trace.record import OuterValueError
 
@@ -114,6 +115,7 @@ class Jitted:
         self._laid: set[Any] = set()  # keys of signatures whose programs depend on layouts
         self._overflowed: set[Any] = set()
         self._fallbacks = Fallbacks()
+        self._states = States(f)
         self._traces = 0
 
     # --- calling ----------------------------------------------------------------------------------
@@ -200,15 +202,30 @@ class Jitted:
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the data of a call and the key of its decision tree, None for traced data."""
         if not kwargs and not self._nums and all(map(is_array, args)):
-            return args, self._of_layouts(tuple([(a.shape, a.dtype) for a in args]), args)
+            base: Any = tuple([(a.shape, a.dtype) for a in args])
+            return args, self._of_layouts(self._with_state(base, ()), args)
         leaves, form = self._split(args, kwargs)
         for x in [*leaves, *[s.value for _, s in form.static]]:
             if isinstance(x, Traced):
                 return leaves, None
-        return leaves, self._of_layouts((form, tuple([signature(x) for x in leaves])), leaves)
+        fixed = [s.value for _, s in (*form.fixed, *form.static)]
+        base = (form, tuple([signature(x) for x in leaves]))
+        return leaves, self._of_layouts(self._with_state(base, fixed), leaves)
 
     def _of_layouts(self, key: Any, leaves: Sequence[Any]) -> Any:
         return Laid(key, layouts(leaves)) if self._laid and key in self._laid else key
+
+    def _with_state(self, base: Any, fixed: Sequence[Any]) -> Any:
+        """Return a key: a signature, and the state that the function is in; None for traced data.
+
+        A function that looks up a traced value cannot be recorded on its own.
+        """
+        state, forgotten = self._states.find(base, fixed)
+        if forgotten is not None:
+            with _LOCK:
+                for key in [k for k in self._trees if _bare(k)[1] is forgotten]:
+                    del self._trees[key]
+        return None if state.traced else (base, state)
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form]:
         return split(args, kwargs, self._nums, self._names, self._ordered)
@@ -225,11 +242,12 @@ class Jitted:
         self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Leaf, Any]:
         """Record, compile, keep and run a new specialisation."""
+        state = _bare(key)[1]
         leaves, form = self._split(args, kwargs)
         with _LOCK:
             self._traces += 1
         with Patience(f"recording {self._name} ...") as patience:
-            recorded = record(self._f, leaves, form)
+            recorded = record(self._f, leaves, form, state=state)
             if recorded.why:
                 return self._once(key, recorded, args, kwargs)
             if recorded.laid and type(key) is not Laid:
@@ -247,11 +265,16 @@ class Jitted:
         if same is None:
             backend = getattr(program, "backend", self._backend.name)
             laid = key.layouts if type(key) is Laid else None
-            match = known.match if known else matcher(form, leaves, args, kwargs, laid is not None)
+            match = (
+                known.match
+                if known
+                else matcher(form, leaves, args, kwargs, laid is not None, state.guard)
+            )
             plan = Plan(
                 self._name, recorded, program, backend, self._split, form, match, laid,
                 self._budget, *again,
             )  # fmt: skip
+            plan.state = state.guard
             leaf = Leaf(plan, program.run, recorded.result.rebuild)
         else:  # rounding led native code to another path than NumPy, as it may do again
             leaf = same
@@ -332,7 +355,9 @@ class Jitted:
 
     def _is_full(self, key: Any) -> bool:
         tree = self._trees.get(key)
-        return tree is not None and tree.size >= self._limit
+        if tree is not None and tree.size >= self._limit:
+            return True
+        return tree is None and self._states.count[_bare(key)[0]] > self._limit
 
     def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself, which takes too many paths."""
@@ -343,14 +368,13 @@ class Jitted:
                 f"Use np.where, or raise the limit with wg.jit(f, limit=...)." + user_line()
             )
         with _LOCK:
-            first = key not in self._overflowed
-            self._overflowed.add(key)
+            base = _bare(key)[0]
+            first = base not in self._overflowed
+            self._overflowed.add(base)
         if first:
+            why = too_many(self._name, self._limit, key in self._trees)
             warnings.warn(
-                f"{self._name} takes more than {self._limit} different paths for one signature (a "
-                f"Python if, while, int() or float() on traced values); further paths run without "
-                f"compilation. Use np.where, or raise the limit with wg.jit(f, "
-                f"limit=...)." + user_line(),
+                f"{why}, or raise the limit with wg.jit(f, limit=...)." + user_line(),
                 TooManySpecialisations,
                 stacklevel=4,
             )
@@ -395,8 +419,9 @@ class Jitted:
     def cache_info(self) -> CacheInfo:
         """Return what this function has compiled so far."""
         found = list(self._trees.values())
+        signatures = len({_bare(k)[0] for k in self._trees})
         return CacheInfo(
-            self._traces, len(found), sum(t.size for t in found), len(self._overflowed)
+            self._traces, signatures, sum(t.size for t in found), len(self._overflowed)
         )
 
     def clear_cache(self) -> None:
@@ -406,6 +431,7 @@ class Jitted:
             self._laid.clear()
             self._overflowed.clear()
             self._fallbacks.clear()
+            self._states.clear()
             self._last = DecisionTree()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -493,6 +519,11 @@ def kind_of(f: Callable[..., Any]) -> str | None:
     while isinstance(f, (Jitted, Bound)):
         f = f._f if isinstance(f, Jitted) else f.__func__
     return f._kind if isinstance(f, Transformed) else None
+
+
+def _bare(key: Any) -> Any:
+    """Return the signature and the state of a key."""
+    return key.key if type(key) is Laid else key
 
 
 def _same(x: Any) -> Any:
@@ -607,21 +638,14 @@ def jit(
     check_flag(fastmath, "jit", "fastmath")
     if type(limit) is not int or limit < 1:
         raise InputError(f"jit: limit must be a positive int, not {limit!r}" + user_line())
-    budget = None if memory_budget is None else _bytes(memory_budget)
+    budget = None if memory_budget is None else bytes_of(memory_budget)
     make_backend(backend, fastmath)
     if (made := getattr(f, "__wengert_compiled__", None)) is not None:
         static_places(f, made.name, nums, names)
-        options = {
-            "static_argnums": nums, "static_argnames": names, "fastmath": fastmath,
-            "memory_budget": memory_budget, "limit": limit != LIMIT, "backend": backend,
-        }  # fmt: skip
-        for option, x in options.items():
-            if x and x != "native":
-                raise InputError(
-                    f"{made.name} makes a sparse matrix and compiles itself, to native code; "
-                    f"{option}= has no effect on that. Leave out wg.jit or its "
-                    f"options" + user_line()
-                )
+        refuse_options(
+            made.name, static_argnums=nums, static_argnames=names, fastmath=fastmath,
+            memory_budget=memory_budget, limit=limit != LIMIT, backend=backend,
+        )  # fmt: skip
         return made
     if budget is not None and (backend == "numpy" or not has_llvm()):
         raise UnsupportedError(
@@ -629,18 +653,3 @@ def jit(
             'NumPy allocates as it goes. Use backend="native"' + user_line()
         )
     return Jitted(f, nums, names, backend, limit, fastmath, budget)
-
-
-def _bytes(memory_budget: int | str) -> int:
-    try:
-        if isinstance(memory_budget, (bool, np.bool_)):
-            raise ValueError
-        size = size_of(memory_budget)
-        if size < 0:
-            raise ValueError
-        return size
-    except (ValueError, TypeError, OverflowError):
-        raise InputError(
-            f'memory_budget={memory_budget!r} is not a size: a number of bytes, or "150MiB"'
-            + user_line()
-        ) from None

@@ -44,11 +44,8 @@ def test_threads_share_one_function():
     assert jitted.cache_info() == info
 
 
-def test_random_numbers_are_drawn_when_recording():
-    """As the documentation says; what changes is passed as an argument."""
+def test_random_numbers_are_passed_as_arguments():
     rng = np.random.default_rng(0)
-    drawn = wg.jit(lambda x: x + rng.normal(size=3))
-    assert_same(drawn(A), drawn(A))
     passed = wg.jit(lambda x, noise: x + noise)
     assert np.any(passed(A, rng.normal(size=3)) != passed(A, rng.normal(size=3)))
     assert "random numbers" in wg.jit.__doc__

@@ -28,6 +28,7 @@ from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.matrix import Planner
 from wengert.plan.program import MODES, Request
 from wengert.plan.saved import read_plan
+from wengert.plan.state import States
 from wengert.sparse.pattern import SparsityPattern
 from wengert.transform.linear import quiet
 
@@ -253,6 +254,7 @@ class MatrixFunction:
             f, kind, argnums, pattern, mode, format == "csc", value, chunk_size, probe, self.name
         )
         self._trees: dict[Any, DecisionTree] = {}
+        self._states = States(f)
         self._lock = threading.Lock()
         self._warned = False
 
@@ -281,7 +283,8 @@ class MatrixFunction:
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any, Any]:
         if not kwargs and all(map(is_array, args)):
-            return args, None, (tuple([(a.shape, a.dtype) for a in args]), layouts(args))
+            base: Any = (tuple([(a.shape, a.dtype) for a in args]), layouts(args))
+            return args, None, self._with_state(base, ())
         leaves, form = split(args, kwargs)
         if any(isinstance(x, Traced) for x in leaves):
             raise InputError(
@@ -289,7 +292,22 @@ class MatrixFunction:
                 f"arrays, outside of jit, grad and vmap (it compiles itself), or use a dense "
                 f"matrix (no sparsity=, no format=)" + user_line()
             )
-        return leaves, form, (form, tuple([signature(x) for x in leaves]), layouts(leaves))
+        base = (form, tuple([signature(x) for x in leaves]), layouts(leaves))
+        return leaves, form, self._with_state(base, [s.value for _, s in form.fixed])
+
+    def _with_state(self, base: Any, fixed: Sequence[Any]) -> Any:
+        """Return a key: a signature, and the state that the function is in."""
+        state, forgotten = self._states.find(base, fixed)
+        if state.traced:
+            raise InputError(
+                f"{self.name} makes a sparse matrix, which cannot be traced, but its function "
+                f"looks up a traced value. Call it outside of jit, grad and vmap, or use a dense "
+                f"matrix (no sparsity=, no format=)" + user_line()
+            )
+        if forgotten is not None:
+            with self._lock:
+                self._trees.pop((base, forgotten), None)
+        return base, state
 
     def _run(self, key: Any, leaves: Sequence[Any]) -> Any:
         tree = self._trees.get(key)
@@ -312,7 +330,9 @@ class MatrixFunction:
         if form is None:
             leaves, form = split(args, kwargs)
         with quiet():
-            program = Planner(self.request, args, kwargs).program()
+            planner = Planner(self.request, args, kwargs)
+            planner.state = key[1]
+            program = planner.program()
         if self.format == "dense":
             check_dense(program.pattern.shape, program.dtype, self.name)
         plan = MatrixPlan(program, self.format, form, leaves)

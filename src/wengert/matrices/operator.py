@@ -27,8 +27,8 @@ class Operator:
         self._f = grad(f, argnums) if kind == "hessian" else f
         self._argnums = argnums
         self._value = value
-        self._push = jit(self._pushed, backend="native")
-        self._pull = jit(self._pulled, backend="native")
+        self._push = jit(self._around(self._pushed), backend="native")
+        self._pull = jit(self._around(self._pulled), backend="native")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the operator at a point.
@@ -59,6 +59,16 @@ class Operator:
             dtype=dtype,
         )
         return (y, made) if self._value else made
+
+    def _around(self, product: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a product as a function around `f`, so that `jit` sees what `f` looks up."""
+
+        def around(args: Any, kwargs: Any, v: Any) -> Any:
+            return product(args, kwargs, v)
+
+        around.__wrapped__ = self._f  # type: ignore[attr-defined]
+        around.__name__ = self.name
+        return around
 
     def _of(self, args: Any, kwargs: Any) -> tuple[Any, list[Any]]:
         chosen = trees.select(tuple(args), self._argnums, self.name)

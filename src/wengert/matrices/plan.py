@@ -120,6 +120,12 @@ class MatrixPlan:
         given = layouts(leaves)
         if self.program.planner.laid and given != self._layouts:
             raise PlanMismatchError(laid_otherwise(self.name, self._layouts, given))
+        state = self.program.planner.state
+        if state is not None and not state.test():
+            raise PlanMismatchError(
+                f"what this plan of {self.name} looks up outside of its arguments has changed; "
+                f"call the function itself, which plans again" + user_line()
+            )
         if not self.program.holds(leaves):
             raise PlanMismatchError(
                 f"this plan of {self.name} relies on a constant array that has changed; call the "

@@ -8,7 +8,7 @@ from wengert.errors import UnsupportedError, user_line
 from wengert.plan.record import Recorded
 from wengert.trace.alarm import ALWAYS
 
-__all__ = ["Fallbacks", "NotCompiled", "unplannable"]
+__all__ = ["Fallbacks", "NotCompiled", "too_many", "unplannable"]
 
 PATIENCE = 3
 """Recordings of one signature that may stand for their own call only before it is given up."""
@@ -80,6 +80,11 @@ def reason(recorded: Recorded) -> str:
             f"catches the {shown} by which wengert says what it cannot follow ({_first(error)}); "
             f"plain values would not have raised it"
         )
+    if recorded.why == "random":
+        return (
+            "draws random numbers, which a compiled program would give again at each call: draw "
+            "them outside, and pass them as an argument"
+        )
     if recorded.why == "integers":
         return "computes with integers of Python beyond 64 bits"
     return (
@@ -91,6 +96,21 @@ def reason(recorded: Recorded) -> str:
 def _first(error: BaseException | None) -> str:
     text = str(error).splitlines()
     return text[0].rstrip(".") if text else ""
+
+
+def too_many(name: str, limit: int, paths: bool) -> str:
+    """Say that there are more paths through a function than are compiled, or states it was in."""
+    if paths:
+        return (
+            f"{name} takes more than {limit} different paths for one signature (a Python if, "
+            f"while, int() or float() on traced values); further paths run without compilation. "
+            f"Use np.where"
+        )
+    return (
+        f"what {name} looks up outside of its arguments (globals, variables around it, attributes, "
+        f"arrays) has changed more than {limit} times; while it changes, calls run without "
+        f"compilation. Pass it as an argument"
+    )
 
 
 def unplannable(name: str, recorded: Recorded) -> UnsupportedError:

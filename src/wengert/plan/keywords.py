@@ -6,9 +6,12 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wengert.errors import InputError
+import numpy as np
 
-__all__ = ["sees_order", "static_places"]
+from wengert.errors import InputError, user_line
+from wengert.plan.memory import size_of
+
+__all__ = ["bytes_of", "refuse_options", "sees_order", "static_places"]
 
 
 def static_places(
@@ -51,3 +54,40 @@ def sees_order(f: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):  # built-in functions
         return True
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def refuse_options(name: str, **options: Any) -> None:
+    """Raise for options of `jit` that mean nothing for a sparse matrix, which compiles itself.
+
+    Raises
+    ------
+    InputError
+    """
+    for option, x in options.items():
+        if x and x != "native":
+            raise InputError(
+                f"{name} makes a sparse matrix and compiles itself, to native code; {option}= has "
+                f"no effect on that. Leave out wg.jit or its options" + user_line()
+            )
+
+
+def bytes_of(memory_budget: int | str) -> int:
+    """Return a memory budget in bytes.
+
+    Raises
+    ------
+    InputError
+        For what is no size.
+    """
+    try:
+        if isinstance(memory_budget, (bool, np.bool_)):
+            raise ValueError
+        size = size_of(memory_budget)
+        if size < 0:
+            raise ValueError
+        return size
+    except (ValueError, TypeError, OverflowError):
+        raise InputError(
+            f'memory_budget={memory_budget!r} is not a size: a number of bytes, or "150MiB"'
+            + user_line()
+        ) from None

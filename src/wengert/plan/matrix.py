@@ -39,6 +39,7 @@ from wengert.plan.patterns import Call, hessian_sparsity, jacobian_sparsity
 from wengert.plan.probe import applied, blame, disagreement, missing_entries
 from wengert.plan.program import Candidate, MatrixProgram, Order, Request
 from wengert.plan.record import Recorded, record
+from wengert.plan.state import State
 from wengert.plan.sweeps import compressed_data, products
 from wengert.plan.trials import holds_at, noise, points
 from wengert.sparse.colouring import ColouringAlgorithm, ColouringProblem, ColouringResult, colour
@@ -106,6 +107,7 @@ class Planner:
         dtypes = {dtype_of(x) for x in self.chosen}
         self.dtype = np.result_type(*dtypes) if dtypes else np.dtype(float)
         self.times: dict[str, float] = {}
+        self.state: State | None = None
         self.why = ""
         self.alone: Recorded | None = None
         self.laid = False
@@ -178,7 +180,13 @@ class Planner:
 
         named.__name__ = getattr(self.request.f, "__name__", "f")
         data, form = split(tuple(leaves), {})
-        recorded = record(named, data, form)
+        recorded = record(named, data, form, state=self.state)
+        if recorded.why == "random":
+            raise UnsupportedError(
+                f"{self.request.name}: the function draws random numbers, which the plan of a "
+                f"sparse matrix would give again at each call. Draw them outside, and pass them as "
+                f"an argument" + user_line()
+            )
         self.alone = recorded if recorded.why else None
         self.laid |= recorded.laid
         return recorded.graph, outputs, recorded.custom

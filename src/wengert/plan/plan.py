@@ -57,6 +57,7 @@ class Plan:
         self._laid = laid
         self._result = recorded.result
         self._budget = budget, extra, gap
+        self.state: Any = None  # what the function looked up, where there is such
 
     @property
     def match(self) -> Match:
@@ -235,6 +236,12 @@ class Plan:
         if leaves is None:
             leaves, form = self._split(args, kwargs)
             self._check(leaves, form)
+            if self.state is not None and not self.state.test():
+                raise PlanMismatchError(
+                    f"what {self.name} looks up outside of its arguments (globals, variables "
+                    f"around it, attributes, arrays) has changed since this plan was made. Call "
+                    f"the wg.jit function itself, which plans again" + user_line()
+                )
         return leaves
 
     def _check(self, leaves: list[Any], form: Form) -> None:

@@ -19,6 +19,8 @@ from wengert.ops.base import Traced
 from wengert.ops.constants import fold_fixed
 from wengert.plan.form import DYNAMIC, Form
 from wengert.plan.shortcut import OUTPUT, builder
+from wengert.plan.state import State
+from wengert.trace.capture import READING
 from wengert.trace.record import GraphRecorder
 
 __all__ = ["Recorded", "Result", "record", "without_collection"]
@@ -110,6 +112,7 @@ def record(
     *,
     differentiable: bool = False,
     recorder: GraphRecorder | None = None,
+    state: State | None = None,
 ) -> Recorded:
     """Record a call of `f`.
 
@@ -124,6 +127,8 @@ def record(
         Keep what matters to derivatives only.
     recorder : GraphRecorder, optional
         A new one that notes more than the graph.
+    state : State, optional
+        What `f` looks up; it is told what of that the recording has read.
 
     Raises
     ------
@@ -134,7 +139,8 @@ def record(
         with recorder or GraphRecorder() as recorder:
             inputs = [recorder.input(x) for x in leaves]
             roots = [t._var for t in inputs]
-            out = form.call(f, inputs)
+            with watched(recorder, state):
+                out = form.call(f, inputs)
             _check_unchanged(f, inputs)
             results, spec = optree.tree_flatten(out)
             dynamic = [isinstance(y, (Traced, *DYNAMIC)) for y in results]
@@ -154,6 +160,27 @@ def record(
         graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values,
         recorder.laid,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def watched(recorder: GraphRecorder, state: State | None) -> Iterator[None]:
+    """Let a state know what a recording reads, and the recording what random numbers it draws."""
+    if state is None:
+        yield
+        return
+    recorder.sites = {}
+    plainly: set[int] = set()
+    state.begin()
+    READING.sets.append(plainly)
+    try:
+        yield
+    finally:
+        READING.sets.pop()
+    state.settle(recorder.sites, plainly)
+    drawn = state.drawn()
+    if drawn and not recorder.alarm.why:
+        recorder.alarm.why, recorder.alarm.error = "random", None
+        state.source = drawn
 
 
 def concrete(x: Any) -> Any:

@@ -69,6 +69,7 @@ def matcher(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     laid: bool = False,
+    state: Any = None,
 ) -> Match:
     """Write the function that recognises calls like this one.
 
@@ -82,6 +83,8 @@ def matcher(
         The call itself, on which the function is tried.
     laid : bool
         Whether arrays must lie in memory as these do.
+    state : State, optional
+        What the function looked up; calls match while it is the same.
 
     Returns
     -------
@@ -91,11 +94,13 @@ def matcher(
     if len(leaves) > LEAVES:
         return never
     try:
-        source, scope = _Matcher(leaves, laid).write(form)
+        source, scope = _Matcher(leaves, laid).write(form, state)
     except _Other:
         return never
     match: Match = _made(source, scope, "match")
     got = match(args, kwargs)
+    if got is None and state is not None and not state.test():
+        return match
     if got is None or len(got) != len(leaves):
         return never
     return match if all(a is b for a, b in zip(got, leaves, strict=True)) else never
@@ -110,7 +115,7 @@ class _Matcher:
         self.names: dict[int, str] = {}
         self.count = 0
 
-    def write(self, form: Form) -> tuple[str, _Scope]:
+    def write(self, form: Form, state: Any = None) -> tuple[str, _Scope]:
         places: list[Any] = [_Slot(i) for i in range(len(self.leaves))]
         args, kwargs = form.spec.unflatten(form._all(places))
         static = {k: s.value for k, s in form.static}
@@ -127,6 +132,8 @@ class _Matcher:
         for k, x in named.items():
             name = self.fresh(f"kwargs[{k!r}]")
             self.same(name, x) if k in static else self.check(name, x)
+        if state is not None:
+            self.require(f"{self.scope.hold(state)}.test()")
         found = ", ".join(self.names[i] for i in range(len(self.leaves)))
         body = "\n".join(f"        {line}" for line in self.lines)
         return (

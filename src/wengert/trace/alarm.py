@@ -33,7 +33,7 @@ errors: Any = None if _VARIABLE is None else _VARIABLE.get
 _STOPPING = {"raise", "call", "log"}
 """What NumPy may do about a floating-point error that a program can notice."""
 
-ALWAYS = ("followed", "errors")
+ALWAYS = ("followed", "errors", "random")
 """Reasons that do not depend on the numbers of a call, so they hold at each."""
 
 _HANDLER = dis.opmap.get("PUSH_EXC_INFO")
@@ -93,8 +93,8 @@ class Alarm:
     Attributes
     ----------
     why : str
-        ``raised``, ``followed``, ``errors`` or ``integers``; empty where the recording stands for
-        other calls.
+        ``raised``, ``followed``, ``errors``, ``integers`` or ``random``; empty where the recording
+        stands for other calls.
     error : Exception or None
         The exception of an operation that was raised last.
     """

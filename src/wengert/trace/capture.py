@@ -8,6 +8,7 @@ a wrong derivative.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from wengert.errors import MutationError
 
-__all__ = ["Captured", "checksum"]
+__all__ = ["READING", "Captured", "checksum", "memory_of", "note_read"]
 
 COPY_BYTES = 1 << 17
 """Arrays up to this size are copied (128 KiB: about the cost of a checksum)."""
@@ -71,6 +72,32 @@ def duplicate(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return x.copy(order="K")
     once = x[tuple([slice(None) if s else slice(1) for s in x.strides])]
     return np.broadcast_to(once.copy(order="K"), x.shape)
+
+
+def memory_of(x: np.ndarray[Any, Any]) -> int:
+    """Return the identity of the array that owns the memory of `x`."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return id(x)
+
+
+class _Reading(threading.local):
+    """The sets, of recordings at work in this thread, of the memory that was read as it is."""
+
+    def __init__(self) -> None:
+        self.sets: list[set[int]] = []
+
+
+READING = _Reading()
+
+
+def note_read(x: Any) -> None:
+    """Note that a recording reads the content of plain arrays, in nested lists too."""
+    if isinstance(x, np.ndarray):
+        READING.sets[-1].add(memory_of(x))
+    elif isinstance(x, (list, tuple)):
+        for y in x:
+            note_read(y)
 
 
 class Captured:

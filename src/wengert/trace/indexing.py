@@ -13,6 +13,7 @@ from wengert.ops.elementwise import real
 from wengert.ops.index import SLOT, getitem, index_set
 from wengert.ops.leaves import checked
 from wengert.trace import views
+from wengert.trace.capture import READING, note_read
 
 __all__ = ["along", "assign", "parse", "read", "without_ones"]
 
@@ -102,6 +103,8 @@ def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> tuple[int, ...
             part = part.astype(np.intp)
     elif not isinstance(part, (np.ndarray, Traced)):
         part = np.asarray(part)
+    if READING.sets and (part.dtype.kind == "b" or part.ndim == 0):
+        note_read(part)
     if part.dtype.kind != "b":
         if part.dtype.kind not in "iu":
             raise IndexError(

@@ -30,6 +30,7 @@ from wengert.trace import (  # noqa: F401  (they fill the table that the methods
     views,
 )
 from wengert.trace.blame import explained
+from wengert.trace.capture import READING, note_read
 from wengert.trace.tracer import FUNCTIONS, Tracer
 
 _FUNCTIONS = {
@@ -48,6 +49,8 @@ def _method(name: str, function: Any) -> Callable[..., Any]:
     numpys = getattr(np.ndarray, name)
 
     def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        if READING.sets and (args or kwargs):
+            note_read([*args, *kwargs.values()])
         try:
             return views.delivered(function, implementation(self, *args, **kwargs), (self,), kwargs)
         except WengertError:

@@ -11,6 +11,7 @@ import itertools
 import sys
 import weakref
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from wengert.errors import (
     ConversionError,
     LeakedTracerError,
     MutationError,
+    is_users,
     told,
     user_frame,
     user_line,
@@ -31,7 +33,15 @@ from wengert.ops.base import ZERO, Op
 from wengert.ops.control import barrier
 from wengert.trace.active import ACTIVE
 from wengert.trace.alarm import Alarm
-from wengert.trace.capture import COPY_BYTES, Captured, checksum, duplicate
+from wengert.trace.capture import (
+    COPY_BYTES,
+    READING,
+    Captured,
+    checksum,
+    duplicate,
+    memory_of,
+    note_read,
+)
 from wengert.trace.numbers import (
     NUMBERS,
     are_numbers,
@@ -300,6 +310,17 @@ class OuterValueError(LeakedTracerError):
     """A recorded function closes over a value of an enclosing trace, so it cannot be compiled."""
 
 
+def _at_work() -> list[Any]:
+    """Return ``(code, offset)`` of the instructions of the user's code that are being executed."""
+    found = []
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if is_users(frame.f_code.co_filename):
+            found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return found
+
+
 def references(entry: tuple[Any, ...]) -> tuple[int, int]:
     """Return how many references there are to the array of an entry, and to the one it shows."""
     return sys.getrefcount(entry[0]), sys.getrefcount(entry[0].base)
@@ -340,6 +361,9 @@ class GraphRecorder(Trace):
     laid : bool
         Whether something was decided by the layout of memory: the record then holds for arguments
         that are laid out like those that it was made with.
+    sites : dict or None
+        For the memory of each plain array: the instructions of the user's code that were at work
+        when it became an operand. None where nobody asks.
     pulled : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
@@ -354,6 +378,7 @@ class GraphRecorder(Trace):
         self.entries: dict[int, tuple[np.ndarray[Any, Any], Const, Any]] = {}
         self.custom = False
         self.laid = False
+        self.sites: dict[int, set[Any]] | None = None
         self.pulled: Place | None = None
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.alarm = Alarm()
@@ -500,6 +525,8 @@ class GraphRecorder(Trace):
 
     def refer(self, x: np.ndarray[Any, Any]) -> Const:
         """Refer to a plain array; a change since it was last seen makes another constant."""
+        if self.sites is not None:
+            self.sites.setdefault(memory_of(x), set()).update(_at_work())
         found = self.consts.get(id(x))
         if found is not None:
             if self._unchanged(found):
@@ -538,6 +565,8 @@ class GraphRecorder(Trace):
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value and record a guard for it."""
         if type(var) is Const:
+            if READING.sets:
+                note_read(var.data)
             return GUARDED[kind](var.data)
         data = var.data
         try:

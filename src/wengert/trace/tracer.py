@@ -28,6 +28,7 @@ from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained
+from wengert.trace.capture import READING, note_read
 from wengert.trace.pending import Pending
 
 __all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
@@ -347,6 +348,8 @@ class Tracer(Traced):
         if not all(type(x) in _FINE for x in args) or kwargs:
             args = _all_checked(args, func)
             kwargs = {k: _all_checked(x, func) for k, x in kwargs.items()}
+        if READING.sets and func.__name__ not in _BY_REFERENCE:
+            note_read([*args, *kwargs.values()])
         try:
             if func in CREATION:
                 return implementation(self, *args, **kwargs)
@@ -448,6 +451,12 @@ class Tracer(Traced):
         self._store(self @ other)
         return self
 
+
+_BY_REFERENCE = frozenset(
+    {"dot", "matmul", "inner", "outer", "tensordot", "einsum", "where", "concatenate", "stack",
+     "vstack", "hstack", "solve"}
+)  # fmt: skip
+"""Functions that make plain arrays operands, and read nothing of them otherwise."""
 
 _FINE = frozenset(
     {*_PLAIN - {np.ndarray}, Tracer, str, type(None), slice, type(Ellipsis), type, np.dtype}
@@ -567,6 +576,8 @@ def _call_method(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Apply ``reduce``, ``accumulate``, ``reduceat``, ``outer`` or ``at`` of a ufunc."""
+    if READING.sets:
+        note_read([*inputs, *kwargs.values()])
     implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
     if implementation is None:
         raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}.{method}") + user_line())
