@@ -561,7 +561,7 @@ def jit(
     static_argnums, static_argnames
         Arguments that are part of the program, by position or by name: another value is another
         program. They must be hashable. Arrays and numbers are data unless named here; strings and
-        other objects are always static.
+        other objects are always static, and objects that can change are compared at each call.
     backend : {"native", "numpy"}, optional
         ``native`` is machine code, made by LLVM, which fuses loops and calls NumPy for what it has
         no code for; graphs with complex numbers or other dtypes that it lacks run in NumPy as a
@@ -604,16 +604,18 @@ def jit(
 
     Notes
     -----
-    A plain array that `f` uses together with its arguments is read at each call, so a later change
-    in place is seen. What `f` computes from plain values alone (``2 * w``, ``w[1]``) is computed
-    when it is recorded; so are attributes and globals looked up, and random numbers drawn: pass
-    what changes as an argument.
+    What `f` and the functions that it calls look up outside of their arguments (globals, variables
+    of enclosing functions, defaults, attributes of objects) is compared at each call: objects by
+    identity, numbers, strings, lists, dicts and sets by value. A change leads to another recording,
+    so pass what changes often as an argument. A plain array that is an operand beside arguments is
+    read at each call, and may change in place; where `f` reads its content otherwise (``2 * w``,
+    ``w[1]``, a mask, a number of repeats), that content is compared.
 
-    An exception that `f` catches is a decision, too. Where an operation raises in a compiled run,
-    `f` itself is run, so that its handler sees the exception, or the caller. Calls in which one
-    raised, or in which `numpy.errstate` makes floating-point errors raise, are not compiled;
-    where that is so again and again, a `NotCompiled` warning says why. Compiled programs do not
-    warn, so filters that turn NumPy's warnings into errors around a call find none.
+    Not seen are changes in what installed libraries look up, in files, clocks and the environment,
+    and random numbers from a generator that `f` makes without a seed: pass them as an argument. A
+    function that draws from another generator runs without compilation, with a warning
+    (``NotCompiled``). What `f` does beside its result, such as printing or appending to a list,
+    happens when it is recorded.
 
     Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
     float32, and a counter that no Python decision depends on does not lead to another recording.
