@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from wengert import trees
 from wengert.backend.native.footprint import footprint
 from wengert.backend.native.schedule import Unsupported
@@ -30,7 +28,7 @@ from wengert.ops.leaves import is_array
 from wengert.ops.options import check_flag, check_function, integers
 from wengert.ops.options import names as option_names
 from wengert.plan.fallback import Fallbacks, NotCompiled, too_many, unplannable
-from wengert.plan.form import Form, Laid, layouts, signature, split
+from wengert.plan.form import Form, Laid, bare, layouts, signature, split
 from wengert.plan.guards import DecisionTree, Leaf
 from wengert.plan.into import copy_into
 from wengert.plan.keywords import bytes_of, refuse_options, sees_order, static_places
@@ -223,7 +221,7 @@ class Jitted:
         state, forgotten = self._states.find(base, fixed)
         if forgotten is not None:
             with _LOCK:
-                for key in [k for k in self._trees if _bare(k)[1] is forgotten]:
+                for key in [k for k in self._trees if bare(k)[1] is forgotten]:
                     del self._trees[key]
         return None if state.traced else (base, state)
 
@@ -242,7 +240,7 @@ class Jitted:
         self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Leaf, Any]:
         """Record, compile, keep and run a new specialisation."""
-        state = _bare(key)[1]
+        state = bare(key)[1]
         leaves, form = self._split(args, kwargs)
         with _LOCK:
             self._traces += 1
@@ -357,7 +355,7 @@ class Jitted:
         tree = self._trees.get(key)
         if tree is not None and tree.size >= self._limit:
             return True
-        return tree is None and self._states.count[_bare(key)[0]] > self._limit
+        return tree is None and self._states.count[bare(key)[0]] > self._limit
 
     def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself, which takes too many paths."""
@@ -368,7 +366,7 @@ class Jitted:
                 f"Use np.where, or raise the limit with wg.jit(f, limit=...)." + user_line()
             )
         with _LOCK:
-            base = _bare(key)[0]
+            base = bare(key)[0]
             first = base not in self._overflowed
             self._overflowed.add(base)
         if first:
@@ -388,8 +386,8 @@ class Jitted:
                 f"lets floating-point errors raise, and without compilation its memory cannot be "
                 f"kept within {self._budget:,} bytes. Choose with np.where instead" + user_line()
             )
-        args, kwargs = trees.map_leaves(_read_only, (args, kwargs))
-        return trees.map_leaves(_new, self._f(*args, **kwargs))
+        args, kwargs = trees.map_leaves(trees.read_only, (args, kwargs))
+        return trees.map_leaves(trees.renewed, self._f(*args, **kwargs))
 
     # --- looking ----------------------------------------------------------------------------------
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
@@ -419,7 +417,7 @@ class Jitted:
     def cache_info(self) -> CacheInfo:
         """Return what this function has compiled so far."""
         found = list(self._trees.values())
-        signatures = len({_bare(k)[0] for k in self._trees})
+        signatures = len({bare(k)[0] for k in self._trees})
         return CacheInfo(
             self._traces, signatures, sum(t.size for t in found), len(self._overflowed)
         )
@@ -521,25 +519,8 @@ def kind_of(f: Callable[..., Any]) -> str | None:
     return f._kind if isinstance(f, Transformed) else None
 
 
-def _bare(key: Any) -> Any:
-    """Return the signature and the state of a key."""
-    return key.key if type(key) is Laid else key
-
-
 def _same(x: Any) -> Any:
     return x
-
-
-def _read_only(x: Any) -> Any:
-    if not isinstance(x, np.ndarray):
-        return x
-    view = x.view()
-    view.flags.writeable = False
-    return view
-
-
-def _new(x: Any) -> Any:
-    return np.array(x) if isinstance(x, np.ndarray) else x
 
 
 def jit(

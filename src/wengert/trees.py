@@ -164,6 +164,20 @@ def primal(x: Any, name: str) -> Any:
     return made[()]
 
 
+def read_only(x: Any) -> Any:
+    """Return a view of an array that cannot be written to; other leaves as they are."""
+    if not isinstance(x, np.ndarray):
+        return x
+    view = x.view()
+    view.flags.writeable = False
+    return view
+
+
+def renewed(x: Any) -> Any:
+    """Return a copy of an array; other leaves as they are."""
+    return np.array(x) if isinstance(x, np.ndarray) else x
+
+
 def unwrap(tree: Any, trace: Any) -> Any:
     """Replace the values of one trace in a pytree by what they stand for one level down."""
 

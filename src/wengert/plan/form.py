@@ -229,6 +229,11 @@ class Laid(NamedTuple):
     layouts: tuple[Any, ...]
 
 
+def bare(key: Any) -> Any:
+    """Return the signature and the state of a key."""
+    return key.key if type(key) is Laid else key
+
+
 def layouts(leaves: Sequence[Any]) -> tuple[Any, ...]:
     """Return how the arrays among data lie in memory: None for C order, else their strides.
 
