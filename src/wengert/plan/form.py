@@ -19,7 +19,7 @@ from wengert.ir.simplify import key
 from wengert.ops.base import Traced
 from wengert.ops.leaves import is_data, plain
 
-__all__ = ["DYNAMIC", "Fixed", "Form", "Laid", "laid_like", "layouts", "signature", "split"]
+__all__ = ["DYNAMIC", "Fixed", "Form", "Laid", "bare", "laid_like", "layouts", "signature", "split"]
 
 DYNAMIC = (np.ndarray, np.generic, float, int, complex, bool)
 """Leaves that become inputs of a graph; anything else is part of the function."""
