@@ -415,3 +415,65 @@ def faults(case: Case, runs: tuple[str, ...] = ("vjp",)) -> Iterator[str]:
                 if found:
                     yield f"{case}: {name}{f' call {i + 1}' if i else ''}, traced {active}: {found}"
                     break
+
+
+# --- derivatives ----------------------------------------------------------------------------------
+def _ordinary(x: Any) -> bool:
+    """Whether derivatives of functions of `x` neither overflow nor are undefined by its size."""
+    size = np.abs(np.asarray(x, complex))
+    return bool(np.all((size == 0) | ((size > 1e-50) & (size < 1e50))))
+
+
+def disagreement(case: Case) -> str | None:
+    """Say how forward and reverse mode disagree at ordinary numbers; None where they do not."""
+    arrays = fresh(case)
+    active = [i for i, x in enumerate(arrays) if x.dtype.kind in "fc" and x.dtype.itemsize > 2]
+    want = numpys(case)
+    if not active or want.error is not None or not all(map(_ordinary, arrays)):
+        return None
+    if any(x.size == 0 for x in arrays) or "1e-320" in case.text:
+        return None
+    rng = np.random.default_rng(5)
+
+    def f(*xs: Any) -> Any:
+        full = fresh(case)
+        for i, x in zip(active, xs, strict=True):
+            full[i] = x
+        found = _leaves(call(case, full))
+        return [y for y in found if isinstance(y, Traced) and y.dtype.kind in "fc"]  # type: ignore[attr-defined]
+
+    def drawn(x: Any) -> Any:
+        t = rng.normal(size=np.shape(x)) + (
+            1j * rng.normal(size=np.shape(x)) if x.dtype.kind == "c" else 0
+        )
+        return np.asarray(t, x.dtype)
+
+    xs = tuple(arrays[i] for i in active)
+    ts = tuple(map(drawn, xs))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ys, pushed = wg.jvp(f, xs, ts)
+            cts = [drawn(np.asarray(y)) for y in ys]
+            pulled = wg.vjp(f, *xs)[1](cts)
+        except WengertError:
+            return None
+        except Exception as error:
+            return f"{case}: derivative crashes: {_said(error)}"
+    if not all(map(_ordinary, ys)):
+        return None
+    sizes = [np.all(np.isfinite(a)) for a in (*pushed, *pulled)]
+    if not all(sizes):
+        one_way = all(sizes[: len(pushed)]) or all(sizes[len(pushed) :])
+        return f"{case}: finite in one mode only: {pushed} {pulled}" if one_way else None
+    left = [np.real(np.asarray(c, complex) * t) for c, t in zip(cts, pushed, strict=True)]
+    right = [np.real(np.asarray(c, complex) * t) for c, t in zip(pulled, ts, strict=True)]
+    a, b = (float(sum(np.sum(p) for p in parts)) for parts in (left, right))
+    scale = float(sum(np.sum(np.abs(p)) for p in (*left, *right))) or 1.0
+    low = any(
+        np.asarray(y).dtype.itemsize < (16 if np.asarray(y).dtype.kind == "c" else 8)
+        for y in (*ys, *xs)
+    )
+    if abs(a - b) > scale * (2e-2 if low else 1e-8) + 1e-12:
+        return f"{case}: forward {a}, reverse {b}"
+    return None

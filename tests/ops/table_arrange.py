@@ -235,7 +235,7 @@ READ: list[Family] = [
         "9, 1", "0, 2j", "None, 1", "True, 4", "False, 4", "([0], [0]), 8", "..., y * 2", "0, nan",
         "[True, False], 1.5", "mask(y), [1, 2]", "mask(y), []", "slice(5, 9), 1", "..., [[1, 2, 3]]",
         "0, [1, 2, 3]", "0, np.array([[1, 2, 3]])", "slice(None, None, -1), y", "0, [1, 2]",
-        "mask(y), y[mask(y)] * 2", "..., True", "[], 5.0", "0, '5'", "0, None", "np.array(True), 2"]),
+        "mask(y), y[mask(y)] * 2", "..., True", "[], 5.0", "0, None", "np.array(True), 2"]),
     *family("update", "after(x, lambda y: y.__iadd__(@))", EVERY, options=[
         "1", "1.5", "[1, 2, 3]", "y", "2j", "[1, 2, 3, 4, 5]", "np.float32(1)", "True"]),
     *family("update", ["after(x, lambda y: y.__imul__(2.5))", "after(x, lambda y: y.__itruediv__(2))",

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import Any
 
+import numpy as np
 import pytest
 import table_arrange
 import table_calculus
 import table_methods
 import table_reduce
 from awkward import Family, faults
+
+from wengert.ops.elementwise import UFUNCS
+from wengert.trace.tracer import CREATION, FUNCTIONS, UFUNC_METHODS, Tracer
 
 FAMILIES: list[Family] = [
     *table_reduce.FAMILIES,
@@ -64,3 +69,45 @@ def test_all_calls(i, family):
             for line in faults(case, ("vjp", "jvp", "numpy"))
         ]
     )
+
+
+# --- every function has calls ---------------------------------------------------------------------
+TEXT = "\n".join(
+    text
+    for family in FAMILIES
+    for text in {t + o for t in family.templates for o in family.options}
+)
+UNTOLD = {"array2string", "array_repr", "array_str"}
+"""What prints a traced value says that it is one."""
+
+
+def spelled(function: Any) -> str:
+    module = getattr(function, "__module__", None) or "numpy"
+    prefix = {"numpy.linalg": "np.linalg.", "numpy.fft": "np.fft."}.get(module, "np.")
+    name = "sliding" if function.__name__ == "sliding_window_view" else function.__name__
+    return name if name == "sliding" else prefix + name
+
+
+def test_every_function_has_calls():
+    functions = [f for f in (*FUNCTIONS, *CREATION) if f.__name__ not in UNTOLD]
+    missing = {spelled(f) for f in functions if f"{spelled(f)}(" not in TEXT}
+    assert sorted(missing) == [], "add calls of these to a table_*.py"
+
+
+def test_every_ufunc_has_calls():
+    names = {
+        f"np.{u.__name__}" if getattr(np, u.__name__, None) is u else f"sp.{op.name}"
+        for u, op in UFUNCS.items()
+    }
+    assert sorted(n for n in names if f"{n}(" not in TEXT) == []
+
+
+def test_every_method_of_ufuncs_has_calls():
+    names = {f"np.{u.__name__}.{m}" for u, m in UFUNC_METHODS if u is not None}
+    assert sorted(n for n in names if f"{n}(" not in TEXT) == []
+
+
+def test_every_method_of_arrays_has_calls():
+    names = [n for n in dir(Tracer) if not n.startswith("_")]
+    missing = [n for n in names if not re.search(rf"\b[xy]\.{n}\b|'{n}'", TEXT)]
+    assert missing == []

@@ -355,7 +355,9 @@ def linspace(
     n = num - 1 if endpoint else num
     gap = stop - start
     step = gap / n if n > 0 else np.nan
-    k = np.arange(num).reshape((num,) + (1,) * np.ndim(gap)).astype(gap.real.dtype)
+    kind = dtype_of(gap)
+    kind = np.zeros((), kind).real.dtype
+    k = np.arange(num).reshape((num,) + (1,) * np.ndim(gap)).astype(kind)
     y = k * (step if n > 0 else gap) + start
     if endpoint and num > 1:
         last = np.broadcast_to(cast(traced(stop), y.dtype), (1, *y.shape[1:]))

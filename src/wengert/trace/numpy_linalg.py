@@ -487,7 +487,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     if len(arrays) < 2:
         raise ValueError("Expecting at least two arrays." + user_line())
     if any(x.ndim != 2 for x in arrays[1:-1]) or any(x.ndim not in (1, 2) for x in arrays):
-        raise np.linalg.LinAlgError(
+        raise ShapeError(
             "multi_dot takes matrices; the first and the last array may be vectors" + user_line()
         )
     terms = [LABELS[i : i + 2] for i in range(len(arrays))]

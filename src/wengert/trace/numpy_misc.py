@@ -541,7 +541,7 @@ def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
         return deliver(np.rint(a), out)
     if a.dtype.kind not in "fc":
         raise UnsupportedError(f"np.round of {a.dtype} to {decimals} decimals" + user_line())
-    scale = 10.0 ** abs(decimals)
+    scale = 10.0 ** abs(decimals) if abs(decimals) < 309 else np.inf
     if decimals < 0:
         return deliver(np.rint(a / scale) * scale, out)
     return deliver(np.rint(a * scale) / scale, out)
