@@ -470,10 +470,7 @@ def disagreement(case: Case) -> str | None:
     right = [np.real(np.asarray(c, complex) * t) for c, t in zip(pulled, ts, strict=True)]
     a, b = (float(sum(np.sum(p) for p in parts)) for parts in (left, right))
     scale = float(sum(np.sum(np.abs(p)) for p in (*left, *right))) or 1.0
-    low = any(
-        np.asarray(y).dtype.itemsize < (16 if np.asarray(y).dtype.kind == "c" else 8)
-        for y in (*ys, *xs)
-    )
+    low = any(np.finfo(np.asarray(y).dtype).bits < 64 for y in (*ys, *xs))
     if abs(a - b) > scale * (2e-2 if low else 1e-8) + 1e-12:
         return f"{case}: forward {a}, reverse {b}"
     return None

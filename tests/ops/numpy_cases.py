@@ -322,7 +322,8 @@ CREATION = {
            use(lambda x, f=f: f(x, like=x) * 2, M),
            use(lambda x, f=f: f(x, dtype=np.float32, like=x) * 2, M),
            use(lambda x, f=f: f([1.0, 2.0], like=x) * x, (2,), single=False)]
-       for f in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray)},
+       for f in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray,
+                np.require)},
     **{f: [use(lambda x, f=f: x + f(x), M), use(lambda x, f=f: f(x, dtype=np.float32), M),
            use(lambda x, f=f: f(x, shape=(2,)), M)]
        for f in (np.zeros_like, np.ones_like)},

@@ -264,7 +264,7 @@ ASKING: list[Family] = [
     *family("np.result_type", ["np.result_type(x, 1.0)", "np.result_type(x, 2j)"], EVERY),
     *family("np.common_type", ["np.common_type(x, np.ones(2, 'f4'))", "np.common_type(x, x)"], EVERY),
     *family("np.shares_memory np.may_share_memory",
-            ["%(x, x)", "%(x, np.copy(x))", "%(x, x[::-1])"], EVERY),
+            ["%(x, x)", "%(x, np.copy(x))", "%(x, x[::-1])"], EVERY_ARRAY),
     *family("np.round np.around", "%(x, @)", ALL, options=["", "1", "-1", "3", "decimals=2", "-2", "20",
             "400", "1.5", "-400"]),
     *family("np.fix", "np.fix(x)", ALL),
@@ -283,7 +283,8 @@ ASKING: list[Family] = [
         "x", "x, ndmin=3", "[1, 2]", "[x, x]", "x, dtype=np.float32", "x, dtype=int", "x, order='F'",
         "x, copy=None", "x, copy=False", "2.5", "[x, 1.0]", "x, ndmin=0", "x, subok=True", "[]",
         "x, float, ndmin=2", "[1, 2], ndmin=3", "x, copy=False, dtype=np.float32", "[[x], [x]]"]),
-    *family("np.asarray np.asanyarray np.ascontiguousarray", "%(@, like=x)", EVERY_ARRAY, options=[
+    *family("np.require", "np.require(@, like=x)", EVERY_ARRAY, options=["x", "x, float", "[1, 2]", "x, None, 'C'", "x, requirements=['F']"]),
+    *family("np.asarray np.asanyarray np.ascontiguousarray np.asfortranarray", "%(@, like=x)", EVERY_ARRAY, options=[
         "x", "[1, 2]", "x, dtype=np.float32", "2.5", "[x, x]", "x, dtype=int"]),
     *family("np.asarray np.asanyarray", "%(@, like=x)", EVERY_ARRAY, options=[
         "x, copy=True", "x, copy=False", "x, order='F'", "x, float, order='C'"]),

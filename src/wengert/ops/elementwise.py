@@ -172,6 +172,7 @@ def _power_base(t: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _power_exponent(t: Any, y: Any, a: Any, b: Any) -> Any:
+    a = float(a) if type(a) is int else a  # it may have more than 64 bits
     base = convert(np.where(a == 0, 1, a), dtype=dtype_of(y))
     return t * (y * np.log(base))
 

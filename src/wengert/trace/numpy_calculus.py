@@ -91,7 +91,9 @@ def _gaps(h: Any, n: int) -> Any:
         raise ValueError(
             f"coordinates of shape {h.shape} do not fit an axis of length {n}" + user_line()
         )
-    gaps = np.diff(cast(h, float) if h.dtype.kind in "iub" else h)
+    if h.dtype.kind == "b":
+        raise TypeError("coordinates of np.gradient are numbers" + user_line())
+    gaps = np.diff(cast(h, float) if h.dtype.kind in "iu" else h)
     if not isinstance(gaps, Traced) and np.all(gaps == gaps[0]):
         return gaps[0]
     return gaps

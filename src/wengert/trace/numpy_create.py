@@ -10,7 +10,14 @@ from wengert.errors import ShapeError, user_line
 from wengert.ops.base import Traced
 from wengert.ops.index import index_set
 from wengert.trace import layout, memory, views
-from wengert.trace.table import cast, creates, implements, optional, traced
+from wengert.trace.table import (
+    cast,
+    creates,
+    implements,
+    optional,
+    ordering,
+    traced,
+)
 from wengert.trace.tracer import Tracer, lower
 
 __all__ = ["laid_out", "with_order"]
@@ -48,7 +55,7 @@ implements(np.shares_memory)(_sharing(np.shares_memory))
 
 def laid_out(a: Any, dtype: Any, order: str, shape: Any) -> Any:
     """Return zeros like `a`, in its memory order where NumPy keeps that (``order="K"``)."""
-    dtype = np.dtype(dtype or a.dtype)
+    dtype, order = np.dtype(dtype or a.dtype), ordering(order)
     if shape is None:
         shape = a.shape
     elif not isinstance(shape, (tuple, list)):

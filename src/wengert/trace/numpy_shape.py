@@ -20,6 +20,7 @@ from wengert.trace.table import (
     deliver,
     implements,
     optional,
+    ordering,
     traced,
 )
 from wengert.trace.tracer import Tracer
@@ -79,7 +80,7 @@ def _is_fortran(a: Any, order: Any) -> bool:
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
     """Stand for `numpy.ravel`: contiguous, so a copy of a strided view even where it is flat."""
-    a = traced(a)
+    a, order = traced(a), ordering(order)
     if not isinstance(a, Tracer):
         return np.ravel(a, order)  # type: ignore[call-overload]
     if len(a.shape) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def diagonal_view(a: Any, offset: int, axis1: int, axis2: int, view: Any = _WRIT
     i, j = axis_index(axis1, a.ndim), axis_index(axis2, a.ndim)
     if i == j:
         raise ValueError("axis1 and axis2 cannot be the same" + user_line())
-    attrs = {"offset": int(offset), "axis1": i, "axis2": j}
+    attrs = {"offset": operator.index(offset), "axis1": i, "axis2": j}
     return views.attach(_diagonal(a, **attrs), a, view, attrs)
 
 

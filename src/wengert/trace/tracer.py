@@ -52,6 +52,9 @@ _OPERANDS = (np.ndarray, np.generic, int, float, complex)
 _NOT_NUMERIC = (str, bytes, dict, set, type(None))
 
 
+_OPERAND = "an operand of a traced value"
+
+
 def _operand(other: Any) -> Any:
     """Turn an operand of an unusual type into an array, as NumPy's operators do."""
     if isinstance(other, Traced):
@@ -63,7 +66,7 @@ def _operand(other: Any) -> Any:
     kind = type(other)
     if is_foreign(kind) and decides_itself(kind):
         return NotImplemented
-    other = checked(other, "an operand of a traced value")
+    other = checked(other, _OPERAND)
     return other if isinstance(other, _OPERANDS) else NotImplemented
 
 
@@ -549,7 +552,9 @@ def call_ufunc(
         if kind is not Tracer and (
             kind not in _PLAIN or (kind is np.ndarray and x.dtype.kind not in "fiubc")
         ):
-            inputs = tuple([checked(y, "an operand of a traced value") for y in inputs])
+            if method == "__call__":
+                inputs = tuple(map(indexing.stack_nested, inputs))
+            inputs = tuple([checked(y, _OPERAND) for y in inputs])
             break
     try:
         if method != "__call__":
