@@ -233,3 +233,17 @@ def test_the_thresholds_are_in_the_sizes():
     for limit in (2 * BLAS_FROM, ALONE, SHARED_FROM, 2 * OPERATIONS):
         assert min(work) < limit < max(work)
     assert products.BLAS_FROM == BLAS_FROM
+
+
+def test_results_too_far_apart_for_blas():
+    """Rows of the result that are further apart than 32 bits can say get an order of their own."""
+    b = Builder()
+    many = (gemm.LARGEST + 1) // 8
+    x, y = (
+        b.add(TABLE["broadcast_to"], b.input(np.zeros((1, *shape))), shape=(many, *shape))
+        for shape in ((40, 30), (30, 20))
+    )
+    graph = b.finish([b.add(TABLE["contract"], x, y, spec="bij,bjk->ibk")])
+    (found,) = by_blas(graph)
+    assert gemm.call(found).fault() is None
+    assert many * 20 > gemm.LARGEST

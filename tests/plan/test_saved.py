@@ -56,7 +56,7 @@ def test_hessians_values_and_pytrees(tmp_path):
     plan = wg.value_and_jacobian(f, format="csr").plan(X)
     plan.save(tmp_path / "v.npz")
     y, J = wg.load_plan(tmp_path / "v.npz", f)(X)
-    np.testing.assert_array_equal(y, f(X))
+    np.testing.assert_array_max_ulp(y, f(X), 8)  # native functions and NumPy's, within 4 each
     np.testing.assert_allclose(J.toarray(), wg.jacobian(f)(X))
 
 

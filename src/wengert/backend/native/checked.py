@@ -37,7 +37,10 @@ class CheckedProgram(NativeProgram):
             outs = [np.empty(shape, dtype) for shape, dtype in self._shapes]
         for y in outs:
             poison(y)
-        memory = self._arenas.pop() if self._arenas else self._new_arena()
+        try:
+            memory = self._arenas.pop()
+        except IndexError:
+            memory = self._new_arena()
         poison(memory[0][: memory[0].size // 8 * 8].view(np.uint64))
         self._arenas.append(memory)
         return super().run(inputs, outs)

@@ -19,6 +19,7 @@ import numpy as np
 from wengert.backend.native import engine
 from wengert.backend.native.code import number
 from wengert.backend.native.steps import Contraction
+from wengert.errors import VerificationError
 
 __all__ = [
     "LARGEST",
@@ -226,6 +227,9 @@ def _text(p: Contraction, externals: dict[str, str], pieces: int, by_rows: bool,
         pointers.append(code.emit(f"getelementptr {kind}, ptr {base}, i64 {offset}"))
     a, b, c = pointers
     told = call(p)
+    fault = told.fault()
+    if fault is not None:  # BLAS would compute nothing, and say so on the terminal only
+        raise VerificationError(f"BLAS does not take a call: {fault}")
     given = [
         code.slot("i8", str(ord(told.first))),
         code.slot("i8", str(ord(told.second))),

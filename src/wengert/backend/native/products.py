@@ -145,7 +145,7 @@ def _blas(
     whole = contiguous(buffer, v.shape)
     rc, cc = _merged(whole, out, free_a), _merged(whole, out, free_b)
     order = out
-    if rc is None or cc is None or 1 not in (rc, cc):
+    if rc is None or cc is None or 1 not in (rc, cc) or max(rc, cc) > LARGEST:
         order = batch + free_a + free_b
         whole = contiguous(buffer, tuple(sizes[s] for s in order))
         rc, cc = _merged(whole, order, free_a), 1
