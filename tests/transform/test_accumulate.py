@@ -133,3 +133,16 @@ def test_functions_of_numpy(use):
     if any(np.asarray(y).dtype.kind not in "f" for y in out):
         pytest.skip("not real")
     check(f, [args[i] for i in wrt], [second[i] for i in wrt], ("auto",))
+
+
+def test_contractions_of_lists_only():
+    """A read of one line makes lists of entries, which are then contracted."""
+    w = np.arange(20.0)
+
+    def f(x):
+        line = (np.resize(x, (20, 9)).T[::-1] @ w)[0]
+        return np.resize(3 * x, 20) @ np.resize(2 * x, 20) / (1 + line**2)
+
+    x = np.random.default_rng(0).standard_normal(6)
+    found = wg.hessian(f, format="csr")(x).toarray()
+    np.testing.assert_allclose(found, wg.hessian(f)(x), rtol=1e-9, atol=1e-12)

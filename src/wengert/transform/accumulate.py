@@ -205,7 +205,10 @@ class AccumulateTrace(JvpTrace):
         inner = "".join(s for s in mine if s not in out)
         every = inner + out
         full = tuple(sizes[s] for s in every)
-        if math.prod(full) * max(t.columns.shape[0] for t in terms if t.rows is None) > self.most:
+        if (
+            math.prod(full) * max([t.columns.shape[0] for t in terms if t.rows is None], default=1)
+            > self.most
+        ):
             raise Unfit(f"contract of shape {shape} depends on too much")
         p = uniform(other)
         p = p if is_number(p) else aligned(p, its, every, 0)

@@ -98,6 +98,8 @@ class _Custom(Generic[P, R]):
         ------
         MutationError
         """
+        if self._is_pure:
+            return
         self._is_pure = True
         plain = [_example(x) if isinstance(x, Traced) else x for x in xs]
         if any(x is None for x in plain):
@@ -283,8 +285,7 @@ class custom_jvp(_Custom[P, R]):
             return self._plain(call, every)  # type: ignore[no-any-return]
 
         def flat_rule(xs: Sequence[Any], ts: Sequence[Any]) -> tuple[Any, Any]:
-            if not self._is_pure:
-                self._check_pure(call, xs)
+            self._check_pure(call, xs)
             k = len(xs)
             out = _untouched(
                 f"the rule of {self.name}",
@@ -367,14 +368,22 @@ class custom_vjp(_Custom[P, R]):
         call = _Call(self.name, every, self.nondiff)
         if not call.is_traced:
             return self._plain(call, every)  # type: ignore[no-any-return]
-        return self._apply(call, _vjp_rule(self.name, call, *self.rules))  # type: ignore[no-any-return]
+        rule = _vjp_rule(self.name, call, *self.rules, self._check_pure)
+        return self._apply(call, rule)  # type: ignore[no-any-return]
 
 
-def _vjp_rule(name: str, call: _Call, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> VjpRule:
+def _vjp_rule(
+    name: str,
+    call: _Call,
+    fwd: Callable[..., Any],
+    bwd: Callable[..., Any],
+    check: Callable[[_Call, Sequence[Any]], None],
+) -> VjpRule:
     """Make a rule of flat arrays from the user's functions."""
     pack_residuals: list[Callable[[Sequence[Any]], Any]] = []
 
     def flat_fwd(*xs: Any) -> tuple[Any, Any]:
+        check(call, xs)
         out = _untouched(f"the forward function of {name}", fwd, call.arguments, xs)
         if not isinstance(out, tuple) or len(out) != 2:
             raise InputError(
