@@ -76,6 +76,23 @@ Reading, `x[i] = v` and `x[i] += v` with integers, slices, `...`, `None`, intege
 masks. Repeated indices add up in `np.add.at`; in `x[i] = v` the last one stays. Under `vmap` a mask
 that differs between examples raises; write `np.where(mask, x, 0)`.
 
+## Memory
+
+A traced array lies in memory as NumPy's would. So a reshape is a view or a copy as in NumPy,
+`order="K"` and `order="A"` mean what they mean there, and an update in place is seen by the same
+arrays: by those that a slice, a transpose, `np.einsum("ij->ji", x)`, `x.conj()` of real `x` or
+`astype(copy=False)` shares memory with, and not by the copies that `np.concatenate([x])` or a
+view of a NumPy scalar are. Diagonals, windows and broadcast arrays are read-only views; writing
+into them raises `MutationError`. NumPy lets the results of `np.broadcast_arrays` and
+`np.meshgrid(copy=False)` be written into, with a warning that this will end; here it raises.
+
+`jit` keeps a plan for each layout of its arguments where the function decides something by one:
+it asks for `order="K"` or `"A"`, or updates an array whose reshape is a view or a copy by its
+strides. Other plans serve arrays of every layout. Results of a compiled function are in C order;
+`np.ravel(y, "K")` of one may differ from that of NumPy's own result, which can be in another
+order. Under `vmap`, updating an array and its reshape raises `MutationError` where the reshape of
+one example is a copy.
+
 ## Conventions
 
 Derivatives where mathematics leaves a choice. NumPy has no say here; most are JAX's.

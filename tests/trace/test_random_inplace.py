@@ -13,6 +13,17 @@ import wengert as wg
 from wengert.errors import BatchedControlError, MutationError
 
 SHAPES = [(6,), (3, 4), (2, 2, 3), (4, 1), (1, 5)]
+COPY = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # reshape has copy= since
+LAYOUTS = {
+    "C": lambda x: x,
+    "F": lambda x: np.asfortranarray(x),
+    "T": lambda x: x.T,
+    "reversed": lambda x: x[::-1, ::-1],
+    "gaps": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "gaps F": lambda x: np.repeat(x.T, 2, axis=0)[::2],
+    "columns": lambda x: np.repeat(x.T, 3, axis=1)[:, ::3].T,
+}
+"""A matrix of the same numbers, or its transpose, that lies in memory in another way."""
 VIEWS = {
     "slice": lambda h, a, b: h[a % (len(h) + 1) :],
     "stride": lambda h, a, b: h[:: 1 + a % 3],
@@ -27,12 +38,43 @@ VIEWS = {
     "newaxis": lambda h, a, b: h[:, None],
     "0d": lambda h, a, b: h[(*np.unravel_index(a % h.size, h.shape), ...)] if h.size else h,
     "real": lambda h, a, b: h.real,
+    "reshape F": lambda h, a, b: h.reshape(-1, order="F"),
+    "reshape A": lambda h, a, b: h.reshape(-1, order="A"),
+    "ravel K": lambda h, a, b: np.ravel(h, "K"),
+    "ravel A": lambda h, a, b: h.ravel("A"),
+    "tall": lambda h, a, b: h.reshape(-1, 2) if h.size % 2 == 0 else h.reshape(-1, 1),
+    "backwards": lambda h, a, b: h[::-1],
+    "moved": lambda h, a, b: np.moveaxis(h, a % h.ndim, b % h.ndim),
+    "rolled": lambda h, a, b: np.rollaxis(h, a % h.ndim),
+    "einsum T": lambda h, a, b: np.einsum("...ij->...ji", h) if h.ndim > 1 else h,
+    "einsum diagonal": lambda h, a, b: (
+        np.einsum("ii...->i...", h[: min(h.shape[:2]), : min(h.shape[:2])])
+        if h.ndim > 1 and h.size
+        else h
+    ),
+    "squeeze": lambda h, a, b: np.squeeze(h) if h.size > 1 else h,
+    "rotated": lambda h, a, b: np.rot90(h, a) if h.ndim > 1 else h,
+    "whole": lambda h, a, b: h[...],
+    "no copy": lambda h, a, b: h.astype(float, order="F" if a % 2 else "C", copy=False),
+    "asarray F": lambda h, a, b: np.asarray(h, order="F" if a % 2 else "C", like=h),
+    "conj": lambda h, a, b: h.conj(),
     "alias": lambda h, a, b: h,
     "asarray": lambda h, a, b: np.asarray(h, like=h),
 }
 COPIES = {
     "copy": lambda h, a, b: h.copy(),
     "K copy": lambda h, a, b: np.copy(h),
+    "F copy": lambda h, a, b: h.copy("F"),
+    "A copy": lambda h, a, b: np.copy(h, order="A"),
+    "flatten K": lambda h, a, b: h.flatten("K"),
+    "True": lambda h, a, b: h[True] if h.ndim < 3 else h * 1,
+    "reshape copy": lambda h, a, b: h.reshape(h.shape[::-1], copy=True) if COPY else h * 1,
+    "padded": lambda h, a, b: np.pad(h, 1, mode="edge") if h.size else h * 1,
+    "rounded": lambda h, a, b: np.where(np.round(h, 1) > 0.123, h, h * 0.5),
+    "tensordot": lambda h, a, b: np.tensordot(h, h, axes=0) / 4 if h.ndim < 2 else h.T * h.T,
+    "einsum K": lambda h, a, b: np.einsum("ij,kj->ki", h, h) / 4 if h.ndim == 2 else h * 1,
+    "gradient": lambda h, a, b: np.gradient(h, axis=0) if len(h) > 1 else h * 1,
+    "broadcast": lambda h, a, b: h.T + h[..., :1].T if h.shape[-1] else h * 1,
     "sin": lambda h, a, b: np.sin(h),
     "fancy": lambda h, a, b: h[[a % len(h), b % len(h)]] if len(h) else h + 0.0,
     "mask": lambda h, a, b: h[h > 0.123],
@@ -167,7 +209,12 @@ MAKERS = {**VIEWS, **COPIES}
 def run(program, x):
     """Run a program on plain or traced arrays; return all that it made."""
     shape, steps = program
-    handles = [x.reshape(-1)[: int(np.prod(shape))].reshape(shape).copy()]
+    start = x.copy("K").T if x.ndim > 1 else x.reshape(-1)[: int(np.prod(shape))].reshape(shape)
+    return follow(steps, [start.copy("K")])
+
+
+def follow(steps, handles):
+    """Take the steps of a program on arrays; return all that it made."""
     for name, k, a, b in steps:
         h = handles[k % len(handles)]
         if name in MAKERS:
@@ -204,6 +251,42 @@ def check(program):
     with contextlib.suppress(BatchedControlError, MutationError):
         np.testing.assert_allclose(wg.vmap(f)(x[None])[0], value, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(wg.jit(f)(x), value, rtol=1e-12, atol=1e-12)
+
+
+def check_layouts(program, layouts, backend):
+    """Compare on matrices that lie in memory in several ways, one after the other."""
+    x = np.random.default_rng(5).uniform(-1, 1, (3, 4))
+    f = lambda x: run(program, x)  # noqa: E731
+    compiled, gradient = wg.jit(f, backend=backend), wg.jit(wg.grad(lambda x: np.sum(f(x) ** 2)))
+    for name in layouts:
+        y = LAYOUTS[name](x)
+        value = f(y)
+        np.testing.assert_allclose(compiled(y), value, rtol=1e-12, atol=1e-12)
+        got, pullback = wg.vjp(f, y)
+        np.testing.assert_allclose(got, value, rtol=1e-13, atol=1e-14)
+        (g,) = pullback(2 * value)
+        np.testing.assert_allclose(gradient(y), g, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(wg.jvp(f, (y,), (y,))[0], value, rtol=1e-13, atol=1e-14)
+        with contextlib.suppress(BatchedControlError, MutationError):
+            rows = wg.vmap(f)(np.stack([y * 0.5, y]))
+            np.testing.assert_allclose(rows[1], value, rtol=1e-12, atol=1e-12)
+
+
+layouts = st.lists(st.sampled_from(list(LAYOUTS)), min_size=2, max_size=3)
+backends = st.sampled_from(["native", "numpy"])
+
+
+@given(programs, layouts, backends)
+@settings(max_examples=40)
+def test_random_updates_of_other_layouts(program, layouts, backend):
+    check_layouts(program, layouts, backend)
+
+
+@pytest.mark.slow
+@given(programs, layouts, backends)
+@settings(max_examples=3000)
+def test_many_random_updates_of_other_layouts(program, layouts, backend):
+    check_layouts(program, layouts, backend)
 
 
 @given(programs)
