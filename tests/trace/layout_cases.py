@@ -162,6 +162,24 @@ PRODUCTS = [
     "np.linalg.outer(x[0], x[0]) if len(x) else x", "np.cov(x) if x.size > 4 else x",
     "np.corrcoef(x) if x.size > 4 else x",
 ]  # fmt: skip
+ORDERED = [
+    "np.polyval([1.0, 2.0, 3.0], x)",
+    "np.average(x[None], axis=1, weights=np.ones(len(x))) if len(x) else x",
+    "np.argwhere(x > 0)",
+    "np.pad(pad_width=1, array=x)",
+    "x.astype(np.float32, order='F').T",
+    "np.linspace(x, x + 1, 3, axis=1)",
+    "np.percentile(x, [10, 50], axis=0)",
+    "np.multiply.outer(x[0] if len(x) else x, x)",
+    "np.add.reduceat(x, [0], axis=1)",
+    "x[np.ix_([0], [0])] if x.size else x",
+    "np.where((x > 0).T.T, x, x[:1])",
+    "np.matvec(x[None], x[0]) if len(x) else x",
+    "np.broadcast_to(x[:, :1], x.shape) * x",
+    "np.nanmean(x, axis=0)",
+    "np.cov(x.T) if x.size > 4 else x",
+    "np.std(x[None], axis=1)",
+]
 LINEAR = [
     "np.linalg.inv(m)", "np.linalg.solve(m, x)", "np.linalg.cholesky(m)", "np.linalg.qr(x)[0]",
     "np.linalg.qr(m)[1]", "np.linalg.svd(x, full_matrices=False)", "np.linalg.eigh(m)[1]",
@@ -223,8 +241,8 @@ OF_SCALARS = [
 ]  # fmt: skip
 
 CASES = [
-    *[("x", e) for group in (UFUNCS, COPIES, VIEWS, ARRANGED, INDEXED, REDUCED, PRODUCTS, LINEAR)
-      for e in group],
+    *[("x", e) for group in (UFUNCS, COPIES, VIEWS, ARRANGED, INDEXED, REDUCED, PRODUCTS, ORDERED,
+                             LINEAR) for e in group],
     *[("t", e) for e in CUBED], *[("v", e) for e in OF_VECTORS], *[("s", e) for e in OF_SCALARS],
 ]  # fmt: skip
 LAYOUTS = {"x": MATRICES, "t": CUBES, "v": VECTORS, "s": SCALARS}

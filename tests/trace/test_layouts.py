@@ -347,3 +347,16 @@ def test_orders_that_do_not_exist():
     for f in (lambda x: x.ravel("Q"), lambda x: x.reshape(-1, order="K"), lambda x: x.copy("Q")):
         with pytest.raises(ValueError, match="order"):
             wg.vjp(f, MATRIX)
+
+
+def test_the_end_of_a_joined_chain_without_axes_is_an_array():
+    def f(x):
+        y = x * 1.0
+        turned = y.T
+        v = turned[1, 2, ...]
+        y *= 2.0
+        v *= 0.5
+        return y
+
+    x = np.arange(12.0).reshape(3, 4)
+    np.testing.assert_allclose(wg.vjp(f, x)[0], f(x))

@@ -19,7 +19,7 @@ stop_gradient = register(
     Op(
         "stop_gradient",
         # A copy: it is the user's, who may change it in place.
-        lambda x: x.copy() if isinstance(x, np.ndarray) else x,
+        lambda x: x.copy(order="K") if isinstance(x, np.ndarray) else x,
         infer=aval_of,
         derivative=ZERO,
         batch=batch_elementwise,

@@ -12,7 +12,7 @@ from wengert.ops.control import nonzero, refuse_batched_mask
 from wengert.ops.elementwise import real
 from wengert.ops.index import SLOT, getitem, index_set
 from wengert.ops.leaves import checked
-from wengert.trace import views
+from wengert.trace import memory, views
 from wengert.trace.capture import READING, note_read
 
 __all__ = ["along", "assign", "parse", "read", "without_ones"]
@@ -148,7 +148,10 @@ def read(x: Any, index: Any) -> Any:
     if arrays:
         if spec[-1] is Ellipsis:
             spec = spec[:-1]  # which stands for another order of memory, see `along`
-        return getitem(x, *arrays, spec=spec)
+        y = getitem(x, *arrays, spec=spec)
+        if len(y.shape) > 1 and views.is_batched(y):
+            return memory.as_indexed(y, x, arrays, spec)
+        return y
     attrs = {"spec": spec}
     y = x._trace.process(getitem, (x,), attrs)
     if None in spec and _has_boolean(index):

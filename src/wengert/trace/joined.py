@@ -48,6 +48,8 @@ def joined(shape: tuple[int, ...], first: Step, between: tuple[int, ...], then: 
     if made is None:
         return None
     order = tuple(results[i] for i in then_axes)
+    if not order:
+        made = (*made, Ellipsis)  # an array without axes, and no number
     if order == tuple(range(len(order))):
         return getitem, {"spec": made}
     return PART, {"spec": made, "axes": order}

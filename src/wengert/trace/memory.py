@@ -242,9 +242,7 @@ def _made(node: Any, aval: Any) -> Layout:
     first, own = _operand(node.inputs[0])
     if op in _MOVES or (op is getitem and is_basic(node.attrs["spec"])):
         return _moved(op, node.attrs, first, own, size)
-    if op is stop_gradient:
-        return own
-    if op is ew.convert or op is index_set or op is index_add:
+    if op is stop_gradient or op is ew.convert or op is index_set or op is index_add:
         return layout.compact(shape, node.attrs.get("order") or layout.kept(own), size)
     if op.ufunc is not None or op is ew.select:
         operands = [_operand(x) for x in node.inputs]
@@ -260,12 +258,22 @@ def _tried(node: Any) -> Any:
         small.append(_small(shape, own, aval_of(x).dtype) if shape else aval_of(x).dtype.type(1))
     attrs = node.attrs
     if node.op is getitem:
-        small[1:] = [np.zeros_like(i) for i in small[1:]]
-        spec = [slice(None) if isinstance(s, slice) else 0 if type(s) is int else s
-                for s in attrs["spec"]]  # fmt: skip
-        attrs = {"spec": tuple(spec)}
+        return _indexed(small[0], small[1:], attrs["spec"])
     with np.errstate(all="ignore"):
         return np.asarray(node.op.evaluate(*small, **attrs))
+
+
+def _indexed(small: Any, index: Any, spec: Any) -> Any:
+    """Read a small array at its first elements, with the axes of the index."""
+    full = [slice(None) if isinstance(s, slice) else 0 if type(s) is int else s for s in spec]
+    return np.asarray(getitem.evaluate(small, *map(np.zeros_like, index), spec=tuple(full)))
+
+
+def as_indexed(y: Any, x: Any, arrays: Any, spec: Any) -> Any:
+    """Return an example of a batch, read at arrays, in the order in which NumPy reads one."""
+    small = [of_form(small_form(i)) for i in (x, *arrays)]
+    index = [np.zeros_like(i, np.intp) for i in small[1:]]
+    return ordered(y, layout.kept(_indexed(small[0], index, spec).strides))
 
 
 def _small(shape: tuple[int, ...], own: Layout, dtype: Any) -> Any:

@@ -122,7 +122,7 @@ def flatnonzero(a: Any) -> Any:
 @implements(np.argwhere)
 def argwhere(a: Any) -> Any:
     """Stand for `numpy.argwhere`."""
-    return np.stack(nonzero(a), axis=-1)
+    return np.transpose(np.stack(nonzero(a)))
 
 
 def _common(choices: list[Any]) -> list[Any]:

@@ -144,7 +144,8 @@ def average(
     total = np.sum(w, axis=dims, keepdims=kept, dtype=dtype)
     if decided(np.any(np.equal(total, 0))):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized" + user_line())
-    avg = np.sum(cast(a * w, dtype), axis=dims, keepdims=kept) / total
+    added = np.sum(cast(a * w, dtype), axis=dims, keepdims=kept)
+    avg = added / laid(total, added, "K")
     return (avg, total) if returned else avg
 
 

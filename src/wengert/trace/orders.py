@@ -34,9 +34,17 @@ def laid(y: Any, x: Any, order: str) -> Any:
     return memory.ordered(y, wanted)
 
 
-def _like(order: str) -> Any:
+_NAMES = ("a", "arr", "array", "f", "p", "x")
+"""What NumPy calls the array that a result lies like, in functions of this table."""
+
+
+def _like(order: str, place: int = 0) -> Any:
     def rule(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        x = args[0] if args else next(iter(kwargs.values()))
+        if len(args) > place:
+            x = args[place]
+        else:
+            named = [kwargs[k] for k in _NAMES if k in kwargs]
+            x = named[-1] if named else result
         if isinstance(result, (tuple, list)):
             return type(result)([laid(y, x, order) for y in result])
         return laid(result, x, order)
@@ -116,6 +124,7 @@ ORDERS: dict[Any, Any] = {
     np.unwrap: _like("K"),
     np.piecewise: _like("K"),
     np.gradient: _like("K"),
+    np.polyval: _like("K", 1),
     np.round: _rounded,
     np.around: _rounded,
     np.nan_to_num: _filled,
