@@ -287,6 +287,8 @@ def test_the_same_bits():
     assert second is not first
     assert np.signbit(second[0])
     assert not np.signbit(first[0])
+    part = np.arange(12.0).reshape(3, 4)[:, ::2]
+    assert kept.keep(part) is kept.keep(part)
 
 
 # --- views that are out of date -------------------------------------------------------------------
