@@ -19,7 +19,7 @@ from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_flag, check_function, check_places
 from wengert.plan.dense import check_dense
 from wengert.trace import methods as methods  # fills the tables of NumPy's functions
-from wengert.trace.record import Tape
+from wengert.trace.record import Tape, as_recorded
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
@@ -441,7 +441,7 @@ def _mapped(
         return [np.zeros((0, *shape_of(y)), dtype_of(y)) for y in likes]
     step = chunk_size or n
     chunks = [
-        _chunk(function, _basis(x, start, min(start + step, n)), likes)
+        _chunk(function, as_recorded(_basis(x, start, min(start + step, n)), (x, *likes)), likes)
         for start in range(0, n, step)
     ]
     if len(chunks) == 1:
@@ -450,7 +450,7 @@ def _mapped(
 
 
 def _chunk(function: Callable[[Any], list[Any]], basis: Any, likes: list[Any]) -> list[Any]:
-    n = len(basis)
+    n = shape_of(basis)[0]
     trace = BatchTrace(n)
     try:
         found = function(Tracer(trace, Batched(basis, True)))

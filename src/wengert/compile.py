@@ -40,7 +40,7 @@ from wengert.plan.remat import fitted
 from wengert.plan.shortcut import matcher
 from wengert.plan.state import States
 from wengert.trace.alarm import stops
-from wengert.trace.record import OuterValueError
+from wengert.trace.record import GraphRecorder, OuterValueError
 
 __all__ = [
     "BACKENDS",
@@ -245,7 +245,9 @@ class Jitted:
         with _LOCK:
             self._traces += 1
         with Patience(f"recording {self._name} ...") as patience:
-            recorded = record(self._f, leaves, form, state=state)
+            bound = None if self._budget is None else self._budget // 2
+            recorder = GraphRecorder(bound=bound)
+            recorded = record(self._f, leaves, form, recorder=recorder, state=state)
             if recorded.why:
                 return self._once(key, recorded, args, kwargs)
             if recorded.laid and type(key) is not Laid:

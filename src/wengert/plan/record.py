@@ -154,6 +154,7 @@ def record(
     alarm = recorder.alarm
     if alarm.why and alarm.why != "followed":
         values = [concrete(y) for y in graph.outputs]
+    recorder.store.clear()
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
     graph = strip(simplify(fold_fixed(graph), differentiable=differentiable))
     return Recorded(

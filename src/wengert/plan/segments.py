@@ -244,7 +244,7 @@ class Segments:
             needs = {number[x] for x in self.reads[i] if x in number}
             if needs and (not groups or not needs <= groups[-1][1]):
                 groups.append((i, needs))
-        ends = [i for i, _ in groups[1:]] + [len(self.graph.nodes)]
+        ends = [i for i, _ in groups[1:]] + [len(self.graph.nodes)] * bool(groups)
         events = [
             Event(frozenset(needs), int(held[i - 1]) if k else 0, int(max(held[i:end])))
             for k, ((i, needs), end) in enumerate(zip(groups, ends, strict=True))

@@ -65,8 +65,11 @@ def strides(x: Any) -> Layout:
 
 def of_value(var: Any) -> Layout:
     """Return the strides of the data of a value; of one example of a batch."""
-    if type(var) is Pending and not var.is_known:
-        return _promised(var)
+    if type(var) is Pending:
+        if var.strides is not None:
+            return var.strides
+        if not var.is_known:
+            return _promised(var)
     data = var.data
     if isinstance(data, np.ndarray):
         made: Layout = data.strides

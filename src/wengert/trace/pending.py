@@ -7,21 +7,22 @@ warning at the first call. Where NumPy is told to raise, nothing waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import GraphError
-from wengert.ir.build import infer
+from wengert.ir.build import applied, infer
 from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
 from wengert.ops import contract, control, shape  # noqa: F401 (they fill the table)
 from wengert.ops.base import TABLE, Op
 from wengert.ops.elementwise import convert
 from wengert.ops.index import getitem, index_add, index_set
-from wengert.ops.reduce import reduce_sum
+from wengert.ops.reduce import reduce_max, reduce_min, reduce_sum
 
-__all__ = ["Pending", "may_fail", "promised"]
+__all__ = ["LARGE", "Pending", "Store", "may_fail", "promised"]
 
 LARGE = 1 << 15
 """Bytes from which an array is worth the work of inferring what it would be (a few microseconds
@@ -53,23 +54,29 @@ _INDEXED = {getitem: 1, index_add: 2, index_set: 2}
 
 
 class Pending(Value):
-    """A value of known shape and dtype that is computed when its data is first read."""
+    """A value of known shape and dtype that is computed when its data is read.
 
-    __slots__ = ("_computed", "_known", "_trace", "node", "strides")
+    What was computed may be let go, to be computed again.
+    """
 
-    def __init__(self, aval: Aval, trace: Any) -> None:
+    __slots__ = ("_computed", "_known", "_part", "_trace", "node", "strides")
+
+    def __init__(self, aval: Aval, trace: Any, part: int | None = None) -> None:
         self._aval = aval
         self._trace = trace
         self._known = False
         self._computed: Any = None
         self.node: Any = None
         self.strides: tuple[int, ...] | None = None  # worked out by `wengert.trace.memory`
+        self._part = part
 
     @property
     def data(self) -> Any:
         """The concrete value."""
         if not self._known:
             self._compute()
+        elif self.aval.nbytes >= LARGE:
+            self._trace.store.used(self)
         return self._computed
 
     @property
@@ -81,21 +88,102 @@ class Pending(Value):
         """Say which node computes the value."""
         self.node = node
 
+    def keep(self, y: Any) -> None:
+        """Take what the value is; the store may let go of it, or of others."""
+        if self._trace.store.bound is not None and type(y) is np.ndarray:
+            self.strides = y.strides
+            y = apart(y)
+        self._computed, self._known = y, True
+        if self.aval.nbytes >= LARGE:
+            self._trace.store.made(self)
+
+    def let_go(self) -> None:
+        """Forget what was computed."""
+        self._computed, self._known = None, False
+
     def _compute(self) -> None:
         """Compute this value and those that it needs, without recursion."""
-        waiting: list[Pending] = [self]
-        with np.errstate(all="ignore"):
-            while waiting:
-                value = waiting[-1]
-                node = value.node
-                needed = [x for x in node.inputs if type(x) is Pending and not x._known]
-                if needed and not value._known:
-                    waiting += needed
-                    continue
-                waiting.pop()
-                if not value._known:
-                    y = node.op.evaluate(*map(value._trace.content, node.inputs), **node.attrs)
-                    value._computed, value._known = y, True
+        store = self._trace.store
+        waiting: list[Pending] = []
+        operands: list[list[Pending]] = []
+
+        def wait(value: Pending) -> None:
+            node = value.node
+            waiting.append(value)
+            operands.append([x for x in node.inputs if type(x) is Pending])
+            store.pinned.update(operands[-1])
+
+        wait(self)
+        try:
+            with np.errstate(all="ignore"):
+                while waiting:
+                    value = waiting[-1]
+                    needed = [x for x in operands[-1] if not x._known]
+                    if needed and not value._known:
+                        for x in needed:
+                            wait(x)
+                        continue
+                    if not value._known:
+                        node = value.node
+                        y = applied(node.op, [*map(store.content, node.inputs)], node.attrs, False)
+                        value.keep(y if value._part is None else y[value._part])
+                    waiting.pop()
+                    store.pinned.subtract(operands.pop())
+        finally:
+            store.pinned.clear()
+
+
+def apart(y: Any) -> Any:
+    """Return a copy of a small part of an array, which would keep the whole one alive."""
+    if type(y) is np.ndarray and type(y.base) is np.ndarray and 2 * y.nbytes < y.base.nbytes:
+        return y.copy(order="K")
+    return y
+
+
+class Store:
+    """What a recording has computed of its large arrays, within a bound.
+
+    Attributes
+    ----------
+    bound : int or None
+        Bytes that are kept, besides what the computation under way needs: those used last.
+    pinned : Counter
+        Values that a computation under way needs, and how often.
+    """
+
+    def __init__(self, content: Callable[[Any], Any], bound: int | None) -> None:
+        self.content = content
+        self.bound = bound
+        self.pinned: Counter[Pending] = Counter()
+        self._held: dict[Pending, None] = {}  # in order of use
+        self._bytes = 0
+
+    def made(self, value: Pending) -> None:
+        """Hold an array that was computed; let go of others, used longest ago, past the bound."""
+        self._held[value] = None
+        self._bytes += value.aval.nbytes
+        if self.bound is None or self._bytes <= self.bound:
+            return
+        for old in list(self._held):
+            if self._bytes <= self.bound:
+                break
+            if old is not value and self.pinned[old] <= 0:
+                del self._held[old]
+                self._bytes -= old.aval.nbytes
+                old.let_go()
+
+    def used(self, value: Pending) -> None:
+        """Note that an array was read."""
+        if value in self._held:
+            del self._held[value]
+            self._held[value] = None
+
+    def clear(self) -> None:
+        """Let go of all."""
+        for value in self._held:
+            value.let_go()
+        self._held.clear()
+        self._bytes = 0
 
 
 def may_fail(op: Op, inputs: Sequence[Any]) -> bool:
@@ -139,8 +227,15 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
         (aval,) = infer(op, inputs, attrs)
     except GraphError:
         return None  # which evaluating it says in NumPy's words
-    scalar = not aval.shape and op.ufunc is None and op not in (reduce_sum, convert)
-    return None if scalar or not _is_numeric(aval.dtype) else aval
+    array = not aval.shape and op.ufunc is None and not _makes_scalar(op, attrs)
+    return None if array or not _is_numeric(aval.dtype) else aval
+
+
+def _makes_scalar(op: Op, attrs: dict[str, Any]) -> bool:
+    """Whether a result without axes is a scalar of NumPy, and no array."""
+    if op is getitem:
+        return all(s is not Ellipsis for s in attrs["spec"])
+    return op in (reduce_sum, reduce_max, reduce_min, convert)
 
 
 def _are_within(indices: Sequence[Any], spec: Sequence[Any], sizes: tuple[int, ...]) -> bool:

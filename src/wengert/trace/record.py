@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -26,7 +26,7 @@ from wengert.errors import (
     user_line,
 )
 from wengert.ir.build import applied
-from wengert.ir.graph import Const, Graph, Guard, Node, Place, Value
+from wengert.ir.graph import Const, Graph, Guard, Node, Place, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op
@@ -51,7 +51,7 @@ from wengert.trace.numbers import (
     is_number,
     plain_number,
 )
-from wengert.trace.pending import Pending, may_fail, promised
+from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = [
@@ -159,6 +159,19 @@ class Trace:
         """Whether a value without axes is an array in NumPy, updated in place, and no scalar."""
         data = var.data
         return data._is_array() if isinstance(data, Tracer) else isinstance(data, np.ndarray)
+
+
+def as_recorded(x: Any, values: Iterable[Any]) -> Any:
+    """Let a recorder follow a plain array that goes through the derivative of traced values.
+
+    What is linear in it would be computed at full size while recording, else, and be kept.
+    """
+    if not isinstance(x, np.ndarray) or not x.shape or x.dtype.kind not in "fc":
+        return x
+    recorder = active_recorder()
+    if recorder is None or not any(isinstance(v, Tracer) for v in values):
+        return x
+    return recorder.constant(x)
 
 
 def frozen(t: Tracer) -> Tracer:
@@ -353,6 +366,8 @@ class GraphRecorder(Trace):
 
     Attributes
     ----------
+    store : Store
+        The large arrays that were computed.
     checks : bool
         Whether operators of Python numbers are followed by what they hold under (`trace.numbers`).
     custom : bool
@@ -369,8 +384,9 @@ class GraphRecorder(Trace):
         whose tangent is pushed forward.
     """
 
-    def __init__(self, checks: bool = True) -> None:
+    def __init__(self, checks: bool = True, bound: int | None = None) -> None:
         super().__init__()
+        self.store = Store(self.content, bound)
         self.checks = checks
         self.nodes: list[Node] = []
         self.guards: list[Guard] = []
@@ -506,11 +522,29 @@ class GraphRecorder(Trace):
             self.alarm.failed(op, inputs, attrs)
             raise
         several = type(y) is tuple
-        outputs = tuple([Value(part) for part in y]) if several else (Value(y),)
-        self.nodes.append(Node(op, tuple(inputs), attrs, outputs, self._place()))
+        outputs = tuple(
+            [self._value_of(part, k) for k, part in enumerate(y)]
+            if several
+            else [self._value_of(y, None)]
+        )
+        node = Node(op, tuple(inputs), attrs, outputs, self._place())
+        for v in outputs:
+            if type(v) is Pending:
+                v.stand_for(node)
+        self.nodes.append(node)
         if may_fail(op, inputs) and self.alarm.is_covered():  # a run is to raise, too
             self.guards.append(Guard(outputs[0], "done", None, len(self.nodes)))
         return outputs if several else outputs[0]
+
+    def _value_of(self, y: Any, part: int | None) -> Value:
+        """Make the value of what was computed; one that may be let go where memory is bounded."""
+        if self.store.bound is None:
+            return Value(y)
+        if type(y) is not np.ndarray or y.nbytes < LARGE:
+            return Value(apart(y))
+        made = Pending(aval_of(y), self, part)
+        made.keep(y)
+        return made
 
     @staticmethod
     def outer(a: Any) -> LeakedTracerError:

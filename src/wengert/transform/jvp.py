@@ -8,7 +8,7 @@ from wengert.errors import ConversionError, told, user_line
 from wengert.ops.base import ZERO, Op, is_inexact
 from wengert.ops.elementwise import convert
 from wengert.trace.numbers import combined, compared, is_number, plain_number
-from wengert.trace.record import Trace, frozen, refreshed
+from wengert.trace.record import Trace, as_recorded, frozen, refreshed
 from wengert.trace.tracer import OPERATOR, Tracer
 from wengert.transform.linear import quiet
 from wengert.transform.push import push
@@ -104,7 +104,7 @@ def jvp_flat(
         if t is None:
             duals.append(p)
             continue
-        dual = Dual(kept(plain_number(p)), kept(t))
+        dual = Dual(kept(plain_number(p)), kept(as_recorded(t, primals)))
         if is_number(p):
             trace.numbers.add(dual)
         duals.append(Tracer(trace, dual))

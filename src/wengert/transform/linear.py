@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.ir.graph import Node, Place, Value
 from wengert.ops.base import ZERO, is_inexact
-from wengert.trace.record import GraphRecorder, Tape
+from wengert.trace.record import GraphRecorder, Tape, as_recorded
 from wengert.trace.tracer import Tracer
 from wengert.transform.pull import Cotangents, backward, told
 from wengert.transform.push import push
@@ -52,7 +52,8 @@ class Linearized:
 
     def push(self, tangents: list[Any]) -> list[Any]:
         """Return the tangents of the results; None is zero, on both sides."""
-        table = {r: t for r, t in zip(self.roots, tangents, strict=True) if t is not None}
+        ts = [as_recorded(t, self.ys) for t in tangents]
+        table = {r: t for r, t in zip(self.roots, ts, strict=True) if t is not None}
         self.tape.captured.verify()
         with quiet():
             forward(self.tape.nodes, table)
@@ -63,7 +64,7 @@ class Linearized:
         cts = Cotangents()
         for v, ct in zip(self.outs, cotangents, strict=True):
             if v is not None and ct is not None:
-                cts.add(v, ct)
+                cts.add(v, as_recorded(ct, self.ys))
         self.tape.captured.verify()
         with quiet():
             backward(self.tape.nodes, cts)
