@@ -19,11 +19,11 @@ from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_flag, check_function, check_places
 from wengert.plan.dense import check_dense
 from wengert.trace import methods as methods  # fills the tables of NumPy's functions
-from wengert.trace.record import Tape, as_recorded
+from wengert.trace.record import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
-from wengert.transform.linear import Linearized, linearize_flat, quiet
+from wengert.transform.linear import Linearized, as_recorded, linearize_flat, quiet
 from wengert.transform.pull import Cotangents, backward
 from wengert.transform.vmap import vmap as mapped
 

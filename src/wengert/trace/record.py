@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -159,19 +159,6 @@ class Trace:
         """Whether a value without axes is an array in NumPy, updated in place, and no scalar."""
         data = var.data
         return data._is_array() if isinstance(data, Tracer) else isinstance(data, np.ndarray)
-
-
-def as_recorded(x: Any, values: Iterable[Any]) -> Any:
-    """Let a recorder follow a plain array that goes through the derivative of traced values.
-
-    What is linear in it would be computed at full size while recording, else, and be kept.
-    """
-    if not isinstance(x, np.ndarray) or not x.shape or x.dtype.kind not in "fc":
-        return x
-    recorder = active_recorder()
-    if recorder is None or not any(isinstance(v, Tracer) for v in values):
-        return x
-    return recorder.constant(x)
 
 
 def frozen(t: Tracer) -> Tracer:

@@ -8,9 +8,9 @@ from wengert.errors import ConversionError, told, user_line
 from wengert.ops.base import ZERO, Op, is_inexact
 from wengert.ops.elementwise import convert
 from wengert.trace.numbers import combined, compared, is_number, plain_number
-from wengert.trace.record import Trace, as_recorded, frozen, refreshed
+from wengert.trace.record import Trace, frozen, refreshed
 from wengert.trace.tracer import OPERATOR, Tracer
-from wengert.transform.linear import quiet
+from wengert.transform.linear import as_recorded, quiet
 from wengert.transform.push import push
 
 __all__ = ["JvpTrace", "jvp_flat"]

@@ -6,19 +6,19 @@ both walk the same tape, and neither evaluates the function again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from wengert.ir.graph import Node, Place, Value
 from wengert.ops.base import ZERO, is_inexact
-from wengert.trace.record import GraphRecorder, Tape, as_recorded
+from wengert.trace.record import GraphRecorder, Tape, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.pull import Cotangents, backward, told
 from wengert.transform.push import push
 
-__all__ = ["Linearized", "forward", "linearize_flat", "quiet"]
+__all__ = ["Linearized", "as_recorded", "forward", "linearize_flat", "quiet"]
 
 
 class quiet(np.errstate):
@@ -29,6 +29,19 @@ class quiet(np.errstate):
 
     def __init__(self) -> None:
         super().__init__(all="ignore")
+
+
+def as_recorded(x: Any, values: Iterable[Any]) -> Any:
+    """Let a recorder follow a plain array that goes through the derivative of traced values.
+
+    What is linear in it would be computed at full size while recording, else, and be kept.
+    """
+    if not isinstance(x, np.ndarray) or not x.shape or x.dtype.kind not in "fc":
+        return x
+    recorder = active_recorder()
+    if recorder is None or not any(isinstance(v, Tracer) for v in values):
+        return x
+    return recorder.constant(x)
 
 
 class Linearized:
