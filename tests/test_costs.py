@@ -242,6 +242,9 @@ SMALL = {
 }  # fmt: skip
 """Rows of which a case is above the bound: for arguments that are broadcast, or very small."""
 
+COMPLEX = {"tan": 6.2, "complex_angle": 5.5}
+"""Rows above the bound for complex arguments."""
+
 
 def is_even(case):
     """Whether the arguments have one shape, and nothing is summed for broadcasting."""
@@ -256,6 +259,8 @@ def test_the_gradient_of_every_operation_is_cheap(name):
         if cost.flops_forward and cost.flops_backward:
             even = TABLE[name].ufunc is not None and is_even(case)
             bound = BOUND if even else SMALL.get(name, BOUND)
+            if any(np.iscomplexobj(x) for x in case.args()):
+                bound = COMPLEX.get(name, bound)
             assert cost.cheap_gradient_ratio <= bound, str(case)
 
 
@@ -425,12 +430,12 @@ def test_lines_of_the_user():
     assert second.source == "return np.sum(z * z)"
     assert first.file == second.file == __file__
     assert (first.forward.flops, second.forward.flops) == (2 * 5 * 3 * 2 + 10, 10 + 9)
-    assert first.backward.flops == 2 * 5 * 3 * 2 + 20  # z * z is there already
+    assert first.backward.flops == 2 * 5 * 3 * 2 + 30  # (1 / cosh)**2, and the product with it
     assert sum(r.flops for r in cost.table) == cost.flops
     assert sum(r.bytes for r in cost.table) == cost.bytes
     by_op = {r.op: r for r in cost.table.by_op()}
     assert by_op["contract"].ratio == 2.0
-    assert by_op["tanh"].ratio == 3.0
+    assert by_op["tanh"].ratio == 4.0
     text = str(cost)
     assert "z = np.tanh(x @ w)" in text
     assert f"{cost.flops_forward:,}" in text

@@ -25,6 +25,8 @@ MATH = {
     **dict.fromkeys(("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "hypot"), 6),
     **dict.fromkeys(("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "float_power"), 6),
     **dict.fromkeys(("expit", "log_expit", "xlogy", "xlog1py", "entr"), 8),
+    **dict.fromkeys(("sech_squared", "expit_slope"), 12),  # squares of what is within 4
+    **dict.fromkeys(("gaussian", "root_square_plus_one"), 6),
     "erf": 8,
     "erfc": 1000,  # SciPy's is wrong by 500 ulp at 25; test_native_accuracy.py measures ours
     "logaddexp": 6,

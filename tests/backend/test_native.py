@@ -99,7 +99,20 @@ def test_what_runs_in_numpy_is_known():
 
 SPECIAL = {
     *("erfinv", "logit", "gamma", "gammaln", "psi", "zeta", "iv", "jv", "ndtr", "log_ndtr"),
-    *("ndtri", "i0", "i1", "j0", "j1", "spacing", "exponent", "gcd", "lcm", "power"),
+    *(
+        "hazard",
+        "excess",
+        "ndtri",
+        "i0",
+        "i1",
+        "j0",
+        "j1",
+        "spacing",
+        "exponent",
+        "gcd",
+        "lcm",
+        "power",
+    ),
 }
 LINALG = {
     *("cholesky", "eigh", "svd", "qr", "pinv", "solve_triangular", "inv", "det", "adjugate"),

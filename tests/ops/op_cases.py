@@ -153,6 +153,10 @@ SMOOTH: dict[str, tuple[tuple[float, float], ...]] = {
     "xlogy": (ANY, POSITIVE),
     "xlog1py": (ANY, UNIT), "entr": (POSITIVE,), "ndtr": (ANY,), "log_ndtr": (ANY,),
     "ndtri": (FRACTION,),
+    "sech_squared": (ANY,), "expit_slope": (ANY,), "gaussian": (ANY,), "arctan_slope": (ANY,),
+    "one_minus_square": (ANY,), "bernoulli": (ANY,), "hazard": (ANY,), "excess": (ANY,),
+    "root_one_minus_square": (UNIT,), "root_square_minus_one": (BEYOND,),
+    "root_square_plus_one": (ANY,),
     "i0": (ANY,), "i1": (ANY,), "j0": (ANY,), "j1": (ANY,),
     "iv": (POSITIVE, POSITIVE), "jv": (POSITIVE, POSITIVE),
 }  # fmt: skip
@@ -185,7 +189,8 @@ ENTIRE = {
         "tan",
     ),
     *("arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
-    *("erf", "xlogy", "xlog1py"),
+    *("erf", "xlogy", "xlog1py", "sech_squared", "gaussian", "arctan_slope", "one_minus_square"),
+    *("bernoulli", "root_one_minus_square", "root_square_minus_one", "root_square_plus_one"),
 }
 """Operations that NumPy or SciPy evaluates for complex numbers and that are analytic there."""
 
@@ -294,6 +299,15 @@ ELEMENTWISE |= {
     ]
     for name in ("maximum", "minimum", "fmax", "fmin")
 }  # fmt: skip
+_LEGS = np.array([0.3, -1.2, 2.0]), np.array([-0.7, 0.4, 1.1])
+ELEMENTWISE |= {
+    name: [
+        Case(name, tuple(fixed(*x) for x in (*_LEGS, np.hypot(*_LEGS))), wrt=()),
+        Case(name, (fixed(3.0), real(*POSITIVE, (0,)), real(*POSITIVE, (0,))), wrt=()),
+        Case(name, (fixed(3.0, 5.0), fixed(4.0), fixed(5.0, 41.0**0.5)), wrt=()),
+    ]
+    for name in ("direction", "over_squares")  # their third argument belongs to the others
+}
 ELEMENTWISE["heaviside"] += [
     Case("heaviside", (fixed(0.0, 1.0, 0.0), real(shape=(2, 1))), wrt=(1,))
 ]

@@ -49,9 +49,9 @@ def test_the_seed_texts_network(dtype):
     # prediction: z = x W1 and h = tanh(z) at once; o after z is gone
     assert 0 <= needs.prediction.peak - item * (2 * N * H) <= SMALL
     assert needs.prediction.residuals == 0
-    # training keeps h, and o - y or what it is made from
-    assert 0 <= needs.training.residuals - item * (N * H + N * Q) <= SMALL
-    # at most: h with z, or h with the cotangents of o, of h and of z
+    # training keeps z and h, and o - y or what it is made from
+    assert 0 <= needs.training.residuals - item * (2 * N * H + N * Q) <= SMALL
+    # at most: z with the cotangents of h and of z
     assert 0 <= needs.training.peak - item * (3 * N * H) <= SMALL
     assert needs.training.outputs == item * (1 + D * H + H * Q)
     plans = wg.jit(mlp).plan(ws, x, y), wg.jit(wg.value_and_grad(mlp)).plan(ws, x, y)

@@ -168,6 +168,8 @@ class Op:
         For elementwise operations, so that backends can pass ``out=``.
     python : callable or None
         The operator of Python, where Python numbers among themselves are not NumPy's.
+    like : numpy.ufunc or None
+        The ufunc whose dtypes an elementwise operation has; `ufunc` where it is one.
     """
 
     __slots__ = (
@@ -178,6 +180,7 @@ class Op:
         "evaluate",
         "flops",
         "infer",
+        "like",
         "name",
         "pattern",
         "python",
@@ -200,6 +203,7 @@ class Op:
         alias: str | None = None,
         ufunc: np.ufunc | None = None,
         python: Callable[..., Any] | None = None,
+        like: np.ufunc | None = None,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -213,6 +217,7 @@ class Op:
         self.alias = alias
         self.ufunc = ufunc
         self.python = python
+        self.like = like or ufunc
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Apply the operation: at once to plain arrays, else through the innermost trace."""

@@ -10,7 +10,7 @@ from wengert.errors import BatchedControlError, user_line
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops import patterns
 from wengert.ops.base import ZERO, Op, Transpose, register, shape_of
-from wengert.ops.elementwise import batch_elementwise
+from wengert.ops.rows import batch_elementwise
 from wengert.ops.shape import no_flops
 
 __all__ = ["barrier", "nonzero", "refuse_batched_mask", "stop_gradient"]

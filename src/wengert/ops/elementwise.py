@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, aval_of
-from wengert.ops import patterns
+from wengert.ops import patterns, slopes
 from wengert.ops.base import (
     ZERO,
     Derivative,
@@ -26,6 +26,8 @@ from wengert.ops.base import (
     register,
     shape_of,
 )
+from wengert.ops.rows import batch_elementwise, flops_each, infer_ufunc, plain, promotable
+from wengert.ops.slopes import ROOT_HALF
 from wengert.ops.special import ufunc_of
 from wengert.ops.special import ufuncs as sp
 
@@ -38,58 +40,9 @@ LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
 TWO_OVER_SQRT_PI = float(2 / np.sqrt(np.pi))
 SQRT_TWO_PI = float(np.sqrt(2 * np.pi))
-LOG_SQRT_TWO_PI = float(0.5 * np.log(2 * np.pi))
 SPECIAL = 20
 """Operations of a special function: ten multiply-adds, as the rational approximation of ``erf`` has
 in Moshier's Cephes library, which SciPy uses. It is no gate of a circuit, as exp and log are."""
-
-
-def infer_ufunc(ufunc: np.ufunc) -> Callable[..., Any]:
-    """Make the shape rule of a ufunc: NumPy's broadcasting and promotion."""
-
-    def infer(*xs: Any, **_: Any) -> Any:
-        shape = np.broadcast_shapes(*(shape_of(x) for x in xs))
-        kinds = tuple(promotable(x) for x in xs)
-        try:
-            dtypes = ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout)[ufunc.nin :]
-        except TypeError:  # ufuncs without a resolver for Python scalars (SciPy's)
-            dtypes = ufunc.resolve_dtypes(tuple(dtype_of(x) for x in xs) + (None,) * ufunc.nout)[
-                ufunc.nin :
-            ]
-        found = tuple(Aval(shape, np.dtype(d)) for d in dtypes)
-        return found[0] if len(found) == 1 else found
-
-    return infer
-
-
-def promotable(x: Any) -> Any:
-    """Return what takes part in NumPy's promotion: a dtype, or the type of a Python number."""
-    aval = aval_of(x)
-    if not aval.weak:
-        return aval.dtype
-    return (
-        {"f": float, "c": complex, "b": bool}.get(aval.dtype.kind, int)
-        if aval.dtype.kind != "b"
-        else aval.dtype
-    )
-
-
-def batch_elementwise(
-    op: Op, args: tuple[Any, ...], batched: tuple[bool, ...], attrs: dict[str, Any]
-) -> Any:
-    """Line up the batch axis before the axes of every argument."""
-    rank = max(len(shape_of(a)) - b for a, b in zip(args, batched, strict=True))
-    lined = []
-    for a, b in zip(args, batched, strict=True):
-        shape = shape_of(a)
-        if b and len(shape) - 1 < rank:
-            a = np.reshape(a, shape[:1] + (1,) * (rank - len(shape) + 1) + shape[1:])
-        lined.append(a)
-    return op(*lined, **attrs)
-
-
-def _flops(cost: int) -> Callable[..., int]:
-    return lambda out, *xs, **attrs: cost * out.size
 
 
 def row(
@@ -112,7 +65,7 @@ def row(
             infer=infer_ufunc(ufunc),
             derivative=kind,
             batch=batch_elementwise,
-            flops=_flops(flops),
+            flops=flops_each(flops),
             counts=counts,
             pattern=patterns.nothing if kind is ZERO else pattern,
             residual=residual,
@@ -208,7 +161,7 @@ negative = row(np.negative, -1, evaluate=operator.neg, counts="add", residual=Fa
 positive = row(np.positive, 1, counts="move", residual=False)
 float_power = row(np.float_power, _power_base, _power_exponent, pattern=_POWERS)
 square = row(np.square, lambda t, y, x: t * (2 * x), counts="multiply")
-reciprocal = row(np.reciprocal, lambda t, y, x: -(t * (y * y)), counts="multiply")
+reciprocal = row(np.reciprocal, lambda t, y, x: -((t * y) * y), counts="multiply")
 absolute = row(np.absolute, lambda t, y, x: t * np.sign(x), counts="add")
 fabs = row(np.fabs, lambda t, y, x: t * np.sign(x), counts="add")
 floor_divide = row(np.floor_divide, counts="multiply", flops=2)
@@ -220,17 +173,17 @@ fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts="m
 # --- exponentials, logarithms, roots ------------------------------------------------------------
 exp = row(np.exp, lambda t, y, x: t * y)
 exp2 = row(np.exp2, lambda t, y, x: t * (LN2 * y))
-expm1 = row(np.expm1, lambda t, y, x: t * (y + 1))
+expm1 = row(np.expm1, lambda t, y, x: t * np.exp(x))
 log = row(np.log, lambda t, y, x: t / x)
-log2 = row(np.log2, lambda t, y, x: t / (LN2 * x))
-log10 = row(np.log10, lambda t, y, x: t / (LN10 * x))
+log2 = row(np.log2, lambda t, y, x: (t * (1 / LN2)) / x)
+log10 = row(np.log10, lambda t, y, x: (t * (1 / LN10)) / x)
 log1p = row(np.log1p, lambda t, y, x: t / (1 + x))
 sqrt = row(np.sqrt, lambda t, y, x: t * (0.5 / y))
-cbrt = row(np.cbrt, lambda t, y, x: t / (3 * (y * y)))
+cbrt = row(np.cbrt, lambda t, y, x: (t / y) / (3 * y))
 hypot = row(
     np.hypot,
-    lambda t, y, a, b: t * (a / np.where(y == 0, 1, y)),
-    lambda t, y, a, b: t * (b / np.where(y == 0, 1, y)),
+    lambda t, y, a, b: t * slopes.direction(a, b, y),
+    lambda t, y, a, b: t * slopes.direction(b, a, y),
     flops=4,
 )
 logaddexp = row(
@@ -246,25 +199,46 @@ logaddexp2 = row(
     flops=6,
 )
 
-# --- trigonometry -------------------------------------------------------------------------------
+
+# --- trigonometry: complex arguments have factors that neither cancel nor overflow ----------------
+def _is_complex(x: Any) -> bool:
+    return dtype_of(x).kind == "c"
+
+
+def _tan(t: Any, y: Any, x: Any) -> Any:
+    return t * (slopes.sech_squared(1j * x) if _is_complex(x) else 1 + y * y)
+
+
+def _arctan(t: Any, y: Any, x: Any) -> Any:
+    if _is_complex(x):
+        return (t / (1 + 1j * x)) / (1 - 1j * x)
+    return t * slopes.arctan_slope(x)
+
+
+def _arctanh(t: Any, y: Any, x: Any) -> Any:
+    if _is_complex(x):
+        return (t / (1 - x)) / (1 + x)
+    return t / slopes.one_minus_square(x)
+
+
 sin = row(np.sin, lambda t, y, x: t * np.cos(x))
 cos = row(np.cos, lambda t, y, x: -(t * np.sin(x)))
-tan = row(np.tan, lambda t, y, x: t * (1 + y * y))
-arcsin = row(np.arcsin, lambda t, y, x: t / np.sqrt(1 - x * x))
-arccos = row(np.arccos, lambda t, y, x: -(t / np.sqrt(1 - x * x)), flops=2)
-arctan = row(np.arctan, lambda t, y, x: t / (1 + x * x))
+tan = row(np.tan, _tan)
+arcsin = row(np.arcsin, lambda t, y, x: t / slopes.root_one_minus_square(x))
+arccos = row(np.arccos, lambda t, y, x: -(t / slopes.root_one_minus_square(x)), flops=2)
+arctan = row(np.arctan, _arctan)
 arctan2 = row(
     np.arctan2,
-    lambda t, y, a, b: t * (b / (a * a + b * b)),
-    lambda t, y, a, b: -(t * (a / (a * a + b * b))),
+    lambda t, y, a, b: t * slopes.over_squares(b, a, np.hypot(a, b)),
+    lambda t, y, a, b: -(t * slopes.over_squares(a, b, np.hypot(a, b))),
     flops=4,
 )
 sinh = row(np.sinh, lambda t, y, x: t * np.cosh(x))
 cosh = row(np.cosh, lambda t, y, x: t * np.sinh(x))
-tanh = row(np.tanh, lambda t, y, x: t * (1 - y * y))
-arcsinh = row(np.arcsinh, lambda t, y, x: t / np.sqrt(x * x + 1))
-arccosh = row(np.arccosh, lambda t, y, x: t / np.sinh(y))
-arctanh = row(np.arctanh, lambda t, y, x: t / (1 - x * x))
+tanh = row(np.tanh, lambda t, y, x: t * slopes.sech_squared(x))
+arcsinh = row(np.arcsinh, lambda t, y, x: t / slopes.root_square_plus_one(x))
+arccosh = row(np.arccosh, lambda t, y, x: t / slopes.root_square_minus_one(x))
+arctanh = row(np.arctanh, _arctanh)
 degrees = row(np.degrees, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
 rad2deg = row(np.rad2deg, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
 radians = row(np.radians, lambda t, y, x: t * (np.pi / 180), counts="multiply", residual=False)
@@ -290,7 +264,7 @@ def _choice(ufunc: np.ufunc, worse: np.ufunc, better: np.ufunc, first_nan: bool)
             infer=lambda t, a, b: Aval(np.broadcast_shapes(*map(shape_of, (t, a, b))), dtype_of(t)),
             derivative=Scale((lambda s, y, t, a, b: part_of_first(s, a, b), None, None)),
             batch=batch_elementwise,
-            flops=_flops(2),
+            flops=flops_each(2),
             counts="compare",
             pattern=patterns.ByArgument({0: patterns.Elementwise(choices={0: ((1, 2), worse)})}),
         )
@@ -340,16 +314,11 @@ for _ufunc in (
 
 
 # --- special functions --------------------------------------------------------------------------
-def _plain(y: Any, x: Any) -> Any:
-    """Return what was computed from a Python number as one, which does not promote."""
-    return y if hasattr(x, "dtype") else y.item()
-
-
-erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * np.exp(-(x * x))), flops=SPECIAL)
-erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * np.exp(-(x * x)))), flops=SPECIAL)
+erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * slopes.gaussian(x)), flops=SPECIAL)
+erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * slopes.gaussian(x))), flops=SPECIAL)
 erfinv = row(sp.erfinv, lambda t, y, x: t * (np.exp(y * y) / TWO_OVER_SQRT_PI), flops=SPECIAL)
-expit = row(sp.expit, lambda t, y, x: t * (y * (1 - y)), flops=4)
-logit = row(sp.logit, lambda t, y, x: t / (x * (1 - x)), flops=3)
+expit = row(sp.expit, lambda t, y, x: t * slopes.expit_slope(x), flops=4)
+logit = row(sp.logit, lambda t, y, x: t / slopes.bernoulli(x), flops=3)
 log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x), flops=6)
 gamma = row(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)), flops=SPECIAL)
 gammaln = row(sp.gammaln, lambda t, y, x: t * sp.psi(x), flops=SPECIAL)
@@ -364,21 +333,21 @@ zeta = row(
 UFUNCS[zeta.ufunc] = zeta  # type: ignore[index]
 xlogy = row(
     sp.xlogy,
-    lambda t, y, a, b: t * _plain(np.log(b), b),
+    lambda t, y, a, b: t * plain(np.log(b), b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == 0), 1, b)),
     flops=3,
 )
 xlog1py = row(
     sp.xlog1py,
-    lambda t, y, a, b: t * _plain(np.log1p(b), b),
+    lambda t, y, a, b: t * plain(np.log1p(b), b),
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),
     flops=3,
 )
 entr = row(sp.entr, lambda t, y, x: -(t * (np.log(x) + 1)), flops=3)
-ndtr = row(sp.ndtr, lambda t, y, x: t * (np.exp(-0.5 * (x * x)) / SQRT_TWO_PI), flops=SPECIAL)
-log_ndtr = row(
-    sp.log_ndtr, lambda t, y, x: t * np.exp(-0.5 * (x * x) - y - LOG_SQRT_TWO_PI), flops=SPECIAL
+ndtr = row(
+    sp.ndtr, lambda t, y, x: t * (slopes.gaussian(ROOT_HALF * x) / SQRT_TWO_PI), flops=SPECIAL
 )
+log_ndtr = row(sp.log_ndtr, lambda t, y, x: t * slopes.hazard(x), flops=SPECIAL)
 ndtri = row(sp.ndtri, lambda t, y, x: t * (SQRT_TWO_PI * np.exp(0.5 * (y * y))), flops=SPECIAL)
 iv = row(
     sp.iv,
@@ -429,27 +398,36 @@ def _part(name: str, evaluate: Callable[..., Any], rule: Callable[..., Any]) -> 
 
 real = _part("real", np.real, _to_complex)
 imag = _part("imag", np.imag, lambda ct, x: -1j * _to_complex(ct, x))
+
+
+def _absolute_tangent(t: Any, y: Any, x: Any) -> Any:
+    a, b = np.real(x), np.imag(x)
+    return np.real(t) * slopes.direction(a, b, y) + np.imag(t) * slopes.direction(b, a, y)
+
+
+def _angle_tangent(t: Any, y: Any, x: Any) -> Any:
+    a, b, h = np.real(x), np.imag(x), np.abs(x)
+    turn = np.imag(t) * slopes.direction(a, b, h) - np.real(t) * slopes.direction(b, a, h)
+    return turn / h
+
+
 complex_absolute = row(
     np.absolute,
     name="complex_absolute",
     flops=4,
-    derivative=Jvp((lambda t, y, x: np.real(np.conjugate(x) * t) / np.where(y == 0, 1, y),)),
+    derivative=Jvp((_absolute_tangent,)),
 )
 complex_absolute.python = abs
 angle = row(
     np.arctan2,  # only for its name and shape rule; see below
     name="complex_angle",
     flops=4,
-    derivative=Jvp((lambda t, y, x: np.imag(np.conjugate(x) * t) / _squared_modulus(x),)),
+    derivative=Jvp((_angle_tangent,)),
 )
 angle.evaluate = np.angle
-angle.ufunc = None
+angle.ufunc = angle.like = None
 angle.infer = lambda x: Aval(shape_of(x), np.zeros((), dtype_of(x)).real.dtype)
 complex_absolute.infer = angle.infer
-
-
-def _squared_modulus(x: Any) -> Any:
-    return np.real(x) ** 2 + np.imag(x) ** 2
 
 
 exponent = register(
@@ -459,7 +437,7 @@ exponent = register(
         infer=lambda x: Aval(shape_of(x), np.dtype(np.intc)),
         derivative=ZERO,
         batch=batch_elementwise,
-        flops=_flops(1),
+        flops=flops_each(1),
         counts="compare",
         pattern=patterns.nothing,
         residual=False,

@@ -20,6 +20,7 @@ from wengert.ops.constants import fold_fixed
 from wengert.plan.form import DYNAMIC, Form
 from wengert.plan.shortcut import OUTPUT, builder
 from wengert.plan.state import State
+from wengert.plan.twice import twice
 from wengert.trace.capture import READING
 from wengert.trace.record import GraphRecorder
 
@@ -156,7 +157,8 @@ def record(
         values = [concrete(y) for y in graph.outputs]
     recorder.store.clear()
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
-    graph = strip(simplify(fold_fixed(graph), differentiable=differentiable))
+    graph = simplify(fold_fixed(graph), differentiable=differentiable)
+    graph = strip(graph if differentiable else twice(graph))
     return Recorded(
         graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values,
         recorder.laid,

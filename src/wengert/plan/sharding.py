@@ -22,7 +22,6 @@ from wengert.ops.contract import contract
 from wengert.ops.control import barrier, stop_gradient
 from wengert.ops.elementwise import (
     add,
-    batch_elementwise,
     conjugate,
     convert,
     divide,
@@ -33,6 +32,7 @@ from wengert.ops.elementwise import (
 )
 from wengert.ops.index import getitem, index_add, index_set, is_basic
 from wengert.ops.reduce import reduce_sum
+from wengert.ops.rows import batch_elementwise
 from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
 
 __all__ = ["PARTIAL", "WHOLE", "Along", "Placement", "Rule", "rules", "share"]

@@ -26,6 +26,7 @@ import numpy as np
 
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, Node
+from wengert.ops import slopes
 from wengert.ops.base import TABLE, Op
 from wengert.ops.contract import contract
 from wengert.ops.decompose import eig, eigh, qr, svd
@@ -75,6 +76,11 @@ KINDS = ("multiply", "add", "transcendental", "compare")
 LARGEST_PRODUCT = 16
 """Up to this exponent a power is a product."""
 
+_ROOTS = (
+    slopes.root_one_minus_square,
+    slopes.root_square_minus_one,
+    slopes.root_square_plus_one,
+)
 _SPECIAL = (
     *("erf", "erfc", "erfinv", "ndtr", "log_ndtr", "ndtri", "gamma", "gammaln", "psi", "zeta"),
     *("i0", "i1", "j0", "j1", "iv", "jv"),
@@ -236,6 +242,16 @@ _SPLIT: dict[Op, Split] = {
     # max(a, b) + log1p(exp(-abs(a - b)))
     **dict.fromkeys((logaddexp, logaddexp2, log_expit), _each(compare=1, add=3, transcendental=2)),
     expit: _each(add=2, transcendental=1, multiply=1),  # 1 / (1 + exp(-x))
+    slopes.sech_squared: _each(transcendental=1, multiply=1),  # (1 / cosh(x))**2
+    # e / (1 + e)**2 with e = exp(-abs(x))
+    slopes.expit_slope: _each(transcendental=1, add=1, multiply=2),
+    slopes.gaussian: _each(transcendental=1, add=1, multiply=1),  # exp(-x x)
+    # 1 / (1 + x x), x (1 - x) and (1 - x) (1 + x)
+    slopes.arctan_slope: _each(multiply=2, add=1),
+    slopes.bernoulli: _each(multiply=1, add=1),
+    slopes.one_minus_square: _each(multiply=1, add=2),
+    # sqrt(1 - x x), sqrt(x x - 1), sqrt(x x + 1)
+    **dict.fromkeys(_ROOTS, _each(multiply=1, add=1, transcendental=1)),
     logit: _each(add=1, multiply=1, transcendental=1),  # log(x / (1 - x))
     entr: _each(add=1, multiply=1, transcendental=1),  # -x log(x)
     # a log(b), and 0 where a is 0

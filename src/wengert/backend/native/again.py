@@ -12,6 +12,7 @@ from typing import Any
 from wengert.backend.native.layout import View
 from wengert.backend.native.steps import Loop
 from wengert.ir.graph import Node, Value
+from wengert.ops.slopes import sech_squared
 
 __all__ = ["computed_again"]
 
@@ -96,7 +97,7 @@ def _collect(
     if x not in made or len(order) >= OPERATIONS:
         return False
     node, operands = made[x]
-    if node.op.counts == "transcendental":
+    if node.op.counts == "transcendental" and node.op is not sech_squared:
         return False
     for y in operands:
         if isinstance(y, Value):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.native.code import BOOL, F64, I64, TYPES, Code, number
+from wengert.backend.native.slopes import SLOPES
 from wengert.ir.graph import Node, aval_of
 from wengert.ops.base import Op
 
@@ -38,9 +39,11 @@ def loop_dtypes(node: Node) -> Dtypes | None:
         compared = _resolved(np.maximum, tuple(map(_kind, node.inputs[1:])))
         out = node.outputs[0].dtype
         return compared and ((out, *compared[0]), out)
-    if op.ufunc is None:
+    if op.like is None:
         return None
-    return _resolved(op.ufunc, tuple(map(_kind, node.inputs)))
+    found = _resolved(op.like, tuple(map(_kind, node.inputs[: op.like.nin])))
+    more = len(node.inputs) - op.like.nin
+    return (found[0] + found[0][:1] * more, found[1]) if found and more else found
 
 
 _BOOL = np.dtype(bool)
@@ -401,7 +404,7 @@ FLOAT_ONLY.update(("sqrt", "rint"))  # of integers, the others are those integer
 LIBM = {
     "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10",
     "log1p": "log1p", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin",
-    "arccos": "acos", "arctan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
+    "arccos": "acos", "arctan": "atan", "sinh": "sinh", "cosh": "cosh",
     "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "erf": "erf", "erfc": "erfc",
     "arctan2": "atan2", "hypot": "hypot", "nextafter": "nextafter",
 }  # fmt: skip
@@ -424,14 +427,6 @@ def _heaviside(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) 
     y = code.select(dtype, up, number(1, dtype), number(0, dtype))
     y = code.select(dtype, code.compare("eq", dtype, x, number(0, dtype)), at_zero, y)
     return code.select(dtype, code.isnan(dtype, x), x, y)
-
-
-@_lower("expit")
-def _expit(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
-    e = code.call(_libm("exp", dtype), dtype, _negated(code, dtype, xs[0]))
-    return code.binary(
-        "fdiv", dtype, number(1, dtype), code.binary("fadd", dtype, number(1, dtype), e)
-    )
 
 
 @_lower("log_expit")
@@ -595,7 +590,7 @@ for _name, _up in {"degrees": True, "rad2deg": True, "radians": False, "deg2rad"
 
     LOWER[_name] = _angle
 
-FLOAT_ONLY.update(
-    ("copysign", "heaviside", "expit", "log_expit", "logaddexp", "logaddexp2", "xlogy")
-)
+LOWER.update(SLOPES)
+FLOAT_ONLY.update(SLOPES)
+FLOAT_ONLY.update(("copysign", "heaviside", "log_expit", "logaddexp", "logaddexp2", "xlogy"))
 FLOAT_ONLY.update(("xlog1py", "entr", "ldexp", "degrees", "rad2deg", "radians", "deg2rad"))

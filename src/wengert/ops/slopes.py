@@ -1,0 +1,271 @@
+"""Derivatives of elementwise functions that have rows of their own.
+
+Written in terms of the function's value, some derivatives cancel: ``1 - y*y`` of ``tanh`` is
+rounding error where y is near 1, though the derivative is a normal number. Others overflow or
+underflow because they square their argument. Each of these is evaluated in a way that does neither,
+and so is *its* derivative, in terms of these rows again.
+
+The limits at infinities are those of mathematics. Where NumPy's arithmetic would give inf * 0, the
+argument is taken for the largest finite number: `bounded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.ops import patterns
+from wengert.ops.base import Op, Scale, dtype_of, register
+from wengert.ops.rows import batch_elementwise, flops_each, infer_ufunc, plain
+from wengert.ops.special import ufuncs as sp
+
+__all__ = [
+    "arctan_slope",
+    "bernoulli",
+    "direction",
+    "excess",
+    "expit_slope",
+    "gaussian",
+    "hazard",
+    "one_minus_square",
+    "over_squares",
+    "root_one_minus_square",
+    "root_square_minus_one",
+    "root_square_plus_one",
+    "sech_squared",
+]
+
+ROOT_TWO_OVER_PI = float(np.sqrt(2 / np.pi))
+ROOT_HALF = float(np.sqrt(0.5))
+
+
+def slope(
+    name: str,
+    like: np.ufunc,
+    evaluate: Callable[..., Any],
+    *rules: Any,
+    counts: str = "transcendental",
+    flops: int = 1,
+) -> Op:
+    """Register an elementwise operation with the dtypes of a ufunc."""
+
+    def evaluated(*xs: Any) -> Any:
+        y = evaluate(*xs)
+        return y if any(hasattr(x, "dtype") for x in xs) else plain(y, 0.0)
+
+    infer = infer_ufunc(like)
+    return register(
+        Op(
+            name,
+            evaluated,
+            infer=lambda *xs: infer(*xs[: like.nin]),
+            derivative=Scale(rules),
+            batch=batch_elementwise,
+            flops=flops_each(flops),
+            counts=counts,
+            pattern=patterns.elementwise,
+            like=like,
+        )
+    )
+
+
+def bounded(x: Any) -> Any:
+    """Return `x`, and the largest finite number of its sign for an infinity."""
+    if dtype_of(x).kind == "c":
+        return x
+    largest = float(np.finfo(dtype_of(x)).max)
+    if not hasattr(x, "dtype"):
+        return min(max(x, -largest), largest)
+    return np.minimum(np.maximum(x, -largest), largest)
+
+
+def _is_complex(x: Any) -> bool:
+    return dtype_of(x).kind == "c"
+
+
+# --- exponential decay ----------------------------------------------------------------------------
+def _sech_squared(x: Any) -> Any:
+    r = 1 / np.cosh(x)
+    y = r * r
+    if dtype_of(x).kind != "c":
+        return y
+    # 1 / cosh is exact where cosh is finite; beyond, the other exponential does not count
+    far = np.abs(np.real(x)) > (40 if y.dtype == np.complex64 else 340)
+    if not np.any(far):
+        return y
+    side = np.where(np.real(x) < 0, x, -x)
+    return np.where(far, 4 * np.exp(2 * np.where(far, side, 0)), y).astype(y.dtype)[()]
+
+
+# 1 / cosh(x)**2: the derivative of tanh.
+sech_squared: Op = slope(
+    "sech_squared", np.tanh, _sech_squared, lambda t, y, x: t * (-2 * (np.tanh(x) * y)), flops=2
+)
+
+
+def _expit_slope(x: Any) -> Any:
+    e = np.exp(-np.abs(x))
+    d = 1 + e
+    return (e / d) / d
+
+
+# 1 / (2 cosh(x / 2))**2: the derivative of the logistic function.
+expit_slope: Op = slope(
+    "expit_slope", sp.expit, _expit_slope, lambda t, y, x: -(t * (np.tanh(0.5 * x) * y)), flops=4
+)
+
+# exp(-x**2)
+gaussian: Op = slope(
+    "gaussian",
+    np.exp,
+    lambda x: np.exp(-(x * x)),
+    lambda t, y, x: t * (-2 * (bounded(x) * y)),
+    flops=3,
+)
+
+
+# --- rational functions ---------------------------------------------------------------------------
+# 1 / (1 + x**2): the derivative of arctan.
+arctan_slope: Op = slope(
+    "arctan_slope",
+    np.arctan,
+    lambda x: 1 / (1 + x * x),
+    lambda t, y, x: t * (-2 * ((bounded(x) * y) * y)),
+    counts="multiply",
+    flops=3,
+)
+
+# 1 - x**2, to the last place beside 1 too.
+one_minus_square: Op = slope(
+    "one_minus_square",
+    np.sin,
+    lambda x: (1 - x) * (1 + x),
+    lambda t, y, x: t * (-2 * x),
+    counts="multiply",
+    flops=3,
+)
+
+# sqrt(1 - x**2), to the last place beside 1 too.
+root_one_minus_square: Op = slope(
+    "root_one_minus_square",
+    np.sqrt,
+    lambda x: np.sqrt(1 - x) * np.sqrt(1 + x) if _is_complex(x) else np.sqrt((1 - x) * (1 + x)),
+    lambda t, y, x: -(t * (x / y)),
+    flops=3,
+)
+
+# sqrt(x**2 - 1) and sqrt(x**2 + 1), which do not overflow.
+root_square_minus_one: Op = slope(
+    "root_square_minus_one",
+    np.sqrt,
+    lambda x: np.sqrt(x - 1) * np.sqrt(x + 1),
+    lambda t, y, x: t * (bounded(x) / y),
+    flops=3,
+)
+root_square_plus_one: Op = slope(
+    "root_square_plus_one",
+    np.sqrt,
+    lambda x: np.sqrt(1 + 1j * x) * np.sqrt(1 - 1j * x) if _is_complex(x) else np.hypot(x, 1),
+    lambda t, y, x: t * (bounded(x) / y),
+    flops=3,
+)
+
+# x (1 - x)
+bernoulli: Op = slope(
+    "bernoulli",
+    np.sin,
+    lambda x: x * (1 - x),
+    lambda t, y, x: t * (1 - 2 * x),
+    counts="multiply",
+    flops=2,
+)
+
+
+# --- pairs of numbers -----------------------------------------------------------------------------
+# h is hypot(a, b): data that belongs to them, with no derivative of its own.
+def _over_squares(a: Any, b: Any, h: Any) -> Any:
+    y = (a / h) / h
+    if np.all(np.isfinite(h)):
+        return y
+    return np.where(np.isinf(h), 0 * y.real.dtype.type(0), y).astype(y.dtype)[()]
+
+
+# a / (a**2 + b**2): a derivative of arctan2. With c = b / (a**2 + b**2) its own derivatives are
+# c**2 - y**2 and -2 y c.
+over_squares: Op = slope(
+    "over_squares",
+    np.hypot,
+    _over_squares,
+    lambda t, y, a, b, h: _difference_of_squares(t, over_squares(b, a, h), y),
+    lambda t, y, a, b, h: t * (-2 * (y * over_squares(b, a, h))),
+    None,
+    counts="multiply",
+    flops=2,
+)
+
+
+def _difference_of_squares(t: Any, c: Any, y: Any) -> Any:
+    return t * ((c - y) * (c + y))
+
+
+def _direction(a: Any, b: Any, h: Any) -> Any:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y = a / h
+    if np.all(np.isfinite(y)):
+        return y
+    found = np.where(h == 0, 0, y)
+    found = np.where(np.isinf(a) & np.isfinite(b), np.sign(a), found)
+    return found.astype(y.dtype)[()]
+
+
+# a / hypot(a, b), 0 at the origin: a derivative of hypot. With c = b / hypot(a, b) its own
+# derivatives are c**2 / h and -y c / h.
+direction: Op = slope(
+    "direction",
+    np.hypot,
+    _direction,
+    lambda t, y, a, b, h: _over_size(t * np.square(direction(b, a, h)), h),
+    lambda t, y, a, b, h: -_over_size(t * (y * direction(b, a, h)), h),
+    None,
+    counts="multiply",
+)
+
+
+def _over_size(t: Any, h: Any) -> Any:
+    return t / np.where(h == 0, 1, h)
+
+
+# --- the normal distribution ----------------------------------------------------------------------
+# The density over the distribution: the derivative of log_ndtr.
+hazard: Op = slope(
+    "hazard",
+    sp.log_ndtr,
+    lambda x: ROOT_TWO_OVER_PI / sp.erfcx(-ROOT_HALF * x),
+    lambda t, y, x: -(t * (bounded(y) * bounded(excess(x)))),
+    flops=20,
+)
+
+FRACTION_FROM = -4.0
+"""Below, the continued fraction; above, x + hazard(x) loses less than 5 bits."""
+LEVELS = 40
+
+
+def _excess(x: Any) -> Any:
+    """Evaluate ``1 / (u + 2 / (u + 3 / (u + ...)))`` at u = -x (Laplace's continued fraction)."""
+    y = np.asarray(x + hazard(x))
+    low = np.asarray(x) < FRACTION_FROM
+    if low.any():
+        u = -bounded(np.asarray(x, y.dtype)[low])
+        tail = u
+        for k in range(LEVELS, 1, -1):
+            tail = u + k / tail
+        y[low] = 1 / tail
+    return y[()]
+
+
+# x + hazard(x), which goes to -1/x far to the left.
+excess: Op = slope(
+    "excess", sp.log_ndtr, _excess, lambda t, y, x: t * (1 - hazard(x) * y), flops=40
+)
