@@ -190,7 +190,7 @@ ENTIRE = {
     ),
     *("arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
     *("erf", "xlogy", "xlog1py", "sech_squared", "gaussian", "arctan_slope", "one_minus_square"),
-    *("bernoulli", "root_one_minus_square", "root_square_minus_one", "root_square_plus_one"),
+    *("bernoulli", "root_one_minus_square", "root_square_minus_one"),
 }
 """Operations that NumPy or SciPy evaluates for complex numbers and that are analytic there."""
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.graph import Aval
 from wengert.ops import patterns
-from wengert.ops.base import Op, Scale, dtype_of, register
+from wengert.ops.base import Op, Scale, dtype_of, register, shape_of
 from wengert.ops.rows import batch_elementwise, flops_each, infer_ufunc, plain
 from wengert.ops.special import ufuncs as sp
 
@@ -60,7 +61,9 @@ def slope(
         Op(
             name,
             evaluated,
-            infer=lambda *xs: infer(*xs[: like.nin]),
+            infer=lambda *xs: Aval(
+                np.broadcast_shapes(*map(shape_of, xs)), infer(*xs[: like.nin]).dtype
+            ),
             derivative=Scale(rules),
             batch=batch_elementwise,
             flops=flops_each(flops),
@@ -185,8 +188,14 @@ bernoulli: Op = slope(
 
 # --- pairs of numbers -----------------------------------------------------------------------------
 # h is hypot(a, b): data that belongs to them, with no derivative of its own.
+def _spread(y: Any, b: Any) -> Any:
+    """Give a result the axes of an argument that its value does not depend on."""
+    shape = np.broadcast_shapes(np.shape(y), np.shape(b))
+    return y if shape == np.shape(y) else np.array(np.broadcast_to(y, shape))
+
+
 def _over_squares(a: Any, b: Any, h: Any) -> Any:
-    y = (a / h) / h
+    y = _spread((a / h) / h, b)
     if np.all(np.isfinite(h)):
         return y
     return np.where(np.isinf(h), 0 * y.real.dtype.type(0), y).astype(y.dtype)[()]
@@ -212,7 +221,7 @@ def _difference_of_squares(t: Any, c: Any, y: Any) -> Any:
 
 def _direction(a: Any, b: Any, h: Any) -> Any:
     with np.errstate(invalid="ignore", divide="ignore"):
-        y = a / h
+        y = _spread(a / h, b)
     if np.all(np.isfinite(y)):
         return y
     found = np.where(h == 0, 0, y)
