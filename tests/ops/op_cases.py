@@ -303,7 +303,7 @@ _LEGS = np.array([0.3, -1.2, 2.0]), np.array([-0.7, 0.4, 1.1])
 ELEMENTWISE |= {
     name: [
         Case(name, tuple(fixed(*x) for x in (*_LEGS, np.hypot(*_LEGS))), wrt=()),
-        Case(name, (fixed(3.0), real(*POSITIVE, (0,)), real(*POSITIVE, (0,))), wrt=()),
+        Case(name, tuple(real(*POSITIVE, (0,)) for _ in range(3)), wrt=()),
         Case(name, (fixed(3.0, 5.0), fixed(4.0), fixed(5.0, 41.0**0.5)), wrt=()),
     ]
     for name in ("direction", "over_squares")  # their third argument belongs to the others
