@@ -255,6 +255,7 @@ def _linearized(
 
     def flat(*args: Any) -> list[Any]:
         out = f(*pack(args))
+        trees.apart(args, leaves)
         if has_aux:
             out, aux = _pair(out, "vjp")
             form.append(aux)
@@ -313,6 +314,7 @@ def jvp(
 
     def flat(*args: Any) -> list[Any]:
         out = f(*pack(args))
+        trees.apart(args, leaves)
         if has_aux:
             out, aux = _pair(out, "jvp")
             form.append(aux)

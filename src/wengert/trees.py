@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import optree
 
-from wengert.errors import InputError, ShapeError, user_line
+from wengert.errors import InputError, MutationError, ShapeError, user_line
 from wengert.ir.graph import Value
 from wengert.ops.base import PythonComplex, PythonFloat, Traced, dtype_of, shape_of
 from wengert.ops.elementwise import convert
 from wengert.ops.leaves import checked
 
-__all__ = ["Selection", "flatten", "map_leaves", "own", "select", "unwrap"]
+__all__ = ["Selection", "apart", "flatten", "map_leaves", "own", "select", "unwrap"]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
@@ -84,7 +84,11 @@ class Selection:
         for i, n, rebuild in zip(self.argnums, self.counts, self.rebuilds, strict=True):
             args[i] = rebuild(leaves[start : start + n])
             start += n
-        return f(*args, **kwargs)
+        out = f(*args, **kwargs)
+        if any(getattr(x, "_version", 0) for x in leaves):
+            others = [x for i, x in enumerate(self.args) if i not in self.argnums]
+            apart(leaves, self.leaves, flatten((others, kwargs))[0])
+        return out
 
     def pack(self, leaves: Sequence[Any]) -> Any:
         """Put one value a leaf into the form of the selected arguments."""
@@ -94,6 +98,38 @@ class Selection:
             packed.append(rebuild(leaves[start : start + n]))
             start += n
         return packed[0] if self.single else tuple(packed)
+
+
+def apart(handles: Sequence[Any], given: Sequence[Any], others: Sequence[Any] = ()) -> None:
+    """Check that no argument that was updated in place shares memory with another one.
+
+    Each is an array of its own while it is traced, so the update would not be seen by the other.
+
+    Raises
+    ------
+    MutationError
+    """
+    for k, (h, x) in enumerate(zip(handles, given, strict=True)):
+        if getattr(h, "_version", 0) and any(
+            _overlap(x, y) for y in (*given[:k], *given[k + 1 :], *others)
+        ):
+            raise MutationError(
+                f"an argument of shape {h.shape} was updated in place, and another argument shares "
+                f"memory with it, which would have to see the update. Pass a copy, or begin with "
+                f"x = x.copy()." + user_line()
+            )
+
+
+def _overlap(x: Any, y: Any) -> bool:
+    if isinstance(x, Traced) and isinstance(y, Traced):
+        clock = x._clock  # type: ignore[attr-defined]
+        return x is y or (clock is not None and clock is y._clock)  # type: ignore[attr-defined]
+    if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
+        return False
+    try:
+        return np.shares_memory(x, y, 10_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
 
 
 def select(args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> Selection:

@@ -360,3 +360,42 @@ def test_the_end_of_a_joined_chain_without_axes_is_an_array():
 
     x = np.arange(12.0).reshape(3, 4)
     np.testing.assert_allclose(wg.vjp(f, x)[0], f(x))
+
+
+def doubled(a, b):
+    a *= 2
+    return np.sum(a * b)
+
+
+def first_doubled(a, b):
+    a.reshape(-1)[0] *= 2
+    return np.sum(a) + np.sum(b)
+
+
+RUNS = {
+    "grad": lambda f, a, b: wg.grad(f)(a, b),
+    "keyword": lambda f, a, b: wg.grad(f)(a, b=b),
+    "both": lambda f, a, b: wg.grad(f, argnums=(0, 1))(a, b),
+    "vjp": lambda f, a, b: wg.vjp(f, a, b),
+    "jvp": lambda f, a, b: wg.jvp(f, (a, b), (a, b)),
+    "vmap": lambda f, a, b: wg.vmap(f, (0, None))(a[None], b),
+    "jit": lambda f, a, b: wg.jit(f)(a, b),
+}
+
+
+@pytest.mark.parametrize("f", [doubled, first_doubled])
+@pytest.mark.parametrize("run", RUNS)
+def test_an_updated_argument_shares_no_memory_with_another(f, run):
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    for b in (x, x[::-1], x[0]):
+        with pytest.raises(MutationError, match="in place"):
+            RUNS[run](f, x, b)
+
+
+def test_arguments_that_share_no_memory_are_updated():
+    whole = np.arange(12.0).reshape(2, 6)
+    a, b = whole[:, :3], whole[:, 3:]
+    assert wg.value_and_grad(doubled)(a, b)[0] == doubled(a.copy(), b.copy())
+    assert wg.vjp(doubled, a, b)[0] == doubled(a.copy(), b.copy())
+    one = np.arange(1.0, 7.0).reshape(2, 3)
+    np.testing.assert_allclose(wg.grad(lambda z: doubled(z, z))(one), 8 * one)

@@ -78,6 +78,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         )
         try:
             out = f(*pack(inputs), **keywords)
+            trees.apart(inputs, leaves)
             results, rebuild = trees.flatten(out)
             places = _broadcast_axes(out_axes, out)
             made = [_collected(y, trace, a) for y, a in zip(results, places, strict=True)]
