@@ -93,6 +93,32 @@ strides. Other plans serve arrays of every layout. Results of a compiled functio
 order. Under `vmap`, updating an array and its reshape raises `MutationError` where the reshape of
 one example is a copy.
 
+## Equal, or refused
+
+A call of a function on this page gives NumPy's values, shapes and dtypes, or raises where NumPy
+does, with an exception that the same handler catches, or raises an error of `wengert.errors` that
+names the function. `tests/ops/test_against_numpy.py` compares some 250,000 calls, each option of each
+function on awkward arrays: empty, of one element, without axes, reversed, in Fortran order,
+read-only, float32, float16, integers, Booleans, complex, with NaN, infinities, subnormal and huge
+numbers. Refused are, among others:
+
+- `quantile` and `percentile` by another method than `linear`, with weights, or for a traced `q`;
+- medians and quantiles of no elements, `cov` of nothing;
+- `mean`, `var` and `std` with an integer `dtype=`;
+- `unique` along an axis, or with `sorted=False`;
+- `where=` of a ufunc without `out=`, whose result NumPy leaves undefined in part; with `out=` only
+  what is used is computed, so `np.log(x, where=x > 0, out=y)` has finite derivatives;
+- methods of ufuncs over several axes or with `where=`, other than those listed above;
+- `piecewise` with a function that depends on which other elements it is given (their mean, their
+  number): it is given all of `x`, and its values are compared with those for its own alone;
+- `histogram` with bins chosen by a rule, `interp` with `xp` that falls, `correlate` with the longer
+  array second, `geomspace` across signs, `pad` with modes that compute;
+- `nanmax`, `nanargmax` and their kin for complex numbers.
+
+What may differ in the last digits or beyond: sums whose terms overflow on the way, products of
+complex infinities, the order of equal elements in an unstable `argsort`, memory that NumPy leaves
+unwritten, and warnings of empty slices, which are NumPy's alone.
+
 ## Conventions
 
 Derivatives where mathematics leaves a choice. NumPy has no say here; most are JAX's.

@@ -48,6 +48,8 @@ def _edge(p: Any, a: Any, axis: int) -> Any:
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Stand for `numpy.ediff1d`."""
     a = np.ravel(traced(ary))
+    if a.dtype.kind == "b":
+        raise TypeError("np.ediff1d of booleans" + user_line())
     y = diff(a)
     parts = []
     for name, p in (("to_begin", to_begin), ("", y), ("to_end", to_end)):

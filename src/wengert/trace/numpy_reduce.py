@@ -92,6 +92,8 @@ def _reduction(name: str, op: Op) -> Callable[..., Any]:
                 raise TypeError("logical reductions are of dtype bool" + user_line())
             if target.kind == "b" and name in _OF_BOOLEANS:
                 reduce, combine = _OF_BOOLEANS[name]
+        if name == "logsumexp" and a.dtype.kind in "iub":
+            a = cast(a, np.logaddexp.resolve_dtypes((a.dtype, a.dtype, None))[0])
         mask = where_of(where, a)
         if initial is NO_VALUE:
             needs_one = name in ("max", "min")
