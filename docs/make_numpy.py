@@ -97,8 +97,8 @@ one example is a copy.
 
 A call of a function on this page gives NumPy's values, shapes and dtypes, or raises where NumPy
 does, with an exception that the same handler catches, or raises an error of `wengert.errors` that
-names the function. `tests/ops/test_against_numpy.py` compares some 250,000 calls, each option of each
-function on awkward arrays: empty, of one element, without axes, reversed, in Fortran order,
+names the function. `tests/ops/test_against_numpy.py` compares some 250,000 calls, each option of
+each function on awkward arrays: empty, of one element, without axes, reversed, in Fortran order,
 read-only, float32, float16, integers, Booleans, complex, with NaN, infinities, subnormal and huge
 numbers. Refused are, among others:
 
