@@ -25,6 +25,7 @@ import optree
 from wengert import api, trees
 from wengert.errors import DerivativeError, DerivativeMismatchError, InputError
 from wengert.ops.base import is_inexact
+from wengert.transform.custom_rules import own_rules_only
 
 __all__ = ["Check", "CheckReport", "check_derivatives", "numerical_derivative"]
 
@@ -351,7 +352,8 @@ class Point:
         reverse = pull(list(self.cts))
         found = []
         try:
-            _, forward = api.jvp(lambda *xs: self.flat(*xs), tuple(self.xs), tuple(self.ts))
+            with own_rules_only():
+                _, forward = api.jvp(lambda *xs: self.flat(*xs), tuple(self.xs), tuple(self.ts))
         except DerivativeError:
             pass  # a custom pullback: there is no forward mode
         else:

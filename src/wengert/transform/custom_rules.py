@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear_rule import LinearRule
 from wengert.transform.pull import Cotangents
 
-__all__ = ["CustomOp", "JvpRule", "VjpRule", "check_closed", "fitted"]
+__all__ = ["CustomOp", "JvpRule", "VjpRule", "check_closed", "fitted", "own_rules_only"]
 
 
 class CustomOp(Op):
@@ -235,6 +237,23 @@ def _filled(xs: Sequence[Any], ts: Sequence[Any]) -> list[Any]:
     ]
 
 
+class _Strict(threading.local):
+    on = False
+
+
+_STRICT = _Strict()
+
+
+@contextlib.contextmanager
+def own_rules_only() -> Iterator[None]:
+    """Refuse forward mode through pullbacks meanwhile, which says nothing new of them."""
+    before, _STRICT.on = _STRICT.on, True
+    try:
+        yield
+    finally:
+        _STRICT.on = before
+
+
 class VjpRule:
     """A user's pair of a forward function that saves residuals and a backward function.
 
@@ -300,6 +319,8 @@ class VjpRule:
         DerivativeError
             Where it is not linear, as it may be: a pullback that clips says nothing of tangents.
         """
+        if _STRICT.on:
+            raise DerivativeError(f"{self.name} has no rule of its own for forward mode")
         wanted = [k for k, x in enumerate(xs) if is_inexact(x) and ts[k] is not None]
         places = [k for k, y in enumerate(ys) if is_inexact(y)]
 
