@@ -256,7 +256,20 @@ def handler_raises(a):
         return np.sum(a) * 2
 
 
+def twice(a):
+    try:
+        if np.sum(a) > 5:  # no single outcome, which is caught
+            return np.sum(a) * 2
+        return np.sum(a)
+    except Exception:
+        try:
+            return np.sum(np.linalg.inv(a))
+        except ZeroDivisionError:
+            return 0.0
+
+
 ROWS = [
+    (twice, (np.stack([BAD, GOOD, 2 * GOOD]),)),
     (jitter, (np.stack([GOOD, BAD, 2 * GOOD]),)),
     (unused, (np.stack([BAD, GOOD]),)),
     (other_function, (np.stack([BAD, GOOD]),)),

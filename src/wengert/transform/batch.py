@@ -41,15 +41,15 @@ class BatchTrace(Trace):
 
     Attributes
     ----------
-    raised : Exception or None
-        What an operation on the whole batch raised where the user's code may catch it. Some
-        examples may not raise it.
+    raised : list of Exception
+        What operations on the whole batch raised where the user's code may catch it. Some examples
+        may not raise it.
     """
 
     def __init__(self, size: int, root: CodeType | None = None) -> None:
         super().__init__()
         self.size = size
-        self.raised: Exception | None = None
+        self.raised: list[Exception] = []
         self._root = root
 
     def shape(self, var: Any) -> tuple[int, ...]:
@@ -120,7 +120,7 @@ class BatchTrace(Trace):
 
     def _notice(self, error: Exception) -> None:
         if self._root is not None and is_covered(self._root):
-            self.raised = error
+            self.raised.append(error)
 
 
 def _makes_array(op: Op, x: Any, attrs: dict[str, Any]) -> bool:

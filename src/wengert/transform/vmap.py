@@ -83,11 +83,11 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             places = _broadcast_axes(out_axes, out)
             made = [_collected(y, trace, a) for y, a in zip(results, places, strict=True)]
         except Exception as error:
-            if trace.raised is None or error is trace.raised:
+            if not trace.raised or trace.raised == [error]:  # nothing was caught
                 raise told(error) from None if isinstance(error, ValueError) else error.__cause__
         finally:
             trace.alive = False
-        if trace.raised is not None:  # a handler took the path of all examples
+        if trace.raised:  # a handler took the path of all examples
             batched = [a is not None for a in flat_axes]
             rows = [_front(x, a) if a else x for x, a in zip(leaves, flat_axes, strict=True)]
             return _one_by_one(f, rows, batched, pack, kwargs, size, out_axes)
