@@ -225,7 +225,12 @@ def _einsum(*operands: Any, optimize: Any = False, **options: Any) -> Any:
     """Contract; several operands are contracted pairwise along NumPy's path."""
     refuse("einsum", dtype=(options.get("dtype"), None))
     terms, result, arrays = _parse(operands)
-    if len(arrays) == 1 and set(terms[0]) == set(result) and arrays[0].size:
+    if (
+        len(arrays) == 1
+        and set(terms[0]) == set(result)
+        and arrays[0].size
+        and _is_even(terms[0], arrays[0])
+    ):
         return _einsum_view(terms[0], result, arrays[0])
     order = _order(terms, result, arrays, optimize, options.get("order", "K"))
     terms, arrays = _broadcast_ones(terms, arrays)
@@ -253,6 +258,11 @@ def _einsum(*operands: Any, optimize: Any = False, **options: Any) -> Any:
     term, x = _presum(x, term, result)
     x = transpose(x, axes=tuple(term.index(s) for s in result))
     return memory.ordered(x, order)
+
+
+def _is_even(term: str, x: Any) -> bool:
+    """Whether the axes of every label that a term repeats have one length."""
+    return len(set(zip(term, x.shape, strict=True))) == len(set(term))
 
 
 def _einsum_view(term: str, result: str, x: Any) -> Any:
