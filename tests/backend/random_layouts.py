@@ -37,6 +37,11 @@ def _fits(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
     return len(small) <= len(large) and all(a in (1, b) for a, b in pairs)
 
 
+def _size(x: Any) -> int:
+    """Elements of an array, an axis of length 0 being one: what a sum over it makes is not small."""
+    return int(np.prod([max(n, 1) for n in x.shape], dtype=object))
+
+
 class Program:
     """Draws a program, while it runs on plain arrays.
 
@@ -203,11 +208,11 @@ class Program:
         i, j = self.which(), self.which()
         x, y = self.values[i], self.values[j]
         kind = self.pick(["matmul", "einsum", "einsum", "gram", "tensordot", "dot", "outer"])
-        if kind == "gram" and x.ndim >= 2 and x.size * max(x.shape[-2:]) <= WORK:
+        if kind == "gram" and x.ndim >= 2 and _size(x) * max(x.shape[-2:]) <= WORK:
             if self.chance(0.5):
                 return f"gram(v{i})", lambda vs: clipped(vs[i] @ np.swapaxes(vs[i], -1, -2))
             return f"gramT(v{i})", lambda vs: clipped(np.swapaxes(vs[i], -1, -2) @ vs[i])
-        if kind == "matmul" and x.size * y.shape[-1] <= WORK:
+        if kind == "matmul" and _size(x) * y.shape[-1] <= WORK:
             for a, b in itertools.product((False, True), repeat=2):
                 xs, ys = x.shape, y.shape
                 a, b = a and len(xs) > 1, b and len(ys) > 1
@@ -222,13 +227,13 @@ class Program:
             return self.einsum(i, j)
         if kind == "tensordot":
             for p, q in itertools.product(range(x.ndim), range(y.ndim)):
-                if x.shape[p] == y.shape[q] > 1 and x.size * y.size // x.shape[p] <= WORK:
+                if x.shape[p] == y.shape[q] > 1 and _size(x) * _size(y) // x.shape[p] <= WORK:
                     return f"tensordot(v{i}, v{j}, {p}, {q})", lambda vs, p=p, q=q: clipped(
                         np.tensordot(vs[i], vs[j], ((p,), (q,)))
                     )
-        if kind == "dot" and x.size * y.size <= WORK:
+        if kind == "dot" and _size(x) * _size(y) <= WORK:
             return f"dot(v{i}, v{j})", lambda vs: clipped(np.dot(vs[i], vs[j]))
-        if kind == "outer" and x.size * y.size <= MOST:
+        if kind == "outer" and _size(x) * _size(y) <= MOST:
             return f"outer(v{i}, v{j})", lambda vs: clipped(np.outer(vs[i], vs[j]))
         return None
 
@@ -249,7 +254,7 @@ class Program:
         summed = {s for s in sizes if self.chance(0.7 if s in shared else 0.1)}
         out = [s for s in sizes if s not in summed]
         self.rng.shuffle(out)
-        if np.prod([float(n) for n in sizes.values()]) > WORK or not out:
+        if np.prod([max(n, 1) for n in sizes.values()]) > WORK or not out:
             return None
         spec = f"{terms[0]},{terms[1]}->{''.join(out)}"
         return f"einsum({spec!r}, v{i}, v{j})", lambda vs: clipped(np.einsum(spec, vs[i], vs[j]))
