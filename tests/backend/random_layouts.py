@@ -38,7 +38,7 @@ def _fits(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
 
 
 def _size(x: Any) -> int:
-    """Elements of an array, an axis of length 0 being one: what a sum over it makes is not small."""
+    """Elements of an array, where an axis of length 0 is one: sums over it are not small."""
     return int(np.prod([max(n, 1) for n in x.shape], dtype=object))
 
 
