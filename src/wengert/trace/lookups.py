@@ -275,6 +275,10 @@ def _next(code: CodeType, offset: int) -> str:
 
 
 def start_of(code: CodeType, offset: int) -> int:
-    """Return where the instruction starts that a frame is at; its caches belong to it."""
-    starts, _ = _order(code)
-    return starts[max(bisect.bisect_right(starts, offset) - 1, 0)]
+    """Return where the instruction starts that a frame is at; its caches belong to it.
+
+    Python 3.11 calls some functions in the instruction that prepares the call.
+    """
+    starts, kinds = _order(code)
+    i = max(bisect.bisect_right(starts, offset) - 1, 0)
+    return starts[i + 1] if kinds[i] == "PRECALL" else starts[i]

@@ -29,6 +29,7 @@ from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained
 from wengert.trace.capture import READING, note_read
+from wengert.trace.kinds import OfArrays, class_of, is_asked, is_looked_up
 from wengert.trace.pending import Pending
 
 __all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
@@ -168,12 +169,19 @@ class Tracer(Traced):
         """Bytes of one element."""
         return self.dtype.itemsize
 
+    @property
+    def __class__(self) -> Any:  # type: ignore[misc]
+        """The class of the plain value, where code of the user asks."""
+        return class_of(self) if is_asked() else Tracer
+
+    @OfArrays
     def __len__(self) -> int:
         """Return the length of the first axis."""
         if not self.shape:
             raise InputError("len() of a 0-d array" + user_line())
         return self.shape[0]
 
+    @OfArrays
     def __iter__(self) -> Iterator[Any]:
         """Iterate over the first axis."""
         if not self.shape:
@@ -367,14 +375,12 @@ class Tracer(Traced):
 
     def __getattr__(self, name: str) -> Any:
         """Say what is missing; called for unknown names only."""
-        if name.startswith("_") or not hasattr(np.ndarray, name):
+        if not hasattr(np.ndarray, name) or (name.startswith("_") and not is_looked_up()):
             raise AttributeError(f"a traced array has no attribute {name!r}", name=name, obj=self)
-        raise AttributeError(
+        raise UnsupportedError(  # no AttributeError: hasattr would say that arrays have none
             f"traced arrays have no .{name}, which NumPy's arrays have; see docs/numpy.md for "
             "what is supported, or take the value out of the derivative with wg.stop_gradient(x)"
-            + user_line(),
-            name=name,
-            obj=self,
+            + user_line()
         )
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
