@@ -169,8 +169,8 @@ class Tracer(Traced):
         """Bytes of one element."""
         return self.dtype.itemsize
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
         """The class of the plain value, where code of the user asks."""
         return class_of(self) if is_asked() else Tracer
 
@@ -375,7 +375,8 @@ class Tracer(Traced):
 
     def __getattr__(self, name: str) -> Any:
         """Say what is missing; called for unknown names only."""
-        if not hasattr(np.ndarray, name) or (name.startswith("_") and not is_looked_up()):
+        hidden = name.startswith("_") and (hasattr(Tracer, name) or not is_looked_up())
+        if hidden or not hasattr(np.ndarray, name):
             raise AttributeError(f"a traced array has no attribute {name!r}", name=name, obj=self)
         raise UnsupportedError(  # no AttributeError: hasattr would say that arrays have none
             f"traced arrays have no .{name}, which NumPy's arrays have; see docs/numpy.md for "
