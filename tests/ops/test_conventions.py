@@ -275,3 +275,38 @@ def test_higher_derivatives_where_a_rule_takes_a_limit(f, order, x, expected):
 def test_mixed_derivatives_where_a_rule_takes_a_limit(f, at, expected):
     assert wg.grad(wg.grad(f, 0), 1)(*at) == pytest.approx(expected)
     assert wg.grad(wg.grad(f, 1), 0)(*at) == pytest.approx(expected)
+
+
+NOTHING = np.array([False, False])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.cbrt(np.sum(x[NOTHING])),
+        lambda x: np.cbrt(np.sum(x[2:])),
+        lambda x: np.sqrt(np.sum(x, where=NOTHING)),
+        lambda x: np.sqrt(np.sum(x[x > 5])),
+        lambda x: np.cbrt(np.sum(np.where(NOTHING, x, 0))),
+        lambda x: np.power(np.sum(np.where(x < 5, 0, x)), 0.5),
+        lambda x: np.log(np.prod(np.sin(x[:0])) - 1),
+        lambda x: np.angle(np.sum(x) * 0.0) * np.sum(x),
+    ],
+)
+def test_what_depends_on_nothing_has_derivative_zero_in_both_modes(f):
+    """Also where what is made of it has an infinite derivative."""
+    x = np.array([1.0, 2.0])
+    with np.errstate(all="ignore"):
+        for found in (
+            wg.grad(f)(x), wg.jacfwd(f)(x), wg.jvp(f, (x,), (np.ones(2),))[1],
+            wg.jacfwd(wg.grad(f))(x), wg.grad(lambda x: wg.jvp(f, (x,), (np.ones(2),))[1])(x),
+        ):  # fmt: skip
+            np.testing.assert_array_equal(found, 0.0)
+
+
+def test_the_angle_of_real_numbers_is_piecewise_constant():
+    x = np.array([0.0, 1.0, -1.0])
+    f = lambda x: np.angle(x) * x  # noqa: E731
+    expected = [0.0, 0.0, np.pi]
+    np.testing.assert_allclose(wg.jvp(f, (x,), (np.ones(3),))[1], expected)
+    np.testing.assert_allclose(wg.grad(lambda x: np.sum(f(x)))(x), expected)

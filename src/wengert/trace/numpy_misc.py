@@ -13,6 +13,7 @@ import numpy as np
 from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced
+from wengert.ops.control import stop_gradient
 from wengert.ops.index import getitem, index_add
 from wengert.ops.order import take_along
 from wengert.trace import indexing, memory
@@ -51,7 +52,8 @@ def imag(val: Any) -> Any:
 @implements(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
     """Stand for `numpy.angle`."""
-    y = ew.angle(z) if z.dtype.kind == "c" else np.arctan2(0, z)
+    # of real numbers it is 0 or pi, and so piecewise constant, at 0 too
+    y = ew.angle(z) if z.dtype.kind == "c" else np.arctan2(0, stop_gradient(z))
     return np.degrees(y) if deg else y
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ops.base import Fold, Jvp, Op, Scale, Transpose, dtype_of, shape_of
-from wengert.ops.elementwise import convert
+from wengert.ops.base import Fold, Jvp, Op, Scale, Traced, Transpose, dtype_of, shape_of
+from wengert.ops.elementwise import convert, select
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.ops.shape import filled
 
@@ -25,6 +25,10 @@ def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) ->
         None is a zero tangent.
     """
     derivative = op.derivative
+    if op is select:
+        ts = _chosen(xs[0], ts)
+    if not isinstance(y, tuple) and 0 in shape_of(y):
+        return None  # so that what is made of nothing has a zero tangent, not one of 0 * inf
     if isinstance(derivative, Fold):
         axis = attrs["axis"]
         scaled = derivative.rule(ts[0], expand(y, xs[0], axis), xs[0], **attrs)
@@ -45,6 +49,15 @@ def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) ->
     if isinstance(y, tuple):
         return tuple(None if t is None else fit(t, p) for t, p in zip(total, y, strict=True))
     return fit(total, y)
+
+
+def _chosen(condition: Any, ts: list[Any]) -> list[Any]:
+    """Leave out the tangent of a branch that is taken nowhere: 0 * inf does not come of it."""
+    if isinstance(condition, Traced) or ts[1] is ts[2]:
+        return ts
+    condition = np.asarray(condition)
+    first = ts[1] if condition.any() else None
+    return [ts[0], first, None if condition.all() else ts[2]]
 
 
 def fit(t: Any, y: Any) -> Any:
