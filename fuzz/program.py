@@ -88,7 +88,9 @@ class Program:
         file = f"<fuzz {name}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         scope = dict(NAMES)
-        exec(compile(source, file, "exec"), scope)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what the shrinker tries
+            exec(compile(source, file, "exec"), scope)
         return cls(scope["program"], scope["calls"], source)
 
     def args(self, call: int) -> tuple[Any, ...]:

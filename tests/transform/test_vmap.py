@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.errors import ShapeError
 
 RNG = np.random.default_rng(3)
 A, B = RNG.uniform(0.2, 1.5, size=(5, 4, 3)), RNG.uniform(0.2, 1.5, size=(5, 3))
@@ -213,3 +214,13 @@ def test_a_decision_that_all_examples_share():
 
     np.testing.assert_allclose(wg.vmap(f, in_axes=(0, None))(B, 1.0), 2 * B)
     np.testing.assert_allclose(wg.vmap(f, in_axes=(0, None))(B, -1.0), B)
+
+
+def test_products_of_shapes_that_do_not_fit():
+    """An axis of length 1 is not spread, in a batch either."""
+    x = np.ones((2, 1, 3))
+    for f in (lambda x: x @ x[:, :0], lambda x: x @ np.ones((1, 2)), lambda x: x @ x[:, :1]):
+        with pytest.raises(ValueError, match="matmul"):
+            f(x[0])  # NumPy's own
+        with pytest.raises(ShapeError, match="matmul"):
+            wg.vmap(f)(x)

@@ -14,6 +14,22 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "const.fixed = True",
         "True -> False",
     ): "says that the compiler may compute with the constant; without it the program is slower",
+    (
+        "ops/elementwise.py",
+        "lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),",
+        "1 -> 2",
+    ): "a is 0 where the 1 is taken",
+    (
+        "ops/contract.py",
+        "if len(a) <= 2 and len(b) <= 2 and len(summed) == 1:",
+        "len(a) <= 2 -> len(a) < 2",
+    ): "chooses between two ways to the same product",
+    (
+        "ops/index.py",
+        "if where.size * 4 < acc.size or np.shape(v) != where.shape or where.size == 0:",
+        "where.size * 4 < acc.size or np.shape(v) != where.shape or where.size == 0 -> "
+        "not (where.size * 4 < acc.size or np.shape(v) != where.shape or where.size == 0)",
+    ): "chooses between two ways to the same sums",
 }
 
 

@@ -448,7 +448,8 @@ class Tracer(Traced):
 
     def __matmul__(self, other: Any) -> Any:
         """Matrix product."""
-        if type(other) in (Tracer, np.ndarray) and other.ndim == 2 and self.ndim == 2:
+        fits = type(other) in (Tracer, np.ndarray) and other.ndim == 2 and self.ndim == 2
+        if fits and self.shape[1] == other.shape[0]:  # a batch would take an axis of 1 for 3
             return contract(self, other, spec="ab,bc->ac")
         return np.matmul(self, other)
 
