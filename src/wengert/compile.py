@@ -600,6 +600,13 @@ def jit(
     (``NotCompiled``). What `f` does beside its result, such as printing or appending to a list,
     happens when it is recorded.
 
+    An exception that `f` catches is a decision, too. Where an operation raises in a compiled run,
+    `f` itself is run, so that its handler sees the exception, or the caller. Calls in which one
+    raised, or in which `numpy.errstate` makes floating-point errors raise, are not compiled; where
+    that is so again and again, a ``NotCompiled`` warning says why. Compiled programs do not warn,
+    so filters that turn NumPy's warnings into errors around a call find none. They compute only
+    what a result needs, so that, outside of a handler, nothing else raises.
+
     Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
     float32, and a counter that no Python decision depends on does not lead to another recording.
 

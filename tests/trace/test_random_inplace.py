@@ -284,7 +284,7 @@ def test_random_updates_of_other_layouts(program, layouts, backend):
 
 @pytest.mark.slow
 @given(programs, layouts, backends)
-@settings(max_examples=3000)
+@settings(max_examples=400)
 def test_many_random_updates_of_other_layouts(program, layouts, backend):
     check_layouts(program, layouts, backend)
 
