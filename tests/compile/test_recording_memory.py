@@ -39,7 +39,8 @@ DECISIONS = {
     "sum": lambda y: np.sum(y) > 0,
     "all": lambda y: np.all(y > -1),
     "sorted": lambda y: np.sort(y)[3] > -1,
-    "float": lambda y: float(wg.stop_gradient(y[5])) > 0,
+    # of a whole number, in which NumPy's tanh and the native one cannot differ by rounding
+    "float": lambda y: float(np.floor(wg.stop_gradient(y[5]))) > -9,
 }
 
 

@@ -190,7 +190,7 @@ def may_fail(op: Op, inputs: Sequence[Any]) -> bool:
     """Whether an operation whose shapes fit may still raise for some numbers."""
     if op in _INDEXED:
         return len(inputs) > _INDEXED[op]
-    if op.ufunc is not None:
+    if op.like is not None:
         return op.name == "power" and all(aval_of(x).dtype.kind in "iu" for x in inputs)
     return op not in _ARRAYS and op.name not in _SAFE
 
@@ -212,7 +212,7 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
                 break
     else:
         return None
-    if op not in _ARRAYS and (op.ufunc is None or op.ufunc.nout > 1):
+    if op not in _ARRAYS and (op.like is None or op.like.nout > 1):
         return None
     if not SILENT.issuperset(np.geterr().values()):
         return None  # what the numbers are decides whether it raises
@@ -227,7 +227,7 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
         (aval,) = infer(op, inputs, attrs)
     except GraphError:
         return None  # which evaluating it says in NumPy's words
-    array = not aval.shape and op.ufunc is None and not _makes_scalar(op, attrs)
+    array = not aval.shape and op.like is None and not _makes_scalar(op, attrs)
     return None if array or not _is_numeric(aval.dtype) else aval
 
 
