@@ -39,8 +39,8 @@ SLOW_SHARE = int(os.environ.get("WENGERT_TABLE_SHARE", "20"))
 
 
 LENIENT = {"searchsorted", "clip", "copyto", "unwrap"}
-"""Calls of these with integers or infinities are known to be more lenient than NumPy's when they are
-compiled: a sorter beside infinities, bounds beyond a small integer type, casts to Booleans."""
+"""Compiled calls of these with integers or infinities are known to be more lenient than NumPy's: a
+sorter beside infinities, bounds beyond a small integer type, casts to Booleans."""
 
 
 def known(test: Any) -> Any:
