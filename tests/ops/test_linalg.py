@@ -614,6 +614,11 @@ def test_patterns_hold_the_jacobian(name: str) -> None:
 
 
 # --- peers ----------------------------------------------------------------------------------------
+def hermitian(xp: Any, a: Any) -> Any:
+    """Make a matrix Hermitian: JAX does so in its factorisations, NumPy reads one triangle."""
+    return (a + xp.conj(xp.swapaxes(a, -1, -2))) / 2
+
+
 PEERS: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[int, int]]] = {
     "inv": (lambda xp, a: xp.linalg.inv(a), well, (3, 3)),
     "solve": (lambda xp, a: xp.linalg.solve(a, xp.cos(a)), well, (3, 3)),
@@ -624,11 +629,15 @@ PEERS: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[int, int]]]
     ),
     "slogdet": (lambda xp, a: xp.linalg.slogdet(a)[1], well, (3, 3)),
     "slogdet sign": (lambda xp, a: xp.linalg.slogdet(a)[0], well, (3, 3)),
-    "cholesky": (lambda xp, a: xp.linalg.cholesky(a), definite, (4, 4)),
-    "eigh values": (lambda xp, a: xp.linalg.eigh(a)[0], definite, (4, 4)),
-    "eigh vectors": (lambda xp, a: abs(xp.linalg.eigh(a)[1]) ** 2, definite, (4, 4)),
+    "cholesky": (lambda xp, a: xp.linalg.cholesky(hermitian(xp, a)), definite, (4, 4)),
+    "eigh values": (lambda xp, a: xp.linalg.eigh(hermitian(xp, a))[0], definite, (4, 4)),
+    "eigh vectors": (
+        lambda xp, a: abs(xp.linalg.eigh(hermitian(xp, a))[1]) ** 2,
+        definite,
+        (4, 4),
+    ),
     "eigvalsh of repeated": (
-        lambda xp, a: xp.sum(xp.linalg.eigvalsh(a) ** 3),
+        lambda xp, a: xp.sum(xp.linalg.eigvalsh(hermitian(xp, a)) ** 3),
         lambda *n, dtype: repeated(dtype),
         (4, 4),
     ),
