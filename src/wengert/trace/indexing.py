@@ -10,9 +10,9 @@ from wengert.errors import BatchedControlError, ConversionError, UnsupportedErro
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.control import nonzero, refuse_batched_mask
 from wengert.ops.elementwise import real
-from wengert.ops.index import SLOT, getitem, index_set
+from wengert.ops.index import SLOT, fill, getitem, index_set, may_be_view
 from wengert.ops.leaves import checked
-from wengert.trace import memory, views
+from wengert.trace import layout, memory, views
 from wengert.trace.capture import READING, note_read
 
 __all__ = ["along", "assign", "parse", "read", "without_ones"]
@@ -146,11 +146,14 @@ def read(x: Any, index: Any) -> Any:
     """Return ``x[index]``, a view where NumPy makes one."""
     spec, arrays = parse(index, None if type(index) is int else x.shape)
     if arrays:
-        if spec[-1] is Ellipsis:
+        whole = spec[-1] is Ellipsis
+        if whole:
             spec = spec[:-1]  # which stands for another order of memory, see `along`
         y = getitem(x, *arrays, spec=spec)
         if len(y.shape) > 1 and views.is_batched(y):
-            return memory.as_indexed(y, x, arrays, spec)
+            y = memory.as_indexed(y, x, arrays, spec)
+        if may_be_view(arrays) and (y.shape or whole or Ellipsis in spec):
+            views.attach(y, x, _AT, {"index": tuple(map(_still, arrays)), "spec": spec})
         return y
     attrs = {"spec": spec}
     y = x._trace.process(getitem, (x,), attrs)
@@ -159,6 +162,36 @@ def read(x: Any, index: Any) -> Any:
     if type(y) is type(x) and (y.shape or Ellipsis in [s for s in spec if type(s) is not int]):
         views.attach(y, x, getitem, attrs)
     return y
+
+
+# --- views at traced integers ---------------------------------------------------------------------
+def _still(i: Any) -> Any:
+    """Return an index that later updates in place do not move."""
+    if not isinstance(i, Traced):
+        return i
+    i._refresh()  # type: ignore[attr-defined]
+    return type(i)(i._trace, i._var)  # type: ignore[attr-defined, call-arg]
+
+
+def _read_at(x: Any, *, index: tuple[Any, ...], spec: tuple[Any, ...]) -> Any:
+    return getitem(x, *index, spec=spec)
+
+
+def _plain_at(x: Any, *, index: tuple[Any, ...], spec: tuple[Any, ...]) -> Any:
+    return x[fill(spec, index)]
+
+
+def _strides_at(shape: Any, own: Any, attrs: dict[str, Any]) -> Any:
+    spec = tuple([0 if s is SLOT else s for s in attrs["spec"]])
+    return layout.indexed(shape, own, spec)
+
+
+def _put_at(base: Any, new: Any, *, index: tuple[Any, ...], spec: tuple[Any, ...]) -> Any:
+    return index_set(base, new, *index, spec=spec)
+
+
+_AT = views.Along("getitem", _read_at, _plain_at, _strides_at, _put_at)
+"""A read at traced integers, which stand for integers: NumPy makes a view."""
 
 
 def along(x: Any, index: Any, axis: int) -> Any:
