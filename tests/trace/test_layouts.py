@@ -130,8 +130,6 @@ def test_in_other_traces(name, text, way):
 @pytest.mark.parametrize("way", ["jvp", "jit", "vmap"])
 @pytest.mark.parametrize(("name", "text"), CASES[::8])
 def test_in_other_traces_each_layout(name, text, way):
-    if (name, way) == ("s", "vmap"):
-        pytest.xfail("vmap takes an array without axes and a NumPy scalar for the same")
     for layout in LAYOUTS[name]:
         for check in CHECKS:
             compare(name, layout, text, check, WAYS[way])

@@ -15,7 +15,7 @@ from wengert.ops.leaves import checked
 from wengert.trace import layout, memory, views
 from wengert.trace.capture import READING, note_read
 
-__all__ = ["along", "assign", "parse", "read", "without_ones"]
+__all__ = ["along", "assign", "check_fits", "parse", "read", "without_ones"]
 
 _INT = frozenset({int})
 
@@ -28,6 +28,26 @@ def stack_nested(x: Any) -> Any:
     if any(isinstance(p, Traced) for p in parts):
         return np.stack(parts)
     return np.asarray(parts)
+
+
+def check_fits(values: Any, dtype: np.dtype[Any]) -> None:
+    """Refuse Python integers, in nested lists too, that an array of integers cannot hold.
+
+    Raises
+    ------
+    OverflowError
+        As NumPy does.
+    """
+    if type(values) is int:
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        if limits is not None and not limits.min <= values <= limits.max:
+            raise OverflowError(
+                f"Python integer {values} out of bounds for {dtype}; write into an array of a "
+                "wider type: x.astype(int)" + user_line()
+            )
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            check_fits(value, dtype)
 
 
 def parse(
@@ -209,6 +229,7 @@ def assign(x: Any, index: Any, value: Any) -> None:
     """Perform ``x[index] = value``."""
     spec, arrays = parse(index, None if type(index) is int else x.shape)
     if isinstance(value, (list, tuple)):
+        check_fits(value, x.dtype)
         value = stack_nested(value)
     elif type(value) is not np.ndarray:
         value = checked(value, "what is stored into a traced array")

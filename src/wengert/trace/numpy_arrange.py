@@ -122,7 +122,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
             f"np.pad with mode={mode!r} is not supported on traced values; use constant, edge, "
             f"reflect, symmetric or wrap" + user_line()
         )
-    values = np.broadcast_to(cast(traced(kwargs.get("constant_values", 0)), a.dtype), (a.ndim, 2))
+    constant = kwargs.get("constant_values", 0)
+    if a.dtype.kind == "i":  # NumPy wraps around what is written beside unsigned integers
+        indexing.check_fits(constant, a.dtype)
+    values = np.broadcast_to(cast(traced(constant), a.dtype), (a.ndim, 2))
     for axis, pair in enumerate(widths):
         blocks = [a]
         for side, width in enumerate(pair):

@@ -228,6 +228,11 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     d = np.diff(p, axis=axis)
     dtype = np.result_type(d.dtype, period)
     half, odd = divmod(period, 2) if dtype.kind in "iu" else (period / 2, 0)
+    if dtype.kind == "u" and half:
+        raise OverflowError(
+            f"np.unwrap of {p.dtype} needs negative numbers, which {dtype} lacks; write "
+            "p.astype(int) first" + user_line()
+        )
     turned = (d + half) % period - half
     if not odd:
         turned = np.where((turned == -half) & (d > 0), half, turned)

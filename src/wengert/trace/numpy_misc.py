@@ -206,9 +206,16 @@ def clip(
     refuse("clip", **{k: (v, None) for k, v in options.items()})
     low, high = new if a_min is NO_VALUE else old
     y = traced(a)
-    if low is not None and low is not NO_VALUE:
+    low, high = (None if bound is NO_VALUE else bound for bound in (low, high))
+    if y.dtype.kind in "iu":  # as in NumPy, a Python integer beyond the type bounds nothing
+        limits = np.iinfo(y.dtype)
+        low = None if type(low) is int and low <= limits.min else low
+        high = None if type(high) is int and high >= limits.max else high
+    if low is None and high is None:
+        return deliver(np.positive(y), out)
+    if low is not None:
         y = np.maximum(y, low)
-    if high is not None and high is not NO_VALUE:
+    if high is not None:
         y = np.minimum(y, high)
     return deliver(y, out)
 

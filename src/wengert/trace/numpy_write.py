@@ -16,6 +16,9 @@ from wengert.trace.numpy_reduce import where_of
 from wengert.trace.table import axis_index, cast, implements, refuse, traced
 from wengert.trace.tracer import UFUNC_METHODS, Tracer
 
+_RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+"""Kinds of numbers, narrower first."""
+
 
 @implements(np.put_along_axis)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
@@ -32,12 +35,17 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     """Stand for `numpy.copyto`."""
     _needs_traced(dst, "np.copyto")
     plain = type(src) in (int, float, complex, bool)
+    indexing.check_fits(src, dst.dtype)
     src, mask = traced(src), where_of(where, dst)
-    if not plain and not np.can_cast(src.dtype, dst.dtype, casting):
+    if plain:  # a Python number has a kind only, and casts to the same or a wider one
+        fits = _RANKS[src.dtype.kind] <= _RANKS[dst.dtype.kind]
+    else:
+        fits = np.can_cast(src.dtype, dst.dtype, casting)
+    if not fits:
         raise TypeError(f"cannot cast {src.dtype} to {dst.dtype} by {casting!r}" + user_line())
-    if plain and (casting != "same_kind" or (src.dtype.kind == "c" and dst.dtype.kind != "c")):
+    if plain and casting != "same_kind":
         refuse("copyto", casting=(casting, None))
-    if casting == "unsafe":
+    if plain or casting == "unsafe":
         src = cast(src, dst.dtype)
     src = np.broadcast_to(indexing.without_ones(src, dst.ndim), dst.shape)
     dst._store(src if mask is True else np.where(mask, cast(src, dst.dtype), dst))
@@ -47,6 +55,7 @@ def _to_write(name: str, values: Any, dtype: np.dtype[Any], casting: Any = "safe
     """Return values to write into an array of `dtype`, flattened."""
     plain = type(values) in (int, float, bool)
     listed = isinstance(values, (list, tuple))
+    indexing.check_fits(values, dtype)
     v = traced(values)
     if v.dtype.kind == "c" and dtype.kind != "c":
         raise TypeError(f"{name} cannot write complex numbers into {dtype}" + user_line())

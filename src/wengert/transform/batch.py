@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import BatchedControlError, ConversionError, user_line
-from wengert.ops.base import Op
+from wengert.ops.base import Op, shape_of
 from wengert.ops.index import is_basic
 from wengert.trace.alarm import is_covered
 from wengert.trace.record import Trace
@@ -127,9 +127,11 @@ def _makes_array(op: Op, x: Any, attrs: dict[str, Any]) -> bool:
     """Whether a result without axes is an array in NumPy."""
     if op.alias == "getitem":
         return any(s is Ellipsis for s in attrs["spec"])
-    if op.name in ("convert", "index_set", "index_add", "transpose"):
+    if op.alias == "reshape" and shape_of(x):
+        return True
+    if op.alias == "reshape" or op.name in ("convert", "index_set", "index_add", "transpose"):
         return x._is_array() if isinstance(x, Tracer) else isinstance(x, np.ndarray)
-    return op.alias in ("reshape", "readonly") or op.name == "select"
+    return op.alias == "readonly" or op.name == "select"
 
 
 def front(x: Any, axis: int) -> Any:
