@@ -191,6 +191,8 @@ def primal(x: Any, name: str) -> Any:
         return strong(x)
     if type(x) is float:
         return PythonFloat(x)
+    if type(x) is complex:
+        return PythonComplex(x)
     made = np.asarray(x)
     if made.dtype.kind == "O":
         raise InputError(

@@ -277,7 +277,9 @@ def evaluate(
 
 
 _KINDS = frozenset(PLAIN)
-BY_KIND = frozenset({"select", "convert", "stop_gradient", "barrier", "index_add", "index_set"})
+BY_KIND = frozenset(
+    {"select", "convert", "stop_gradient", "barrier", "as_number", "index_add", "index_set"}
+)
 """Operations besides ufuncs that take Python numbers by their kind only."""
 
 

@@ -225,6 +225,12 @@ def lossless_chain(node: Node, source: Source) -> Any:
     return None if open_in_c or not holds(through, first) else again(node, x, **node.attrs)
 
 
+def number_again(node: Node, source: Source) -> Any:
+    """``as_number(convert(x, dtype=d)) = x`` for a Python number x of the same dtype."""
+    inner = made_by("convert", node.inputs[0], source)
+    return None if inner is None else keeps(inner.inputs[0], node)
+
+
 def known_choice(node: Node, source: Source) -> Any:
     """``select(True, a, b) = a`` and ``select(False, a, b) = b``."""
     c, a, b = node.inputs
@@ -260,6 +266,8 @@ IDENTITIES: tuple[Identity, ...] = (
     Identity("one part", ("concatenate",), only_one),
     Identity("to its own dtype", ("convert",), itself()),
     Identity("lossless chain", ("convert",), lossless_chain),
+    Identity("a number already", ("as_number",), itself()),
+    Identity("a number again", ("as_number",), number_again),
     Identity("sum of one", ("sum",), unit_axes(INTEGER)),
     Identity("extremum of one", ("max", "min", "prod", "any", "all"), unit_axes(REAL)),
     Identity("x[:] = x", ("getitem",), whole_read),

@@ -9,11 +9,11 @@ import numpy as np
 from wengert.errors import BatchedControlError, user_line
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops import patterns
-from wengert.ops.base import ZERO, Op, Transpose, register, shape_of
+from wengert.ops.base import ZERO, Op, Transpose, dtype_of, register, shape_of
 from wengert.ops.rows import batch_elementwise
 from wengert.ops.shape import no_flops
 
-__all__ = ["barrier", "nonzero", "refuse_batched_mask", "stop_gradient"]
+__all__ = ["as_number", "barrier", "nonzero", "refuse_batched_mask", "stop_gradient"]
 
 stop_gradient = register(
     Op(
@@ -37,6 +37,25 @@ barrier = register(
         "barrier",
         lambda x: x,
         infer=aval_of,
+        derivative=Transpose((lambda ct, x: ct,)),
+        batch=batch_elementwise,
+        flops=no_flops,
+        counts="move",
+        pattern=patterns.elementwise,
+        residual=False,
+    )
+)
+
+
+def _number(x: Any) -> Any:
+    return x.item() if hasattr(x, "dtype") else x
+
+
+as_number = register(
+    Op(
+        "as_number",  # a scalar as a number of Python, which leaves dtypes to others in promotion
+        _number,
+        infer=lambda x: Aval((), dtype_of(x), weak=True),
         derivative=Transpose((lambda ct, x: ct,)),
         batch=batch_elementwise,
         flops=no_flops,

@@ -18,7 +18,8 @@ from wengert.ops.index import fill
 __all__ = ["Zeros", "is_zero"]
 
 KEEPS_ZERO = frozenset({
-    "negative", "positive", "conjugate", "real", "imag", "convert", "barrier", "stop_gradient",
+    "negative", "positive", "conjugate", "real", "imag", "convert", "barrier", "as_number",
+    "stop_gradient",
     "degrees", "rad2deg", "radians", "deg2rad", "absolute", "fabs", "square", "sqrt", "cbrt", "sin",
     "tan", "arcsin", "arctan", "sinh", "tanh", "arcsinh", "arctanh", "expm1", "log1p", "sign",
 })  # fmt: skip

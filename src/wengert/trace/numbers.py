@@ -14,18 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Const, Value
+from wengert.ir.build import BY_KIND
+from wengert.ir.graph import Const, Node, Value
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced
+from wengert.ops.control import as_number
 
 __all__ = [
     "NUMBERS",
     "are_numbers",
+    "beside_arrays",
     "by_operator",
     "combined",
     "compared",
     "is_number",
     "plain_number",
+    "weak_value",
 ]
 
 NUMBERS = frozenset({int, float, bool, complex})
@@ -80,6 +84,34 @@ def combined(trace: Any, inputs: Sequence[Any], made: Any) -> None:
 
 def _stands_for_number(trace: Any, x: Any) -> bool:
     return type(x) in NUMBERS or (x in trace.numbers if type(x) in trace.kinds else is_number(x))
+
+
+def weak_value(tape: Any, var: Value) -> Value:
+    """Return a value of a tape as a Python number, which leaves the dtype of a result to arrays."""
+    found: Value | None = tape.weak.get(var)
+    if found is None:
+        found = Value(as_number(var.data))
+        tape.nodes.append(Node(as_number, (var,), {}, (found,)))
+        if not tape.regions:  # what is made under wg.checkpoint goes with its region
+            tape.weak[var] = found
+    return found
+
+
+def beside_arrays(trace: Any, op: Op, inputs: list[Any], weakened: Any) -> list[Any]:
+    """Return the operands of an operation, Python numbers beside others made weak.
+
+    Among each other they are computed as NumPy's scalars are. Beside an array of float32, a Python
+    float takes part as a float32 (NumPy enhancement proposal 50).
+    """
+    if len(inputs) < 2 or (op.ufunc is None and op.name not in BY_KIND):
+        return inputs
+    kinds, numbers = trace.kinds, trace.numbers
+    found = [type(x) in kinds and x in numbers for x in inputs]
+    if not any(found) or all(
+        known or _stands_for_number(trace, x) for known, x in zip(found, inputs, strict=True)
+    ):
+        return inputs
+    return [weakened(trace, x) if known else x for known, x in zip(found, inputs, strict=True)]
 
 
 def are_numbers(inputs: list[Any]) -> bool:

@@ -43,7 +43,8 @@ _ARRAYS = frozenset(
 _SAFE = frozenset(
     {
         *("maximum_part", "minimum_part", "fmax_part", "fmin_part", "real", "imag"),
-        *("complex_angle", "exponent", "barrier", "nonzero", "prod", "logsumexp", "any", "all"),
+        *("complex_angle", "exponent", "barrier", "as_number", "nonzero", "prod", "logsumexp"),
+        *("any", "all"),
         *("argmax", "argmin", "fft", "rfft", "irfft", "cumsum", "recurrence", "cumprod", "cummax"),
         *("cummin", "sort", "argsort", "partition", "argpartition", "searchsorted", "hermitian"),
     }

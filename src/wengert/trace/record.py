@@ -45,11 +45,13 @@ from wengert.trace.capture import (
 from wengert.trace.numbers import (
     NUMBERS,
     are_numbers,
+    beside_arrays,
     by_operator,
     combined,
     compared,
     is_number,
     plain_number,
+    weak_value,
 )
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
 from wengert.trace.tracer import OPERATOR, Tracer
@@ -187,6 +189,7 @@ class Tape(Trace):
         super().__init__()
         self.nodes: list[Any] = []
         self.captured = Captured()
+        self.weak: dict[Value, Value] = {}
         # Only below a recorder, where an operation costs more than to look for it.
         self.recorder = active_recorder()
         self.known: dict[Any, Value] | None = None if self.recorder is None else {}
@@ -250,6 +253,8 @@ class Tape(Trace):
             ):
                 a = self.hold(a)
             inputs.append(a)
+        if self.numbers:
+            inputs = beside_arrays(self, op, inputs, weak_value)
         known = self.known
         mark = None
         if known is not None and op.derivative is not ZERO:

@@ -6,8 +6,9 @@ from typing import Any
 
 from wengert.errors import ConversionError, told, user_line
 from wengert.ops.base import ZERO, Op, is_inexact
+from wengert.ops.control import as_number
 from wengert.ops.elementwise import convert
-from wengert.trace.numbers import combined, compared, is_number, plain_number
+from wengert.trace.numbers import beside_arrays, combined, compared, is_number, plain_number
 from wengert.trace.record import Trace, frozen, refreshed
 from wengert.trace.tracer import OPERATOR, Tracer
 from wengert.transform.linear import as_recorded, quiet
@@ -53,6 +54,9 @@ class JvpTrace(Trace):
             xs.append(a)
             ts.append(None)
             ds.append(a)
+        if self.numbers:
+            seen = beside_arrays(self, op, ds, as_number_of)
+            xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
         derivative = op.derivative
         if getattr(op, "custom", False) and any(t is not None for t in ts):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
@@ -87,6 +91,11 @@ class JvpTrace(Trace):
                 "with wg.stop_gradient(x)." + user_line()
             )
         return var.data._plain(kind) if isinstance(var.data, Tracer) else var.data
+
+
+def as_number_of(_: JvpTrace, var: Dual) -> Any:
+    """Return a primal as a Python number, which leaves the dtype of a result to arrays."""
+    return as_number(var.data)
 
 
 def kept(x: Any) -> Any:
