@@ -275,7 +275,8 @@ class Jitted:
                 self._budget, *again,
             )  # fmt: skip
             plan.state = state.guard
-            leaf = Leaf(plan, program.run, recorded.result.rebuild)
+            run = program.quick() if hasattr(program, "quick") else program.run
+            leaf = Leaf(plan, run, recorded.result.rebuild)
         else:  # rounding led native code to another path than NumPy, as it may do again
             leaf = same
             self._fallbacks.repeated(key)

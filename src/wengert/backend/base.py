@@ -57,7 +57,7 @@ class Program(Protocol):
     it, where that is not the backend asked; ``peak``, bytes in between inputs and outputs, and
     ``footprint()``, what they hold; ``host_calls``, how often NumPy evaluates which operation;
     ``llvm()`` and ``assembly()``, its code; ``takes_outputs``, which says that `run` takes a list
-    of arrays for the outputs too.
+    of arrays for the outputs too; ``quick()``, which returns a function that does what `run` does.
     """
 
     @property

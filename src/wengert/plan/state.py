@@ -14,6 +14,7 @@ import enum
 import functools
 import marshal
 import random
+import sys
 import sysconfig
 import types
 from collections import deque
@@ -25,8 +26,9 @@ import numpy as np
 from wengert.errors import is_users
 from wengert.ir.simplify import key
 from wengert.ops.base import Traced
+from wengert.plan.pins import is_alone, pinned
 from wengert.trace.capture import COPY_BYTES, checksum, memory_of
-from wengert.trace.lookups import Lookups, lookups, start_of
+from wengert.trace.lookups import WALKING, Lookups, lookups, start_of
 
 __all__ = ["State", "States"]
 
@@ -40,6 +42,12 @@ _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _BUFFERS = ("array", "bytearray", "memoryview", "mmap")
 _CALLERS = ("numpy", "functools", "builtins", "operator", "scipy")
 _NAMESPACES = (types.SimpleNamespace,)
+
+_FORMS = (list, tuple, set, frozenset, dict)
+
+PACKING = 2
+"""Version of marshal's format: numbers in binary, and no references, which depend on who else holds
+an object."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -61,15 +69,14 @@ def _of_library(kind: type) -> bool:
 
 def sys_module(name: str) -> Any:
     """Return an imported module."""
-    import sys
-
     return sys.modules.get(name)
 
 
 class Place(NamedTuple):
     """Where something is looked up: an object, how, under which name, and what is there.
 
-    ``inside`` is an attribute that library code reads, or code that looks up by strings.
+    ``inside`` is an attribute that library code reads, or code that looks up by strings. ``alone``
+    says that only this place leads to a variable and to what is in it.
     """
 
     holder: Any
@@ -77,6 +84,7 @@ class Place(NamedTuple):
     name: str
     value: Any
     at: int = 0
+    alone: bool = False
 
 
 class Held(NamedTuple):
@@ -124,16 +132,17 @@ class State:
         self.generators = found.generators
         self._lines: list[str] = []
         self._scope: dict[str, Any] = {
-            "same": _same, "packed": _packed, "frozen": _frozen, "raw": _raw, "checksum": checksum,
+            "same": _same, "packed": marshal.dumps, "frozen": _frozen, "raw": _raw,
+            "checksum": checksum,
         }  # fmt: skip
         self._names: dict[int, str] = {}
         self.arrays: dict[int, Held] = {}
         self._marks: dict[int, Any] = {}
         self._content: set[int] = set()
-        ignored = found.ignored()
+        ignored, walked = found.ignored(), found.walked()
         for p in found.places:
             if p.name not in ignored:
-                self._compare(p)
+                self._compare(p, p.alone and p.name in walked)
         for x in fixed:
             self._compare_value(self._hold(x), x, frozenset(), given=True)
         self.is_empty = not self._lines and not self.arrays
@@ -149,7 +158,11 @@ class State:
             self._scope[name] = x  # which keeps it alive, so that its identity is its own
         return name
 
-    def _compare(self, p: Place) -> None:
+    def _compare(self, p: Place, stays: bool) -> None:
+        if stays and type(p.value) in _FORMS and _is_plain(p.value) and _holds_still(p.value):
+            pin = self._hold(pinned(p.holder, p.value))
+            self._lines.append(f"{pin}.cell.cell_contents is {pin}.held")
+            return
         holder = self._hold(p.holder)
         where = {
             "cell": f"{holder}.cell_contents",
@@ -182,7 +195,8 @@ class State:
         elif isinstance(x, _CONTAINERS):
             text = _packed(x)
             if text is not None:
-                self._lines.append(f"packed({where}) == {self._hold(text)}")
+                if given or not _is_still(x):
+                    self._lines.append(f"packed({where}, {PACKING}) == {self._hold(text)}")
             elif x or not isinstance(x, tuple):
                 self._lines.append(f"frozen({where}) == {self._hold(_frozen(x))}")
                 self._items(x)
@@ -273,7 +287,8 @@ class State:
             seen = {(code, start_of(code, offset)) for code, offset in seen}
         if not held.names:
             return seen is None
-        uses = [u for u in self.uses if u.kind == "read" and not held.names.isdisjoint(u.names)]
+        reads = [u for u in self.uses if u.kind in ("read", "walked")]
+        uses = [u for u in reads if not held.names.isdisjoint(u.names)]
         if seen is None:
             return bool(uses)
         return any((u.code, u.offset) not in seen for u in uses)
@@ -298,18 +313,31 @@ def _same(x: Any, y: Any) -> bool:
 def _packed(x: Any) -> bytes | None:
     """Return the content of a container of numbers, strings and such containers; None for others.
 
-    Items are told by their types too, and dicts by the order of their keys.
+    Items are told by their types too, and dicts by the order of their keys. Byte strings are not
+    among them, which marshal does not tell from arrays.
     """
-    return marshal.dumps(x, 0) if _is_plain(x) else None
+    return marshal.dumps(x, PACKING) if _is_plain(x) else None
 
 
 def _is_plain(x: Any) -> bool:
     kind = type(x)
-    if kind in (int, float, str, bool, bytes, complex, type(None)):
+    if kind in (int, float, str, bool, complex, type(None)):
         return True
-    if kind in (list, tuple, set, frozenset):
+    if kind in _FORMS[:-1]:
         return all(map(_is_plain, x))
     return kind is dict and all(map(_is_plain, x)) and all(map(_is_plain, x.values()))
+
+
+def _is_still(x: Any) -> bool:
+    """Whether what `_is_plain` accepts cannot change."""
+    kind = type(x)
+    return kind not in (list, set, dict) and (
+        kind not in (tuple, frozenset) or all(map(_is_still, x))
+    )
+
+
+def _holds_still(x: Any) -> bool:
+    return all(map(_is_still, x.values() if type(x) is dict else x))
 
 
 def _frozen(x: Any) -> Any:
@@ -406,13 +434,16 @@ class _Walk:
             for base in type(x).__mro__[:-1]:
                 self.visit(base)
 
-    def found(self, holder: Any, how: str, name: str, value: Any, at: int = 0) -> None:
-        self.places.append(Place(holder, how, name, value, at))
+    def found(
+        self, holder: Any, how: str, name: str, value: Any, at: int = 0, alone: bool = False
+    ) -> None:
+        self.places.append(Place(holder, how, name, value, at, alone))
         self._seen.setdefault(id(holder), holder)
         self.visit(value)
 
     def _function(self, f: types.FunctionType) -> None:
         code = f.__code__
+        alone = [is_alone(f, i) for i in range(len(code.co_freevars))]
         self.visit(getattr(f, "__wrapped__", None))
         cells = list(zip(code.co_freevars, f.__closure__ or (), strict=True))
         if not _is_followed(code.co_filename):
@@ -425,10 +456,10 @@ class _Walk:
         self.uses += look.uses
         self._names |= look.attributes | look.strings
         self._all = self._all or look.reflective
-        for name, cell in cells:
+        for (name, cell), private in zip(cells, alone, strict=True):
             x = _content(cell)
             if x is not _EMPTY:
-                self.found(cell, "cell", name, x)
+                self.found(cell, "cell", name, x, alone=private)
         for name in look.globals:
             if name in f.__globals__:
                 self.found(f.__globals__, "global", name, f.__globals__[name])
@@ -500,11 +531,21 @@ class _Walk:
 
     def ignored(self) -> set[str]:
         """Return the names of what is changed for the effect only, and never read."""
+        return {n for n, k in self._kinds().items() if k == {"effect"}}
+
+    def walked(self) -> set[str]:
+        """Return the names of what is walked through only, neither changed nor handed on."""
+        hidden = {p.name for p in self.places if p.how in ("global", "cell")}
+        if self._all or "locals" in self._names or not WALKING.isdisjoint(hidden):
+            return set()
+        return {n for n, k in self._kinds().items() if k <= {"walked", "asked"}}
+
+    def _kinds(self) -> dict[str, set[str]]:
         kinds: dict[str, set[str]] = {}
         for u in self.uses:
             for n in u.names:
                 kinds.setdefault(n, set()).add(u.kind)
-        return {n for n, k in kinds.items() if k == {"effect"}}
+        return kinds
 
 
 _EMPTY = object()

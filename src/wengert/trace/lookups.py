@@ -26,6 +26,9 @@ VIEWS = frozenset({"T", "mT", "real"})
 ASKING = frozenset({"len", "isinstance", "id", "type", "hasattr", "callable", "print", "repr"})
 """Built-in functions that do not read the content of an array."""
 
+WALKING = frozenset({"enumerate", "zip", "reversed", "sorted", "sum", "min", "max", "any", "all"})
+"""Built-in functions that go through the items of what they are given and keep nothing else."""
+
 EFFECTS = frozenset({"append", "extend", "insert", "add", "appendleft", "write", "flush"})
 """Methods that are called for their effect: they return None, or nothing that is used."""
 
@@ -63,8 +66,9 @@ class Use(NamedTuple):
     code : CodeType
     offset : int
         Of the instruction.
-    kind : {"read", "asked", "effect"}
-        ``asked`` where the content of an array is not read, ``effect`` where nothing that is read
+    kind : {"read", "walked", "asked", "effect"}
+        ``walked`` where the items are read, and nothing else can be done with their container;
+        ``asked`` where the content of an array is not read; ``effect`` where nothing that is read
         decides a result: a list that is appended to, a counter.
     """
 
@@ -156,7 +160,8 @@ class _Stack:
         if op in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF"):
             if op == "LOAD_GLOBAL" and arg & 1:
                 self.push(UNKNOWN)
-            self.push(Entry(frozenset({name})))
+            builtin = op == "LOAD_GLOBAL" and name in WALKING
+            self.push(Entry(frozenset({name, "(walks)"} if builtin else {name})))
         elif op in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_FAST_AND_CLEAR"):
             self.push(Entry(self.local.get(name, frozenset({name}))))
         elif op in ("LOAD_ATTR", "LOAD_METHOD"):
@@ -218,7 +223,7 @@ class _Stack:
 
     def call(self, x: dis.Instruction, taken: list[Entry]) -> None:
         names = frozenset().union(*[e.names for e in taken[:2]])
-        kind = "asked" if names & ASKING else "read"
+        kind = "asked" if names & ASKING else "walked" if "(walks)" in names else "read"
         self.use(taken, x.offset, kind)
         self.push(UNKNOWN)
 
@@ -245,7 +250,7 @@ class _Stack:
             if stored in ("STORE_DEREF", "STORE_GLOBAL", "STORE_ATTR", "SWAP"):
                 self.push(Entry(frozenset(), tuple(taken)))
                 return
-        self.use(taken, x.offset)
+        self.use(taken, x.offset, "walked" if op == "GET_ITER" else "read")
         if op.startswith(("BINARY", "COMPARE", "CONTAINS", "UNARY", "GET_ITER", "TO_B")):
             self.push(UNKNOWN)
 

@@ -31,16 +31,25 @@ def poison(x: np.ndarray[Any, Any]) -> None:
 class CheckedProgram(NativeProgram):
     """A native program as tests run it."""
 
+    @staticmethod
+    def _empty(shape: Any, dtype: Any) -> Any:
+        y = np.empty(shape, dtype)
+        poison(y)
+        return y
+
+    def _new_arena(self) -> tuple[Any, int]:
+        return _poisoned(super()._new_arena())
+
+    def _take(self) -> tuple[Any, int]:
+        return _poisoned(super()._take())
+
     def run(self, inputs: Sequence[Any], outs: list[Any] | None = None) -> Sequence[Any]:
-        """Poison the arena and the outputs, and run."""
-        if outs is None:
-            outs = [np.empty(shape, dtype) for shape, dtype in self._shapes]
-        for y in outs:
+        """Run with poisoned outputs."""
+        for y in outs or ():
             poison(y)
-        try:
-            memory = self._arenas.pop()
-        except IndexError:
-            memory = self._new_arena()
-        poison(memory[0][: memory[0].size // 8 * 8].view(np.uint64))
-        self._arenas.append(memory)
         return super().run(inputs, outs)
+
+
+def _poisoned(memory: tuple[Any, int]) -> tuple[Any, int]:
+    poison(memory[0][: memory[0].size // 8 * 8].view(np.uint64))
+    return memory

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ from wengert.ir.graph import Const, Graph, GuardMiss, Value
 
 __all__ = ["NativeProgram"]
 
+QUICK = 100
+"""Inputs and outputs up to which a function of their own is written."""
+
 
 class NativeProgram:
     """A graph as native code.
@@ -39,6 +44,7 @@ class NativeProgram:
 
     backend = "native"
     takes_outputs = True
+    _empty: Any = staticmethod(np.empty)  # makes an output
 
     def __init__(self, graph: Graph, *, fast: bool = False) -> None:
         self.graph = graph
@@ -111,9 +117,9 @@ class NativeProgram:
             except OverflowError:  # an int of Python beyond 64 bits
                 return self._numpy(given)
         if outs is None:
-            outs = [np.empty(shape, dtype) for shape, dtype in self._shapes]
+            outs = [self._empty(shape, dtype) for shape, dtype in self._shapes]
         try:
-            memory = self._arenas.pop()
+            memory = self._take()
         except IndexError:
             memory = self._new_arena()
         try:
@@ -133,6 +139,51 @@ class NativeProgram:
                 continue
             outs[i] = outs[i].item() if weak else outs[i][()]
         return outs
+
+    def _take(self) -> tuple[Any, int]:
+        """Return memory of an earlier run; raises IndexError where there is none."""
+        return self._arenas.pop()
+
+    def quick(self) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """Return a function from inputs to outputs, without loops over them if they are few.
+
+        It holds the program, which does not hold it: a program and its memory go with their user.
+        """
+        if self._only is None or len(self.graph.inputs) + len(self._shapes) > QUICK:
+            return self.run
+        scope: dict[str, Any] = {
+            "ndarray": np.ndarray, "asarray": np.asarray, "empty": self._empty,
+            "native": self._only, "table": self._table_address, "new": self._new_arena,
+            "take": self._arenas.pop if type(self)._take is NativeProgram._take else self._take,
+            "give": self._arenas.append, "numpy": self._numpy, "unusual": self._unusual,
+        }  # fmt: skip
+        scope |= {f"d{i}": dtype for i, dtype in self._scalars}
+        for i, (shape, dtype) in enumerate(self._shapes):
+            scope[f"s{i}"], scope[f"t{i}"] = shape, dtype
+        text = _text(
+            len(self.graph.inputs), tuple([i for i, _ in self._scalars]), len(self._shapes),
+            tuple(self._scalar_outputs),
+        )  # fmt: skip
+        exec(text, scope)
+        quick: Callable[[Sequence[Any]], Sequence[Any]] = scope.pop("quick")
+        return quick
+
+    def _unusual(
+        self,
+        code: int,
+        given: Sequence[Any],
+        inputs: Sequence[Any],
+        outs: list[Any],
+        memory: tuple[Any, int],
+    ) -> Sequence[Any]:
+        """Do what follows where native code has not made the outputs."""
+        try:
+            if code != NOT_CONTIGUOUS:
+                stopped: Sequence[Any] = self._stopped(code, inputs, outs, memory)
+                return stopped
+        finally:
+            self._arenas.append(memory)
+        return self.run([_contiguous(x) for x in given], outs)
 
     def _numpy(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Run in NumPy, for what native code leaves to it: numbers it cannot hold, and errors."""
@@ -200,6 +251,47 @@ class NativeProgram:
         guard = self.graph.guards[index]
         value = self._array(self._guards[index][1], inputs, outs, memory)[()]
         raise GuardMiss(index, _CONVERT[guard.kind](value))
+
+
+@functools.lru_cache(maxsize=256)
+def _text(
+    inputs: int,
+    scalars: tuple[int, ...],
+    outputs: int,
+    finished: tuple[tuple[int, bool, int], ...],
+) -> CodeType:
+    """Return the code of `NativeProgram.quick`, which programs of the same form share.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        How many there are.
+    scalars : tuple of int
+        Inputs that may be numbers.
+    finished : tuple of (int, bool, int)
+        Outputs that become numbers, whether Python's, and the input of whose kind they are, or -1.
+    """
+    given = [f"i{i}" for i in range(inputs)]
+    taken = [f"j{i}" if i in scalars else x for i, x in enumerate(given)]
+    outs = [f"o{i}" for i in range(outputs)]
+    made = list(outs)
+    for i, weak, like in finished:
+        number = f"o{i}.item()" if weak else f"o{i}[()]"
+        made[i] = f"o{i} if isinstance(i{like}, ndarray) else {number}" if like >= 0 else number
+    lines = ["def quick(inputs):"]
+    if given:
+        lines.append(f"    {', '.join(given)}, = inputs")
+    if scalars:
+        lines += ["    try:", *[f"        j{i} = asarray(i{i}, d{i})" for i in scalars]]
+        lines.append("    except OverflowError: return numpy(inputs)")
+    lines += [f"    o{i} = empty(s{i}, t{i})" for i in range(outputs)]
+    lines += ["    try: memory = take()", "    except IndexError: memory = new()"]
+    operands = ", ".join([*taken, *outs, "memory[1]", "table"])
+    lines.append(f"    code = native({operands})")
+    called = f"code, inputs, [{', '.join(taken)}], [{', '.join(outs)}], memory"
+    lines.append(f"    if code: return unusual({called})")
+    lines += ["    give(memory)", f"    return [{', '.join(made)}]"]
+    return compile("\n".join(lines), "<wengert program>", "exec")
 
 
 def _contiguous(x: Any) -> Any:
