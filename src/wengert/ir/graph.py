@@ -207,8 +207,9 @@ class Pulled(Place):
 class Node:
     """One operation: ``outputs = op(*inputs, **attrs)``.
 
-    An input is a `Value`, a `Const`, or a plain Python or NumPy scalar. `line` is the user's
-    ``(file, line)`` where it is known, a `Pulled` one where a reverse pass made the node.
+    An attribute is plain data or a region (`wengert.ir.regions`). An input is a `Value`, a `Const`,
+    or a plain Python or NumPy scalar. `line` is the user's ``(file, line)`` where it is known, a
+    `Pulled` one where a reverse pass made the node.
     """
 
     __slots__ = ("attrs", "inputs", "line", "op", "outputs")
@@ -270,7 +271,7 @@ class Graph:
     guards : sequence of Guard, optional
     """
 
-    __slots__ = ("guards", "inputs", "nodes", "outputs")
+    __slots__ = ("__weakref__", "_text", "guards", "inputs", "nodes", "outputs")
 
     def __init__(
         self,
@@ -279,10 +280,18 @@ class Graph:
         outputs: Sequence[Any],
         guards: Sequence[Guard] = (),
     ) -> None:
+        self._text: str | None = None
         self.inputs = tuple(inputs)
         self.nodes = tuple(nodes)
         self.outputs = tuple(outputs)
         self.guards = tuple(guards)
+
+    @property
+    def text(self) -> str:
+        """The text form, written once."""
+        if self._text is None:
+            self._text = str(self)
+        return self._text
 
     def values(self) -> Iterator[Value]:
         """Iterate over all values in the order of their definition."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -123,12 +124,17 @@ class Reader:
     text : str
     number : int
         The line's number in its file, counted from 1.
+    region : callable, optional
+        Reads a region, whose opening brace was taken.
     """
 
-    def __init__(self, text: str, number: int = 1) -> None:
+    def __init__(
+        self, text: str, number: int = 1, region: Callable[[Reader], Any] | None = None
+    ) -> None:
         self.text = text
         self.number = number
         self.at = 0
+        self.region = region
 
     def fail(self, expected: str) -> NoReturn:
         """Raise for the text at the present place."""
@@ -200,6 +206,8 @@ class Reader:
         for mark, value in NAMED.items():
             if self.accept(mark):
                 return value
+        if self.region is not None and self.accept("{"):
+            return self.region(self)
         if self.accept("("):
             return self.items(")", self.literal)
         if self.accept("["):

@@ -24,6 +24,7 @@ from wengert.ir import checking
 from wengert.ir.build import Emit, computed, map_graph, typed
 from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.identities import IDENTITIES, Identity, Source
+from wengert.ir.regions import map_regions
 from wengert.ir.verify import verify
 
 __all__ = ["apply_identities", "fold_constants", "merge_common", "remove_dead", "simplify"]
@@ -46,9 +47,11 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
     -------
     Graph
         Inputs and outputs are the same in number and order; an output may have become a constant
-        or an input. The time is linear in the number of nodes.
+        or an input. The regions of its nodes are simplified too. The time is linear in the number
+        of nodes.
     """
     skipped = ("stop_gradient",) if differentiable else ()
+    graph = map_regions(graph, lambda region: simplify(region, differentiable=differentiable))
     walk = _Walk(graph, [_folded, _Identities(skipped), _Common()])
     simplified = remove_dead(map_graph(graph, walk))
     return verify(simplified) if checking.is_on() else simplified
@@ -222,7 +225,7 @@ def key(x: Any) -> Any:
     """Return a dictionary key that tells apart what differs in bits, dtype or weakness.
 
     Values and arrays held by reference stand for themselves; ``1``, ``1.0``, ``True`` and
-    ``np.float64(1)`` are four keys, 0.0 and -0.0 two.
+    ``np.float64(1)`` are four keys, 0.0 and -0.0 two. A region is known by its text.
     """
     kind = type(x)
     if kind is Value or kind is Const:
@@ -237,6 +240,8 @@ def key(x: Any) -> Any:
         return x
     if isinstance(x, np.generic):
         return type(x), x.tobytes()
+    if kind is Graph:
+        return Graph, x.text
     if isinstance(x, tuple):
         return tuple, tuple(map(key, x))
     if isinstance(x, slice):

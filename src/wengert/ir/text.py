@@ -15,17 +15,27 @@ its attributes. ``~f64[]`` is a Python scalar, which has no dtype of its own in 
 Arrays held by reference are ``$0``, ``$1``, ...: the header gives their shapes, and `parse` is
 given the arrays themselves. A guard stands after the nodes that ran before the decision. What
 follows ``#`` is a comment. Parsing a printed graph and printing it again gives the same text.
+
+A region, which is a graph among a node's attributes, stands between braces on lines of its own,
+and names its values from ``%0`` on::
+
+    %2: f64[], %3: f64[9] = scan(%0, %1) body={
+      graph(%0: f64[], %1: f64[])
+      %2: f64[] = multiply(%0, %1)
+      -> (%2, %2)
+    } length=9
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value
 from wengert.ir.literal import Reader, is_scalar, write
+from wengert.ir.regions import is_region
 
 __all__ = ["Names", "parse", "show"]
 
@@ -66,10 +76,17 @@ class Names:
 
 def _attribute(name: str, x: Any) -> str:
     """Return an attribute's text; an index template always stands in brackets."""
+    if is_region(x):
+        return f"({', '.join(map(_braced, x))},)" if isinstance(x, tuple) else _braced(x)
     text = write(x)
     if name == "spec" and isinstance(x, tuple) and text.startswith("("):
         return f"[{text[1:-1].removesuffix(',')}]"
     return text
+
+
+def _braced(region: Graph) -> str:
+    """Return a region's lines between braces."""
+    return "{\n" + "\n".join(f"  {line}" for line in show(region).splitlines()) + "\n}"
 
 
 def show(graph: Graph, *, lines: bool = False) -> str:
@@ -130,15 +147,21 @@ def parse(text: str, table: Mapping[str, Any], consts: Sequence[Any] = ()) -> Gr
         Naming the line, the column and what was expected there. Shapes are taken as they are
         written; `wengert.ir.verify` checks them.
     """
+    lines = text.splitlines()
     parser = _Parser(table, [c if isinstance(c, Const) else Const(c) for c in consts])
-    line = ""
-    number = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    parser.code = _code(lines)
+    for number, code in parser.code:
+        parser.line(Reader(code, number, parser.region))
+    return parser.finish(Reader(lines[-1] if lines else "", max(len(lines), 1)))
+
+
+def _code(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Iterate over the lines that are not empty, with their numbers and without comments."""
+    for number, line in enumerate(lines, 1):
         found = COMMENT.match(line)
         code = line if found is None else found[1]
         if code.strip():
-            parser.line(Reader(code.rstrip(), number))
-    return parser.finish(Reader(line, max(number, 1)))
+            yield number, code.rstrip()
 
 
 class _Parser:
@@ -153,6 +176,21 @@ class _Parser:
         self.nodes: list[Node] = []
         self.guards: list[Guard] = []
         self.outputs: tuple[Any, ...] | None = None
+        self.code: Iterator[tuple[int, str]] = iter(())
+        """The lines to come; a region takes those up to its closing brace."""
+
+    def region(self, r: Reader) -> Graph:
+        """Read a region from the lines after an opening brace; `r` goes on behind the closing."""
+        r.end()
+        inner = _Parser(self.table, [])
+        inner.code = self.code
+        for number, code in self.code:
+            at = Reader(code, number, inner.region)
+            if at.accept("}"):
+                r.text, r.number, r.at = at.text, at.number, at.at
+                return inner.finish(Reader("}", number))
+            inner.line(at)
+        return r.fail("the lines of a region, and '}' behind them")
 
     def line(self, r: Reader) -> None:
         """Read one line."""

@@ -15,6 +15,7 @@ from wengert.errors import GraphError
 from wengert.ir.build import infer
 from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.literal import is_plain, is_scalar
+from wengert.ir.regions import closed, each, is_region
 from wengert.ir.text import Names
 
 __all__ = ["GUARD_KINDS", "verify"]
@@ -27,8 +28,8 @@ def verify(graph: Graph) -> Graph:
     """Check a graph and return it.
 
     Every input of a node is defined before it, every value once, shapes and dtypes are what the
-    operations infer, attributes are plain data, outputs are defined, and each guard is about a
-    value that is defined at its position.
+    operations infer, attributes are plain data or closed graphs that are well formed themselves,
+    outputs are defined, and each guard is about a value that is defined at its position.
 
     Raises
     ------
@@ -90,12 +91,24 @@ class _Check:
         """Check one node and note what it makes."""
         for x in node.inputs:
             self.operand(x, "the node's inputs", node)
+        for name, region in each(node):
+            self.region(name, region, node)
         for name, a in node.attrs.items():
-            if not is_plain(a):
+            if not is_region(a) and not is_plain(a):
                 self.fail(f"attribute {name} is a {type(a).__name__}, not plain data", node)
         self.results(node)
         for y in node.outputs:
             self.define(y, "the node's outputs", node)
+
+    def region(self, name: str, region: Graph, node: Node) -> None:
+        """Check a graph among a node's attributes."""
+        reason = closed(region)
+        if reason is not None:
+            self.fail(f"the region {name} of {node.op.name} is not closed: {reason}", node)
+        try:
+            verify(region)
+        except GraphError as error:
+            raise GraphError(f"in the region {name} of {node.op.name}: {error}") from error
 
     def results(self, node: Node) -> None:
         """Compare the results with what the operation infers."""
