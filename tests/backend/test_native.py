@@ -102,6 +102,8 @@ SPECIAL = {
     *(
         "hazard",
         "excess",
+        "erfinv_slope",
+        "ndtri_slope",
         "ndtri",
         "i0",
         "i1",

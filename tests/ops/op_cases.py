@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.special as sp
 from oracle import inexact
 from scipy.linalg import lu_factor
 
@@ -307,6 +308,20 @@ ELEMENTWISE |= {
         Case(name, (fixed(3.0, 5.0), fixed(4.0), fixed(5.0, 41.0**0.5)), wrt=()),
     ]
     for name in ("direction", "over_squares")  # their third argument belongs to the others
+}
+ELEMENTWISE["over_again"] = [
+    Case("over_again", tuple(fixed(*x) for x in (*_LEGS, np.divide(*_LEGS))), wrt=()),
+    Case("over_again", tuple(real(*POSITIVE, (0,)) for _ in range(3)), wrt=()),
+    Case("over_again", (fixed(3.0, 5.0), fixed(4.0), fixed(0.75, 1.25)), wrt=()),
+]
+_PARTS = np.array([0.1, 0.5, 0.97])
+ELEMENTWISE |= {
+    f"{name}_slope": [
+        Case(f"{name}_slope", (fixed(*_PARTS), fixed(*getattr(sp, name)(_PARTS))), wrt=()),
+        Case(f"{name}_slope", (real(*FRACTION, (0,)), real(*FRACTION, (0,))), wrt=()),
+        Case(f"{name}_slope", (fixed(0.5), fixed(getattr(sp, name)(0.5))), wrt=()),
+    ]
+    for name in ("erfinv", "ndtri")  # the second argument is the function's value
 }
 ELEMENTWISE["heaviside"] += [
     Case("heaviside", (fixed(0.0, 1.0, 0.0), real(shape=(2, 1))), wrt=(1,))

@@ -268,7 +268,7 @@ BINARY: dict[str, dict[tuple[int, ...], tuple[Callable[..., Any], float]]] = {
         (1,): (lambda a, b: (-a / b**2, 0), 4.0),
         (0, 0): (lambda a, b: (mp.mpf(0), 0), 0.0),
         (0, 1): (lambda a, b: (-1 / b**2, 0), 4.0),
-        (1, 1): (lambda a, b: (2 * a / b**3, 0), INF),  # it passes through 1 / b**2
+        (1, 1): (lambda a, b: (2 * a / b**3, 0), 8.0),
     },
 }
 """By the arguments that a derivative is taken in: the derivative with the scale of what it cancels

@@ -9,9 +9,11 @@ import mpmath as mp
 import numpy as np
 import pytest
 from tail_cases import BINARY, PRECISION, UNARY, Tail, pairs_of, points, units
+from tail_complex import COMPLEX, complex_units
+from tail_special import SPECIAL
 
 import wengert as wg
-from wengert.ops.base import TABLE
+from wengert.ops.base import TABLE, Scale
 
 
 def gradients(op: Any, nin: int = 1) -> dict[str, tuple[tuple[int, ...], Any]]:
@@ -115,19 +117,120 @@ def test_functions_of_two_arguments(name: str, dtype: Any) -> None:
             assert found == [], way
 
 
-def test_every_row_with_an_elementwise_derivative_of_its_own_is_here() -> None:
-    """Or is polynomial, a choice, or a special function that test_table.py measures."""
-    from wengert.ops.base import Scale
+@DTYPES
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_functions_and_powers(name: str, dtype: Any) -> None:
+    case = SPECIAL[name]
+    at, info = np.array(case.at), np.finfo(dtype)
+    size = np.abs(at)
+    inside = (size >= max(info.tiny, case.least)) & (size <= info.max)
+    xs = np.unique(at[(at == 0) | inside].astype(dtype))
+    xs = xs[(np.abs(xs) != 1) | np.isin(xs, at)]  # what is rounded to 1
+    wants: dict[Any, Any] = {}
+    with mp.workdps(40), np.errstate(all="ignore"):
+        for way, (wrt, f) in gradients(case.f).items():
+            k = len(wrt) - 1
+            found = []
+            for x, y in zip(xs.tolist(), f(xs).tolist(), strict=True):
+                if (x, k) not in wants:
+                    at = mp.mpf(x)
+                    wants[x, k] = mp.mpf((case.first, case.second)[k](at)), case.scale[k](at)
+                want, scale = wants[x, k]
+                error = units(y, want, dtype, scale)
+                if error > (case.bound(x) if callable(case.bound) else case.bound):
+                    found.append((x, y, float(want), error))
+            assert found == [], way
 
-    plain = {
-        *("add", "subtract", "multiply", "negative", "positive", "absolute", "fabs", "remainder"),
-        *("fmod", "copysign", "heaviside", "ldexp", "nextafter", "select", "degrees", "radians"),
-        *("rad2deg", "deg2rad", "maximum", "minimum", "fmax", "fmin", "power", "float_power"),
-        *("maximum_part", "minimum_part", "fmax_part", "fmin_part", "xlogy", "xlog1py"),
-        *("gamma", "gammaln", "psi", "zeta", "iv", "jv", "i0", "i1", "j0", "j1", "erfinv", "ndtri"),
-        *("sech_squared", "expit_slope", "gaussian", "arctan_slope", "one_minus_square"),
-        *("bernoulli", "root_one_minus_square", "root_square_minus_one", "root_square_plus_one"),
-        *("over_squares", "direction", "hazard", "excess"),
-    }
+
+@DTYPES
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_arguments(name: str, dtype: Any) -> None:
+    """Far out in both directions, on the axes, and beside the branch points."""
+    case = COMPLEX[name]
+    kind = np.result_type(dtype, np.complex64)
+    zs = case.points(kind)
+    one = np.ones_like(zs)
+
+    def forward(f: Any) -> Any:
+        return lambda z: wg.jvp(f, (z,), (one,))[1]
+
+    def reverse(f: Any) -> Any:
+        return lambda z: wg.grad(lambda z: np.sum(f(z)), holomorphic=True)(z)
+
+    op = TABLE[name]
+    firsts, both = (forward(op), reverse(op)), (forward, reverse)
+    with mp.workdps(60), np.errstate(all="ignore"):
+        for order, functions in enumerate((firsts, [g(f) for g in both for f in firsts])):
+            wants = [case.derivatives[order](mp.mpc(z)) for z in zs.tolist()]
+            for k, f in enumerate(functions):
+                got = f(zs)
+                assert got.dtype == kind
+                found = []
+                for z, y, want in zip(zs.tolist(), got.tolist(), wants, strict=True):
+                    error = complex_units(y, want, dtype)
+                    if error > case.bound:
+                        found.append((z, y, complex(want), error))
+                assert found == [], (order, k)
+
+
+@DTYPES
+@pytest.mark.parametrize("gap", [0.0, 1.0, 20.0, 60.0, 95.0, 300.0, 700.0])
+def test_weights_beside_1(gap: float, dtype: Any) -> None:
+    """The second derivatives of logsumexp: ``w_i (1 if i = j else 0) - w_i w_j``."""
+    x = np.array([gap, 0.25, -0.75], dtype)
+    with mp.workdps(PRECISION), np.errstate(all="ignore"):
+        e = [mp.exp(mp.mpf(v) - mp.mpf(gap)) for v in x.tolist()]
+        w = [v / sum(e) for v in e]
+        basis = np.eye(3, dtype=dtype)
+        for way in (
+            wg.hessian(np.logaddexp.reduce)(x),
+            wg.jacrev(wg.grad(np.logaddexp.reduce))(x),
+            wg.jacfwd(wg.jacfwd(np.logaddexp.reduce))(x),
+            np.stack([wg.grad(lambda x, t=t: wg.jvp(np.logaddexp.reduce, (x,), (t,))[1])(x)
+                      for t in basis]),
+            wg.jit(wg.hessian(np.logaddexp.reduce))(x),
+        ):  # fmt: skip
+            for i in range(3):
+                for j in range(3):
+                    rest = sum(w[k] for k in range(3) if k != i)
+                    want = w[i] * rest if i == j else -w[i] * w[j]
+                    assert units(way[i, j], want, dtype) <= 16 + gap, (i, j)
+
+
+PLAIN = {
+    "linear, or a choice: its factor is a constant, a sign, 0, 1/2 or 1": {
+        "add", "subtract", "negative", "positive", "absolute", "fabs", "remainder", "fmod",
+        "copysign", "heaviside", "ldexp", "nextafter", "select", "degrees", "radians", "rad2deg",
+        "deg2rad", "maximum", "minimum", "fmax", "fmin", "maximum_part", "minimum_part",
+        "fmax_part", "fmin_part",
+    },
+    "its factor is its other argument": {"multiply"},
+    "a derivative of a row that is here, whose second derivative is its first": {
+        "sech_squared", "expit_slope", "gaussian", "arctan_slope", "one_minus_square", "bernoulli",
+        "root_one_minus_square", "root_square_minus_one", "root_square_plus_one", "over_squares",
+        "over_again", "direction", "hazard", "excess", "erfinv_slope", "ndtri_slope",
+    },
+}  # fmt: skip
+"""Rows with an elementwise derivative that no table measures, by the reason."""
+
+
+def test_every_row_with_an_elementwise_derivative_is_measured_or_has_a_reason() -> None:
     rows = {name for name, op in TABLE.items() if isinstance(op.derivative, Scale)}
-    assert rows - plain == {*UNARY, *BINARY} & rows
+    measured = {*UNARY, *BINARY, *(c.row for c in SPECIAL.values())}
+    plain = set().union(*PLAIN.values())
+    assert not plain & measured
+    assert rows == plain | measured
+
+
+def test_every_function_of_complex_numbers_is_measured_at_them() -> None:
+    """Of NumPy; what takes two arguments is made of products, exponentials and logarithms."""
+    others = {"negative", "positive", "absolute", "sign"}
+    takes = {
+        name
+        for name, op in TABLE.items()
+        if isinstance(op.derivative, Scale)
+        and op.ufunc is getattr(np, name, ())
+        and op.ufunc.nin == 1
+        and any(t[0] in "FD" for t in op.ufunc.types)
+    }
+    assert takes - others == set(COMPLEX)

@@ -47,6 +47,7 @@ __all__ = [
     "Transpose",
     "Zero",
     "dtype_of",
+    "is_differentiated",
     "is_inexact",
     "like_shape",
     "register",
@@ -123,6 +124,18 @@ class Traced:
 
     __slots__ = ("_trace",)
     _trace: Any
+
+
+def is_differentiated(x: Any) -> bool:
+    """Whether a transformation differentiates what is computed from `x`.
+
+    Given the values that a rule sees, this says that the rule is differentiated in its turn.
+    """
+    while isinstance(x, Traced):
+        if x._trace.differentiates:
+            return True
+        x = x._var.data  # type: ignore[attr-defined]
+    return False
 
 
 class PythonFloat(np.float64):

@@ -23,6 +23,7 @@ from wengert.ops.base import (
     Scale,
     Transpose,
     dtype_of,
+    is_differentiated,
     register,
     shape_of,
 )
@@ -130,6 +131,13 @@ def _power_exponent(t: Any, y: Any, a: Any, b: Any) -> Any:
     return t * (y * np.log(base))
 
 
+def _divided(t: Any, y: Any, a: Any, b: Any) -> Any:
+    """Share t / b with the other rule, where that is not differentiated to 1 / b**2."""
+    if is_differentiated(y):
+        return t * slopes.over_again(a, b, y)
+    return (t / b) * y
+
+
 def _is_zero(x: Any) -> Any:
     return np.equal(x, 0)
 
@@ -148,7 +156,7 @@ multiply = row(
 divide = row(
     np.divide,
     lambda t, y, a, b: t / b,
-    Minus(lambda t, y, a, b: (t / b) * y),  # shares t / b with the other rule
+    Minus(_divided),
     evaluate=operator.truediv,
     counts="multiply",
     pattern=patterns.Elementwise(zeros={1: ((0,), _is_zero)}),
@@ -209,15 +217,9 @@ def _tan(t: Any, y: Any, x: Any) -> Any:
     return t * (slopes.sech_squared(1j * x) if _is_complex(x) else 1 + y * y)
 
 
-def _arctan(t: Any, y: Any, x: Any) -> Any:
-    if _is_complex(x):
-        return (t / (1 + 1j * x)) / (1 - 1j * x)
-    return t * slopes.arctan_slope(x)
-
-
 def _arctanh(t: Any, y: Any, x: Any) -> Any:
     if _is_complex(x):
-        return (t / (1 - x)) / (1 + x)
+        return t * slopes.arctan_slope(1j * x)
     return t / slopes.one_minus_square(x)
 
 
@@ -226,7 +228,7 @@ cos = row(np.cos, lambda t, y, x: -(t * np.sin(x)))
 tan = row(np.tan, _tan)
 arcsin = row(np.arcsin, lambda t, y, x: t / slopes.root_one_minus_square(x))
 arccos = row(np.arccos, lambda t, y, x: -(t / slopes.root_one_minus_square(x)), flops=2)
-arctan = row(np.arctan, _arctan)
+arctan = row(np.arctan, lambda t, y, x: t * slopes.arctan_slope(x))
 arctan2 = row(
     np.arctan2,
     lambda t, y, a, b: t * slopes.over_squares(b, a, np.hypot(a, b)),
@@ -316,7 +318,7 @@ for _ufunc in (
 # --- special functions --------------------------------------------------------------------------
 erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * slopes.gaussian(x)), flops=SPECIAL)
 erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * slopes.gaussian(x))), flops=SPECIAL)
-erfinv = row(sp.erfinv, lambda t, y, x: t * (np.exp(y * y) / TWO_OVER_SQRT_PI), flops=SPECIAL)
+erfinv = row(sp.erfinv, lambda t, y, x: t * slopes.erfinv_slope(x, y), flops=SPECIAL)
 expit = row(sp.expit, lambda t, y, x: t * slopes.expit_slope(x), flops=4)
 logit = row(sp.logit, lambda t, y, x: t / slopes.bernoulli(x), flops=3)
 log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x), flops=6)
@@ -348,7 +350,7 @@ ndtr = row(
     sp.ndtr, lambda t, y, x: t * (slopes.gaussian(ROOT_HALF * x) / SQRT_TWO_PI), flops=SPECIAL
 )
 log_ndtr = row(sp.log_ndtr, lambda t, y, x: t * slopes.hazard(x), flops=SPECIAL)
-ndtri = row(sp.ndtri, lambda t, y, x: t * (SQRT_TWO_PI * np.exp(0.5 * (y * y))), flops=SPECIAL)
+ndtri = row(sp.ndtri, lambda t, y, x: t * slopes.ndtri_slope(x, y), flops=SPECIAL)
 iv = row(
     sp.iv,
     _no_rule("iv", "v (the order)"),

@@ -167,8 +167,13 @@ def _logsumexp(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _softmax(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
-    """Weigh by the softmax; equal infinities share."""
-    w = np.exp(np.where(x == y, 0, x - y))
+    """Weigh by the softmax; equal infinities share.
+
+    The largest entry is subtracted with its derivative. So the tangent of a weight w near 1 is made
+    of what the others change, and does not cancel as ``w - w**2`` does.
+    """
+    top = np.max(x, axis=axis, keepdims=True)
+    w = np.exp(np.where((x == top) & np.isinf(x), 0, x - top))
     return (t / np.sum(w, axis=axis, keepdims=True)) * w
 
 

@@ -26,11 +26,14 @@ __all__ = [
     "arctan_slope",
     "bernoulli",
     "direction",
+    "erfinv_slope",
     "excess",
     "expit_slope",
     "gaussian",
     "hazard",
+    "ndtri_slope",
     "one_minus_square",
+    "over_again",
     "over_squares",
     "root_one_minus_square",
     "root_square_minus_one",
@@ -40,6 +43,8 @@ __all__ = [
 
 ROOT_TWO_OVER_PI = float(np.sqrt(2 / np.pi))
 ROOT_HALF = float(np.sqrt(0.5))
+ROOT_HALF_PI = float(np.sqrt(np.pi / 2))
+HALF_ROOT_PI = float(np.sqrt(np.pi) / 2)
 
 
 def slope(
@@ -129,12 +134,20 @@ gaussian: Op = slope(
 )
 
 
+def _complex_arctan_slope(x: Any) -> Any:
+    """Evaluate to the last place beside i and -i too, and without overflow."""
+    a, b = np.real(x), np.imag(x)
+    found = 1 / (((1 - b) * (1 + b) + a * a) + 2j * (a * b))
+    far = np.abs(a) + np.abs(b) > float(np.finfo(found.dtype).max) ** 0.25
+    return np.where(far, (1 / x) / x, found).astype(found.dtype)[()] if np.any(far) else found
+
+
 # --- rational functions ---------------------------------------------------------------------------
 # 1 / (1 + x**2): the derivative of arctan.
 arctan_slope: Op = slope(
     "arctan_slope",
     np.arctan,
-    lambda x: 1 / (1 + x * x),
+    lambda x: _complex_arctan_slope(x) if _is_complex(x) else 1 / (1 + x * x),
     lambda t, y, x: t * (-2 * ((bounded(x) * y) * y)),
     counts="multiply",
     flops=3,
@@ -242,6 +255,18 @@ direction: Op = slope(
 )
 
 
+# a / b**2, from y = a / b, data that belongs to them: a derivative of the quotient.
+over_again: Op = slope(
+    "over_again",
+    np.divide,
+    lambda a, b, y: _spread(np.divide(y, b), a).astype(dtype_of(y), copy=False),
+    lambda t, s, a, b, y: (t / b) / b,
+    lambda t, s, a, b, y: t * (-2 * (s / b)),
+    None,
+    counts="multiply",
+)
+
+
 def _over_size(t: Any, h: Any) -> Any:
     return t / np.where(h == 0, 1, h)
 
@@ -273,6 +298,32 @@ def _excess(x: Any) -> Any:
         y[low] = 1 / tail
     return y[()]
 
+
+def _over_tail(factor: float, y: Any, rest: Any) -> Any:
+    """Return ``factor erfcx(abs(y)) / rest``, inf where nothing rests."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = factor * sp.erfcx(np.abs(y)) / rest
+    return found if np.all(rest) else np.where(rest == 0, np.inf, found).astype(found.dtype)[()]
+
+
+# The derivatives of y = erfinv(x), exp(y**2) sqrt(pi) / 2, and of y = ndtri(x). No square is in an
+# exponent, because erfc(y) is 1 - x. y is data that belongs to x.
+erfinv_slope: Op = slope(
+    "erfinv_slope",
+    sp.erfinv,
+    lambda x, y: _over_tail(HALF_ROOT_PI, y, 1 - np.abs(x)),
+    lambda t, s, x, y: t * (2 * ((y * s) * s)),
+    None,
+    flops=20,
+)
+ndtri_slope: Op = slope(
+    "ndtri_slope",
+    sp.ndtri,
+    lambda x, y: _over_tail(ROOT_HALF_PI, ROOT_HALF * y, np.minimum(x, 1 - x)),
+    lambda t, s, x, y: t * ((y * s) * s),
+    None,
+    flops=20,
+)
 
 # x + hazard(x), which goes to -1/x far to the left.
 excess: Op = slope(

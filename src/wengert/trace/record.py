@@ -109,6 +109,7 @@ class Trace:
     """What every trace can do; `process` says what an operation on its values means."""
 
     kinds: tuple[type, ...] = (Value,)
+    differentiates = False
 
     def __init__(self) -> None:
         self.level = next(LEVELS)
@@ -184,6 +185,8 @@ def refreshed(outs: Sequence[Any]) -> Sequence[Any]:
 
 class Tape(Trace):
     """The record that reverse mode and linearisation walk."""
+
+    differentiates = True
 
     def __init__(self) -> None:
         super().__init__()

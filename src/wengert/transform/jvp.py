@@ -31,6 +31,7 @@ class JvpTrace(Trace):
     """Evaluates every operation and pushes the tangents through it."""
 
     kinds = (Dual,)
+    differentiates = True
 
     def lift(self, x: Any) -> Tracer:
         """Make a constant into a value of this trace, with tangent zero."""

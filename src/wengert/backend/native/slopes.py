@@ -147,6 +147,10 @@ def _direction(code: Code, xs: Sequence[str], dtype: Dtype, node: Node) -> str:
     return code.select(dtype, ends, _of("llvm.copysign", code, dtype, number(1, dtype), a), y)
 
 
+def _over_again(code: Code, xs: Sequence[str], dtype: Dtype, node: Node) -> str:
+    return code.binary("fdiv", dtype, xs[2], xs[1])
+
+
 def _root_one_minus_square(code: Code, xs: Sequence[str], dtype: Dtype, node: Node) -> str:
     return _of("llvm.sqrt", code, dtype, _one_minus_square(code, xs, dtype, node))
 
@@ -172,6 +176,7 @@ SLOPES: dict[str, Lowering] = {
     "bernoulli": _bernoulli,
     "over_squares": _over_squares,
     "direction": _direction,
+    "over_again": _over_again,
     "root_one_minus_square": _root_one_minus_square,
     "root_square_minus_one": _root_square_minus_one,
     "root_square_plus_one": _root_square_plus_one,
