@@ -14,7 +14,7 @@ JOBS    ?=
 # Mutation testing: mutants of each group of source files.
 MUTANTS ?= 200
 
-.PHONY: help demo test test-slow test-peers fuzz mutate lint format types bench clean
+.PHONY: help demo test test-slow test-peers fuzz mutate imports lint format types bench clean
 .NOTPARALLEL:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make test-peers  against PyTorch, JAX, autograd, CasADi and asdex (installs them)"
 	@echo "make fuzz        random NumPy programs against NumPy: SECONDS=600 SEED=0 JOBS=2"
 	@echo "make mutate      faults planted into the rules and the lowering: MUTANTS=200 SEED=0"
+	@echo "make imports     which folder imports which: text, or FORM=--mermaid"
 	@echo "make lint        ruff: rules and formatting;  make format: apply them"
 	@echo "make types       mypy, strict, on src"
 	@echo "make bench       every script of bench/"
@@ -47,6 +48,10 @@ fuzz: $(VENV)/.installed-test
 
 mutate: $(VENV)/.installed-test
 	$(BIN)/python -m tools.mutate --mutants $(MUTANTS) --seed $(SEED)
+
+# FORM=--mermaid draws a diagram, FORM=--layers prints what each folder may import.
+imports: $(BIN)/python
+	@$(BIN)/python -m tools.imports $(FORM)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ from rich.table import Table
 from timing import medians, peaks
 
 import wengert as wg
-from wengert.backend.native import engine
+from wengert.llvm import engine
 
 CORES = 2
 Run = Callable[[], Any]

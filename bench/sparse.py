@@ -70,8 +70,8 @@ def clock(run: Callable[[], Any]) -> tuple[float, Any]:
 def with_wengert(problem: SparseProblem, seconds: float) -> Found:
     """Our way: the matrix in CSR."""
     import wengert as wg
-    from wengert.backend.native import engine
-    from wengert.plan.patterns import hessian_pattern, jacobian_pattern
+    from wengert.llvm import engine
+    from wengert.matrices.patterns import hessian_pattern, jacobian_pattern
 
     engine.CACHE.folder = None
     make = wg.hessian if problem.kind == "hessian" else wg.jacobian

@@ -14,7 +14,6 @@ import numpy as np
 
 from wengert.ops.base import ZERO, Op
 from wengert.ops.elementwise import UFUNCS
-from wengert.trace import methods as methods  # fills the tables
 from wengert.trace.tracer import CREATION, FUNCTIONS, UFUNC_METHODS, Tracer
 
 PAGE = """\

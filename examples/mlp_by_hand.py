@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 import wengert as wg
-from wengert.plan.cost import count
+from wengert.analysis.cost import count_function
 
 rng = np.random.default_rng(0)
 sizes = (30, 40, 20, 1)
@@ -54,7 +54,7 @@ def main():
         print(f"layer {layer}: largest difference in W {errors[0]:.1e}, in b {errors[1]:.1e}")
         worst = max(worst, *errors)
 
-    value, both = count(loss, params), count(wg.value_and_grad(loss), params)
+    value, both = count_function(loss, params), count_function(wg.value_and_grad(loss), params)
     ratio = both.flops / value.flops
     print(f"value: {value}")
     print(f"value and gradient: {both}")

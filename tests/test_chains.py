@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import wengert as wg
 from wengert import chains
 from wengert.chains import chain_gradient, disk_positions, forward_steps
-from wengert.plan.binomial import runs
+from wengert.memory.binomial import runs
 
 STATE = {"x": np.array([0.3, -0.7, 1.1]), "v": (np.array([[0.1], [0.2]]), np.float64(0.5))}
 PARAMS = [np.array([[0.2, 0.1, -0.3], [0.4, 0.0, 0.2], [-0.1, 0.3, 0.1]]), np.float64(0.9)]
@@ -327,7 +327,7 @@ def test_a_step_that_is_not_a_function_is_refused():
         chain_gradient(noisy, np.sum, np.ones(2), 9, params=np.ones(2), slots=2, compiled=False)
 
 
-@pytest.mark.filterwarnings("ignore::wengert.plan.fallback.NotCompiled")
+@pytest.mark.filterwarnings("ignore::wengert.jit.fallback.NotCompiled")
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_little_noise_is_noise(compiled, dtype):

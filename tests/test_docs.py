@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from wengert import compile as compilation
+from wengert.cli import main as cli
+from wengert.jit import jitted as compilation
 from wengert.ops import base, elementwise
-from wengert.report import cli
 from wengert.trace import tracer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wengert.backend.native.cache import Cache, default_folder
+from wengert.llvm.cache import Cache, default_folder
 
 # What a system may lack, taken away before the import. NumPy's and SciPy's own imports come first:
 # they are written for the system that the test runs on.

@@ -8,8 +8,10 @@ array([-2.,  4.])
 """
 
 from wengert import errors
-from wengert.analysis import memory, partition
-from wengert.api import (
+from wengert.analysis.cost import cost, count
+from wengert.analysis.needs import memory, partition
+from wengert.backend.native.run.pool import get_threads, set_threads
+from wengert.derivatives import (
     grad,
     hvp,
     jacfwd,
@@ -21,9 +23,7 @@ from wengert.api import (
     vjp,
     vmap,
 )
-from wengert.backend.native.pool import get_threads, set_threads
-from wengert.compile import jit
-from wengert.costs import cost, count
+from wengert.jit.jitted import jit
 from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.custom import custom_jvp, custom_vjp

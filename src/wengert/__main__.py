@@ -2,6 +2,6 @@
 
 import sys
 
-from wengert.report.cli import main
+from wengert.cli.main import main
 
 sys.exit(main())

@@ -21,12 +21,12 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from wengert import trees
-from wengert.api import value_and_grad, vjp
-from wengert.compile import Jitted, jit
+from wengert.derivatives import value_and_grad, vjp
 from wengert.errors import InputError, MemoryBudgetError, ShapeError, user_line
+from wengert.jit.jitted import Jitted, jit
+from wengert.memory.binomial import Action, actions, runs
+from wengert.memory.profile import size_of, size_text
 from wengert.ops.base import Traced, dtype_of, shape_of
-from wengert.plan.binomial import Action, actions, runs
-from wengert.plan.memory import size_of, size_text
 
 __all__ = ["ChainCounts", "ChainGradient", "chain_gradient", "disk_positions", "forward_steps"]
 

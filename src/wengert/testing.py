@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
-from wengert import api, trees
+from wengert import derivatives as api
+from wengert import trees
 from wengert.errors import DerivativeError, DerivativeMismatchError, InputError
 from wengert.ops.base import is_inexact
 from wengert.transform.custom_rules import own_rules_only

@@ -2,8 +2,9 @@
 
 import pytest
 
-from wengert import compile as jit_module
-from wengert.backend.native import NativeBackend, engine
+from wengert.backend.native import NativeBackend
+from wengert.jit import jitted as jit_module
+from wengert.llvm import engine
 
 
 @pytest.fixture(autouse=True)

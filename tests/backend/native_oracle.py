@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.native import NativeBackend
-from wengert.backend.native.program import NativeProgram
+from wengert.backend.native.run.program import NativeProgram
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir.build import Builder
 from wengert.ir.graph import Const, Graph, aval_of
 from wengert.ir.verify import verify
+from wengert.jit.form import split
+from wengert.jit.record import record
 from wengert.ops.base import TABLE
-from wengert.plan.form import split
-from wengert.plan.record import record
 
 NATIVE = {np.dtype(t) for t in ("f8", "f4", "i8", "i4", "?")}
 """Dtypes of native code; a graph with others runs in NumPy."""

@@ -11,10 +11,10 @@ import pytest
 from op_cases import CASES, Case
 
 import wengert as wg
-from wengert.backend.native.footprint import laid_out
-from wengert.backend.native.module import STRAIGHT
-from wengert.backend.native.schedule import Schedule
-from wengert.backend.native.steps import Host
+from wengert.backend.native.emit.module import STRAIGHT
+from wengert.backend.native.run.footprint import laid_out
+from wengert.backend.native.schedule.schedule import Schedule
+from wengert.backend.native.schedule.steps import Host
 from wengert.ir.build import Builder
 from wengert.ir.verify import verify
 from wengert.ops.base import dtype_of

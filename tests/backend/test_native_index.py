@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import wengert as wg
 from wengert.backend.native import NativeBackend
-from wengert.backend.native.schedule import Schedule
-from wengert.backend.native.steps import Gather, Host, Loop
+from wengert.backend.native.schedule.schedule import Schedule
+from wengert.backend.native.schedule.steps import Gather, Host, Loop
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir.build import Builder
 from wengert.ir.graph import SLOT

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import wengert as wg
 from wengert.backend.native import NativeBackend
-from wengert.backend.native.layout import ALIGN, Buffer, arena
-from wengert.backend.native.program import NativeProgram
-from wengert.backend.native.schedule import Schedule
+from wengert.backend.native.run.program import NativeProgram
+from wengert.backend.native.schedule.layout import ALIGN, Buffer, arena
+from wengert.backend.native.schedule.schedule import Schedule
 from wengert.ir.build import Builder
 from wengert.ir.graph import SLOT
 from wengert.ops.base import TABLE

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.backend.native import engine
-from wengert.backend.native.cache import Cache, default_folder
+from wengert.llvm import engine
+from wengert.llvm.cache import Cache, default_folder
 
 STATUS = Path("/proc/self/statm")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.backend.native.checked import CheckedProgram
-from wengert.backend.native.program import QUICK, NativeProgram
+from wengert.backend.native.run.checked import CheckedProgram
+from wengert.backend.native.run.program import QUICK, NativeProgram
 from wengert.ir.graph import GuardMiss
 
 X = np.linspace(-2.0, 3.0, 6)

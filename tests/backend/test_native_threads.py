@@ -12,9 +12,11 @@ import pytest
 from op_cases import CASES
 
 import wengert as wg
-from wengert.backend.native import engine, gemm, module, parallel, pool
+from wengert.backend.native.emit import gemm, module, parallel
+from wengert.backend.native.run import pool
 from wengert.errors import InputError
 from wengert.ir.graph import Graph
+from wengert.llvm import engine
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ def small(monkeypatch):
 
 
 def shared(graph: Graph) -> bool:
-    return pool.PARALLEL in oracle.compiled(graph)._compiled.text
+    return parallel.PARALLEL in oracle.compiled(graph)._compiled.text
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if CASES[n]])
@@ -98,7 +100,7 @@ def test_results_do_not_depend_on_the_number_of_threads():
     rng = np.random.default_rng(2)
     x, w = rng.normal(size=(700, 300)), rng.normal(size=(300, 400))
     f = wg.jit(wg.value_and_grad(layer, argnums=(0, 1)), backend="native")
-    assert pool.PARALLEL_BLAS in f.plan(x, w)._program._compiled.text
+    assert parallel.PARALLEL_BLAS in f.plan(x, w)._program._compiled.text
     found = []
     for n in (1, 2, 3, 4):
         wg.set_threads(n)
@@ -188,7 +190,7 @@ def test_without_threads_of_the_system(monkeypatch: pytest.MonkeyPatch):
     alone = wg.jit(layer)(x, w)
     assert pool._POOL.started == 0
     monkeypatch.undo()
-    for name in (pool.PARALLEL, pool.PARALLEL_BLAS):
+    for name in (parallel.PARALLEL, parallel.PARALLEL_BLAS):
         address = pool._POOL.compiled.addresses[name]
         engine.binding().add_symbol(name, address)
     np.testing.assert_allclose(alone, want, rtol=1e-12)

@@ -9,7 +9,7 @@ import native_oracle as oracle
 import numpy as np
 import pytest
 
-from wengert.backend.native.lower import LOWER
+from wengert.backend.native.scalar.lower import LOWER
 from wengert.ir.build import Builder
 from wengert.ir.verify import verify
 from wengert.ops.base import TABLE, Op

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.backend.native import footprint, gemm, parallel, products, schedule
-from wengert.backend.native.checked import POISON, CheckedProgram, poison
-from wengert.backend.native.layout import View
-from wengert.backend.native.steps import Loop
+from wengert.backend.native.emit import gemm, parallel
+from wengert.backend.native.run import footprint
+from wengert.backend.native.run.checked import POISON, CheckedProgram, poison
+from wengert.backend.native.schedule import products, schedule
+from wengert.backend.native.schedule.layout import View
+from wengert.backend.native.schedule.steps import Loop
 from wengert.backend.numpy import NumpyBackend, Storage
 from wengert.errors import GraphError, VerificationError
 from wengert.ir import checking
@@ -205,7 +207,7 @@ def test_calls_that_blas_refuses(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("field", ["parts", "pieces", "grain"])
 def test_products_of_too_few_or_too_many_parts(field: str, monkeypatch: pytest.MonkeyPatch):
-    from wengert.backend.native import module
+    from wengert.backend.native.emit import module
 
     for change in (-1, 1) if field != "grain" else (-100, 1000):
         monkeypatch.setattr(
@@ -219,7 +221,7 @@ def test_products_of_too_few_or_too_many_parts(field: str, monkeypatch: pytest.M
 
 
 def test_loops_in_parts_that_leave_something_out(monkeypatch: pytest.MonkeyPatch):
-    from wengert.backend.native import module
+    from wengert.backend.native.emit import module
 
     for grain in (-30, 1 << 20):
         monkeypatch.setattr(

@@ -11,12 +11,13 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 import wengert as wg
-from wengert.backend.native import gemm, products
-from wengert.backend.native.footprint import laid_out
-from wengert.backend.native.gemm import ALONE, MOST, OPERATIONS, SHARED_FROM, WIDTH
-from wengert.backend.native.layout import Buffer, View
-from wengert.backend.native.products import BLAS_FROM
-from wengert.backend.native.steps import Contraction
+from wengert.backend.native.emit import gemm
+from wengert.backend.native.emit.gemm import ALONE, MOST, OPERATIONS, SHARED_FROM, WIDTH
+from wengert.backend.native.run.footprint import laid_out
+from wengert.backend.native.schedule import products
+from wengert.backend.native.schedule.layout import Buffer, View
+from wengert.backend.native.schedule.products import BLAS_FROM
+from wengert.backend.native.schedule.steps import Contraction
 from wengert.ir.build import Builder
 from wengert.ops.base import TABLE
 
@@ -184,10 +185,10 @@ def test_results_of_every_order(spec: str, flip: int | None):
 
 def test_dimensions_that_blas_cannot_count():
     """Rows too far apart for 32 bits are copied, a depth beyond them is a loop's."""
-    far = gemm.LARGEST + 1
-    assert gemm.walkable(3, 4, far - 1, 1)
-    assert not gemm.walkable(3, 4, far, 1)
-    assert not gemm.walkable(3, 4, 1, far)
+    far = products.LARGEST + 1
+    assert products.walkable(3, 4, far - 1, 1)
+    assert not products.walkable(3, 4, far, 1)
+    assert not products.walkable(3, 4, 1, far)
     for depth, calls in ((2_000, 1), (far, 0)):
         b = Builder()
         wide = b.add(TABLE["broadcast_to"], b.input(np.zeros((2, 1))), shape=(2, depth))
@@ -238,7 +239,7 @@ def test_the_thresholds_are_in_the_sizes():
 def test_results_too_far_apart_for_blas():
     """Rows of the result that are further apart than 32 bits can say get an order of their own."""
     b = Builder()
-    many = (gemm.LARGEST + 1) // 8
+    many = (products.LARGEST + 1) // 8
     x, y = (
         b.add(TABLE["broadcast_to"], b.input(np.zeros((1, *shape))), shape=(many, *shape))
         for shape in ((40, 30), (30, 20))
@@ -246,4 +247,4 @@ def test_results_too_far_apart_for_blas():
     graph = b.finish([b.add(TABLE["contract"], x, y, spec="bij,bjk->ibk")])
     (found,) = by_blas(graph)
     assert gemm.call(found).fault() is None
-    assert many * 20 > gemm.LARGEST
+    assert many * 20 > products.LARGEST

@@ -9,7 +9,8 @@ import pytest
 from random_layouts import Program
 
 import wengert as wg
-from wengert.backend.native import gemm, layout, module, parallel, products
+from wengert.backend.native.emit import gemm, module, parallel
+from wengert.backend.native.schedule import layout, products
 
 THRESHOLDS = [
     (products, "BLAS_FROM", 30),

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
 
 import wengert as wg
-from wengert.compile import TooManySpecialisations
 from wengert.errors import DenseTooLargeError, InputError, PlanMismatchError
+from wengert.jit.jitted import TooManySpecialisations
 from wengert.matrices import MatrixFunction, MatrixPlan
-from wengert.plan import dense, matrix
+from wengert.matrices import planner as matrix
+from wengert.memory import dense
 from wengert.sparse.pattern import SparsityPattern
 
 MODES = ("auto", "accumulate", "forward", "reverse", "both")

@@ -7,7 +7,7 @@ import numpy as np
 from awkward import ALL, FEW, FLAT, MATRICES, REAL, SCALARS, SQUARES, VECTORS, Family, family
 
 import wengert.ops.elementwise as ew
-import wengert.trace.methods  # noqa: F401  (fills the tables)
+import wengert.trace.numpy.methods  # noqa: F401  (fills the tables)
 from wengert.trace.tracer import FUNCTIONS
 
 PAIRS = {k: FEW[k] for k in ("matrix", "float32", "int8", "bool", "complex", "no rows", "vector",

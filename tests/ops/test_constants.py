@@ -5,9 +5,9 @@ import pytest
 
 import wengert as wg
 from wengert.ir.graph import Const
+from wengert.jit.form import split
+from wengert.jit.record import record
 from wengert.ops.constants import as_slice
-from wengert.plan.form import split
-from wengert.plan.record import record
 
 
 def graph_of(f, *args):

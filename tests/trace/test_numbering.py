@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.plan.form import split
-from wengert.plan.record import record
+from wengert.jit.form import split
+from wengert.jit.record import record
 
 
 def graph_of(f, *args):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wengert.plan.archive import digest_of
+from wengert.archive import digest_of
 from wengert.train import (
     CheckpointError,
     RunFolder,

@@ -5,8 +5,8 @@ import pytest
 import scipy.special as sp
 
 import wengert as wg
-from wengert.plan.form import split
-from wengert.plan.record import record
+from wengert.jit.form import split
+from wengert.jit.record import record
 from wengert.transform import pull
 
 X = np.random.default_rng(0).standard_normal((3, 3))

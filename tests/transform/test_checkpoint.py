@@ -11,8 +11,8 @@ import optree
 import pytest
 
 import wengert as wg
+from wengert.analysis.cost import count_function
 from wengert.errors import LeakedTracerError
-from wengert.plan.cost import count
 from wengert.testing import check_derivatives
 from wengert.trace.tracer import lower
 
@@ -289,9 +289,9 @@ def test_the_price_is_one_more_evaluation():
     def loss(keep):
         return lambda x: deep(x, keep, lambda y: y)
 
-    value = count(loss(lambda f: f), X).flops
-    plain = count(wg.grad(loss(lambda f: f)), X).flops
-    again = count(wg.grad(loss(wg.checkpoint)), X).flops
+    value = count_function(loss(lambda f: f), X).flops
+    plain = count_function(wg.grad(loss(lambda f: f)), X).flops
+    again = count_function(wg.grad(loss(wg.checkpoint)), X).flops
     assert plain < again <= plain + value
 
 

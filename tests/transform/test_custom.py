@@ -7,8 +7,8 @@ import optree
 import pytest
 
 import wengert as wg
+from wengert.analysis.cost import count_function
 from wengert.errors import DerivativeError, InputError, LeakedTracerError, ShapeError
-from wengert.plan.cost import count
 from wengert.testing import check_derivatives
 
 rng = np.random.default_rng(3)
@@ -570,7 +570,7 @@ def test_text_arguments_are_named():
 
 
 def test_rules_are_counted_as_what_they_do():
-    counted = count(wg.grad(lambda x: np.sum(jvp_sine(x))), X)
+    counted = count_function(wg.grad(lambda x: np.sum(jvp_sine(x))), X)
     assert counted.by_op["cos"] == 4
     assert not counted.unknown
 

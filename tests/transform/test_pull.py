@@ -10,8 +10,8 @@ import pytest
 import wengert as wg
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Pulled
-from wengert.plan.form import split
-from wengert.plan.record import record
+from wengert.jit.form import split
+from wengert.jit.record import record
 
 
 def nodes_of(f, *args):

@@ -26,11 +26,11 @@ TARGETS = {
         ("ops/test_table.py", "ops/test_linalg.py", "ops/test_fft.py"),
     ),
     "guards": Target(
-        ("trace/record.py", "plan/record.py", "plan/guards.py", "trace/decisions.py"),
-        ("compile", "plan/test_guards.py", "trace/test_control_flow.py"),
+        ("trace/record.py", "jit/record.py", "jit/specialise.py", "analysis/loops/decisions.py"),
+        ("jit", "trace/test_control_flow.py"),
     ),
     "native": Target(
-        ("backend/native/translate.py", "backend/native/expand.py", "backend/native/order.py"),
+        ("loopc/translate.py", "backend/native/schedule/expand.py", "backend/native/emit/order.py"),
         (
             *("backend/test_native.py", "backend/test_native_values.py"),
             *("backend/test_native_random.py", "backend/test_native_order.py"),

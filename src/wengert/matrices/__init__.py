@@ -1,4 +1,9 @@
-"""Matrices of derivatives, dense and sparse: what users call, and the plans behind it."""
+"""Jacobians and Hessians, dense and sparse: what users call, and the plans behind it.
+
+A plan has a pattern, a colouring, a program, and a probe that tells a wrong pattern.
+May import: errors, archive, ir, ops, trees, trace, transform, sparse.colouring, sparse,
+sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives.
+"""
 
 from __future__ import annotations
 

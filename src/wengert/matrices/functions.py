@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sps
 
-from wengert.api import Argnums, dense_jacobian, grad
-from wengert.compile import TooManySpecialisations
+from wengert.derivatives import Argnums, dense_jacobian, grad
 from wengert.errors import DataError, InputError, user_line
+from wengert.jit.fallback import unplannable
+from wengert.jit.form import layouts, signature, split
+from wengert.jit.jitted import TooManySpecialisations
+from wengert.jit.specialise import DecisionTree, Leaf
+from wengert.jit.state import States
 from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan
+from wengert.matrices.planner import Planner
+from wengert.matrices.program import MODES, Request
+from wengert.matrices.saved import read_plan
+from wengert.memory.dense import check_dense
 from wengert.ops.base import Traced
 from wengert.ops.leaves import is_array
 from wengert.ops.options import check_function, check_places
-from wengert.plan.dense import check_dense
-from wengert.plan.fallback import unplannable
-from wengert.plan.form import layouts, signature, split
-from wengert.plan.guards import DecisionTree, Leaf
-from wengert.plan.matrix import Planner
-from wengert.plan.program import MODES, Request
-from wengert.plan.saved import read_plan
-from wengert.plan.state import States
 from wengert.sparse.pattern import SparsityPattern
 from wengert.transform.linear import quiet
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from wengert import trees
-from wengert.api import Argnums, grad, jvp, vjp
-from wengert.compile import jit
+from wengert.derivatives import Argnums, grad, jvp, vjp
 from wengert.errors import InputError, user_line
+from wengert.jit.jitted import jit
 from wengert.ops.base import dtype_of, is_inexact, shape_of
 
 __all__ = ["Operator"]

@@ -18,11 +18,11 @@ from wengert.backend.native import NativeBackend
 from wengert.backend.numpy import NumpyBackend
 from wengert.errors import InputError, PlanMismatchError, user_line
 from wengert.ir.graph import Graph, GuardMiss, aval_of
+from wengert.jit.form import Form, layouts, split
+from wengert.jit.plan import laid_otherwise
+from wengert.matrices.program import Candidate, MatrixProgram
+from wengert.matrices.saved import write_plan
 from wengert.ops.base import shape_of
-from wengert.plan.form import Form, layouts, split
-from wengert.plan.plan import laid_otherwise
-from wengert.plan.program import Candidate, MatrixProgram
-from wengert.plan.saved import write_plan
 from wengert.sparse.pattern import SparsityPattern
 from wengert.transform.linear import quiet
 

@@ -1,1 +1,5 @@
-"""Tables, drawings and the command line. Sees every other part; nothing imports it."""
+"""Tables, curves and progress for people.
+
+Everything has a form in plain text, for output that is not a terminal.
+May import: analysis, wengert, train.
+"""

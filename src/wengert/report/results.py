@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import wengert as wg
-from wengert.plan import cost
+from wengert.analysis.cost import count_function
 from wengert.train import GradientCheck, Problem, State
 from wengert.train.gradcheck import RECURSION_TOLERANCE
 
@@ -29,8 +29,8 @@ def count_operations(problem: Problem, state: State) -> Operations:
     batch, part = problem.config.batch, problem.split.train
     arguments = problem.layers(state), part.x[:batch], part.y[:batch]
     return Operations(
-        int(cost.count(problem.objective, *arguments).flops),
-        int(cost.count(wg.value_and_grad(problem.objective), *arguments).flops),
+        int(count_function(problem.objective, *arguments).flops),
+        int(count_function(wg.value_and_grad(problem.objective), *arguments).flops),
     )
 
 

@@ -1,8 +1,12 @@
-"""Sparse derivatives: patterns, colouring, compression and recovery."""
+"""Sparsity patterns, and what is read off them.
+
+A pattern is a boolean matrix; `detection` finds it in a graph, `colouring` compresses it.
+May import: errors, sparse.colouring.
+"""
 
 from __future__ import annotations
 
-from wengert.sparse.colouring import (
+from wengert.sparse.colouring.colouring import (
     ColouringAlgorithm,
     ColouringProblem,
     ColouringResult,

@@ -41,7 +41,7 @@ UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 """What stands for ``ufunc.reduce``, ``ufunc.accumulate`` and the like."""
 
 NAMESPACES: list[Any] = []
-"""The array-API namespace of traced arrays, put here by `wengert.trace.namespace`."""
+"""The array-API namespace of traced arrays, put here by `wengert.trace.numpy.namespace`."""
 
 _PLAIN = frozenset(
     {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.bool_, np.int64}

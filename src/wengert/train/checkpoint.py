@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.plan.archive import digest_of
+from wengert.archive import digest_of
 from wengert.train import optim
 from wengert.train.atomic import write_atomic
 from wengert.train.config import Config

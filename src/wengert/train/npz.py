@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wengert.plan.archive import ArchiveError, read_arrays
+from wengert.archive import ArchiveError, read_arrays
 from wengert.train.params import Array
 
 __all__ = ["NotNpzError", "read_npz"]

@@ -1,11 +1,15 @@
-"""Native code through LLVM (llvmlite), for the CPU that it runs on; no compiler is needed."""
+"""Native code for the processor that it runs on, through LLVM; no compiler is needed.
+
+`schedule` decides the loops, `scalar` and `emit` write them, `run` calls them.
+May import: ir, backend, backend.native.schedule, backend.native.run.
+"""
 
 from __future__ import annotations
 
 from wengert.backend.base import Program
-from wengert.backend.native.checked import CheckedProgram
-from wengert.backend.native.program import NativeProgram
-from wengert.backend.native.schedule import Unsupported
+from wengert.backend.native.run.checked import CheckedProgram
+from wengert.backend.native.run.program import NativeProgram
+from wengert.backend.native.schedule.schedule import Unsupported
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir import checking
 from wengert.ir.graph import Graph

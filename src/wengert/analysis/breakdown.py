@@ -1,0 +1,431 @@
+"""The cost of a function and its derivative, by pass, by operation and by line of the user.
+
+The cheap gradient principle: the value and all partial derivatives of a function take at most five
+times the operations of its value (Baur and Strassen, *The complexity of partial derivatives*,
+Theoretical Computer Science 22, 1983; Griewank and Walther, *Evaluating Derivatives*, ch. 4).
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from wengert.analysis.loops.recorder import LoopRecorder
+from wengert.analysis.trips import Ledger, Loop
+from wengert.cost.count import Count, Passes, charges, names, plus, sum_of
+from wengert.cost.tally import FORMULAS
+from wengert.devices.machine import Machine, measured
+from wengert.devices.roofline import Roofline, roofline
+from wengert.ir.graph import Graph, Node, Place, Pulled, Value
+from wengert.jit.plan import Memory, Plan
+
+__all__ = [
+    "BOUND",
+    "LOOP_HEAD",
+    "WHY",
+    "Cost",
+    "Roofline",
+    "Row",
+    "Table",
+    "loop_cells",
+    "needed",
+    "pulled",
+]
+
+BOUND = 5.0
+"""Baur and Strassen's bound on the operations of value and gradient over those of the value."""
+
+DECISIONS = 3
+"""How many lines with decisions are named."""
+
+_FACTORS = "the rule multiplies and solves with full matrices, while the formula counts triangles"
+WHY: dict[str, str] = {
+    "cholesky": "small factors are differentiated by full products and solves, which are more "
+    "operations than in blocks and take less time",
+    **dict.fromkeys(
+        ("cholesky_push", "cholesky_pull", "qr", "solve_triangular", "pinv", "eigh", "eig", "svd"),
+        _FACTORS,
+    ),
+    "adjugate": "the second derivative of a determinant covers singular matrices too, by singular "
+    "values, which take more than the inverse",
+    **dict.fromkeys(
+        ("maximum", "minimum", "fmax", "fmin", "power", "float_power"),
+        "cotangents of broadcast arguments are summed, while the value is one operation or a few",
+    ),
+}
+"""Why the derivative of an operation takes more than `BOUND` allows."""
+
+
+class Row(NamedTuple):
+    """What one operation on one line of the user costs, over all its evaluations.
+
+    Attributes
+    ----------
+    file : str
+    line : int
+        Empty and 0 where the line is not known.
+    op : str
+        The row of the operation table. What its derivative takes is counted here too.
+    calls : int
+        Evaluations in the forward pass.
+    forward, backward : Count
+    """
+
+    file: str
+    line: int
+    op: str
+    calls: int
+    forward: Count
+    backward: Count
+
+    @property
+    def flops(self) -> int:
+        """Operations, forward and backward."""
+        return self.forward.flops + self.backward.flops
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written, forward and backward."""
+        return self.forward.bytes + self.backward.bytes
+
+    @property
+    def ratio(self) -> float:
+        """Forward and backward over forward; NaN where the forward pass only moves data."""
+        return self.flops / self.forward.flops if self.forward.flops else float("nan")
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether the ratio is above `BOUND`."""
+        return self.ratio > BOUND
+
+    @property
+    def why(self) -> str:
+        """Why the ratio is above `BOUND`; empty where it is not."""
+        if not self.exceeds:
+            return ""
+        return WHY.get(self.op, "sums for broadcast arguments, or accumulation, outweigh the value")
+
+    @property
+    def place(self) -> str:
+        """``name.py:12``."""
+        return _place_text(self.file, self.line)
+
+    @property
+    def source(self) -> str:
+        """The line of code."""
+        return linecache.getline(self.file, self.line).strip() if self.line else ""
+
+
+class Table(tuple[Row, ...]):
+    """Rows in the order in which the program reaches them, and sums of them."""
+
+    __slots__ = ()
+
+    def by_op(self) -> list[Row]:
+        """Return a row for each operation, the most expensive first."""
+        return self._merged(lambda row: ("", 0, row.op))
+
+    def by_line(self) -> list[Row]:
+        """Return a row for each line of the user, in the order of first use."""
+        order = {(r.file, r.line): i for i, r in reversed(list(enumerate(self)))}
+        rows = self._merged(lambda row: (row.file, row.line, ""))
+        return sorted(rows, key=lambda r: order[r.file, r.line])
+
+    def _merged(self, key: Callable[[Row], tuple[str, int, str]]) -> list[Row]:
+        groups: dict[tuple[str, int, str], list[Row]] = {}
+        for row in self:
+            groups.setdefault(key(row), []).append(row)
+        rows = [
+            Row(
+                *k, sum(r.calls for r in g), _sum(r.forward for r in g), _sum(r.backward for r in g)
+            )
+            for k, g in groups.items()
+        ]
+        return sorted(rows, key=lambda r: (-r.flops, -r.bytes))
+
+
+class Cost(Passes):
+    """What a function and its derivative cost; see `wengert.cost`.
+
+    Attributes
+    ----------
+    name : str
+    graph : Graph
+        What was counted: value and derivative, simplified.
+    forward, backward, total : Count
+        Of the operations that the value needs, of the others, and of all.
+    table : Table
+        A `Row` for each operation on each line of the user.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        graph: Graph,
+        backward: Collection[int],
+        plan: Callable[[], Plan],
+        recorder: LoopRecorder,
+        stored: Callable[[Graph], Collection[Value] | None],
+        machine: Machine | None = None,
+    ) -> None:
+        self.name = name
+        self._plan = plan
+        self.graph = graph
+        self._machine = machine
+        self._stored = stored
+        self._recorder = recorder
+        self._each, self._charges = charges(graph)
+        self._late = [id(node) in backward for node in graph.nodes]
+        where = (n.line.trip if isinstance(n.line, Place) else None for n in graph.nodes)
+        self._ledger = Ledger(
+            zip(where, self._each, self._late, strict=True),
+            *(self._charges, recorder.trips, recorder.by_values),
+        )
+        found = self._ledger.passes(self._ledger.total)
+        super().__init__(found.forward, found.backward, found.total)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes of what goes in, comes out and is held in between, of the compiled plan."""
+        return self._plan().memory
+
+    @property
+    def decisions(self) -> int:
+        """Decisions of Python code on traced values: the cost holds for this path."""
+        return len(self.graph.guards)
+
+    @cached_property
+    def table(self) -> Table:
+        """Rows in the order in which the program reaches them."""
+        found: dict[tuple[str, int, str], tuple[Counter[int], Counter[int]]] = {}
+        for node, number, late in zip(self.graph.nodes, self._each, self._late, strict=True):
+            found.setdefault(_origin(node), (Counter(), Counter()))[late][number] += 1
+        return Table(
+            Row(*key, early.total(), *(sum_of(part, self._charges) for part in (early, late)))
+            for key, (early, late) in found.items()
+        )
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """Loops of the user's in which operations were made: trips, and what one trip costs."""
+        return self._ledger.loops
+
+    @property
+    def formula(self) -> str:
+        """Operations forward and backward, linear in the trips of loops that values decide.
+
+        ``1,203 + 345 k1 forward, 2,400 + 1,020 k1 backward; k1: trips of newton.py:12 (17 here)``
+        """
+        return self._ledger.formula
+
+    def at(self, *trips: int | Mapping[Any, int]) -> Passes:
+        """Return the cost with other numbers of trips, at the same shapes.
+
+        Parameters
+        ----------
+        *trips : int, or one mapping
+            One number for each loop that values decide, in the order of `formula`. Or
+            ``{(file, line): trips}``, or ``{"name.py:12": trips}``, for any of `loops`. A number is
+            that of all trips, over all the times that the loop is entered.
+
+        Returns
+        -------
+        Passes
+            ``forward``, ``backward`` and ``total``, ``flops``, ``bytes`` and so on, as here.
+
+        Raises
+        ------
+        InputError
+            For a loop that did not run, or another number of numbers.
+        """
+        return self._ledger.at(trips)
+
+    @property
+    def above(self) -> list[Row]:
+        """Operations whose derivative takes more than the cheap gradient principle allows."""
+        return [row for row in self.table.by_op() if row.exceeds]
+
+    def roofline(self, machine: Machine | None = None) -> Roofline:
+        """Return the least time on a machine: the one given, or this computer, measured."""
+        machine = machine or self._machine or measured()
+        return roofline(self.graph, self._each, self._charges, self._stored(self.graph), machine)
+
+    def trip_notes(self) -> list[str]:
+        """Say how the operations depend on the trips of loops."""
+        notes = [self.formula] if any(row.by_values for row in self.loops) else []
+        if not all(row.uniform for row in self.loops):
+            notes.append("~ the most common trip; others cost more or less")
+        return notes
+
+    def notes(self) -> list[str]:
+        """Say what the numbers hold for, and what stands out."""
+        notes = [f"above {BOUND:g}: {row.op} ({row.ratio:.3g}): {row.why}" for row in self.above]
+        formulas = [f"{n} {FORMULAS[n]}" for n in sorted(self.by_op) if n in FORMULAS]
+        if formulas:
+            notes.append(f"by formula, leading term: {'; '.join(formulas)}")
+        if self.unknown:
+            notes.append(f"unknown, so totals are lower bounds: {names(self.unknown)}")
+        if self.decisions:
+            count = f"{self.decisions:,} decision{'s' * (self.decisions != 1)}"
+            notes.append(
+                f"counted on the path taken here, which depends on {count} of Python code on the "
+                f"data: {self._decided()}"
+            )
+        if not self._recorder.watches:
+            notes.append("loops are not told apart, since a debugger or a tracer was at work")
+        return notes
+
+    def _decided(self) -> str:
+        """Name the lines on which decisions were taken."""
+        places = Counter(self._recorder.decisions)
+        shown = [
+            f"{'?' if place is None else _place_text(*place)}{f' ({n:,} times)' * (n > 1)}"
+            for place, n in list(places.items())[:DECISIONS]
+        ]
+        more = len(places) - len(shown)
+        return ", ".join(shown) + (f" and {more:,} more line{'s' * (more != 1)}" if more else "")
+
+    def __str__(self) -> str:
+        """Return tables for people."""
+        ratio = "" if not self.backward.flops else f"\n{_ratio(self)}"
+        operations = [
+            (r.op, f"{r.calls:,}", *_pair(r)) for r in self.table.by_op() if r.flops or _unknown(r)
+        ]
+        lines = [
+            (r.place, *_pair(r), r.source) for r in self.table.by_line() if r.flops or _unknown(r)
+        ]
+        parts = [
+            f"cost of {self.name}",
+            _columns(["", "forward", "backward", "total"], self.summary()) + ratio,
+            _columns(["operation", "calls", "forward", "backward", "ratio"], operations),
+            _columns(["line", "forward", "backward", "ratio", ""], lines),
+            _columns([*LOOP_HEAD, ""], [(*loop_cells(r), r.source) for r in self.loops]),
+            "\n".join(self.trip_notes()),
+            "\n".join(self.notes()),
+            "" if self._machine is None else f"time: {self.roofline()}",
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def summary(self) -> list[tuple[str, str, str, str]]:
+        """Return the totals of the passes: a name, then forward, backward and total."""
+        passes = (self.forward, self.backward, self.total)
+        rows: list[tuple[str, list[str]]] = [
+            ("operations", [f"{c.flops:,}{plus(c.unknown)}" for c in passes])
+        ]
+        for kind in self.by_kind:
+            rows.append((f"  {kind}", [f"{c.by_kind.get(kind, 0):,}" for c in passes]))
+        if self.macs:
+            rows.append(("multiply-adds", [f"{c.macs:,}" for c in passes]))
+        rows.append(("bytes read", [f"{c.read:,}" for c in passes]))
+        rows.append(("bytes written", [f"{c.written:,}" for c in passes]))
+        rows.append(
+            ("operations a byte", [f"{c.intensity:.3g}" if c.bytes else "" for c in passes])
+        )
+        return [(name, *cells) for name, cells in rows]  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return (
+            f"<Cost of {self.name}: {self.flops_forward:,} forward, "
+            f"{self.flops_backward:,} backward{plus(self.unknown)}>"
+        )
+
+
+def _place_text(file: str, line: int) -> str:
+    return f"{os.path.basename(file)}:{line}" if line else "?"
+
+
+def _ratio(cost: Cost) -> str:
+    return (
+        f"value and gradient over value: {cost.cheap_gradient_ratio:.4g} "
+        f"(cheap gradient principle: at most {BOUND:g})"
+    )
+
+
+def _unknown(row: Row) -> bool:
+    return bool(row.forward.unknown or row.backward.unknown)
+
+
+def _pair(row: Row) -> tuple[str, str, str]:
+    """Show a row's operations and its ratio; a mark where that is above the bound."""
+    ratio = "" if not row.backward.flops or not row.forward.flops else f"{row.ratio:.2f}"
+    return (
+        f"{row.forward.flops:,}{plus(row.forward.unknown)}",
+        f"{row.backward.flops:,}{plus(row.backward.unknown)}",
+        ratio + (" !" if row.exceeds and row.op else ""),
+    )
+
+
+LOOP_HEAD = ("loop", "trips", "forward a trip", "backward a trip")
+"""Columns of `loop_cells`."""
+
+
+def loop_cells(loop: Loop) -> tuple[str, str, str, str]:
+    """Show a loop: a tilde where its trips do not all cost the same."""
+    about = "" if loop.uniform else "~"
+    forward, backward = f"{about}{loop.forward:,}", f"{about}{loop.backward:,}"
+    return loop.place, f"{loop.trips:,}", forward, backward
+
+
+def _columns(head: list[str], rows: Iterable[tuple[str, ...]]) -> str:
+    """Line up a table: the first column and an unnamed last one left, the others right."""
+    rows = list(rows)
+    if not rows:
+        return ""
+    widths = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if i == 0 or (i == len(head) - 1 and not head[i]) else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(r, widths, strict=True))
+        ).rstrip()
+        for r in (head, *rows)
+    )
+
+
+def _origin(node: Node) -> tuple[str, int, str]:
+    """Return the line and the operation that a node is counted for."""
+    file, line = node.line or ("", 0)
+    return file, line, node.line.op if isinstance(node.line, Pulled) else node.op.name
+
+
+def _sum(counts: Iterable[Count]) -> Count:
+    made = list(counts)
+
+    def merged(field: str) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for c in made:
+            for k, n in getattr(c, field).items():
+                total[k] = total.get(k, 0) + n
+        return total
+
+    return Count(
+        sum(c.flops for c in made),
+        merged("by_kind"),
+        merged("by_op"),
+        sum(c.bytes for c in made),
+        merged("unknown"),
+        sum(c.read for c in made),
+        sum(c.written for c in made),
+        sum(c.macs for c in made),
+    )
+
+
+# --- which pass a node belongs to -----------------------------------------------------------------
+def needed(graph: Graph, outputs: Iterable[Any]) -> set[int]:
+    """Return the ids of the nodes that these outputs, and decisions, are computed from."""
+    alive = {y for y in outputs if isinstance(y, Value)} | {g.value for g in graph.guards}
+    found = set()
+    for node in reversed(graph.nodes):
+        if not alive.isdisjoint(node.outputs):
+            found.add(id(node))
+            alive.update(x for x in node.inputs if isinstance(x, Value))
+    return found
+
+
+def pulled(graph: Graph) -> set[int]:
+    """Return the ids of the nodes that a reverse pass made."""
+    return {id(n) for n in graph.nodes if isinstance(n.line, Pulled)}

@@ -1,0 +1,601 @@
+"""From a loop of the schedule to an LLVM function.
+
+The function takes a pointer for each buffer that it touches, none of which overlap, and the bounds
+of its outermost loop, so that a range of it can run on each core.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.backend.native.emit.items import WRITERS, memory, touched, written
+from wengert.backend.native.emit.scan import first_of, identity
+from wengert.backend.native.scalar.lower import LOWER, loop_dtypes
+from wengert.backend.native.schedule.layout import Buffer, View
+from wengert.backend.native.schedule.steps import Compact, Gather, Loop, Reduce, Scan, Term, Update
+from wengert.ir.graph import Node, Value
+from wengert.llvm.code import BOOL, I64, TYPES, Code, number
+
+__all__ = ["Kernel", "kernel"]
+
+SLOW = "transcendental"
+"""The kind of operations whose calls leave time for everything else."""
+
+LARGE = 1 << 15
+"""Iterations from which a loop with calls is worth more time to compile."""
+
+FEW = 256
+"""Elements up to which filling memory is no vector's work."""
+
+LANES = 8
+"""Elements from which an innermost loop is worth a vector."""
+
+MARKS = """\
+!0 = distinct !{!0, !1}
+!1 = !{!"llvm.loop.unroll.disable"}
+!2 = distinct !{!2, !3}
+!3 = !{!"llvm.loop.interleave.count", i32 1}
+!4 = distinct !{!4, !5}
+!5 = !{!"llvm.loop.vectorize.enable", i1 false}"""
+"""Metadata of loops."""
+
+TOGETHER, SINGLE, SCALAR = (f", !llvm.loop !{i}" for i in (0, 2, 4))
+"""Loops that are not unrolled, that take one vector at a time, and that take none. LLVM would take
+several vectors at a time, and write all that follows for each number of them: most of the time to
+compile, and a gain for sums, which are kept in registers, and calls, which overlap."""
+
+
+class Kernel:
+    """A function in LLVM assembly and how it is called.
+
+    Attributes
+    ----------
+    text : str
+        A definition of ``@KERNEL``.
+    arguments : list of (Buffer, int)
+        What the pointer arguments point to: a buffer (None: the arena) and an offset in elements.
+        Offsets are not in the text, so that loops over different parts of memory share a function.
+    outer : int
+        Iterations of the outermost loop; 1 for straight-line code.
+    inner : int
+        Iterations inside each of them.
+    parallel : bool
+        Whether ranges of the outermost loop are independent, up to `partial`.
+    partial : list of (int, Reduce)
+        Reductions over the outermost axis, with the positions of their targets among the pointer
+        arguments: ranges that run at once need a target each.
+    indexed : bool
+        Whether it takes one more pointer, to a byte that it sets where an index is out of range.
+    groups : list of list of int
+        The axes of the loop's shape that each loop of the nest walks.
+    """
+
+    __slots__ = ("arguments", "groups", "indexed", "inner", "outer", "parallel", "partial", "text")
+
+    def __init__(
+        self,
+        text: str,
+        arguments: list[tuple[Buffer | None, int]],
+        outer: int,
+        inner: int,
+        parallel: bool,
+        partial: list[tuple[int, Reduce]],
+        indexed: bool,
+        groups: list[list[int]],
+    ) -> None:
+        self.text = text
+        self.arguments = arguments
+        self.outer = outer
+        self.inner = inner
+        self.parallel = parallel
+        self.partial = partial
+        self.indexed = indexed
+        self.groups = groups
+
+
+def kernel(loop: Loop, externals: dict[str, str], fast: str = "") -> Kernel:
+    """Write the function of a loop."""
+    return _Writer(loop, externals, fast).write()
+
+
+class _Writer:
+    def __init__(self, loop: Loop, externals: dict[str, str], fast: str) -> None:
+        self.loop = loop
+        self.code = Code(externals, fast)
+        self.arguments: dict[tuple[int, int], tuple[Buffer | None, int, str]] = {}
+        self.pinned: set[int] = set()
+        self.registers: dict[Value, tuple[str, np.dtype[Any]]] = {}
+        self.loads: dict[Any, str] = {}
+        self.views: list[tuple[int, ...]] = []
+        self.index: list[str] = []
+        self.dims: list[int] = []
+        self.groups: list[list[int]] = []
+        self.accumulators: list[tuple[Reduce, str, str]] = []
+        self.checked = any(
+            term.checked
+            for item in loop.items
+            if isinstance(item, (Gather, Update))
+            for term in item.index
+        )
+        self.scans: list[Scan] = []  # those along the innermost axis
+        self.outside: list[str] = []  # registers that tell whether an index is out of range
+
+    # --- the nest ---------------------------------------------------------------------------------
+    def write(self) -> Kernel:
+        self._collapse()
+        loop = self.loop
+        code = self.code
+        code.length = self.dims[-1] if self.dims else 0
+        inner_reduced = [
+            item
+            for item in loop.items
+            if isinstance(item, Reduce) and self.dims and self.strides(item.out)[-1] == 0
+        ]
+        self.scans = [
+            item
+            for item in loop.items
+            if isinstance(item, Scan)
+            and self.dims
+            and self.walked_by(item.axis) == len(self.dims) - 1
+        ]
+        compacts = [item for item in loop.items if isinstance(item, Compact)]
+        for c in compacts:
+            code.line(f"store i64 0, ptr {self.address(c.counter, [0] * len(self.dims))}")
+        self._initialise()
+        self._open_loops(inner_reduced)
+        for item in loop.items:
+            if isinstance(item, Reduce):
+                self._reduce(item)
+            elif type(item) in WRITERS:
+                WRITERS[type(item)](self, item)
+            else:
+                self._node(*item)
+        for x, target in loop.stores:
+            self._store(target, self.value(x, target.buffer.dtype))
+        self._close_loops()
+        arguments = ", ".join(f"ptr noalias {n}" for _, _, n in self.arguments.values())
+        joined = arguments + (", " if arguments else "")
+        for c in compacts:
+            found = code.emit(f"load i64, ptr {self.address(c.counter, [0] * len(self.dims))}")
+            self._stop_if(code.emit(f"icmp ne i64 {found}, {c.out.shape[1]}"))
+        indexed = self.checked or bool(compacts)
+        if indexed:
+            joined += "ptr noalias %bad, "
+        text = "\n".join(
+            [
+                f"define internal void @KERNEL({joined}i64 %lo, i64 %hi) noinline nounwind {{",
+                "entry:",
+            ]
+            + [f"  {line}" if not line.endswith(":") else line for line in code.lines]
+            + ["  ret void", "}"]
+        )
+        inner = 1
+        for n in self.dims[1:]:
+            inner *= n
+        used = [(b, offset) for b, offset, _ in self.arguments.values()]
+        outer = self.dims[0] if self.dims else 1
+        partial = self._partial()
+        parallel = partial is not None
+        return Kernel(text, used, outer, inner, parallel, partial or [], indexed, self.groups)
+
+    def _partial(self) -> list[tuple[int, Reduce]] | None:
+        """Return the reductions over the outermost axis; None where its ranges depend on another.
+
+        Each is the only one to touch its target, at one pointer argument.
+        """
+        if not self.dims:
+            return None
+        found = []
+        position = {key: i for i, key in enumerate(self.arguments)}
+        for item in self.loop.items:
+            if isinstance(item, Reduce):
+                step = self.strides(item.out)[0]
+                if step == 0:
+                    found.append((position[id(item.out.buffer), 0], item))
+                elif step * self.dims[0] != item.out.buffer.size:
+                    return None
+            elif self._goes_on(item):
+                return None
+        return found
+
+    def _goes_on(self, item: Any) -> bool:
+        """Whether an iteration of the outermost loop may touch what another one writes."""
+        if isinstance(item, Update):
+            return not self._apart(item)
+        if isinstance(item, Scan):
+            return self.walked_by(item.axis) == 0
+        return isinstance(item, Compact)
+
+    def _apart(self, u: Update) -> bool:
+        """Whether an update changes, and reads, other memory in each turn of the outermost loop."""
+        far, *near = (abs(s) for s in self.strides(u.target))
+        span = sum(s * (n - 1) for s, n in zip(near, self.dims[1:], strict=True))
+        here = [v for v in self._all_views() if v.buffer is u.target.buffer]
+        return not u.index and far > span and all(v is u.target for v in here)
+
+    def _all_views(self) -> list[View]:
+        found = []
+        for item in self.loop.items:
+            found += touched(item, self.loop.shape)
+        for x, target in self.loop.stores:
+            found.append(target)
+            if isinstance(x, View):
+                found.append(x)
+        return found
+
+    def _collapse(self) -> None:
+        """Merge neighbouring axes that every view walks as one."""
+        shape = self.loop.shape
+        views = self._all_views()
+        strides = [v.broadcast(shape) if v.shape != shape else _zeroed(v) for v in views]
+        self._pin(views)
+        groups: list[list[int]] = []
+        for axis, n in enumerate(shape):
+            if n == 1:
+                continue
+            if groups:
+                last = groups[-1][-1]
+                if all(s[last] == s[axis] * n for s in strides):
+                    groups[-1].append(axis)
+                    continue
+            groups.append([axis])
+        self.groups = self._reordered(groups, strides)
+        self.dims = [int(np.prod([shape[a] for a in g])) for g in self.groups]
+
+    def _reordered(
+        self, groups: list[list[int]], strides: list[tuple[int, ...]]
+    ) -> list[list[int]]:
+        """Move axes that are summed inwards, up to a short last one that is kept.
+
+        Then a row of sums stays in registers. Not where an array as large as the loop would be
+        walked in long strides.
+        """
+        loop = self.loop
+        sums = [item for item in loop.items if isinstance(item, Reduce)]
+        plain = all(isinstance(item, (Reduce, Gather, tuple)) for item in loop.items)
+        if len(groups) < 3 or not sums or not plain or loop.stores:
+            return groups
+        kept = {
+            tuple(self.strides_of(r.out, groups)[d] != 0 for d in range(len(groups))) for r in sums
+        }
+        if len(kept) > 1 or any(all(s[g[-1]] for g in groups) for s in strides):
+            return groups
+        (stays,) = kept
+        last = len(groups) - 1
+        if not stays[last] or np.prod([loop.shape[a] for a in groups[last]]) > 2 * LANES:
+            return groups
+        order = sorted(range(last), key=lambda d: not stays[d])
+        return [groups[d] for d in (*order, last)]
+
+    def _pin(self, views: list[View]) -> None:
+        """Find the buffers that are written and touched at several places: they get one pointer."""
+        changed = {id(b) for item in self.loop.items for b in written(item)}
+        changed |= {id(target.buffer) for _, target in self.loop.stores}
+        offsets: dict[int, set[int]] = {}
+        for v in views:
+            offsets.setdefault(id(v.buffer), set()).add(v.offset)
+        self.pinned = {b for b in changed if len(offsets.get(b, ())) > 1}
+
+    def walked_by(self, axis: int) -> int | None:
+        """Return which loop walks an axis; None where its length is 1."""
+        return next((d for d, g in enumerate(self.groups) if axis in g), None)
+
+    def strides(self, view: View) -> list[int]:
+        """Strides of a view over the merged axes."""
+        return self.strides_of(view, self.groups)
+
+    def strides_of(self, view: View, groups: list[list[int]]) -> list[int]:
+        """Strides of a view over groups of axes."""
+        full = view.broadcast(self.loop.shape) if view.shape != self.loop.shape else view.strides
+        return [full[g[-1]] for g in groups]
+
+    def _open_loops(self, inner_reduced: list[Reduce]) -> None:
+        code = self.code
+        for d, n in enumerate(self.dims):
+            if d == len(self.dims) - 1:
+                starts = [(r, *self._identity(r)) for r in inner_reduced]
+            i = f"%i{d}"
+            before = "entry" if d == 0 else f"body{d - 1}"
+            code.line(f"br label %head{d}")
+            code.line(f"head{d}:")
+            first = "%lo" if d == 0 else "0"
+            code.line(
+                f"{i} = phi i64 [ {first}, %{self._entry_of(d, before)} ], [ %n{d}, %latch{d} ]"
+            )
+            if d == len(self.dims) - 1:
+                for k, (r, identity, t) in enumerate(starts):
+                    code.line(
+                        f"%acc{k} = phi {t} [ {identity}, %{self._entry_of(d, before)} ], "
+                        f"[ %new{k}, %latch{d} ]"
+                    )
+                    self.accumulators.append((r, f"%acc{k}", f"%new{k}"))
+                for k, scan in enumerate(self.scans):
+                    t = TYPES[scan.out.dtype]
+                    start = first_of(scan)
+                    code.line(
+                        f"%before{k} = phi {t} [ {start}, %{self._entry_of(d, before)} ], "
+                        f"[ %after{k}, %latch{d} ]"
+                    )
+                if self.checked:
+                    code.line(
+                        f"%missed = phi i1 [ false, %{self._entry_of(d, before)} ], "
+                        f"[ %misses, %latch{d} ]"
+                    )
+            bound = "%hi" if d == 0 else str(n)
+            code.line(f"%c{d} = icmp slt i64 {i}, {bound}")
+            code.line(f"br i1 %c{d}, label %body{d}, label %done{d}")
+            code.line(f"body{d}:")
+            self.index.append(i)
+
+    def _entry_of(self, d: int, default: str) -> str:
+        return self.preheader if d == 0 else default
+
+    def _close_loops(self) -> None:
+        code = self.code
+        for d in range(len(self.dims) - 1, -1, -1):
+            code.line(f"br label %latch{d}")
+            code.line(f"latch{d}:")
+            if self.checked and d == len(self.dims) - 1:
+                misses = "%missed"
+                for x in self.outside:
+                    misses = code.emit(f"or i1 {misses}, {x}")
+                code.line(f"%misses = or i1 {misses}, false")
+            code.line(f"%n{d} = add nsw i64 %i{d}, 1")
+            code.line(f"br label %head{d}{self._mark(d)}")
+            code.line(f"done{d}:")
+            self.index.pop()
+            if d == len(self.dims) - 1:
+                if self.checked:
+                    self._stop_if("%missed")
+                for r, acc, _ in self.accumulators:
+                    self._accumulate(r, acc)
+
+    def _mark(self, d: int) -> str:
+        """Say how LLVM is to write a loop.
+
+        A short innermost one, whose elements fill vectors, is not unrolled: that would leave the
+        next loop to be vectorised, with elements far apart.
+        """
+        if d < len(self.dims) - 1:
+            return ""
+        sums = any(isinstance(item, Reduce) for item in self.loop.items)
+        slow = any(isinstance(x, tuple) and x[0].op.counts == SLOW for x in self.loop.items)
+        if (sums and not slow) or (slow and self.loop.elements >= LARGE):
+            return ""  # better off several at a time
+        self.code.externals.setdefault("llvm.loop", MARKS)
+        if d and not sums and LANES <= self.dims[d] <= 16 * LANES:
+            return TOGETHER
+        return SINGLE
+
+    # --- memory -----------------------------------------------------------------------------------
+    def _pointer(self, buffer: Buffer, offset: int = 0) -> tuple[str, int]:
+        """Return a pointer argument and the offset that is left to add."""
+        rest = 0
+        if id(buffer) in self.pinned:
+            offset, rest = 0, offset
+        key = (id(buffer), offset)
+        found = self.arguments.get(key)
+        if found is None:
+            found = (buffer, offset, f"%p{len(self.arguments)}")
+            self.arguments[key] = found
+        return found[2], rest
+
+    def _in_arena(self, byte: int) -> str:
+        """Address a number in the arena: straight-line code has too many for arguments."""
+        found = self.arguments.setdefault((0, 0), (None, 0, "%arena"))
+        return self.code.emit(f"getelementptr inbounds i8, ptr {found[2]}, i64 {byte}")
+
+    def address(self, view: View, strides: list[int] | None = None) -> str:
+        code = self.code
+        if not self.dims and view.buffer.kind == "arena":
+            return self._in_arena(view.buffer.offset + view.offset * view.buffer.dtype.itemsize)
+        strides = self.strides(view) if strides is None else strides
+        pointer, rest = self._pointer(view.buffer, view.offset)
+        terms = []
+        for i, s in zip(self.index, strides, strict=False):
+            if s == 1:
+                terms.append(i)
+            elif s:
+                terms.append(code.emit(f"mul nsw i64 {i}, {s}"))
+        total = str(rest)
+        for t in terms:
+            total = t if total == "0" else code.emit(f"add nsw i64 {t}, {total}")
+        if total == "0":
+            return pointer
+        return code.emit(
+            f"getelementptr inbounds {memory(view.buffer.dtype)}, ptr {pointer}, i64 {total}"
+        )
+
+    def at(self, address: str, far: str | int, dtype: np.dtype[Any]) -> str:
+        """Return the address of an element that is `far` from another."""
+        if far in (0, "0"):
+            return address
+        return self.code.emit(f"getelementptr inbounds {memory(dtype)}, ptr {address}, i64 {far}")
+
+    def load_from(self, address: str, dtype: np.dtype[Any]) -> str:
+        code = self.code
+        x = code.emit(f"load {memory(dtype)}, ptr {address}")
+        return code.emit(f"trunc i8 {x} to i1") if dtype == BOOL else x
+
+    def _load(self, view: View) -> str:
+        strides = self.strides(view)
+        key = (id(view.buffer), view.offset, tuple(strides))
+        found = self.loads.get(key)
+        if found is None:
+            found = self.load_from(self.address(view, strides), view.buffer.dtype)
+            self.loads[key] = found
+        return found
+
+    def store_to(self, address: str, x: str, dtype: np.dtype[Any]) -> None:
+        code = self.code
+        if dtype == BOOL:
+            x = code.emit(f"zext i1 {x} to i8")
+        code.line(f"store {memory(dtype)} {x}, ptr {address}")
+
+    def _store(self, view: View, x: str) -> None:
+        self.store_to(self.address(view), x, view.buffer.dtype)
+
+    # --- values -----------------------------------------------------------------------------------
+    def _operand(self, x: Any, like: np.dtype[Any]) -> tuple[str, np.dtype[Any]]:
+        """Return a register or a constant, and its dtype."""
+        if isinstance(x, Value):
+            return self.registers[x]
+        if isinstance(x, View):
+            return self._load(x), x.buffer.dtype
+        return number(x, like), like
+
+    def value(self, x: Any, dtype: np.dtype[Any]) -> str:
+        """Return a register or a constant of a dtype."""
+        found, have = self._operand(x, dtype)
+        return self.code.cast(found, have, dtype)
+
+    def _node(self, node: Node, operands: list[Any]) -> None:
+        dtypes = loop_dtypes(node)
+        assert dtypes is not None
+        arguments, out = dtypes
+        xs = []
+        for x, dtype in zip(operands, arguments, strict=True):
+            xs.append(self.value(x, dtype))
+        if node.op.name == "convert":
+            y = self.code.cast(xs[0], arguments[0], out)
+        elif node.op.name == "select":
+            y = self.code.select(out, xs[0], xs[1], xs[2])
+        else:
+            y = LOWER[node.op.name](
+                self.code, xs, arguments[0] if node.op.name != "ldexp" else out, node
+            )
+        self.registers[node.outputs[0]] = (y, out)
+
+    # --- reductions -------------------------------------------------------------------------------
+    def _identity(self, r: Reduce) -> tuple[str, str]:
+        return number(identity(r.kind, r.dtype), r.dtype), TYPES[r.dtype]
+
+    def _initialise(self) -> None:
+        """Fill the targets of reductions with the identity, over the axes that stay."""
+        code = self.code
+        self.preheader = "entry"
+        for k, item in enumerate(self.loop.items):
+            if not isinstance(item, Reduce):
+                continue
+            buffer = item.out.buffer
+            identity, _ = self._identity(item)
+            if item.dtype == BOOL:
+                identity = "1" if identity == "true" else "0"
+            pointer = (
+                self._in_arena(buffer.offset)
+                if not self.dims and buffer.kind == "arena"
+                else self._pointer(buffer)[0]
+            )
+            kind = memory(buffer.dtype)
+            strides = self.strides(item.out)
+            if self.dims and strides[0] != 0 and self.dims[0]:
+                # each range of the outermost loop clears its own part
+                block = buffer.size // self.dims[0]
+                first = code.emit(f"mul nsw i64 %lo, {block}")
+                last = code.emit(f"mul nsw i64 %hi, {block}")
+            else:
+                first, last = "0", str(buffer.size)
+            if (first, last) == ("0", "1"):
+                code.line(f"store {kind} {identity}, ptr {pointer}")
+                continue
+            code.externals.setdefault("llvm.loop", MARKS)
+            few = SCALAR if buffer.size <= FEW else ""
+            here = self.preheader
+            code.line(f"br label %fill{k}")
+            code.line(f"fill{k}:")
+            code.line(f"%f{k} = phi i64 [ {first}, %{here} ], [ %fn{k}, %fillbody{k} ]")
+            code.line(f"%fc{k} = icmp slt i64 %f{k}, {last}")
+            code.line(f"br i1 %fc{k}, label %fillbody{k}, label %filled{k}")
+            code.line(f"fillbody{k}:")
+            code.line(f"%fp{k} = getelementptr inbounds {kind}, ptr {pointer}, i64 %f{k}")
+            code.line(f"store {kind} {identity}, ptr %fp{k}")
+            code.line(f"%fn{k} = add nsw i64 %f{k}, 1")
+            code.line(f"br label %fill{k}{few}")
+            code.line(f"filled{k}:")
+            self.preheader = f"filled{k}"
+
+    def _combine(self, r: Reduce, a: str, b: str, into: str | None = None) -> str:
+        """Write ``a (+) b``; sums may be reordered, which is what lets them run in vectors."""
+        code = self.code
+        t = TYPES[r.dtype]
+        if r.kind in ("sum", "prod"):
+            name = (
+                ("fadd" if r.kind == "sum" else "fmul")
+                if r.dtype.kind == "f"
+                else ("add" if r.kind == "sum" else "mul")
+            )
+            flags = " reassoc" if r.dtype.kind == "f" else ""
+            text = f"{name}{flags} {t} {a}, {b}"
+        elif r.kind in ("any", "all"):
+            text = f"{'or' if r.kind == 'any' else 'and'} i1 {a}, {b}"
+        else:
+            if r.dtype.kind == "f":
+                name = f"llvm.{r.kind}imum.{'f64' if t == 'double' else 'f32'}"
+            else:
+                name = f"llvm.s{r.kind}.{t}"
+            code.externals.setdefault(name, f"declare {t} @{name}({t}, {t})")
+            signless = "nsz " if r.dtype.kind == "f" else ""  # NumPy's order of 0 and -0 varies
+            text = f"call {signless}{t} @{name}({t} {a}, {t} {b})"
+        if into is None:
+            return code.emit(text)
+        code.line(f"{into} = {text}")
+        return into
+
+    def _reduce(self, r: Reduce) -> None:
+        value = self.value(r.x, r.dtype)
+        for item, acc, new in self.accumulators:
+            if item is r:
+                self._combine(r, acc, value, new)
+                return
+        self._accumulate(r, value)
+
+    def _accumulate(self, r: Reduce, value: str) -> None:
+        strides = self.strides(r.out)
+        address = self.address(r.out, strides[: len(self.index)])
+        self.store_to(address, self._combine(r, self.load_from(address, r.dtype), value), r.dtype)
+
+    # --- indices ----------------------------------------------------------------------------------
+    def looked_up(self, view: View, terms: tuple[Term, ...]) -> str:
+        """Compute the address that integers name.
+
+        A number out of range is replaced by 0 and remembered, without a branch, so that the loop
+        can run in vectors.
+        """
+        code = self.code
+        address = self.address(view)
+        total = ""
+        for t in terms:
+            value, have = self._operand(t.x, I64)
+            i = code.cast(value, have, I64)
+            if t.checked:
+                below = code.emit(f"icmp slt i64 {i}, 0")
+                wrapped = code.emit(f"add nsw i64 {i}, {t.size}")
+                i = code.emit(f"select i1 {below}, i64 {wrapped}, i64 {i}")
+                outside = code.emit(f"icmp uge i64 {i}, {t.size}")
+                i = code.emit(f"select i1 {outside}, i64 0, i64 {i}")
+                if self.dims:
+                    self.outside.append(outside)
+                else:
+                    self._stop_if(outside)
+            part = i if t.stride == 1 else code.emit(f"mul nsw i64 {i}, {t.stride}")
+            total = code.emit(f"add nsw i64 {total}, {part}") if total else part
+        if not total:
+            return address
+        kind = memory(view.buffer.dtype)
+        return code.emit(f"getelementptr inbounds {kind}, ptr {address}, i64 {total}")
+
+    def _stop_if(self, outside: str) -> None:
+        """Tell that an index is out of range, and return."""
+        code = self.code
+        name = code.fresh()[1:]
+        code.line(f"br i1 {outside}, label %out{name}, label %in{name}")
+        code.line(f"out{name}:")
+        code.line("store i8 1, ptr %bad")
+        code.line("ret void")
+        code.line(f"in{name}:")
+
+
+def _zeroed(view: View) -> tuple[int, ...]:
+    return tuple(0 if n == 1 else s for n, s in zip(view.shape, view.strides, strict=True))

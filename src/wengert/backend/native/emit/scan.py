@@ -1,0 +1,55 @@
+"""Cumulative operations: what they begin with, and how a value follows from the one before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.backend.native.scalar.lower import LOWER
+from wengert.backend.native.schedule.steps import Scan
+from wengert.ir.graph import Node
+from wengert.llvm.code import TYPES, Code, number
+
+__all__ = ["first_of", "identity", "scanned"]
+
+IDENTITIES: dict[str, Any] = {"sum": 0, "prod": 1, "any": False, "all": True}
+
+
+def identity(kind: str, dtype: np.dtype[Any]) -> Any:
+    """Return what a reduction begins with."""
+    if kind in IDENTITIES:
+        return IDENTITIES[kind]
+    if dtype.kind == "f":
+        return -np.inf if kind == "max" else np.inf
+    if dtype.kind == "b":
+        return kind == "min"
+    info = np.iinfo(dtype)
+    return info.min if kind == "max" else info.max
+
+
+def first_of(scan: Scan) -> str:
+    """Return what a cumulative operation begins with, so that the first value is as it was."""
+    dtype = scan.out.dtype
+    if scan.kind == "recurrence":
+        return number(0, dtype)
+    kind = scan.kind.removeprefix("cum")
+    start = identity(kind, dtype)
+    if kind == "sum" and dtype.kind == "f":
+        start = -0.0  # 0 would turn a first -0 into 0
+    return number(start, dtype)
+
+
+def scanned(code: Code, scan: Scan, last: str, xs: list[str]) -> str:
+    """Write the value that follows `last`."""
+    dtype = scan.out.dtype
+    t, real = TYPES[dtype], dtype.kind == "f"
+    if scan.kind == "cumsum":
+        return code.emit(f"{'fadd' if real else 'add'} {t} {last}, {xs[0]}")
+    if scan.kind == "cumprod":
+        return code.emit(f"{'fmul' if real else 'mul'} {t} {last}, {xs[0]}")
+    if scan.kind == "recurrence":
+        times = code.emit(f"{'fmul' if real else 'mul'} {t} {xs[0]}, {last}")
+        return code.emit(f"{'fadd' if real else 'add'} {t} {times}, {xs[1]}")
+    name = {"cummax": "maximum", "cummin": "minimum"}[scan.kind]
+    return LOWER[name](code, (last, xs[0]), dtype, Node(None, (), {}, ()))

@@ -1,0 +1,281 @@
+"""What a graph costs: operations by kind and by row of the table, and bytes, before it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from wengert.cost.tally import KINDS, bytes_of, tally
+from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
+from wengert.ir.simplify import key
+from wengert.ops.elementwise import float_power, power
+
+__all__ = [
+    "Charge",
+    "Count",
+    "Meter",
+    "Passes",
+    "charges",
+    "count_graph",
+    "names",
+    "plus",
+    "sum_of",
+    "updated_in_place",
+]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Operations and bytes of one evaluation, of known and unknown.
+
+    Attributes
+    ----------
+    flops : int
+        All operations whose number is known; a multiply-add is two.
+    by_kind : dict
+        ``multiply`` (with divisions), ``add`` (with subtractions), ``transcendental`` (calls of
+        ``exp``, ``sqrt`` and the like) and ``compare``: operations of each.
+    by_op : dict
+        Operations of each row of the operation table.
+    bytes : int
+        Bytes read and written, each operation on its own.
+    unknown : dict
+        Operations whose number is not known, and how often each is evaluated.
+    read, written : int
+        The two parts of `bytes`.
+    macs : int
+        Multiply-add pairs of contractions and factorisations; their operations are twice as many.
+    """
+
+    flops: int
+    by_kind: dict[str, int] = field(default_factory=dict)
+    by_op: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    unknown: dict[str, int] = field(default_factory=dict)
+    read: int = 0
+    written: int = 0
+    macs: int = 0
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte read or written."""
+        return self.flops / self.bytes if self.bytes else float("nan")
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        kinds = ", ".join(f"{k} {n:,}" for k, n in sorted(self.by_kind.items()) if n)
+        shown = f" ({kinds})" if kinds else ""
+        return f"{self.flops:,} operations{plus(self.unknown)}{shown}, {self.bytes:,} bytes" + (
+            f"; unknown: {names(self.unknown)}" if self.unknown else ""
+        )
+
+
+def plus(unknown: dict[str, int]) -> str:
+    """Say that a number is not all."""
+    return " + unknown" if unknown else ""
+
+
+def names(unknown: dict[str, int]) -> str:
+    """List operations and how often each is evaluated."""
+    return ", ".join(f"{name} x{n}" for name, n in sorted(unknown.items()))
+
+
+class Meter:
+    """Adds up what the nodes of a graph cost, one after the other.
+
+    Parameters
+    ----------
+    in_place : collection of int
+        The ids of nodes that update their first argument without a copy; see `updated_in_place`.
+    """
+
+    def __init__(self, in_place: Collection[int] = ()) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.ops: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.read = self.written = self.macs = 0
+        self._in_place = in_place
+
+    def add(self, node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> None:
+        """Add one evaluation on arrays of these shapes and dtypes."""
+        read, written = bytes_of(node, inputs, outputs, id(node) in self._in_place)
+        self.read += read
+        self.written += written
+        found = tally(node, inputs, outputs)
+        if found is None:
+            self.unknown[node.op.name] += 1
+            return
+        self.kinds.update(found.kinds)
+        self.ops[node.op.name] += sum(found.kinds.get(k, 0) for k in KINDS)
+        self.macs += found.macs
+
+    def total(self) -> Count:
+        """Return what was added."""
+        return Count(
+            self.ops.total(),
+            {k: self.kinds[k] for k in KINDS if self.kinds[k]},
+            dict(self.ops),
+            self.read + self.written,
+            dict(self.unknown),
+            self.read,
+            self.written,
+            self.macs,
+        )
+
+
+def updated_in_place(graph: Graph) -> set[int]:
+    """Return the ids of the updates whose first argument nobody reads afterwards."""
+    last: dict[Any, int] = {y: len(graph.nodes) for y in graph.outputs if isinstance(y, Value)}
+    ours = {v for node in graph.nodes for v in node.outputs if node.op.alias is None}
+    found = set()
+    for i in reversed(range(len(graph.nodes))):
+        node = graph.nodes[i]
+        base = node.inputs[0] if node.inputs else None
+        if isinstance(base, Value) and base in ours and base not in last:
+            found.add(id(node))
+        last.update((x, i) for x in node.inputs if isinstance(x, Value) and x not in last)
+    return found
+
+
+@dataclass
+class Passes:
+    """What the two passes of a function and its derivative cost.
+
+    Attributes
+    ----------
+    forward, backward, total : Count
+        Of the operations that the value needs, of the others, and of all.
+    """
+
+    forward: Count
+    backward: Count
+    total: Count
+
+    @property
+    def flops_forward(self) -> int:
+        """Operations of the value."""
+        return self.forward.flops
+
+    @property
+    def flops_backward(self) -> int:
+        """Operations of the derivative, beside those of the value."""
+        return self.backward.flops
+
+    @property
+    def flops(self) -> int:
+        """All operations."""
+        return self.total.flops
+
+    @property
+    def macs(self) -> int:
+        """Multiply-add pairs of contractions and factorisations."""
+        return self.total.macs
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written, each operation on its own."""
+        return self.total.bytes
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte."""
+        return self.total.intensity
+
+    @property
+    def by_op(self) -> dict[str, int]:
+        """Operations of each row of the operation table, forward and backward."""
+        return self.total.by_op
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """Operations of each kind, forward and backward."""
+        return self.total.by_kind
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Operations that could not be counted, and how often each is evaluated."""
+        return self.total.unknown
+
+    @property
+    def cheap_gradient_ratio(self) -> float:
+        """All operations over those of the value; NaN where the value takes none."""
+        return self.flops / self.flops_forward if self.flops_forward else float("nan")
+
+
+class Charge(NamedTuple):
+    """What one node costs; `known` is False where its operations cannot be counted."""
+
+    op: str
+    kinds: tuple[tuple[str, int], ...]
+    macs: int
+    read: int
+    written: int
+    known: bool
+
+    @property
+    def flops(self) -> int:
+        """Operations of all kinds."""
+        return sum(n for kind, n in self.kinds if kind in KINDS)
+
+
+def charges(graph: Graph) -> tuple[list[int], list[Charge]]:
+    """Return what the nodes of a graph cost: a number for each node, and the charges numbered so.
+
+    A long program repeats few operations on few shapes, so each is counted once.
+    """
+    in_place = updated_in_place(graph)
+    numbers: dict[Any, int] = {}
+    found: list[Charge] = []
+    avals: dict[Value, Aval] = {}
+    each = []
+    for node in graph.nodes:
+        inputs = [avals.get(x) or aval_of(x) for x in node.inputs]
+        outputs = [v.aval for v in node.outputs]
+        avals.update(zip(node.outputs, outputs, strict=True))
+        update = id(node) in in_place
+        attrs = tuple([(name, key(a)) for name, a in node.attrs.items()]) if node.attrs else ()
+        exponent = key(node.inputs[1]) if node.op in (power, float_power) else None
+        mark = node.op, attrs, exponent, update, tuple(inputs), tuple(outputs)
+        number = numbers.get(mark)
+        if number is None:
+            number = numbers[mark] = len(found)
+            found.append(_charge(node, inputs, outputs, update))
+        each.append(number)
+    return each, found
+
+
+def _charge(node: Node, inputs: list[Aval], outputs: list[Aval], in_place: bool) -> Charge:
+    read, written = bytes_of(node, inputs, outputs, in_place)
+    made = tally(node, inputs, outputs)
+    kinds, macs = ({}, 0) if made is None else made
+    return Charge(node.op.name, tuple(kinds.items()), macs, read, written, made is not None)
+
+
+def sum_of(times: Mapping[int, int], found: Sequence[Charge]) -> Count:
+    """Add up charges, each as often as `times` says."""
+    kinds: Counter[str] = Counter()
+    ops: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    read = written = macs = 0
+    for number, n in times.items():
+        charge = found[number]
+        read += n * charge.read
+        written += n * charge.written
+        macs += n * charge.macs
+        if not charge.known:
+            unknown[charge.op] += n
+            continue
+        ops[charge.op] += n * charge.flops
+        for kind, m in charge.kinds:
+            kinds[kind] += n * m
+    shown = {k: kinds[k] for k in KINDS if kinds[k]}
+    moved = read + written
+    return Count(ops.total(), shown, dict(ops), moved, dict(unknown), read, written, macs)
+
+
+def count_graph(graph: Graph) -> Count:
+    """Count the operations of a graph."""
+    each, found = charges(graph)
+    return sum_of(Counter(each), found)

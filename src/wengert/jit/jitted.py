@@ -1,0 +1,648 @@
+"""`jit`: record a function once for each signature and path through it, then run the graph."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from wengert import trees
+from wengert.backend.native.run.footprint import footprint
+from wengert.backend.native.schedule.schedule import Unsupported
+from wengert.backend.numpy import NumpyBackend
+from wengert.backends import BACKENDS, has_llvm, make_backend
+from wengert.errors import (
+    InputError,
+    MemoryBudgetError,
+    UnsupportedError,
+    WengertError,
+    user_line,
+)
+from wengert.jit.fallback import Fallbacks, NotCompiled, too_many, unplannable
+from wengert.jit.fastpath import matcher
+from wengert.jit.form import Form, Laid, bare, layouts, signature, split
+from wengert.jit.into import copy_into
+from wengert.jit.keywords import bytes_of, refuse_options, sees_order, static_places
+from wengert.jit.plan import Plan
+from wengert.jit.progress import Patience
+from wengert.jit.record import Recorded, record
+from wengert.jit.specialise import DecisionTree, Leaf
+from wengert.jit.state import States
+from wengert.memory.profile import size_text
+from wengert.memory.remat import fitted
+from wengert.naming import Bound, called, name_of, wrap
+from wengert.ops.base import Traced
+from wengert.ops.leaves import is_array
+from wengert.ops.options import check_flag, check_function, integers
+from wengert.ops.options import names as option_names
+from wengert.trace.alarm import stops
+from wengert.trace.record import GraphRecorder, OuterValueError
+
+__all__ = [
+    "BACKENDS",
+    "CacheInfo",
+    "Jitted",
+    "NotCompiled",
+    "TooManySpecialisations",
+    "Transformed",
+    "jit",
+    "kind_of",
+    "transformed",
+]
+
+LIMIT = 64
+"""Paths compiled for one signature, unless `jit` is told otherwise."""
+
+_LOCK = threading.RLock()  # held for moments only, never while user code runs
+
+if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread it does not have
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+    )
+
+
+class TooManySpecialisations(UserWarning):
+    """A jitted function takes so many different paths that some are run without compilation."""
+
+
+class CacheInfo(NamedTuple):
+    """What a jitted function has done so far."""
+
+    traces: int
+    """How often the Python function was recorded."""
+    signatures: int
+    """Different shapes, dtypes, forms and static arguments."""
+    specialisations: int
+    """Compiled plans, over all signatures."""
+    fallbacks: int
+    """Signatures with more paths than `limit`, some of which run without compilation."""
+
+
+class Jitted:
+    """A function that compiles itself; see `jit`."""
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        static_argnums: Sequence[int],
+        static_argnames: Sequence[str],
+        backend: str | None,
+        limit: int,
+        fastmath: bool,
+        memory_budget: int | None = None,
+    ) -> None:
+        wrap(self, f)
+        self._f = f
+        self._name = called(f)
+        self._options = (
+            *(tuple(static_argnums), tuple(static_argnames)),
+            *(backend, limit, fastmath, memory_budget),
+        )
+        self._nums, self._names = static_places(f, self._name, static_argnums, static_argnames)
+        self._ordered = sees_order(f)
+        self._backend = make_backend(backend, fastmath)
+        self._limit = limit
+        self._budget = memory_budget
+        self._fast = fastmath
+        self._last = DecisionTree()  # of the signature called last
+        self._trees: dict[Any, DecisionTree] = {}
+        self._laid: set[Any] = set()  # keys of signatures whose programs depend on layouts
+        self._overflowed: set[Any] = set()
+        self._fallbacks = Fallbacks()
+        self._states = States(f)
+        self._traces = 0
+
+    # --- calling ----------------------------------------------------------------------------------
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the specialisation for these arguments, compiling it first if it is new."""
+        tree = self._last
+        leaves = tree.match(args, kwargs)
+        if leaves is not None and (root := tree.root) is not None:
+            leaf = root.last
+            try:
+                return leaf.rebuild(leaf.run(leaves))
+            except Exception as stopped:
+                found = tree.resume(root, leaves, leaf, stopped)
+            if found is not None:
+                return found[0].rebuild(found[1])
+        return self._any(args, kwargs)
+
+    def _any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run any call, of a signature not seen before too."""
+        leaves, key = self._key(args, kwargs)
+        if key is None:
+            return self._f(*args, **kwargs)  # as part of the enclosing transformation
+        if key in self._fallbacks or stops():
+            return self._plain(args, kwargs)
+        raised: Exception | None = None
+        found = None
+        try:
+            found = self._run(key, leaves)
+        except Exception as error:
+            raised = error
+        if raised is not None:  # not inside of the handler, so that it is no context
+            return self._raising(key, args, kwargs, raised)
+        if found is None:
+            if self._fallbacks.is_settled(key):
+                return self._plain(args, kwargs)
+            if self._is_full(key):
+                return self._uncompiled(key, args, kwargs)
+            try:
+                found = self._specialise(key, args, kwargs)
+            except OuterValueError:
+                return self._f(*args, **kwargs)
+        leaf, outputs = found
+        return leaf.rebuild(outputs)
+
+    def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, and write its result into arrays that the caller has.
+
+        Parameters
+        ----------
+        out : pytree of arrays
+            Of the form, shapes and dtypes of the result; an array without axes for a number. Native
+            code writes straight into contiguous arrays that share no memory with anything else;
+            into others, such as an argument itself, the result is copied once it is complete.
+        *args, **kwargs
+            As for a call.
+
+        Returns
+        -------
+        pytree
+            `out`. After an error its content is undefined.
+
+        Raises
+        ------
+        ShapeError, InputError
+            When `out` does not fit the result, or its arrays share memory with each other; for
+            traced arguments.
+        """
+        leaves, key = self._key(args, kwargs)
+        if key is None:
+            raise InputError(
+                f"{self._name}.into takes plain arrays, not traced values; call {self._name} "
+                f"itself" + user_line()
+            )
+        tree = None if stops() else self._trees.get(key)
+        if tree is not None and tree.root is not None:
+            try:
+                return tree.root.last.plan.run_into(out, leaves)
+            except WengertError:
+                raise
+            except Exception:  # a guard missed, or an operation raised
+                pass
+        return copy_into(out, self._any(args, kwargs), self._name)
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
+        """Return the data of a call and the key of its decision tree, None for traced data."""
+        if not kwargs and not self._nums and all(map(is_array, args)):
+            base: Any = tuple([(a.shape, a.dtype) for a in args])
+            return args, self._of_layouts(self._with_state(base, ()), args)
+        leaves, form = self._split(args, kwargs)
+        for x in [*leaves, *[s.value for _, s in form.static]]:
+            if isinstance(x, Traced):
+                return leaves, None
+        fixed = [s.value for _, s in (*form.fixed, *form.static)]
+        base = (form, tuple([signature(x) for x in leaves]))
+        return leaves, self._of_layouts(self._with_state(base, fixed), leaves)
+
+    def _of_layouts(self, key: Any, leaves: Sequence[Any]) -> Any:
+        return Laid(key, layouts(leaves)) if self._laid and key in self._laid else key
+
+    def _with_state(self, base: Any, fixed: Sequence[Any]) -> Any:
+        """Return a key: a signature, and the state that the function is in; None for traced data.
+
+        A function that looks up a traced value cannot be recorded on its own.
+        """
+        state, forgotten = self._states.find(base, fixed)
+        if forgotten is not None:
+            with _LOCK:
+                for key in [k for k in self._trees if bare(k)[1] is forgotten]:
+                    del self._trees[key]
+        return None if state.traced else (base, state)
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form]:
+        return split(args, kwargs, self._nums, self._names, self._ordered)
+
+    def _run(self, key: Any, leaves: Sequence[Any]) -> tuple[Leaf, Any] | None:
+        """Run a compiled specialisation if there is one that holds."""
+        tree = self._trees.get(key)
+        if tree is None:
+            return None
+        self._last = tree
+        return tree.run(leaves)
+
+    def _specialise(
+        self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Leaf, Any]:
+        """Record, compile, keep and run a new specialisation."""
+        state = bare(key)[1]
+        leaves, form = self._split(args, kwargs)
+        with _LOCK:
+            self._traces += 1
+        with Patience(f"recording {self._name} ...") as patience:
+            bound = None if self._budget is None else self._budget // 2
+            recorder = GraphRecorder(bound=bound)
+            recorded = record(self._f, leaves, form, recorder=recorder, state=state)
+            if recorded.why:
+                return self._once(key, recorded, args, kwargs)
+            if recorded.laid and type(key) is not Laid:
+                with _LOCK:  # what was recorded before depends on no layout, but shares its tree
+                    self._laid.add(key)
+                    self._trees.pop(key, None)
+                key = Laid(key, layouts(leaves))
+            known = self._trees.get(key)
+            same = None if known is None else known.find(recorded.graph)
+            if same is None:
+                number = len(recorded.graph.nodes)
+                patience.say(f"compiling {self._name}, {number:,} operations on arrays ...")
+                recorded, again = self._within_budget(recorded)
+                program = self._backend.compile(recorded.graph)
+        if same is None:
+            backend = getattr(program, "backend", self._backend.name)
+            laid = key.layouts if type(key) is Laid else None
+            match = (
+                known.match
+                if known
+                else matcher(form, leaves, args, kwargs, laid is not None, state.guard)
+            )
+            plan = Plan(
+                self._name, recorded, program, backend, self._split, form, match, laid,
+                self._budget, *again,
+            )  # fmt: skip
+            plan.state = state.guard
+            run = program.quick() if hasattr(program, "quick") else program.run
+            leaf = Leaf(plan, run, recorded.result.rebuild)
+        else:  # rounding led native code to another path than NumPy, as it may do again
+            leaf = same
+            self._fallbacks.repeated(key)
+        try:
+            outputs = leaf.run(leaves)
+        except Exception:
+            rounded = True
+        else:
+            rounded = False
+        if rounded:
+            leaf = self._as_recorded(leaf)
+            try:
+                outputs = leaf.run(leaves)
+            except Exception:
+                self._fallbacks.repeated(key)
+                return Leaf(None, recorded, _same), self._plain(args, kwargs)
+        with _LOCK:  # not held while recording, so that threads cannot wait for each other
+            tree = self._trees.setdefault(key, DecisionTree(leaf.plan.match))
+            tree.add(leaf)
+        self._last = tree
+        return leaf, outputs
+
+    def _as_recorded(self, leaf: Leaf) -> Leaf:
+        """Return a specialisation that decides as its recording did.
+
+        Native code rounds otherwise than NumPy, so a decision on numbers that are equal but for
+        rounding may have another outcome. Where it does, NumPy runs the graph.
+        """
+        program = NumpyBackend().compile(leaf.plan.graph)
+        if self._budget is not None:
+            return Leaf(leaf.plan, program.run, leaf.rebuild)
+        return Leaf(leaf.plan.run_by(program, "numpy"), program.run, leaf.rebuild)
+
+    def _once(
+        self, key: Any, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Leaf, Any]:
+        """Return the result of a recording that stands for its own call only."""
+        with _LOCK:
+            warning = self._fallbacks.note(key, self._name, recorded)
+            if warning:
+                self._trees.pop(key, None)
+                self._last = DecisionTree()
+        if warning:
+            warnings.warn(warning, NotCompiled, stacklevel=5)
+        if recorded.values is None:
+            return Leaf(None, recorded, _same), self._plain(args, kwargs)
+        return Leaf(None, recorded, recorded.result.rebuild), recorded.values
+
+    def _raising(
+        self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+    ) -> Any:
+        """Run the function itself where a compiled run raised, for its handlers, or its caller."""
+        if self._budget is not None and not self._trees[key].catches:
+            raise error
+        return self._plain(args, kwargs)
+
+    def _within_budget(self, recorded: Recorded) -> tuple[Recorded, tuple[int, float | None]]:
+        """Return a recording that keeps to the budget, the operations done again, and the gap."""
+        budget = self._budget
+        if budget is None:
+            return recorded, (0, None)
+        try:
+            found = fitted(recorded.graph, budget, functools.partial(footprint, fast=self._fast))
+        except Unsupported as error:
+            raise UnsupportedError(
+                f"{self._name} runs in NumPy because of {error}, which native code lacks, so its "
+                f"memory cannot be kept within {budget:,} bytes" + user_line()
+            ) from None
+        if not found.within:
+            raise MemoryBudgetError(
+                f"{self._name} cannot run in {size_text(budget)} ({budget:,} bytes) between its "
+                f"inputs and outputs; the least found is {size_text(found.peak)}: "
+                f"memory_budget={found.peak}" + user_line(),
+                found.peak,
+            )
+        return recorded._replace(graph=found.graph), (found.extra, found.gap)
+
+    def _is_full(self, key: Any) -> bool:
+        tree = self._trees.get(key)
+        if tree is not None and tree.size >= self._limit:
+            return True
+        return tree is None and self._states.count[bare(key)[0]] > self._limit
+
+    def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the function itself, which takes too many paths."""
+        if self._budget is not None:
+            raise MemoryBudgetError(
+                f"{self._name} takes more than {self._limit} different paths for one signature, "
+                f"and without compilation its memory cannot be kept within {self._budget:,} bytes. "
+                f"Use np.where, or raise the limit with wg.jit(f, limit=...)." + user_line()
+            )
+        with _LOCK:
+            base = bare(key)[0]
+            first = base not in self._overflowed
+            self._overflowed.add(base)
+        if first:
+            why = too_many(self._name, self._limit, key in self._trees)
+            warnings.warn(
+                f"{why}, or raise the limit with wg.jit(f, limit=...)." + user_line(),
+                TooManySpecialisations,
+                stacklevel=4,
+            )
+        return self._plain(args, kwargs)
+
+    def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the function itself; as in a compiled one, arguments stay and results are new."""
+        if self._budget is not None:
+            raise MemoryBudgetError(
+                f"{self._name} cannot be compiled for this call, which catches an exception or "
+                f"lets floating-point errors raise, and without compilation its memory cannot be "
+                f"kept within {self._budget:,} bytes. Choose with np.where instead" + user_line()
+            )
+        args, kwargs = trees.map_leaves(trees.read_only, (args, kwargs))
+        return trees.map_leaves(trees.renewed, self._f(*args, **kwargs))
+
+    # --- looking ----------------------------------------------------------------------------------
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Return the plan for a call with these arguments, compiled now if it is new.
+
+        Returns
+        -------
+        Plan
+            Printable and callable.
+
+        Raises
+        ------
+        InputError
+            For traced arguments.
+        """
+        leaves, key = self._key(args, kwargs)
+        if key is None:
+            raise InputError(
+                f"{self._name}.plan takes plain arrays, not traced values" + user_line()
+            )
+        leaf, _ = self._run(key, leaves) or self._specialise(key, args, kwargs)
+        if leaf.plan is None:
+            raise unplannable(self._name, leaf.run)
+        plan: Plan = leaf.plan
+        return plan
+
+    def cache_info(self) -> CacheInfo:
+        """Return what this function has compiled so far."""
+        found = list(self._trees.values())
+        signatures = len({bare(k)[0] for k in self._trees})
+        return CacheInfo(
+            self._traces, signatures, sum(t.size for t in found), len(self._overflowed)
+        )
+
+    def clear_cache(self) -> None:
+        """Forget all specialisations."""
+        with _LOCK:
+            self._trees.clear()
+            self._laid.clear()
+            self._overflowed.clear()
+            self._fallbacks.clear()
+            self._states.clear()
+            self._last = DecisionTree()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind to an instance, as functions do; the instance is a static argument."""
+        return self if instance is None else Bound(self, instance)
+
+    def __reduce__(self) -> Any:
+        """Pickle by name where the name leads here, as functions are, else as ``jit(f)``."""
+        return name_of(self) or (Jitted, (self._f, *self._options))
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"<jit of {self._name}: {self.cache_info()}>"
+
+
+class Transformed:
+    """A function that a transformation made of another one, such as a gradient.
+
+    A call runs it as Python does; `plan` says what it costs and compiles it.
+    """
+
+    # Not in the dictionary, which `functools.wraps` copies to functions around this one.
+    __slots__ = ("__dict__", "__weakref__", "_call", "_jitted", "_kind")
+
+    def __init__(self, kind: str, f: Callable[..., Any], call: Callable[..., Any]) -> None:
+        wrap(self, f)
+        self._kind = kind
+        self._call = call
+        self._jitted: Jitted | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function."""
+        return self._call(*args, **kwargs)
+
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Return the plan for a call with these arguments, as ``jit`` of this function does.
+
+        Returns
+        -------
+        Plan
+            Printable and callable.
+        """
+        if self._jitted is None:
+            self._jitted = Jitted(self, (), (), None, LIMIT, False)
+        return self._jitted.plan(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind to an instance, as functions do."""
+        return self if instance is None else Bound(self, instance)
+
+    def __copy__(self) -> Transformed:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Transformed:
+        return self
+
+    def __reduce__(self) -> Any:
+        """Pickle by name, as functions are.
+
+        Raises
+        ------
+        pickle.PicklingError
+            Where the name does not lead here.
+        """
+        name = name_of(self)
+        if not name:
+            raise pickle.PicklingError(
+                f"{self!r} cannot be pickled: no name of a module leads to it. Assign it to one, "
+                f"as a decorator does" + user_line()
+            )
+        return name
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"<{self._kind} of {called(self)}>"
+
+
+def transformed(kind: str, f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
+    """Return a decorator that makes a function the transformed `f`: ``<kind of f>``."""
+    return functools.partial(Transformed, kind, f)
+
+
+def kind_of(f: Callable[..., Any]) -> str | None:
+    """Return the transformation that made `f`, compiled or not; None for a function of the user."""
+    while isinstance(f, (Jitted, Bound)):
+        f = f._f if isinstance(f, Jitted) else f.__func__
+    return f._kind if isinstance(f, Transformed) else None
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def jit(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    backend: str | None = None,
+    limit: int = LIMIT,
+    fastmath: bool = False,
+    memory_budget: int | str | None = None,
+) -> Any:
+    """Compile a function on its first call, for each signature and each path through its code.
+
+    Parameters
+    ----------
+    f : callable
+        Written in NumPy; derivatives included: ``jit(grad(loss))``.
+    static_argnums, static_argnames
+        Arguments that are part of the program, by position or by name: another value is another
+        program. They must be hashable. Arrays and numbers are data unless named here; strings and
+        other objects are always static, and objects that can change are compared at each call.
+    backend : {"native", "numpy"}, optional
+        ``native`` is machine code, made by LLVM, which fuses loops and calls NumPy for what it has
+        no code for; graphs with complex numbers or other dtypes that it lacks run in NumPy as a
+        whole. ``numpy`` calls NumPy for each operation, and is the reference. The default is
+        ``native``, or ``numpy`` where llvmlite is not installed.
+    limit : int
+        Largest number of paths compiled for one signature. A Python ``if``, ``while``, ``int()`` or
+        index on a traced value records its outcome as a guard; another outcome runs, or records,
+        another specialisation. Past the limit, further paths run without compilation, with one
+        warning.
+    fastmath : bool
+        Whether native code may compute in another order (sums and products are associative), fuse
+        a multiplication and an addition, divide by multiplying with the reciprocal, approximate
+        functions, and assume that there are no NaN, no infinities and no negative zeros: where
+        there are, results are arbitrary, and so are Python decisions on them.
+    memory_budget : int or str, optional
+        Bytes, or a text such as ``"150MiB"``, that each run holds at most between its inputs and
+        outputs (``plan.memory.peak``). Values of a derivative's forward pass are computed again
+        where that is needed; ``plan.memory.extra_flops`` says what it costs. The arithmetic is the
+        same, but a sum may be added up in another order where it shares a loop with others. Where
+        the function is called with traced values, it is a part of what is traced, and that
+        function's budget counts.
+
+    Returns
+    -------
+    Jitted
+        A function with ``plan(*example)``, ``into(out, *args)``, ``cache_info()`` and
+        ``clear_cache()``. Its results are new arrays, whatever `f` returns.
+
+    Raises
+    ------
+    InputError
+        For an unknown backend, or a static argument that `f` does not have.
+    UnsupportedError
+        For ``backend="native"`` where llvmlite is not installed; for a budget without native code.
+    MemoryBudgetError
+        On a call that cannot be kept within the budget; it says what can.
+    MutationError
+        On a call in which `f` changes an argument in place.
+
+    Notes
+    -----
+    What `f` and the functions that it calls look up outside of their arguments (globals, variables
+    of enclosing functions, defaults, attributes of objects) is compared at each call: objects by
+    identity, numbers, strings, lists, dicts and sets by value. A change leads to another recording,
+    so pass what changes often as an argument. A plain array that is an operand beside arguments is
+    read at each call, and may change in place; where `f` reads its content otherwise (``2 * w``,
+    ``w[1]``, a mask, a number of repeats), that content is compared.
+
+    Not seen are changes in what installed libraries look up, in files, clocks and the environment,
+    and random numbers from a generator that `f` makes without a seed: pass them as an argument. A
+    function that draws from another generator runs without compilation, with a warning
+    (``NotCompiled``). What `f` does beside its result, such as printing or appending to a list,
+    happens when it is recorded.
+
+    An exception that `f` catches is a decision, too. Where an operation raises in a compiled run,
+    `f` itself is run, so that its handler sees the exception, or the caller. Calls in which one
+    raised, or in which `numpy.errstate` makes floating-point errors raise, are not compiled; where
+    that is so again and again, a ``NotCompiled`` warning says why. Compiled programs do not warn,
+    so filters that turn NumPy's warnings into errors around a call find none. They compute only
+    what a result needs, so that, outside of a handler, nothing else raises.
+
+    Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
+    float32, and a counter that no Python decision depends on does not lead to another recording.
+
+    Machine code is kept between processes in the user's cache directory, or in the folder that the
+    environment variable ``WENGERT_CACHE_DIR`` names; an empty value turns this off. A compilation
+    that takes over a second says so on standard error, if that is a terminal.
+    """
+    if f is None:
+        return functools.partial(
+            jit,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            backend=backend,
+            limit=limit,
+            fastmath=fastmath,
+            memory_budget=memory_budget,
+        )
+    check_function(f, "jit")
+    nums = integers(static_argnums, "jit", "static_argnums")
+    names = option_names(static_argnames, "jit", "static_argnames")
+    check_flag(fastmath, "jit", "fastmath")
+    if type(limit) is not int or limit < 1:
+        raise InputError(f"jit: limit must be a positive int, not {limit!r}" + user_line())
+    budget = None if memory_budget is None else bytes_of(memory_budget)
+    make_backend(backend, fastmath)
+    if (made := getattr(f, "__wengert_compiled__", None)) is not None:
+        static_places(f, made.name, nums, names)
+        refuse_options(
+            made.name, static_argnums=nums, static_argnames=names, fastmath=fastmath,
+            memory_budget=memory_budget, limit=limit != LIMIT, backend=backend,
+        )  # fmt: skip
+        return made
+    if budget is not None and (backend == "numpy" or not has_llvm()):
+        raise UnsupportedError(
+            "memory_budget is kept by native code, which lays its memory out before it runs; "
+            'NumPy allocates as it goes. Use backend="native"' + user_line()
+        )
+    return Jitted(f, nums, names, backend, limit, fastmath, budget)

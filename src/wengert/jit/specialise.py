@@ -1,0 +1,153 @@
+"""The decision tree of guards: which specialisation holds for which outcomes of Python's decisions.
+
+Every specialisation of one signature was recorded from the same code, so all of them take the same
+first decision, and those that agree on it take the same second one: a tree whose edges are
+outcomes. A run starts with the specialisation used last; where a guard differs, it goes on with one
+from the subtree of the outcome it got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wengert.ir.graph import GuardMiss
+from wengert.ir.simplify import key
+from wengert.jit.fastpath import Match, never
+
+__all__ = ["Branch", "DecisionTree", "Leaf"]
+
+
+class Leaf:
+    """One specialisation: a program, and the outcomes that it holds under.
+
+    Parameters
+    ----------
+    plan : Plan
+    run : callable
+        From inputs to outputs; raises `GuardMiss` where it does not hold.
+    rebuild : callable
+        From outputs to the function's result.
+    """
+
+    __slots__ = ("outcomes", "plan", "rebuild", "run")
+
+    def __init__(self, plan: Any, run: Any, rebuild: Callable[..., Any]) -> None:
+        self.plan = plan
+        self.run = run
+        self.rebuild = rebuild
+        guards = () if plan is None else plan.graph.guards
+        self.outcomes = tuple(key(g.outcome) for g in guards)
+
+
+class Branch:
+    """A point of the tree: the outcomes seen at one decision, and the leaf used last below."""
+
+    __slots__ = ("children", "last")
+
+    def __init__(self, last: Leaf) -> None:
+        self.children: dict[Any, Branch] = {}
+        self.last = last
+
+
+class DecisionTree:
+    """Specialisations of one signature.
+
+    One thread may add while others run.
+
+    Attributes
+    ----------
+    size : int
+        How many there are.
+    match : callable
+        From a call's arguments to its data; None where they may be of another signature.
+    """
+
+    def __init__(self, match: Match = never) -> None:
+        self.match = match
+        self.root: Branch | None = None
+        self.size = 0
+
+    def add(self, leaf: Leaf) -> None:
+        """Add a specialisation, and start with it from now on."""
+        known = self.root is not None
+        branch = self.root = self.root or Branch(leaf)
+        branch.last = leaf
+        for outcome in leaf.outcomes:
+            known = known and outcome in branch.children
+            branch = branch.children.setdefault(outcome, Branch(leaf))
+            branch.last = leaf
+        self.size += not known
+
+    def find(self, graph: Any) -> Leaf | None:
+        """Return the specialisation that holds for the outcomes of a graph, if there is one."""
+        branch = self.root
+        for guard in graph.guards:
+            if branch is None:
+                return None
+            branch = branch.children.get(key(guard.outcome))
+        return None if branch is None or branch.children else branch.last
+
+    def run(self, inputs: Sequence[Any]) -> tuple[Leaf, Any] | None:
+        """Run the specialisation that holds for these inputs.
+
+        Returns
+        -------
+        (Leaf, outputs) or None
+            None when a guard has an outcome not seen before.
+        """
+        root = self.root
+        if root is None:
+            return None
+        leaf = root.last
+        try:
+            return leaf, leaf.run(inputs)
+        except GuardMiss as miss:
+            return self.search(root, inputs, leaf, miss)
+
+    @property
+    def catches(self) -> bool:
+        """Whether the function waits for exceptions, which a run may raise."""
+        if self.root is None:
+            return False
+        return any(g.kind == "done" for g in self.root.last.plan.graph.guards)
+
+    def resume(
+        self, branch: Branch, inputs: Sequence[Any], leaf: Leaf, stopped: Exception
+    ) -> tuple[Leaf, Any] | None:
+        """Go on where `leaf` stopped; None where that needs another recording, or the function."""
+        if not isinstance(stopped, GuardMiss):
+            return None
+        try:
+            return self.search(branch, inputs, leaf, stopped)
+        except Exception:
+            return None  # which it will raise again
+
+    def search(
+        self, branch: Branch, inputs: Sequence[Any], leaf: Leaf, miss: GuardMiss
+    ) -> tuple[Leaf, Any] | None:
+        """Go on below the branch where `leaf` missed, until a specialisation holds."""
+        depth = 0
+        while True:
+            for outcome in leaf.outcomes[depth : miss.index]:
+                branch = branch.children[outcome]
+            child = branch.children.get(key(miss.outcome))
+            if child is None:
+                return None
+            branch, depth, leaf = child, miss.index + 1, child.last
+            try:
+                outputs = leaf.run(inputs)
+            except GuardMiss as again:
+                miss = again
+                continue
+            self._remember(leaf)
+            return leaf, outputs
+
+    def _remember(self, leaf: Leaf) -> None:
+        """Start with this leaf next time, at every branch above it."""
+        branch = self.root
+        assert branch is not None
+        branch.last = leaf
+        for outcome in leaf.outcomes:
+            branch = branch.children[outcome]
+            branch.last = leaf

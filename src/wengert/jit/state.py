@@ -1,0 +1,598 @@
+"""What a recording looked up outside of its arguments, and whether it is still as it was.
+
+A recording computes with what globals, variables of enclosing functions, defaults, attributes of
+objects and the content of plain arrays were when it was made. `State` finds what the code of a
+function, and of those that it calls, can look up (`wengert.trace.lookups`), and writes one Python
+function that compares it: objects by identity; numbers, strings, lists, dicts and sets by value;
+arrays by identity, and by content where the recording read it other than as an operand that the
+graph refers to. Code of installed libraries is not followed.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import marshal
+import random
+import sys
+import sysconfig
+import types
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.errors import is_users
+from wengert.ir.simplify import key
+from wengert.jit.pins import is_alone, pinned
+from wengert.ops.base import Traced
+from wengert.trace.capture import COPY_BYTES, checksum, memory_of
+from wengert.trace.lookups import WALKING, Lookups, lookups, start_of
+
+__all__ = ["State", "States"]
+
+_LIBRARIES = tuple({p for n in ("stdlib", "platstdlib") if (p := sysconfig.get_paths().get(n))})
+_SITE = ("site-packages", "dist-packages", "<frozen")
+_VALUES = (bool, int, float, complex, str, bytes, type(None), np.generic, enum.Enum, type(...))
+_INERT = (types.BuiltinFunctionType, np.ufunc, np.dtype, range, slice, types.MethodWrapperType,
+          types.CodeType, property)  # fmt: skip
+_CONTAINERS = (list, tuple, dict, set, frozenset, deque)
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_BUFFERS = ("array", "bytearray", "memoryview", "mmap")
+_CALLERS = ("numpy", "functools", "builtins", "operator", "scipy")
+_NAMESPACES = (types.SimpleNamespace,)
+
+_FORMS = (list, tuple, set, frozenset, dict)
+
+PACKING = 2
+"""Version of marshal's format: numbers in binary, and no references, which depend on who else holds
+an object."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_followed(filename: str) -> bool:
+    """Whether the code of a file is the user's, and not wengert's or of an installed library."""
+    if not is_users(filename) or any(part in filename for part in _SITE):
+        return False
+    return not filename.startswith(_LIBRARIES)
+
+
+def _of_library(kind: type) -> bool:
+    """Whether a class is defined in an installed library."""
+    for method in vars(kind).values():
+        if isinstance(method, types.FunctionType):
+            return not _is_followed(method.__code__.co_filename)
+    module = sys_module(kind.__module__)
+    return module is None or not _is_followed(getattr(module, "__file__", None) or "<frozen")
+
+
+def sys_module(name: str) -> Any:
+    """Return an imported module."""
+    return sys.modules.get(name)
+
+
+class Place(NamedTuple):
+    """Where something is looked up: an object, how, under which name, and what is there.
+
+    ``inside`` is an attribute that library code reads, or code that looks up by strings. ``alone``
+    says that only this place leads to a variable and to what is in it.
+    """
+
+    holder: Any
+    how: str
+    name: str
+    value: Any
+    at: int = 0
+    alone: bool = False
+
+
+class Held(NamedTuple):
+    """An array that is looked up.
+
+    Attributes
+    ----------
+    array : ndarray
+    names : frozenset of str
+        Under which the code finds it; none for an item of a list, dict or tuple.
+    """
+
+    array: np.ndarray[Any, Any]
+    names: frozenset[str]
+
+
+class State:
+    """What a function looks up, as it is now.
+
+    Parameters
+    ----------
+    f : callable
+    fixed : iterable
+        Objects among its arguments that are part of the program.
+
+    Attributes
+    ----------
+    test : callable
+        Whether everything is as it was; takes nothing.
+    is_empty : bool
+        Whether there is nothing to compare.
+    traced : bool
+        Whether a traced value is among what is looked up.
+    source : str
+        What the last recording has drawn random numbers from.
+    """
+
+    def __init__(self, f: Callable[..., Any], fixed: Iterable[Any] = ()) -> None:
+        found = _Walk()
+        for x in (f, *fixed):
+            found.visit(x)
+        found.follow()
+        self.uses = found.uses
+        self.traced = found.traced
+        self.generators = found.generators
+        self._lines: list[str] = []
+        self._scope: dict[str, Any] = {
+            "same": _same, "packed": marshal.dumps, "frozen": _frozen, "raw": _raw,
+            "checksum": checksum,
+        }  # fmt: skip
+        self._names: dict[int, str] = {}
+        self.arrays: dict[int, Held] = {}
+        self._marks: dict[int, Any] = {}
+        self._content: set[int] = set()
+        ignored, walked = found.ignored(), found.walked()
+        for p in found.places:
+            if p.name not in ignored:
+                self._compare(p, p.alone and p.name in walked)
+        for x in fixed:
+            self._compare_value(self._hold(x), x, frozenset(), given=True)
+        self.is_empty = not self._lines and not self.arrays
+        self.test: Callable[[], bool] = self._written()
+        self._before: list[Any] = []
+        self.source = ""
+
+    # --- what is compared -------------------------------------------------------------------------
+    def _hold(self, x: Any) -> str:
+        name = self._names.get(id(x))
+        if name is None:
+            name = self._names[id(x)] = f"k{len(self._names)}"
+            self._scope[name] = x  # which keeps it alive, so that its identity is its own
+        return name
+
+    def _compare(self, p: Place, stays: bool) -> None:
+        if stays and type(p.value) in _FORMS and _is_plain(p.value) and _holds_still(p.value):
+            pin = self._hold(pinned(p.holder, p.value))
+            self._lines.append(f"{pin}.cell.cell_contents is {pin}.held")
+            return
+        holder = self._hold(p.holder)
+        where = {
+            "cell": f"{holder}.cell_contents",
+            "global": f"{holder}[{p.name!r}]",
+            "attribute": f"{holder}.{p.name}",
+            "inside": f"{holder}.{p.name}",
+            "default": f"{holder}.__defaults__[{p.at}]",
+            "kwdefault": f"{holder}.__kwdefaults__[{p.name!r}]",
+            "args": f"{holder}.args",
+            "keywords": f"{holder}.keywords",
+        }[p.how]
+        names = frozenset() if p.how in ("inside", "args", "keywords") else frozenset({p.name})
+        self._compare_value(where, p.value, names)
+
+    def _compare_value(
+        self, where: str, x: Any, names: frozenset[str], given: bool = False
+    ) -> None:
+        if isinstance(x, types.ModuleType):
+            return
+        if isinstance(x, _VALUES):
+            if not given:
+                k = self._hold(x)
+                self._lines.append(f"({where} is {k} or same({where}, {k}))")
+            return
+        if not given:
+            self._lines.append(f"{where} is {self._hold(x)}")
+        if isinstance(x, np.ndarray):
+            if not given:  # a given one is of text, a copy
+                self._keep(x, names)
+        elif isinstance(x, _CONTAINERS):
+            text = _packed(x)
+            if text is not None:
+                if given or not _is_still(x):
+                    self._lines.append(f"packed({where}, {PACKING}) == {self._hold(text)}")
+            elif x or not isinstance(x, tuple):
+                self._lines.append(f"frozen({where}) == {self._hold(_frozen(x))}")
+                self._items(x)
+        elif (content := _raw(x)) is not None:
+            self._lines.append(f"raw({where}) == {self._hold(content)}")
+
+    def _items(self, x: Any) -> None:
+        for y in x.values() if isinstance(x, dict) else x:
+            self._hold(y)
+            if isinstance(y, np.ndarray):
+                self._keep(y, frozenset())
+            elif isinstance(y, _CONTAINERS):
+                self._items(y)
+
+    def _keep(self, x: np.ndarray[Any, Any], names: frozenset[str]) -> None:
+        old = self.arrays.get(id(x))
+        self.arrays[id(x)] = Held(x, names | old.names if old is not None else names)
+        self._hold(x)
+
+    def _written(self) -> Callable[[], bool]:
+        lines = list(self._lines)
+        for i in self._content:
+            x, mark = self.arrays[i].array, self._marks[i]
+            k = self._hold(x)
+            read = f"checksum({k})" if isinstance(mark, int) else f"{k}.tobytes()"
+            lines.append(f"{read} == {self._hold(mark)}")
+        text = " and ".join(lines) or "True"
+        exec(
+            compile(
+                f"def test():\n    try: return {text}\n"
+                f"    except (KeyError, ValueError, AttributeError): return False\n",
+                "<wengert state>", "exec",
+            ),
+            self._scope,
+        )  # fmt: skip
+        test: Callable[[], bool] = self._scope["test"]
+        return test
+
+    @property
+    def guard(self) -> State | None:
+        """The state where there is something to compare, else None."""
+        return None if self.is_empty else self
+
+    # --- around a recording -----------------------------------------------------------------------
+    def begin(self) -> None:
+        """Note what a recording starts with: the content of arrays, where random numbers are."""
+        for i, held in self.arrays.items():
+            if i not in self._content:
+                self._marks[i] = _mark(held.array)
+        self._before = [_position(g) for g in self._drawn_from()]
+
+    def _drawn_from(self) -> list[Any]:
+        return [np.random, random, *self.generators]
+
+    def drawn(self) -> str:
+        """Say what random numbers were drawn from since the recording began; empty for nothing."""
+        for g, before in zip(self._drawn_from(), self._before, strict=False):
+            if _position(g) != before:
+                return g.__name__ if isinstance(g, types.ModuleType) else f"a {type(g).__name__}"
+        return ""
+
+    def settle(self, sites: dict[int, set[Any]], plainly: set[int]) -> None:
+        """Compare the content of those arrays from now on that a recording has read as they were.
+
+        Parameters
+        ----------
+        sites : dict
+            For the memory of an array, the instructions at work when it became an operand.
+        plainly : set
+            The memory of arrays that NumPy functions were given beside traced values.
+        """
+        added = False
+        for i, held in self.arrays.items():
+            if i not in self._content and self._is_read(held, sites, plainly):
+                x = held.array
+                if x.flags.writeable or x.base is not None:
+                    self._content.add(i)
+                    added = True
+        if added:
+            self.test = self._written()
+
+    def _is_read(self, held: Held, sites: dict[int, set[Any]], plainly: set[int]) -> bool:
+        at = memory_of(held.array)
+        if at in plainly:
+            return True
+        seen = sites.get(at)
+        if seen is not None:
+            seen = {(code, start_of(code, offset)) for code, offset in seen}
+        if not held.names:
+            return seen is None
+        reads = [u for u in self.uses if u.kind in ("read", "walked")]
+        uses = [u for u in reads if not held.names.isdisjoint(u.names)]
+        if seen is None:
+            return bool(uses)
+        return any((u.code, u.offset) not in seen for u in uses)
+
+
+def _mark(x: np.ndarray[Any, Any]) -> Any:
+    return x.tobytes() if x.nbytes <= COPY_BYTES else checksum(x)
+
+
+def _position(g: Any) -> Any:
+    if isinstance(g, np.random.Generator):
+        return repr(g.bit_generator.state)
+    if g is np.random or isinstance(g, np.random.RandomState):
+        return repr(g.get_state(legacy=False))
+    return g.getstate()
+
+
+def _same(x: Any, y: Any) -> bool:
+    return type(x) is type(y) and bool(key(x) == key(y))
+
+
+def _packed(x: Any) -> bytes | None:
+    """Return the content of a container of numbers, strings and such containers; None for others.
+
+    Items are told by their types too, and dicts by the order of their keys. Byte strings are not
+    among them, which marshal does not tell from arrays.
+    """
+    return marshal.dumps(x, PACKING) if _is_plain(x) else None
+
+
+def _is_plain(x: Any) -> bool:
+    kind = type(x)
+    if kind in (int, float, str, bool, complex, type(None)):
+        return True
+    if kind in _FORMS[:-1]:
+        return all(map(_is_plain, x))
+    return kind is dict and all(map(_is_plain, x)) and all(map(_is_plain, x.values()))
+
+
+def _is_still(x: Any) -> bool:
+    """Whether what `_is_plain` accepts cannot change."""
+    kind = type(x)
+    return kind not in (list, set, dict) and (
+        kind not in (tuple, frozenset) or all(map(_is_still, x))
+    )
+
+
+def _holds_still(x: Any) -> bool:
+    return all(map(_is_still, x.values() if type(x) is dict else x))
+
+
+def _frozen(x: Any) -> Any:
+    """Return the content of a container, objects and arrays by identity."""
+    if isinstance(x, dict):
+        return type(x), tuple([(_frozen(k), _frozen(y)) for k, y in x.items()])
+    if isinstance(x, (set, frozenset)):
+        return type(x), frozenset(map(_frozen, x))
+    if isinstance(x, _CONTAINERS):
+        return type(x), tuple(map(_frozen, x))
+    if isinstance(x, _VALUES):
+        return type(x), key(x)
+    return id(x)
+
+
+def _raw(x: Any) -> Any:
+    """Return the content of an object that holds an array of another kind; None for others."""
+    kind = type(x)
+    if isinstance(x, (type, Traced)):
+        return None
+    if kind.__name__ in _BUFFERS and kind.__module__ in ("builtins", "array", "mmap"):
+        return bytes(x)
+    if hasattr(kind, "__array__") or hasattr(kind, "__array_interface__"):
+        try:
+            y = np.asarray(x)
+            return (y.dtype, y.shape, y.tobytes()) if y.dtype.kind != "O" else None
+        except Exception:  # such as a tensor on a device
+            return None
+    return None
+
+
+# --- walking --------------------------------------------------------------------------------------
+class _Walk:
+    """Goes through what functions can reach."""
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.uses: list[Any] = []
+        self.generators: list[Any] = []
+        self.traced = False
+        self._names: set[str] = set()
+        self._all = False
+        self._seen: dict[int, Any] = {}
+        self._objects: list[tuple[Any, set[str]]] = []
+        self._classes: list[tuple[type, set[str]]] = []
+
+    def visit(self, x: Any) -> None:
+        if isinstance(x, (*_VALUES, *_INERT)) or id(x) in self._seen:
+            return
+        if isinstance(x, Traced):
+            self.traced = True
+            return
+        self._seen[id(x)] = x
+        if isinstance(x, np.ndarray):
+            return
+        if isinstance(x, types.FunctionType):
+            self._function(x)
+        elif isinstance(x, types.MethodType):
+            self.visit(x.__func__)
+            self.visit(x.__self__)
+        elif isinstance(x, functools.partial):
+            self.visit(x.func)
+            if x.args:
+                self.found(x, "args", "", x.args)
+            if x.keywords:
+                self.found(x, "keywords", "", x.keywords)
+        elif isinstance(x, (staticmethod, classmethod, functools.cached_property)):
+            self.visit(getattr(x, "__func__", None) or x.func)  # type: ignore[union-attr]
+        elif isinstance(x, dict):
+            for y in x.values():
+                self.visit(y)
+        elif isinstance(x, _CONTAINERS):
+            for y in x:
+                self.visit(y)
+        elif isinstance(x, _GENERATORS):
+            self.generators.append(x)
+        elif isinstance(x, types.ModuleType):
+            if _is_followed(getattr(x, "__file__", None) or "<frozen"):
+                self._objects.append((x, set()))
+        elif (
+            callable(x)
+            and not isinstance(x, type)
+            and type(x).__module__.partition(".")[0] in _CALLERS
+        ):
+            self.visit(getattr(x, "__wrapped__", None))
+            self.visit(getattr(x, "pyfunc", None))  # of numpy.vectorize
+        elif isinstance(x, type):
+            if not _of_library(x):
+                self._classes.append((x, set()))
+        elif type(x).__module__.partition(".")[0] == "wengert":
+            self._wrapper(x)
+        else:
+            self._objects.append((x, set()))
+            for base in type(x).__mro__[:-1]:
+                self.visit(base)
+
+    def found(
+        self, holder: Any, how: str, name: str, value: Any, at: int = 0, alone: bool = False
+    ) -> None:
+        self.places.append(Place(holder, how, name, value, at, alone))
+        self._seen.setdefault(id(holder), holder)
+        self.visit(value)
+
+    def _function(self, f: types.FunctionType) -> None:
+        code = f.__code__
+        alone = [is_alone(f, i) for i in range(len(code.co_freevars))]
+        self.visit(getattr(f, "__wrapped__", None))
+        cells = list(zip(code.co_freevars, f.__closure__ or (), strict=True))
+        if not _is_followed(code.co_filename):
+            for _, cell in cells:
+                x = _content(cell)
+                if callable(x) or isinstance(x, Traced):
+                    self.visit(x)
+            return
+        look: Lookups = lookups(code)
+        self.uses += look.uses
+        self._names |= look.attributes | look.strings
+        self._all = self._all or look.reflective
+        for (name, cell), private in zip(cells, alone, strict=True):
+            x = _content(cell)
+            if x is not _EMPTY:
+                self.found(cell, "cell", name, x, alone=private)
+        for name in look.globals:
+            if name in f.__globals__:
+                self.found(f.__globals__, "global", name, f.__globals__[name])
+        names = code.co_varnames[: code.co_argcount]
+        given = f.__defaults__ or ()
+        for at, x in enumerate(given):
+            self.found(f, "default", names[len(names) - len(given) + at], x, at)
+        for name, x in (f.__kwdefaults__ or {}).items():
+            self.found(f, "kwdefault", name, x)
+
+    def _wrapper(self, x: Any) -> None:
+        """Go through one of wengert's own objects: to the functions that it calls."""
+        self.visit(getattr(x, "__wrapped__", None))
+        for y in list(getattr(x, "__dict__", {}).values()):
+            for z in y if isinstance(y, tuple) else (y,):
+                if isinstance(z, (types.FunctionType, types.MethodType, functools.partial)):
+                    self.visit(z)
+
+    def follow(self) -> None:
+        """Look up the names that were found on the objects that were found, until all are."""
+        count = -1
+        while count != (count := len(self.places) + len(self._seen) + len(self._names)):
+            for x, done in list(self._objects):
+                self._attributes(x, done)
+            for c, done in list(self._classes):
+                self._class(c, done)
+
+    def _attributes(self, x: Any, done: set[str]) -> None:
+        own = getattr(x, "__dict__", None)
+        own = own if isinstance(own, dict) else {}
+        slots = [n for c in type(x).__mro__ for n in _slots(c) if n not in own and hasattr(x, n)]
+        whole = not isinstance(x, (*_NAMESPACES, types.ModuleType)) and _of_library(type(x))
+        wanted = (
+            own.keys()
+            if whole or (self._all and not isinstance(x, types.ModuleType))
+            else (self._names & own.keys())
+        )
+        for base in type(x).__mro__[:-1]:  # what an attribute set later would hide
+            for name in self._names & vars(base).keys() - own.keys() - done:
+                value = vars(base)[name]
+                if not callable(value) and not hasattr(type(value), "__get__"):
+                    done.add(name)
+                    self.found(x, "attribute", name, getattr(x, name))
+        for name in [*wanted, *(n for n in slots if whole or self._all or n in self._names)]:
+            if name in done or not name.isidentifier():
+                continue
+            done.add(name)
+            if isinstance(getattr(type(x), name, None), property):
+                continue
+            how = "inside" if whole or self._all else "attribute"
+            self.found(x, how, name, own[name] if name in own else getattr(x, name))
+
+    def _class(self, c: type, done: set[str]) -> None:
+        for name, x in list(vars(c).items()):
+            if name in done:
+                continue
+            dunder = name.startswith("__") and name.endswith("__")
+            if name not in self._names and not (dunder and name not in _UNRELATED):
+                continue
+            done.add(name)
+            if isinstance(x, property):
+                self.visit(x.fget)
+            elif isinstance(
+                x, (types.FunctionType, staticmethod, classmethod, functools.cached_property)
+            ) or type(x).__module__.startswith("wengert"):
+                self.visit(x)
+            elif not dunder and not hasattr(type(x), "__get__"):
+                self.found(c, "attribute", name, x)
+
+    def ignored(self) -> set[str]:
+        """Return the names of what is changed for the effect only, and never read."""
+        return {n for n, k in self._kinds().items() if k == {"effect"}}
+
+    def walked(self) -> set[str]:
+        """Return the names of what is walked through only, neither changed nor handed on."""
+        hidden = {p.name for p in self.places if p.how in ("global", "cell")}
+        if self._all or "locals" in self._names or not WALKING.isdisjoint(hidden):
+            return set()
+        return {n for n, k in self._kinds().items() if k <= {"walked", "asked"}}
+
+    def _kinds(self) -> dict[str, set[str]]:
+        kinds: dict[str, set[str]] = {}
+        for u in self.uses:
+            for n in u.names:
+                kinds.setdefault(n, set()).add(u.kind)
+        return kinds
+
+
+_EMPTY = object()
+_UNRELATED = {"__repr__", "__str__", "__del__", "__reduce__", "__getstate__", "__setstate__",
+              "__doc__", "__dict__", "__weakref__", "__annotations__"}  # fmt: skip
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _EMPTY
+
+
+def _slots(c: type) -> Iterable[str]:
+    found = vars(c).get("__slots__", ())
+    return (found,) if isinstance(found, str) else found
+
+
+# --- by signature ---------------------------------------------------------------------------------
+class States:
+    """The states that a function was recorded in, by signature."""
+
+    MOST = 8
+    """Kept for one signature; the one not used for longest is forgotten."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f = f
+        self._known: dict[Any, list[State]] = {}
+        self.count: dict[Any, int] = {}
+
+    def find(self, base: Any, fixed: Iterable[Any]) -> tuple[State, State | None]:
+        """Return the state that holds now, a new one if none does, and one that is forgotten."""
+        known = self._known.get(base)
+        if known is None:
+            known = self._known.setdefault(base, [])
+        for state in known:
+            if state.test():
+                return state, None
+        state = State(self.f, fixed)
+        if state.traced:
+            return state, None
+        self.count[base] = self.count.get(base, 0) + 1
+        known.append(state)
+        return state, known.pop(0) if len(known) > self.MOST else None
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._known.clear()
+        self.count.clear()

@@ -1,0 +1,365 @@
+"""Sparse accumulation: each value travels with its Jacobian, as a few diagonals.
+
+The Jacobian of a value of shape ``s`` is a sum of terms. A term has a coefficient and a column for
+each entry of the value, and for each of ``w`` places along a leading axis: it stands for the
+matrix with those coefficients in those columns. The columns are plain integers, known while the
+function is recorded; only coefficients are computed when it runs, and those that are the same
+number for all entries are not even that. An elementwise operation multiplies coefficients by its
+partial derivatives, moving data moves both, and a sum puts its axes among the leading ones. So what
+is computed is the nonzeros and nothing else: no seeds, no colours.
+
+This is forward accumulation on sparse vectors (Griewank and Walther, *Evaluating Derivatives*, 2nd
+ed., section 7.1), with the indices propagated ahead of time. It does not suit every function:
+`Unfit` says where it ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.errors import told
+from wengert.ir.graph import Const
+from wengert.linear.terms import (
+    SPARSE,
+    Term,
+    Unfit,
+    aligned,
+    copied,
+    is_number,
+    joined,
+    kept,
+    listed,
+    merged,
+    moved,
+    placed,
+    scaled,
+    summed,
+    uniform,
+    whole,
+)
+from wengert.ops import elementwise as ew
+from wengert.ops.base import (
+    ZERO,
+    Fold,
+    Op,
+    Scale,
+    Traced,
+    dtype_of,
+    is_inexact,
+    shape_of,
+)
+from wengert.ops.contract import contract
+from wengert.ops.control import as_number, barrier
+from wengert.ops.index import getitem, index_add, index_set
+from wengert.ops.reduce import expand, reduce_sum
+from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
+from wengert.trace.record import Trace, active_recorder, frozen, refreshed
+from wengert.trace.tracer import Tracer
+from wengert.transform.jvp import JvpTrace
+from wengert.transform.linear import quiet
+
+__all__ = ["Accumulated", "Term", "Unfit", "accumulate_flat"]
+
+Ints = np.ndarray[Any, Any]
+
+MOST_TERMS = 64
+"""Terms of one value beyond which coloured sweeps are the better way."""
+
+
+class Accumulated(NamedTuple):
+    """Results, and for each of them the terms of its Jacobian.
+
+    Attributes
+    ----------
+    ys : list
+    terms : list of list of Term
+    indices : list of arrays
+        The arrays of integers that the columns depend on.
+    """
+
+    ys: list[Any]
+    terms: list[list[Term]]
+    indices: list[Ints]
+
+
+class _Dual:
+    __slots__ = ("data", "terms")
+
+    def __init__(self, data: Any, terms: list[Term]) -> None:
+        self.data = data
+        self.terms = terms
+
+    @property
+    def tangent(self) -> Any:
+        """None where the Jacobian is zero; what `JvpTrace` asks for."""
+        return self.terms or None
+
+
+class AccumulateTrace(JvpTrace):
+    """Evaluates every operation and carries the terms through it."""
+
+    def __init__(self, most: int) -> None:
+        Trace.__init__(self)
+        self.most = most
+        self.indices: dict[int, Ints] = {}
+
+    def lift(self, x: Any) -> Tracer:
+        """Make a constant into a value of this trace, without terms."""
+        return Tracer(self, _Dual(x, []))
+
+    def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Evaluate one level down, then find the terms of the result."""
+        if not self.alive:
+            raise self.leaked()
+        xs: list[Any] = []
+        ts: list[list[Term]] = []
+        recorder = active_recorder()
+        for a in args:
+            if type(a) is Tracer:
+                a._refresh()
+                if a._trace is self:
+                    xs.append(a._var.data)
+                    ts.append(a._var.terms)
+                    continue
+            elif type(a) is np.ndarray and recorder is not None and op.derivative is not ZERO:
+                a = recorder.constant(a)  # a later change of it is seen
+            xs.append(a)
+            ts.append([])
+        if getattr(op, "custom", False) and any(ts):
+            raise Unfit(f"{op.name} has a derivative of its own")
+        y = op(*xs, **attrs)
+        if op.derivative is ZERO:
+            return y
+        if isinstance(y, tuple):
+            if any(ts):
+                raise Unfit(f"{op.name} has several results")
+            return tuple(Tracer(self, _Dual(p, [])) if is_inexact(p) else p for p in y)
+        if op is ew.convert and not is_inexact(y):
+            return y
+        terms: list[Term] = []
+        if any(ts):
+            if dtype_of(y).kind == "c" or any(
+                t and dtype_of(x).kind == "c" for x, t in zip(xs, ts, strict=True)
+            ):
+                raise Unfit("complex numbers")
+            with quiet():
+                terms = self.spread(op, y, xs, ts, attrs)
+            if sum(t.columns.size for t in terms) > self.most or len(terms) > MOST_TERMS:
+                raise Unfit(f"{op.name} of shape {shape_of(y)} depends on too much")
+        return Tracer(self, _Dual(y, terms))
+
+    # --- families of operations -------------------------------------------------------------------
+    def spread(
+        self, op: Op, y: Any, xs: list[Any], ts: list[list[Term]], attrs: dict[str, Any]
+    ) -> list[Term]:
+        """Return the terms of a result."""
+        derivative = op.derivative
+        shape = shape_of(y)
+        if isinstance(derivative, Scale):
+            found = []
+            for rule, terms, x in zip(derivative.rules, ts, xs, strict=False):
+                if rule is None or not terms:
+                    continue
+                p = rule if rule in (1, -1) else rule(1.0, y, *map(uniform, xs), **attrs)
+                before = shape_of(x)
+                found += [scaled(t, p, shape, before) for t in terms]
+            return merged(found, shape)
+        if op in (ew.convert, as_number, barrier):
+            return ts[0]
+        if op is reduce_sum:
+            return summed(ts[0], shape_of(xs[0]), attrs["axis"], shape)
+        if isinstance(derivative, Fold):
+            (x,), (terms,) = xs, ts
+            axis = attrs["axis"]
+            p = derivative.rule(1.0, expand(y, x, axis), x, **attrs)
+            size = shape_of(x)
+            return summed([scaled(t, p, size, size) for t in terms], size, axis, shape)
+        if op is contract:
+            found = []
+            for k in (0, 1):
+                found += self._contracted(ts[k], xs[k], xs[1 - k], k, shape, attrs["spec"])
+            return merged(found, shape)
+        if op in (reshape, transpose, broadcast_to, getitem):
+            rest = [self._plain(i) for i in xs[1:]]
+            return [moved(op, t, shape_of(xs[0]), xs[1:], rest, attrs) for t in ts[0]]
+        if op is concatenate:
+            return joined(ts, [shape_of(x) for x in xs], attrs["axis"])
+        if op in (index_add, index_set):
+            return self._written(op, shape, xs, ts, attrs["spec"])
+        raise Unfit(f"{op.name} mixes entries")
+
+    def _contracted(
+        self, terms: list[Term], x: Any, other: Any, k: int, shape: tuple[int, ...], spec: str
+    ) -> list[Term]:
+        """Multiply by the other operand with a leading axis for each label that is summed."""
+        if not terms:
+            return []
+        operands, out = spec.split("->")
+        names = operands.split(",")
+        mine, its = names[k], names[1 - k]
+        sizes = dict(zip(mine + its, shape_of(x) + shape_of(other), strict=True))
+        inner = "".join(s for s in mine if s not in out)
+        every = inner + out
+        full = tuple(sizes[s] for s in every)
+        if (
+            math.prod(full) * max([t.columns.shape[0] for t in terms if t.rows is None], default=1)
+            > self.most
+        ):
+            raise Unfit(f"contract of shape {shape} depends on too much")
+        p = uniform(other)
+        p = p if is_number(p) else aligned(p, its, every, 0)
+        found = []
+        numbers = np.arange(math.prod(shape_of(x))).reshape(shape_of(x))
+        source = np.broadcast_to(aligned(numbers, mine, every, 0), full)
+        for t in terms:
+            if t.rows is not None:
+                found.append(scaled(copied(t, source), p, full, full))
+                continue
+            cols = aligned(t.columns, mine, every, 1)
+            c = t.coefficient
+            c = c if is_number(c) else aligned(c, mine, every, 1)
+            found.append(scaled(Term(c, cols, t.clean), p, full, full))
+        return summed(found, full, tuple(range(len(inner))), shape)
+
+    def _written(
+        self,
+        op: Op,
+        shape: tuple[int, ...],
+        xs: list[Any],
+        ts: list[list[Term]],
+        spec: tuple[Any, ...],
+    ) -> list[Term]:
+        _, v, *index = xs
+        plain = [self._plain(i) for i in index]
+        part = getitem(np.broadcast_to(False, shape), *plain, spec=spec).shape
+        size = math.prod(shape)
+        where = getitem(np.arange(size).reshape(shape), *plain, spec=spec)
+        written = np.zeros(size, np.bool_)
+        written[np.ravel(where)] = True
+        once = int(written.sum()) == where.size
+        if op is index_set and not once:
+            raise Unfit("index_set writes to a place twice")
+        found = []
+        for t in ts[0]:
+            if op is index_add:
+                found.append(t)
+            elif t.rows is not None:
+                found.append(kept(t, ~written[t.rows]))
+            else:
+                cols = np.where(written.reshape(1, *shape), 0, t.columns)
+                found.append(Term(t.coefficient, cols, clean=False))
+        before = shape_of(v)
+        before = (1,) * (len(part) - len(before)) + before[max(len(before) - len(part), 0) :]
+        for t in ts[1]:
+            w = 1 if t.rows is not None else t.columns.shape[0]
+            if t.rows is None and once and (w == 1 or math.prod(part) * SPARSE >= size):
+                found.append(self._embedded(t, shape, part, before, index, plain, spec))
+                continue
+            t = listed(t, shape_of(v))
+            if before != part:
+                source = np.arange(math.prod(before)).reshape(before)
+                t = copied(t, np.broadcast_to(source, part))
+            found.append(placed(t, where))
+        return merged(found, shape)
+
+    @staticmethod
+    def _embedded(
+        t: Term,
+        shape: tuple[int, ...],
+        part: tuple[int, ...],
+        before: tuple[int, ...],
+        index: list[Any],
+        plain: list[Any],
+        spec: tuple[Any, ...],
+    ) -> Term:
+        """Write a term of a part into an empty one of the whole."""
+        c, cols, clean, _ = t
+        w = cols.shape[0]
+        rank = len(before)
+
+        def lined(sizes: tuple[int, ...]) -> tuple[int, ...]:
+            return ((1,) * (rank - len(sizes)) + sizes)[max(len(sizes) - rank, 0) :]
+
+        cols = cols.reshape(w, *lined(cols.shape[1:]))
+        full = np.broadcast_to(cols, (w, *part))
+        batched = (True, True, *(False for _ in index))
+        empty = np.zeros((w, *shape), cols.dtype)
+        cols = index_set.batch(index_set, (empty, full, *plain), batched, {"spec": spec})
+        if not is_number(c):
+            c = reshape(c, shape=(shape_of(c)[0], *lined(shape_of(c)[1:])))
+            c = whole(c, (w, *part))
+            zeros = np.zeros((w, *shape), dtype_of(c))
+            c = index_set.batch(index_set, (zeros, c, *index), batched, {"spec": spec})
+        return Term(c, cols, clean)
+
+    def _plain(self, index: Any) -> Any:
+        """Return the integers of an index.
+
+        Raises
+        ------
+        Unfit
+            Where they depend on the arguments.
+        """
+        if isinstance(index, Traced):
+            var = index._var  # type: ignore[attr-defined]
+            if type(var) is not Const:
+                raise Unfit("an index depends on the arguments")
+            index = var.data
+        if isinstance(index, np.ndarray):
+            self.indices[id(index)] = index
+        return index
+
+
+def accumulate_flat(
+    f: Callable[..., list[Any]], leaves: Sequence[Any], wrt: Sequence[int], most: int
+) -> Accumulated:
+    """Run ``f(*leaves)`` and accumulate its Jacobian with respect to some of the leaves.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a list of arrays.
+    leaves : sequence of arrays
+    wrt : sequence of int
+        The leaves that the columns stand for, in order.
+    most : int
+        Entries that the terms of one value may have.
+
+    Raises
+    ------
+    Unfit
+        Where an operation is met that this way does not suit.
+    """
+    trace = AccumulateTrace(most)
+    args = list(leaves)
+    start = 1
+    for i in wrt:
+        shape = shape_of(leaves[i])
+        if dtype_of(leaves[i]).kind != "f":
+            raise Unfit("complex numbers")
+        stop = start + math.prod(shape)
+        columns = np.arange(start, stop).reshape(1, *shape)
+        x = frozen(leaves[i]) if type(leaves[i]) is Tracer else leaves[i]
+        args[i] = Tracer(trace, _Dual(x, [Term(1.0, columns)]))
+        start = stop
+    try:
+        outs = refreshed(f(*args))
+    except ValueError as error:
+        raise told(error) from None
+    finally:
+        trace.alive = False
+    ys, terms = [], []
+    for y in outs:
+        if isinstance(y, Tracer) and y._trace is trace:
+            ys.append(y._var.data)
+            terms.append(y._var.terms)
+        else:
+            if isinstance(y, Tracer):
+                y._check_alive()
+            ys.append(y)
+            terms.append([])
+    return Accumulated(ys, terms, list(trace.indices.values()))

@@ -1,0 +1,109 @@
+"""Where and how closely the soundness probe compares: points of its own, and rounding noise.
+
+An entry of a matrix may happen to be zero at the example that a plan is made at, and nothing can be
+compared where the example is not finite. So the probe goes to other points too: near the example,
+and anywhere. What cancels to rounding noise agrees with nothing but noise. How large that is
+follows from the operations, not from the result: the graph is run with every result changed by some
+units in the last place (Vignes, *A stochastic arithmetic for reliable scientific computation*,
+1993).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.build import evaluate
+from wengert.ir.graph import Graph
+from wengert.ir.simplify import key, remove_dead
+from wengert.jit.form import laid_like
+from wengert.trace.record import GUARDED
+
+__all__ = ["holds_at", "noise", "points"]
+
+Array = np.ndarray[Any, Any]
+
+STEPS = (0.1, 1e-3)
+"""Steps from the example to points near it, relative to its entries; the first that stays on the
+same path through the code is taken."""
+
+UNITS = 256
+"""Units in the last place by which results are changed to see how errors spread."""
+
+RUNS = 4
+
+
+def points(leaves: Sequence[Any]) -> Iterator[list[list[Any]]]:
+    """Iterate over points to compare at, each with others to take where it is on another path."""
+    rng = np.random.default_rng(0)
+    yield [[_near(x, step, rng) for x in leaves] for step in STEPS]
+    yield [[_drawn(x, lambda n: rng.uniform(0.3, 1.7, n)) for x in leaves]]
+    yield [[_drawn(x, rng.standard_normal) for x in leaves]]
+
+
+def _near(x: Any, step: float, rng: np.random.Generator) -> Any:
+    data = np.asarray(x)
+    if data.dtype.kind != "f" or not data.size:
+        return x
+    finite = np.isfinite(data)
+    held = np.where(finite, data, 1)
+    size = np.abs(held)
+    size = np.where(size == 0, np.max(size) or 1, size)
+    with np.errstate(all="ignore"):
+        return _like(held + step * size * rng.uniform(0.5, 1.5, data.shape), x)
+
+
+def _drawn(x: Any, draw: Callable[[Any], Any]) -> Any:
+    data = np.asarray(x)
+    return _like(draw(data.shape), x) if data.dtype.kind == "f" and data.size else x
+
+
+def _like(y: Any, x: Any) -> Any:
+    if isinstance(x, (np.ndarray, np.generic)):
+        made = np.asarray(y, x.dtype)
+        return laid_like(made, x) if isinstance(x, np.ndarray) else made[()]
+    return float(y)
+
+
+def holds_at(graph: Graph, leaves: Sequence[Any]) -> bool:
+    """Whether the decisions that a graph was recorded with are taken at a point too."""
+    if not graph.guards:
+        return True
+    small = remove_dead(Graph(graph.inputs, graph.nodes, [g.value for g in graph.guards]))
+    seeds = [np.zeros(v.shape, v.dtype) for v in graph.inputs[len(leaves) :]]
+    try:
+        found = evaluate(small, [*leaves, *seeds])
+        return all(
+            key(GUARDED[guard.kind](y)) == key(guard.outcome)
+            for guard, y in zip(graph.guards, found, strict=True)
+        )
+    except Exception:  # an operation that fails there, a decision that cannot be taken
+        return False
+
+
+def noise(run: Callable[[Callable[[Any], Any]], Array]) -> Array:
+    """Return the size of rounding errors in a result: several units in the last place of all.
+
+    Parameters
+    ----------
+    run : callable
+        Computes the result, and applies its argument to everything on the way.
+    """
+    before = run(lambda y: y)
+    size = np.zeros(np.shape(before))
+    for k in range(RUNS):
+        rng = np.random.default_rng(k)
+
+        def shaken(y: Any, rng: np.random.Generator = rng) -> Any:
+            kind = getattr(y, "dtype", None)
+            if type(y) is not float and (kind is None or kind.kind != "f"):
+                return y
+            eps = np.finfo(float if kind is None else kind).eps
+            moved = y * (1 + UNITS * eps * rng.uniform(-1, 1, np.shape(y)))
+            return _like(moved, y)
+
+        change = np.abs(run(shaken) - before)
+        size = np.maximum(size, np.where(np.isfinite(change), change, 0))
+    return 0.25 * size

@@ -1,1 +1,0 @@
-"""What a graph costs, and the cache of compiled specialisations."""

@@ -1,1 +1,0 @@
-"""One module per command: ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(args)``."""

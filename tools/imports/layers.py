@@ -1,0 +1,62 @@
+"""The layers of the package: each folder, the lowest first, and the folders that it may import.
+
+A module at the top of the package (`errors`, `trees`) is a folder of its own here; the package's
+own ``__init__`` is ``""``. Every import points to a line above. A test checks that, and that the
+``__init__`` of each folder says the same as its line.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LAYERS"]
+
+_TABLE = """
+errors:
+naming:
+archive:
+llvm: errors
+loopc: errors, llvm
+ir: errors
+ops: errors, ir
+trees: errors, ir, ops
+trace: errors, ir, ops
+trace.numpy: errors, ops, trace
+transform: errors, ir, ops, trees, trace
+sparse.colouring: errors, loopc
+sparse: errors, sparse.colouring
+sparse.detection: errors, ir, ops, trace, sparse
+linear: errors, ir, ops, trace, transform, sparse
+cost: errors, ir, ops
+memory: errors, ir, ops, sparse.detection
+backend: errors, ir, ops
+backend.native.scalar: errors, ir, ops, llvm
+backend.native.schedule: errors, ir, ops, llvm, backend.native.scalar
+backend.native.emit: errors, ir, llvm, backend.native.scalar, backend.native.schedule
+backend.native.run: errors, ir, llvm, backend, backend.native.schedule, backend.native.emit
+backend.native: ir, backend, backend.native.schedule, backend.native.run
+backends: errors, backend, backend.native
+jit: errors, naming, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
+devices: errors, ir, ops, cost, memory, jit
+derivatives: errors, ops, trees, trace, trace.numpy, transform, memory, jit
+matrices: errors, archive, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
+chains: errors, ops, trees, memory, jit, derivatives
+analysis.loops: errors, ir, ops, trace
+analysis: errors, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
+"": errors, transform, backend.native.run, jit, derivatives, matrices, analysis
+testing: errors, ops, trees, transform, derivatives
+train: errors, archive, ""
+report: analysis, "", train
+cli: errors, cost, devices, analysis, "", testing, train, report
+__main__: cli
+"""  # noqa: E501  (a line for each folder)
+
+
+def _rows() -> dict[str, frozenset[str]]:
+    rows = {}
+    for line in _TABLE.strip().splitlines():
+        name, _, allowed = line.partition(":")
+        found = (part.strip() for part in allowed.split(","))
+        rows[name.strip('"')] = frozenset(part.strip('"') for part in found if part)
+    return rows
+
+
+LAYERS: dict[str, frozenset[str]] = _rows()
