@@ -28,6 +28,7 @@ __all__ = [
     "combined",
     "compared",
     "is_number",
+    "number_type",
     "plain_number",
     "weak_value",
 ]
@@ -53,6 +54,21 @@ def is_number(x: Any) -> bool:
     if isinstance(x, (PythonFloat, PythonComplex)):
         return True
     return isinstance(x, Traced) and x._var in x._trace.numbers  # type: ignore[attr-defined]
+
+
+def number_type(x: Any) -> type | None:
+    """Return the type of the Python number that something is or stands for; None for all else."""
+    kind = type(x)
+    if kind in NUMBERS:
+        return kind
+    if not isinstance(x, Traced) or x.shape:  # type: ignore[attr-defined]
+        return None
+    trace, var = x._trace, x._var  # type: ignore[attr-defined]
+    if type(var) not in trace.kinds:
+        return None
+    if var in trace.numbers:
+        return complex if x.dtype.kind == "c" else float  # type: ignore[attr-defined]
+    return number_type(var.data)
 
 
 def plain_number(x: Any) -> Any:

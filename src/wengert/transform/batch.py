@@ -46,6 +46,8 @@ class BatchTrace(Trace):
         may not raise it.
     """
 
+    kinds = (Batched,)
+
     def __init__(self, size: int, root: CodeType | None = None) -> None:
         super().__init__()
         self.size = size

@@ -11,6 +11,7 @@ from wengert.errors import UnsupportedError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced, dtype_of
 from wengert.ops.index import SLOT, getitem
+from wengert.trace.numbers import number_type
 from wengert.trace.numpy.table import NO_VALUE, axis_index, cast, decided, implements, traced
 
 
@@ -365,7 +366,7 @@ def linspace(
     num = operator.index(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative." + user_line())
-    start, stop = (x if type(x) in (int, float, complex) else traced(x) for x in (start, stop))
+    start, stop = (x if number_type(x) else traced(x) for x in (start, stop))
     start, stop = start * 1.0, stop * 1.0
     n = num - 1 if endpoint else num
     gap = stop - start
@@ -391,7 +392,7 @@ def logspace(
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
     """Stand for `numpy.logspace`."""
-    base = base if type(base) in (int, float, complex) else traced(base)
+    base = base if number_type(base) else traced(base)
     rank = np.ndim(base)
     if rank:
         rank = max(rank, np.ndim(traced(start)), np.ndim(traced(stop)))

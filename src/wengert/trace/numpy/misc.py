@@ -17,6 +17,7 @@ from wengert.ops.control import stop_gradient
 from wengert.ops.index import getitem, index_add
 from wengert.ops.order import take_along
 from wengert.trace import indexing, memory
+from wengert.trace.numbers import number_type
 from wengert.trace.numpy.create import laid_out
 from wengert.trace.numpy.shape import _view
 from wengert.trace.numpy.table import (
@@ -101,7 +102,7 @@ def where(condition: Any, *branches: Any) -> Any:
         return nonzero(condition)
     if len(branches) != 2:
         raise ValueError("either both or neither of x and y should be given" + user_line())
-    a, b = (x if type(x) in (int, float, bool, complex) else traced(x) for x in branches)
+    a, b = (x if number_type(x) else traced(x) for x in branches)
     if condition.dtype.kind != "b":
         condition = np.not_equal(condition, 0)
     return ew.select(condition, a, b)
@@ -129,9 +130,15 @@ def argwhere(a: Any) -> Any:
 
 def _common(choices: list[Any]) -> list[Any]:
     """Convert choices to one dtype; Python numbers do not promote."""
-    kept = [c if type(c) in (int, float, complex) else traced(c) for c in choices]
-    dtype = np.result_type(*(c.dtype if hasattr(c, "dtype") else c for c in kept))
-    return [cast(traced(c), dtype) for c in kept]
+    kinds = [number_type(c) for c in choices]
+    arrays = [traced(c) for c in choices]
+    dtype = np.result_type(
+        *(
+            kind(1) if kind in (int, float, complex) else c.dtype
+            for kind, c in zip(kinds, arrays, strict=True)
+        )
+    )
+    return [cast(c, dtype) for c in arrays]
 
 
 @implements(np.select)

@@ -16,9 +16,10 @@ from wengert.errors import (
     user_line,
 )
 from wengert.ops import elementwise as ew
-from wengert.ops.base import Traced, shape_of
+from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.trace import tracer
 from wengert.trace.indexing import stack_nested
+from wengert.trace.numbers import number_type
 from wengert.trace.tracer import FUNCTIONS, Tracer
 
 __all__ = [
@@ -70,8 +71,13 @@ def creates(*functions: Any) -> Callable[[F], F]:
 
 
 def traced(x: Any) -> Any:
-    """Turn an array-like, nested lists of traced values included, into an array or traced value."""
-    if isinstance(x, (np.ndarray, np.generic, Traced)):
+    """Turn an array-like, nested lists of traced values included, into an array or traced value.
+
+    A traced Python number becomes one of NumPy's scalars, which takes part in promotion.
+    """
+    if isinstance(x, Traced):
+        return x if number_type(x) is None else ew.convert(x, dtype=dtype_of(x))
+    if isinstance(x, (np.ndarray, np.generic)):
         return x
     return stack_nested(x) if _holds_traced(x) else np.asarray(x)
 

@@ -11,6 +11,7 @@ import numpy as np
 from wengert.errors import ConversionError, UnsupportedError, user_line
 from wengert.ops.index import index_add
 from wengert.trace import indexing
+from wengert.trace.numbers import number_type
 from wengert.trace.numpy.misc import checked_mode, integers, lined_up
 from wengert.trace.numpy.reduce import where_of
 from wengert.trace.numpy.table import axis_index, cast, implements, refuse, traced
@@ -34,7 +35,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     """Stand for `numpy.copyto`."""
     _needs_traced(dst, "np.copyto")
-    plain = type(src) in (int, float, complex, bool)
+    plain = number_type(src) is not None
     indexing.check_fits(src, dst.dtype)
     src, mask = traced(src), where_of(where, dst)
     if plain:  # a Python number has a kind only, and casts to the same or a wider one
