@@ -483,6 +483,7 @@ SHAPE = {
              narrow=False, wrt=(1,)),
     ],
     "barrier": [Case("barrier", (real(shape=s),), analytic=True) for s in UNARY],
+    "as_number": [Case("as_number", (real(shape=()),), narrow=False)],
     "stop_gradient": [Case("stop_gradient", (real(shape=s),), smooth=False) for s in UNARY],
     "nonzero": [Case("nonzero", (fixed(True, False, True),), {"size": 2}),
                 Case("nonzero", (fixed([True, False], [False, False]),), {"size": 1})],

@@ -202,7 +202,7 @@ PLAIN = {
         "add", "subtract", "negative", "positive", "absolute", "fabs", "remainder", "fmod",
         "copysign", "heaviside", "ldexp", "nextafter", "select", "degrees", "radians", "rad2deg",
         "deg2rad", "maximum", "minimum", "fmax", "fmin", "maximum_part", "minimum_part",
-        "fmax_part", "fmin_part",
+        "fmax_part", "fmin_part", "as_number",
     },
     "its factor is its other argument": {"multiply"},
     "a derivative of a row that is here, whose second derivative is its first": {

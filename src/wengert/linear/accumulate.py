@@ -53,7 +53,7 @@ from wengert.ops.base import (
     shape_of,
 )
 from wengert.ops.contract import contract
-from wengert.ops.control import as_number, barrier
+from wengert.ops.control import barrier
 from wengert.ops.index import getitem, index_add, index_set
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
@@ -168,7 +168,7 @@ class AccumulateTrace(JvpTrace):
                 before = shape_of(x)
                 found += [scaled(t, p, shape, before) for t in terms]
             return merged(found, shape)
-        if op in (ew.convert, as_number, barrier):
+        if op in (ew.convert, barrier):
             return ts[0]
         if op is reduce_sum:
             return summed(ts[0], shape_of(xs[0]), attrs["axis"], shape)

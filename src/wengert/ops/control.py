@@ -9,7 +9,7 @@ import numpy as np
 from wengert.errors import BatchedControlError, user_line
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops import patterns
-from wengert.ops.base import ZERO, Op, Transpose, dtype_of, register, shape_of
+from wengert.ops.base import ZERO, Op, Scale, Transpose, dtype_of, register, shape_of
 from wengert.ops.rows import batch_elementwise
 from wengert.ops.shape import no_flops
 
@@ -48,16 +48,16 @@ barrier = register(
 
 
 def _number(x: Any) -> Any:
-    return x.item() if hasattr(x, "dtype") else x
+    return x.item() if isinstance(x, (np.ndarray, np.generic)) else x
 
 
 as_number = register(
     Op(
         "as_number",  # a scalar as a number of Python, which leaves dtypes to others in promotion
         _number,
-        infer=lambda x: Aval((), dtype_of(x), weak=True),
-        derivative=Transpose((lambda ct, x: ct,)),
-        batch=batch_elementwise,
+        infer=lambda x: aval_of(_number(np.zeros((), dtype_of(x)))),
+        derivative=Scale((1,)),  # a tangent is no Python number
+        batch=lambda op, args, batched, attrs: args[0],
         flops=no_flops,
         counts="move",
         pattern=patterns.elementwise,

@@ -7,7 +7,9 @@ one as well, and a refusal that names the function where NumPy would have answer
 
 from __future__ import annotations
 
+import difflib
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from wengert.errors import UnsupportedError, user_line
 from wengert.ops.base import Traced
 from wengert.trace import memory
 
-__all__ = ["explained"]
+__all__ = ["explained", "unsupported"]
 
 _PASSED = (MemoryError, RecursionError, ArithmeticError, RuntimeWarning, np.linalg.LinAlgError)
 """Exceptions that say nothing about what is supported: an operation raised them for its numbers,
@@ -94,3 +96,14 @@ def _plain(x: Any) -> Any:
     if type(x) is slice:
         return slice(*map(_plain, (x.start, x.stop, x.step)))
     return x
+
+
+def unsupported(name: str, known: Iterable[str]) -> str:
+    """Say that a function is not supported, and which of the known ones are near it."""
+    near = difflib.get_close_matches(name, sorted(known), 3, 0.6)
+    hint = f" Near it: {', '.join(near)}." if near else ""
+    return (
+        f"wengert does not differentiate {name}.{hint} Supported are the functions of numpy and "
+        f"numpy.linalg listed in docs/numpy.md; write it with those, or give its derivative with "
+        f"wg.custom_jvp."
+    )

@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import BatchedControlError, ConversionError, UnsupportedError, user_line
+from wengert.errors import (
+    BatchedControlError,
+    ConversionError,
+    InputError,
+    UnsupportedError,
+    user_line,
+)
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.control import nonzero, refuse_batched_mask
 from wengert.ops.elementwise import real
@@ -14,6 +20,7 @@ from wengert.ops.index import SLOT, fill, getitem, index_set, may_be_view
 from wengert.ops.leaves import checked
 from wengert.trace import layout, memory, views
 from wengert.trace.capture import READING, note_read
+from wengert.trace.kinds import class_of, deny
 
 __all__ = ["along", "assign", "check_fits", "parse", "read", "without_ones"]
 
@@ -164,6 +171,8 @@ def positions(mask: Any) -> Any:
 
 def read(x: Any, index: Any) -> Any:
     """Return ``x[index]``, a view where NumPy makes one."""
+    if not x.shape:
+        deny(x, "__getitem__", 4)
     spec, arrays = parse(index, None if type(index) is int else x.shape)
     if arrays:
         whole = spec[-1] is Ellipsis
@@ -227,6 +236,13 @@ def _has_boolean(index: Any) -> bool:
 
 def assign(x: Any, index: Any, value: Any) -> None:
     """Perform ``x[index] = value``."""
+    if not x.shape and not x._is_array():
+        x._check_alive()
+        raise InputError(
+            f"{class_of(x).__name__!r} object does not support item assignment: what is traced is "
+            "a number and no array. Write x = ..., or make an array of it with np.atleast_1d(x)"
+            + user_line()
+        )
     spec, arrays = parse(index, None if type(index) is int else x.shape)
     if isinstance(value, (list, tuple)):
         check_fits(value, x.dtype)

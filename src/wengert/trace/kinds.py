@@ -16,12 +16,25 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import InputError, is_users
+from wengert.errors import InputError, is_users, user_line
 from wengert.trace.lookups import lookups, start_of
+from wengert.trace.numbers import number_type
 
-__all__ = ["NotOfNumbers", "OfArrays", "class_of", "is_asked", "is_looked_up"]
+__all__ = [
+    "OF_NUMBERS",
+    "NotOfNumbers",
+    "OfArrays",
+    "OfNumPy",
+    "attribute_of_number",
+    "class_of",
+    "deny",
+    "is_asked",
+    "is_looked_up",
+    "kept_from_numbers",
+]
 
-_PLAIN = (float, int, bool, complex)
+OF_NUMBERS = frozenset({"real", "imag", "conjugate"})
+"""Attributes that arrays have, and Python's numbers too."""
 _USERS: dict[str, bool] = {}
 
 
@@ -29,9 +42,9 @@ class NotOfNumbers(InputError, AttributeError):
     """A number has no such attribute, and no such operation."""
 
 
-def is_asked() -> bool:
+def is_asked(depth: int = 2) -> bool:
     """Whether it is code of the user that reads an attribute of a traced value."""
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         name = frame.f_code.co_filename
         users = _USERS.get(name)
@@ -49,13 +62,7 @@ def class_of(x: Any) -> type:
     """Return the class of the plain value that a traced value stands for."""
     if x.shape or x._is_array():
         return np.ndarray
-    data = x
-    while hasattr(data, "_var"):
-        data = data._var.data
-    kind = type(data)
-    if kind in _PLAIN:
-        return kind
-    found: type = x.dtype.type
+    found: type = number_type(x) or x.dtype.type
     return found
 
 
@@ -73,6 +80,79 @@ class OfArrays:
         if not x.shape and is_looked_up() and not x._is_array():
             raise NotOfNumbers(f"a number has no {self.function.__name__}")
         return MethodType(self.function, x)
+
+
+def deny(x: Any, name: str, depth: int = 3) -> None:
+    """Refuse an attribute of NumPy where the user's code asks a traced Python number for it.
+
+    Raises
+    ------
+    NotOfNumbers
+    """
+    if not is_asked(depth):
+        return
+    kind = number_type(x)
+    if kind is not None:
+        raise NotOfNumbers(
+            f"{kind.__name__!r} object has no attribute {name!r}: the argument is a number of "
+            f"Python, traced or not. Use a function of NumPy (np.shape(x), np.sum(x)), or pass "
+            f"np.float64(x) or np.array(x)" + user_line()
+        )
+
+
+class OfNumPy:
+    """An attribute that NumPy's arrays and scalars have, and Python's numbers have not."""
+
+    def __init__(self, name: str, held: Any) -> None:
+        self.name = name
+        self.held = held
+        self.__doc__ = held.__doc__
+
+    def __get__(self, x: Any, owner: type | None = None) -> Any:
+        """Read the attribute of a traced array."""
+        if x is None:
+            return self.held if not isinstance(self.held, property) else self
+        if not x._trace.shape(x._var):
+            deny(x, self.name)
+        return self.held.__get__(x, owner)
+
+    def __set__(self, x: Any, value: Any) -> None:
+        """Set what NumPy lets one set."""
+        setter = getattr(self.held, "__set__", None)
+        if setter is None:
+            raise AttributeError(f"attribute {self.name!r} of a traced array is read-only")
+        setter(x, value)
+
+
+def kept_from_numbers(kind: type) -> None:
+    """Hide the public attributes of traced arrays that Python's numbers do not have."""
+    for name, held in list(vars(kind).items()):
+        if name.startswith("_") or name in OF_NUMBERS or not hasattr(np.ndarray, name):
+            continue
+        if name not in _READ_OFTEN:
+            setattr(kind, name, OfNumPy(name, held))
+
+
+_READ_OFTEN = frozenset({"shape", "dtype", "ndim", "size"})
+"""Properties that look themselves, because every operation reads them."""
+
+
+def attribute_of_number(x: Any, name: str) -> Any:
+    """Return an attribute that Python's numbers have and arrays have not: that of the number.
+
+    Raises
+    ------
+    AttributeError
+        Where there is none.
+    """
+    kind = number_type(x)
+    if kind is None or name.startswith("_") or not hasattr(kind, name):
+        raise AttributeError(f"a traced array has no attribute {name!r}", name=name, obj=x)
+    if name == "is_integer":
+        return lambda: bool(np.equal(np.floor(x), x)) and bool(np.isfinite(x))
+    if callable(getattr(kind, name)):
+        return lambda *args, **options: getattr(kind(x), name)(*args, **options)
+    return getattr(kind(x), name)
 
 
 def is_looked_up() -> bool:

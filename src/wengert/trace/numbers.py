@@ -17,7 +17,7 @@ import numpy as np
 from wengert.ir.build import BY_KIND
 from wengert.ir.graph import Const, Node, Value
 from wengert.ops import elementwise as ew
-from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced
+from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced, dtype_of
 from wengert.ops.control import as_number
 
 __all__ = [
@@ -61,13 +61,13 @@ def number_type(x: Any) -> type | None:
     kind = type(x)
     if kind in NUMBERS:
         return kind
-    if not isinstance(x, Traced) or x.shape:  # type: ignore[attr-defined]
+    if not isinstance(x, Traced):
         return None
     trace, var = x._trace, x._var  # type: ignore[attr-defined]
     if type(var) not in trace.kinds:
         return None
     if var in trace.numbers:
-        return complex if x.dtype.kind == "c" else float  # type: ignore[attr-defined]
+        return complex if dtype_of(x).kind == "c" else float
     return number_type(var.data)
 
 

@@ -7,6 +7,7 @@ reshaping remembers its base, as NumPy's views do, so that updates are seen on b
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,9 +28,16 @@ from wengert.ops.contract import contract
 from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, memory, views
-from wengert.trace.blame import explained
+from wengert.trace.blame import explained, unsupported
 from wengert.trace.capture import READING, note_read
-from wengert.trace.kinds import OfArrays, class_of, is_asked, is_looked_up
+from wengert.trace.kinds import (
+    OfArrays,
+    attribute_of_number,
+    class_of,
+    deny,
+    is_asked,
+    is_looked_up,
+)
 from wengert.trace.pending import Pending
 
 __all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
@@ -130,6 +138,8 @@ class Tracer(Traced):
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
         shape: tuple[int, ...] = self._trace.shape(self._var)
+        if not shape:
+            deny(self, "shape")
         return shape
 
     @property
@@ -139,6 +149,8 @@ class Tracer(Traced):
         if type(var) is Pending:
             return var.dtype
         data = var.data
+        if type(data) is not np.ndarray:
+            deny(self, "dtype")
         try:
             return data.dtype  # type: ignore[no-any-return]
         except AttributeError:
@@ -149,25 +161,18 @@ class Tracer(Traced):
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return len(self.shape)
+        shape = self.shape
+        if not shape:
+            deny(self, "ndim")
+        return len(shape)
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the array."""
-        return self.size * self.dtype.itemsize
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one element."""
-        return self.dtype.itemsize
+        shape = self.shape
+        if not shape:
+            deny(self, "size")
+        return math.prod(shape)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -355,7 +360,7 @@ class Tracer(Traced):
         """Apply a NumPy function."""
         implementation = FUNCTIONS.get(func)
         if implementation is None:
-            raise UnsupportedError(unsupported(f"{func.__module__}.{func.__name__}") + user_line())
+            raise _unknown(f"{func.__module__}.{func.__name__}")
         if not all(type(x) in _FINE for x in args) or kwargs:
             args = _all_checked(args, func)
             kwargs = {k: _all_checked(x, func) for k, x in kwargs.items()}
@@ -377,7 +382,8 @@ class Tracer(Traced):
         """Say what is missing; called for unknown names only."""
         hidden = name.startswith("_") and (hasattr(Tracer, name) or not is_looked_up())
         if hidden or not hasattr(np.ndarray, name):
-            raise AttributeError(f"a traced array has no attribute {name!r}", name=name, obj=self)
+            return attribute_of_number(self, name)
+        deny(self, name)
         raise UnsupportedError(  # no AttributeError: hasattr would say that arrays have none
             f"traced arrays have no .{name}, which NumPy's arrays have; see docs/numpy.md for "
             "what is supported, or take the value out of the derivative with wg.stop_gradient(x)"
@@ -496,21 +502,11 @@ def lower(x: Any) -> Any:
     return x
 
 
-def unsupported(name: str) -> str:
-    """Say that a function is not supported, and what is near it."""
-    import difflib
-
-    known = sorted(
-        {f"{getattr(f, '__module__', 'numpy')}.{f.__name__}" for f in FUNCTIONS}
-        | {f"numpy.{u.__name__}" for u in ew.UFUNCS}
-    )
-    near = difflib.get_close_matches(name, known, 3, 0.6)
-    hint = f" Near it: {', '.join(near)}." if near else ""
-    return (
-        f"wengert does not differentiate {name}.{hint} Supported are the functions of numpy and "
-        f"numpy.linalg listed in docs/numpy.md; write it with those, or give its derivative with "
-        f"wg.custom_jvp."
-    )
+def _unknown(name: str) -> UnsupportedError:
+    """Make the error for a function that is not supported."""
+    known = {f"{getattr(f, '__module__', 'numpy')}.{f.__name__}" for f in FUNCTIONS}
+    known |= {f"numpy.{u.__name__}" for u in ew.UFUNCS}
+    return UnsupportedError(unsupported(name, known) + user_line())
 
 
 _IGNORED = {"casting": "same_kind", "order": "K", "subok": True}
@@ -593,7 +589,7 @@ def _call_method(
         note_read([*inputs, *kwargs.values()])
     implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
     if implementation is None:
-        raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}.{method}") + user_line())
+        raise _unknown(f"numpy.{ufunc.__name__}.{method}")
     if (ufunc, method) in UFUNC_METHODS:
         return implementation(*inputs, **kwargs)
     return implementation(ufunc, *inputs, **kwargs)
@@ -629,7 +625,7 @@ def _call_with_options(
         inputs = _where_used(ufunc, inputs, where)
     if op is None:
         if composite is None:
-            raise UnsupportedError(unsupported(f"numpy.{ufunc.__name__}") + user_line())
+            raise _unknown(f"numpy.{ufunc.__name__}")
         result = composite(*inputs, **kwargs)
     else:
         result = call_ufunc(ufunc, "__call__", inputs, {})

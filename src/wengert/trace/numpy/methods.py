@@ -12,6 +12,8 @@ from wengert.errors import InputError, ShapeError, UnsupportedError, WengertErro
 from wengert.trace import memory, views
 from wengert.trace.blame import explained
 from wengert.trace.capture import READING, note_read
+from wengert.trace.kinds import kept_from_numbers
+from wengert.trace.numbers import number_type
 from wengert.trace.numpy import (  # noqa: F401  (they fill the table that the methods read)
     arrange,
     calculus,
@@ -174,7 +176,9 @@ def _sort(
 
 
 def _conj(self: Tracer) -> Any:
-    return np.conjugate(self) if self.dtype.kind == "c" else self
+    if self.dtype.kind == "c":
+        return np.conjugate(self)
+    return +self if number_type(self) is bool else self  # an int of Python
 
 
 for _name, _implementation in {
@@ -203,3 +207,6 @@ Tracer.real = property(lambda self: np.real(self), _set_part("real"))  # type: i
 Tracer.imag = property(lambda self: np.imag(self), _set_part("imag"))  # type: ignore[attr-defined]
 Tracer.flat = property(Flat, lambda self, value: _set_flat(self, slice(None), value))  # type: ignore[attr-defined]
 Tracer.device = property(lambda self: "cpu")  # type: ignore[attr-defined]
+Tracer.itemsize = property(lambda self: self.dtype.itemsize)  # type: ignore[attr-defined]
+Tracer.nbytes = property(lambda self: self.size * self.dtype.itemsize)  # type: ignore[attr-defined]
+kept_from_numbers(Tracer)
