@@ -19,6 +19,10 @@ Each one also subclasses the builtin that a NumPy user would catch::
     ├── DenseTooLargeError      MemoryError  a dense matrix that would not fit in memory
     ├── MemoryBudgetError       MemoryError  a budget that cannot be kept
     ├── DataError               ValueError   a file or table that cannot be used
+    ├── SettingsError           ValueError   a setting of a training run that does not fit
+    ├── CheckpointError         ValueError   a checkpoint that cannot be read
+    ├── RunFolderError          OSError      a run folder that cannot be made, written or resumed
+    ├── DivergedError           ArithmeticError   a loss that is infinite or not a number
     └── VerificationError       AssertionError  a program that wengert made wrongly (WENGERT_VERIFY)
 """
 
@@ -32,17 +36,21 @@ from types import FrameType
 
 __all__ = [
     "BatchedControlError",
+    "CheckpointError",
     "ConversionError",
     "DataError",
     "DenseTooLargeError",
     "DerivativeError",
     "DerivativeMismatchError",
+    "DivergedError",
     "GraphError",
     "InputError",
     "LeakedTracerError",
     "MemoryBudgetError",
     "MutationError",
     "PlanMismatchError",
+    "RunFolderError",
+    "SettingsError",
     "ShapeError",
     "SparsityError",
     "TraceError",
@@ -177,6 +185,22 @@ class MemoryBudgetError(WengertError, MemoryError):
 
 class DataError(WengertError, ValueError):
     """A file or table that cannot be used as it is."""
+
+
+class SettingsError(WengertError, ValueError):
+    """A setting of a run is out of range, or differs from the run that is resumed."""
+
+
+class CheckpointError(WengertError, ValueError):
+    """A checkpoint cannot be read, or belongs to another run."""
+
+
+class RunFolderError(WengertError, OSError):
+    """A run folder cannot be created, written or resumed."""
+
+
+class DivergedError(WengertError, ArithmeticError):
+    """The loss became infinite or not a number."""
 
 
 class VerificationError(WengertError, AssertionError):

@@ -193,7 +193,7 @@ SCRIPT = """
 import multiprocessing, pickle, sys
 import numpy as np
 import wengert as wg
-from wengert import compile as jit_module
+from wengert.jit import jitted as jit_module
 from wengert.backend.native import NativeBackend
 jit_module.BACKENDS["native"] = NativeBackend
 

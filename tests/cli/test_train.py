@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from wengert.cli import train as command
-from wengert.train import Metrics, RunFolder, recursion
+from wengert.train import Metrics, RunFolder, gradcheck
 
 QUICK = ["--hidden", "8", "--epochs", "6", "--batch", "20", "--lr", "0.02"]
 
@@ -208,12 +208,12 @@ def test_divergence(start):
 
 
 def test_failed_gradient_check_is_exit_code_1(start, monkeypatch):
-    right = recursion.gradient
+    right = gradcheck.delta_recursion
 
     def wrong(*args):
         return [{name: 1.01 * array for name, array in layer.items()} for layer in right(*args)]
 
-    monkeypatch.setattr(recursion, "gradient", wrong)
+    monkeypatch.setattr(gradcheck, "delta_recursion", wrong)
     code, out, _ = start("--check", "--out", "run")
     assert code == 1
     assert "FAILED" in out

@@ -18,7 +18,7 @@ from wengert.train import (
     split,
     train,
 )
-from wengert.train.params import views
+from wengert.train.model import views
 
 
 def linear_problem(rng, n=200):

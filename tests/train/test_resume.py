@@ -11,17 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wengert.archive import digest_of
+from wengert.files import digest_of
 from wengert.train import (
     CheckpointError,
     RunFolder,
     RunFolderError,
     SettingsError,
-    atomic,
-    checkpoint,
     prepare,
     train,
 )
+from wengert.train.folder import load_checkpoint, write_text
 from wengert.train.run import resume_config
 
 
@@ -189,7 +188,7 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path, small_config):
         damaged[place] ^= 0x55
         folder.checkpoint_path.write_bytes(damaged)
         try:
-            read = checkpoint.load(folder.checkpoint_path).state
+            read = load_checkpoint(folder.checkpoint_path).state
         except CheckpointError:
             continue
         np.testing.assert_equal(vars(read.optimizer), vars(state.optimizer))
@@ -280,13 +279,13 @@ def test_foreign_checkpoint(tmp_path):
     path = tmp_path / "checkpoint.npz"
     np.savez(path, weights=np.zeros(3))
     with pytest.raises(CheckpointError, match="is not a checkpoint of wengert"):
-        checkpoint.load(path)
+        load_checkpoint(path)
     np.savez(path, about=np.array('{"format": "wengert checkpoint 99"}'))
     with pytest.raises(CheckpointError, match="this version of wengert reads 'wengert checkpoint"):
-        checkpoint.load(path)
+        load_checkpoint(path)
     path.unlink()
     with pytest.raises(CheckpointError, match="there is no such checkpoint"):
-        checkpoint.load(path)
+        load_checkpoint(path)
 
 
 def test_run_folder_that_is_taken(tmp_path, small_config):
@@ -310,7 +309,7 @@ def test_run_folder_that_cannot_be_written(tmp_path, small_config):
 def test_file_that_cannot_be_written(tmp_path):
     (tmp_path / "config.json").mkdir()
     with pytest.raises(RunFolderError, match=re.escape("config.json: cannot be written (")):
-        atomic.write_text(tmp_path / "config.json", "{}")
+        write_text(tmp_path / "config.json", "{}")
     assert list(tmp_path.iterdir()) == [tmp_path / "config.json"]
 
 

@@ -12,8 +12,8 @@ __all__ = ["LAYERS"]
 _TABLE = """
 errors:
 naming:
-archive:
-llvm: errors
+files:
+llvm: errors, files
 loopc: errors, llvm
 ir: errors
 ops: errors, ir
@@ -37,13 +37,13 @@ backends: errors, backend, backend.native
 jit: errors, naming, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
 devices: errors, ir, ops, cost, memory, jit
 derivatives: errors, ops, trees, trace, trace.numpy, transform, memory, jit
-matrices: errors, archive, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
+matrices: errors, files, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
 chains: errors, ops, trees, memory, jit, derivatives
 analysis.loops: errors, ir, ops, trace
 analysis: errors, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
 "": errors, transform, backend.native.run, jit, derivatives, matrices, analysis
 testing: errors, ops, trees, transform, derivatives
-train: errors, archive, ""
+train: errors, files, ""
 report: analysis, "", train
 cli: errors, cost, devices, analysis, "", testing, train, report
 __main__: cli

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from wengert.errors import RunFolderError
 from wengert.report.losscurve import draw_losses
 from wengert.report.progress import TrainingProgress
 from wengert.report.results import Results, count_operations
@@ -35,10 +36,9 @@ from wengert.train import (
     train,
 )
 from wengert.train.data import TASKS
-from wengert.train.errors import RunFolderError
+from wengert.train.folder import new_folder_name
+from wengert.train.loop import start
 from wengert.train.run import resume_config
-from wengert.train.rundir import new_folder_name
-from wengert.train.state import start
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
 

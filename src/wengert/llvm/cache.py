@@ -13,8 +13,9 @@ import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 from pathlib import Path
+
+from wengert.files import write_atomic
 
 __all__ = ["Cache", "default_folder"]
 
@@ -103,15 +104,8 @@ class Cache:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(_digest(key, code) + code)
-                os.replace(name, self.folder / key)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
-                raise
+            entry = _digest(key, code) + code
+            write_atomic(self.folder / key, lambda file: file.write(entry), durable=False)
             if self._added is None or self._added + len(code) > self.limit // 16:
                 self._shrink()
                 self._added = 0

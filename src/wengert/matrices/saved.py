@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.archive import digest_of, read_arrays
 from wengert.errors import DataError, InputError, PlanMismatchError, WengertError, user_line
+from wengert.files import digest_of, read_arrays, write_atomic
 from wengert.matrices.program import MODES, MatrixProgram
 from wengert.sparse.colouring.colouring import (
     PARTITIONS,
@@ -128,17 +126,7 @@ def write_plan(path: str | os.PathLike[str], program: MatrixProgram, format: str
         arrays["gather"] = c.gather
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     arrays["digest"] = digest_of(arrays)
-    target = Path(path)
-    number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(number, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_atomic(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
 def read_plan(path: str | os.PathLike[str]) -> Saved:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wengert.train import Metrics
-from wengert.train.atomic import write_text
+from wengert.train.folder import write_text
 
 __all__ = ["draw_losses"]
 

@@ -1,7 +1,7 @@
 """Training a multilayer perceptron with wengert's gradients, from a table to a run folder.
 
 A run can be interrupted at any moment and resumed bit for bit.
-May import: errors, archive, wengert.
+May import: errors, files, wengert.
 
 The parameters are a list of layers, the loss is a NumPy function, and an optimiser is a few lines:
 
@@ -10,26 +10,30 @@ The parameters are a list of layers, the loss is a NumPy function, and an optimi
 >>> accuracy = held_out_metrics(problem, train(problem))["accuracy"]
 """
 
-from wengert.train.activations import ACTIVATIONS, Activation
-from wengert.train.checkpoint import Checkpoint
-from wengert.train.config import Config
-from wengert.train.data import BUNDLED, Dataset, load
-from wengert.train.errors import (
+from wengert.errors import (
     CheckpointError,
     DataError,
     DivergedError,
     RunFolderError,
     SettingsError,
 )
+from wengert.train.config import Config
+from wengert.train.data import BUNDLED, Dataset, Part, Scaling, Split, load, split
+from wengert.train.folder import Checkpoint, RunFolder
 from wengert.train.gradcheck import GradientCheck, check_gradient
-from wengert.train.loop import evaluate, fit
-from wengert.train.losses import LOSSES, Loss, Objective, softmax_cross_entropy, squared_error
-from wengert.train.model import MLP
+from wengert.train.loop import Metrics, State, evaluate, fit
+from wengert.train.model import (
+    ACTIVATIONS,
+    LOSSES,
+    MLP,
+    Activation,
+    Loss,
+    Objective,
+    softmax_cross_entropy,
+    squared_error,
+)
 from wengert.train.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, Momentum
-from wengert.train.parts import Part, Scaling, Split, split
 from wengert.train.run import Problem, held_out_metrics, prepare, train
-from wengert.train.rundir import RunFolder
-from wengert.train.state import Metrics, State
 
 __all__ = [
     "ACTIVATIONS",

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from wengert.train.activations import ACTIVATIONS
+from wengert.errors import SettingsError
 from wengert.train.data import TASKS
-from wengert.train.errors import SettingsError
+from wengert.train.model import ACTIVATIONS
 from wengert.train.optim import OPTIMIZERS, SCHEDULES
 
 __all__ = ["Config"]

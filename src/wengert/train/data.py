@@ -1,20 +1,156 @@
-"""Data sets: scikit-learn's bundled ones, CSV files and NPZ files."""
+"""Data sets: tables, CSV and NPZ files, bundled ones; their split and standardisation.
+
+A bad cell of a table is named, never guessed. The scaling is that of the training part.
+"""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wengert.train.errors import DataError
-from wengert.train.npz import NotNpzError, read_npz
-from wengert.train.params import Array
-from wengert.train.table import read_csv
+from wengert.errors import DataError
+from wengert.files import ArchiveError, read_arrays
+from wengert.train.model import Array
 
-__all__ = ["BUNDLED", "TASKS", "Dataset", "load"]
+__all__ = [
+    "BUNDLED",
+    "TASKS",
+    "Dataset",
+    "Part",
+    "Scaling",
+    "Split",
+    "Table",
+    "load",
+    "read_csv",
+    "split",
+]
+
+_DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file's cells as text, with the line of the file that each row ends on."""
+
+    path: Path
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+
+    def numbers(self, name: str) -> Array:
+        """Return a column as float64.
+
+        Raises
+        ------
+        DataError
+            A cell is empty, text, infinite or not a number; the message names line and column.
+        """
+        index = self.columns.index(name)
+        values = np.empty(len(self.rows))
+        for i, row in enumerate(self.rows):
+            values[i] = self._number(row[index].strip(), name, self.lines[i])
+        return values
+
+    def texts(self, name: str) -> list[str]:
+        """Return a column as text. An empty cell raises `DataError`."""
+        index = self.columns.index(name)
+        cells = [row[index].strip() for row in self.rows]
+        if "" in cells:
+            raise self._empty(name, self.lines[cells.index("")])
+        return cells
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether every cell of a column reads as a number (NaN and inf do too)."""
+        index = self.columns.index(name)
+        return all(_is_number(row[index]) for row in self.rows)
+
+    def _number(self, cell: str, name: str, line: int) -> float:
+        if not cell:
+            raise self._empty(name, line)
+        if not _is_number(cell):
+            raise DataError(
+                f"{self.path}, line {line}: column {name!r} holds {cell!r}, which is not a number; "
+                "write a number there, or remove the column from the file"
+            )
+        value = float(cell)
+        if not math.isfinite(value):
+            raise DataError(
+                f"{self.path}, line {line}: column {name!r} holds {cell!r}; "
+                "remove that row or replace the value by a finite number"
+            )
+        return value
+
+    def _empty(self, name: str, line: int) -> DataError:
+        return DataError(
+            f"{self.path}, line {line}: the cell of column {name!r} is empty; "
+            "fill it or remove that row"
+        )
+
+
+def read_csv(path: Path) -> Table:
+    """Read a CSV file whose first line names the columns.
+
+    Cells are separated by commas, semicolons or tabs, whichever the first line has most of.
+    Blank lines are skipped.
+
+    Raises
+    ------
+    DataError
+        No such file, not UTF-8 text, no rows, no header, or rows of different lengths.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(_DELIMITERS, key=first.count), strict=True)
+            numbered = [(reader.line_num, row) for row in reader if row]
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; check the path given to --data") from None
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text; save it as CSV in UTF-8") from error
+
+    if not numbered:
+        raise DataError(f"{path}: is empty; the first line must name the columns, rows follow")
+    columns = [name.strip() for name in numbered[0][1]]
+    _check_header(path, columns)
+    if len(numbered) == 1:
+        raise DataError(f"{path}: has a header but no rows")
+    for line, row in numbered[1:]:
+        if len(row) != len(columns):
+            raise DataError(
+                f"{path}, line {line}: has {len(row)} cells where the header names "
+                f"{len(columns)} columns; make every row as long as the header"
+            )
+    lines, rows = zip(*numbered[1:], strict=True)
+    return Table(path, columns, list(rows), list(lines))
+
+
+def _check_header(path: Path, columns: list[str]) -> None:
+    if all(_is_number(name) for name in columns):
+        raise DataError(
+            f"{path}: the first line holds only numbers; put a line with the names of the "
+            f"{len(columns)} columns above it"
+        )
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: the header names {twice[0]!r} more than once; rename one of them")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text  # Python reads 1_000 as a number, tables do not
+
 
 BUNDLED = {
     "digits": "classification",
@@ -141,10 +277,10 @@ def _from_csv(path: Path, target: str | None, task: str) -> Dataset:
 
 def _from_npz(path: Path, task: str) -> Dataset:
     try:
-        arrays = read_npz(path)
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file; check the path given to --data") from None
-    except NotNpzError as error:
+    except (OSError, ArchiveError) as error:
         raise DataError(
             f"{path}: is not an NPZ file of plain arrays ({error}); "
             "write it with np.savez(path, X=X, y=y)"
@@ -200,3 +336,133 @@ def _looks_like_classes(labels: Array) -> bool:
     if labels.dtype.kind not in "iuf":
         return True
     return len(np.unique(labels)) <= MAX_CLASSES and bool(np.all(labels == np.round(labels)))
+
+
+TEST_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Part:
+    """Standardised examples ``x`` (n, features) and encoded targets ``y`` (n, outputs).
+
+    Classes are encoded as one-hot rows, real targets are standardised.
+    """
+
+    x: Array
+    y: Array
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Means and standard deviations of the training part; constant columns have deviation 1."""
+
+    x_mean: Array
+    x_scale: Array
+    y_mean: Array
+    y_scale: Array
+
+
+@dataclass(frozen=True)
+class Split:
+    """The three parts of a data set. ``validation`` may have no rows."""
+
+    train: Part
+    validation: Part
+    test: Part
+    scaling: Scaling
+
+
+def split(dataset: Dataset, rng: np.random.Generator, validation: float = 0.1) -> Split:
+    """Split a data set at random, but with equal shares of every class in the parts.
+
+    Rows are ordered by target, in random order within a class, and every fourth goes to the test
+    part; of the rest, the share ``validation`` goes to the validation part in the same way. For
+    real targets, this gives all parts the same range of targets.
+
+    Raises
+    ------
+    DataError
+        A part would have no rows.
+    """
+    rows = rng.permutation(len(dataset.y))
+    rest, test = _draw(rows[np.argsort(dataset.y[rows], kind="stable")], TEST_SHARE, rng)
+    train, held = _draw(rest, validation, rng)
+    if not len(train) or not len(test) or (validation and not len(held)):
+        raise DataError(
+            f"{dataset.name} has {len(dataset.y)} rows: too few for a training, a validation "
+            "and a test part; get more rows, or leave out the validation part (--validation 0)"
+        )
+    scaling = _scaling(dataset, train)
+    return Split(
+        train=_part(dataset, scaling, train),
+        validation=_part(dataset, scaling, held),
+        test=_part(dataset, scaling, test),
+        scaling=scaling,
+    )
+
+
+def _draw(ordered: Array, share: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Divide ordered rows: systematically one in ``1 / share`` from a random start, and the rest.
+
+    (Cochran, Sampling Techniques, 3rd edition, chapter 8.)
+    """
+    marks = np.floor(np.arange(len(ordered) + 1) * share + rng.random())
+    drawn = np.diff(marks) > 0
+    return ordered[~drawn], ordered[drawn]
+
+
+def _scaling(dataset: Dataset, train: Array) -> Scaling:
+    mean, scale = _moments(dataset.x[train], dataset.name, "feature")
+    if dataset.task == "classification":
+        return Scaling(mean, scale, np.zeros(1), np.ones(1))
+    return Scaling(mean, scale, *_moments(dataset.y[train, None], dataset.name, "target"))
+
+
+def _moments(columns: Array, name: str, what: str) -> tuple[Array, Array]:
+    """Return means and standard deviations, of numbers of any size.
+
+    Raises
+    ------
+    DataError
+        For a column of which they are not finite.
+    """
+    largest = np.abs(columns).max(axis=0)
+    unit = np.where(largest == 0, 1.0, 2.0 ** np.floor(np.log2(np.where(largest, largest, 1.0))))
+    scaled = columns / unit  # exactly, and squares neither overflow nor vanish
+    with np.errstate(over="ignore"):
+        mean, scale = scaled.mean(axis=0) * unit, scaled.std(axis=0) * unit
+    constant = np.ptp(scaled, axis=0) == 0  # rounding gives these a deviation of about 1e-17
+    scale = np.where(constant, 1.0, scale)
+    with np.errstate(all="ignore"):
+        standard = (columns - mean) / scale
+    bad = np.flatnonzero(~np.isfinite(standard).all(axis=0) | (scale == 0))
+    if len(bad):
+        raise DataError(
+            f"{name}: {what} {bad[0] + 1} has a mean of {mean[bad[0]]:.3g} and a standard "
+            f"deviation of {scale[bad[0]]:.3g}, by which it cannot be standardised; give it in "
+            "another unit"
+        )
+    return mean, scale
+
+
+def _part(dataset: Dataset, scaling: Scaling, rows: Array) -> Part:
+    rows = np.sort(rows)
+    x = _standard(dataset.x[rows], scaling.x_mean, scaling.x_scale, dataset.name)
+    if dataset.task == "classification":
+        return Part(x, np.eye(dataset.outputs)[dataset.y[rows]])
+    return Part(x, _standard(dataset.y[rows, None], scaling.y_mean, scaling.y_scale, dataset.name))
+
+
+def _standard(columns: Array, mean: Array, scale: Array, name: str) -> Array:
+    """Standardise; `DataError` where that overflows."""
+    with np.errstate(over="ignore"):
+        found: Array = (columns - mean) / scale
+    if not np.isfinite(found).all():
+        raise DataError(
+            f"{name}: a number of {np.abs(columns).max():.3g} is too far from the others to be "
+            "standardised; remove that row, or give the column in another unit"
+        )
+    return found

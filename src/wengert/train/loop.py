@@ -1,22 +1,95 @@
-"""The training loop: minibatches, early stopping, and nothing that prints or writes files."""
+"""The training loop, and where a run stands after an epoch.
+
+The state is all that is needed to go on as if the run had never stopped. The loop does minibatches
+and early stopping; it prints nothing and writes no files.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import wengert as wg
+from wengert.errors import DivergedError
+from wengert.train import optim
 from wengert.train.config import Config
-from wengert.train.errors import DivergedError
-from wengert.train.losses import LOSSES, Objective
+from wengert.train.data import Part
+from wengert.train.model import LOSSES, MLP, Array, Objective, Params, flatten, views
 from wengert.train.optim import OPTIMIZERS, SCHEDULES, OptimizerState
-from wengert.train.params import Array, Params, views
-from wengert.train.parts import Part
-from wengert.train.state import Metrics, State, start
 
-__all__ = ["OnEpoch", "OnStep", "evaluate", "fit"]
+__all__ = ["Metrics", "OnEpoch", "OnStep", "State", "evaluate", "fit", "generators", "start"]
+
+
+class Metrics(NamedTuple):
+    """What is measured once an epoch.
+
+    Losses are without weight decay. ``train_loss`` is the mean over the epoch's steps; the other
+    two are of the validation part after the epoch, NaN without one. ``validation_score`` is the
+    accuracy, or R^2 for regression.
+    """
+
+    epoch: int
+    lr: float
+    train_loss: float
+    validation_loss: float
+    validation_score: float
+
+    @property
+    def monitored(self) -> float:
+        """The loss that decides on the best epoch and on early stopping."""
+        return self.train_loss if np.isnan(self.validation_loss) else self.validation_loss
+
+
+@dataclass(frozen=True)
+class State:
+    """A run after ``epoch`` epochs. No array of it is ever changed.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs finished.
+    params : array (p,)
+        All weights and biases (see `wengert.train.model`).
+    optimizer : OptimizerState
+    rng : dict
+        State of the bit generator that orders the examples.
+    history : tuple of Metrics
+    best_epoch : int
+        The epoch of the lowest monitored loss so far; 0 before the first.
+    best_params : array (p,)
+        The parameters after that epoch.
+    """
+
+    epoch: int
+    params: Array
+    optimizer: OptimizerState
+    rng: dict[str, Any]
+    history: tuple[Metrics, ...]
+    best_epoch: int
+    best_params: Array
+
+    def is_finished(self, config: Config) -> bool:
+        """Whether all epochs are done, or the last `patience` of them brought nothing."""
+        waited = self.epoch - self.best_epoch
+        return self.epoch >= config.epochs or 0 < config.patience <= waited
+
+
+def generators(seed: int) -> tuple[np.random.Generator, ...]:
+    """Return independent generators for the split, the initial weights and the order."""
+    return tuple(np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+
+
+def start(model: MLP, config: Config) -> State:
+    """Return the state before the first epoch."""
+    _, weights, order = generators(config.seed)
+    params = flatten(model.init(weights))
+    zeros = optim.init(OPTIMIZERS[config.optimizer](), params)
+    return State(0, params, zeros, dict(order.bit_generator.state), (), 0, params)
+
 
 OnStep = Callable[[int, int, float], None]
 """Called after each step with the epoch and the step, both from 1, and the step's loss."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import optree
 
-from wengert.train.params import Array
+from wengert.train.model import Array
 
 __all__ = [
     "OPTIMIZERS",

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wengert.train.checkpoint import Checkpoint
+from wengert.errors import CheckpointError, SettingsError
 from wengert.train.config import Config
-from wengert.train.data import Dataset, load
-from wengert.train.errors import CheckpointError, SettingsError
-from wengert.train.loop import OnEpoch, OnStep, evaluate, fit
-from wengert.train.losses import Objective
-from wengert.train.model import MLP
-from wengert.train.params import Params, views
-from wengert.train.parts import Split, split
-from wengert.train.rundir import RunFolder
-from wengert.train.state import State, generators, start
+from wengert.train.data import Dataset, Split, load, split
+from wengert.train.folder import Checkpoint, RunFolder
+from wengert.train.loop import OnEpoch, OnStep, State, evaluate, fit, generators, start
+from wengert.train.model import MLP, Objective, Params, views
 
 __all__ = ["Problem", "held_out_metrics", "prepare", "resume_config", "train"]
 

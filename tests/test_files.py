@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.archive import ArchiveError, digest_of, read_arrays
 from wengert.errors import DataError
+from wengert.files import ArchiveError, digest_of, read_arrays
 
 X = np.random.default_rng(2).random(12)
 

@@ -6,8 +6,7 @@ from scipy import special
 
 import wengert as wg
 from wengert.train import ACTIVATIONS, MLP, Objective, SettingsError, softmax_cross_entropy
-from wengert.train.losses import squared_error
-from wengert.train.params import flatten, views
+from wengert.train.model import flatten, squared_error, views
 
 
 def test_cross_entropy_is_scipys_log_softmax(rng):

@@ -1,25 +1,76 @@
-"""Reading NPZ archives that may be damaged, tampered with, or something else altogether.
+"""Files: written whole or not at all, and NPZ archives read without trusting them.
 
-Nothing is unpickled, and nothing is allocated for what the file itself does not hold: sizes in
-headers are compared with what is there first.
+An archive may be damaged, tampered with, or something else altogether. Nothing is unpickled, and
+nothing is allocated for what the file itself does not hold: sizes in headers are compared with what
+is there first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
+import tempfile
 import zipfile
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
-__all__ = ["ArchiveError", "digest_of", "read_arrays"]
+__all__ = ["ArchiveError", "digest_of", "read_arrays", "write_atomic"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 PACKED = 1100
 """Most bytes that one byte of a compressed file can stand for (deflate: 1032)."""
+
+
+def write_atomic(
+    path: str | os.PathLike[str],
+    write: Callable[[BinaryIO], object],
+    *,
+    temporary: str | None = None,
+    durable: bool = True,
+) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in the place of `path`.
+
+    At any moment there is either the old file or the whole new one.
+
+    Parameters
+    ----------
+    path : path
+    write : callable
+        Called with the open temporary file.
+    temporary : str, optional
+        Name of the temporary file, for a folder with a single writer that clears up after a run
+        that was killed. By default a new name that starts with a dot.
+    durable : bool, optional
+        Whether the content is on the disk before it takes the place of the old file.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written. `path` is as it was.
+    """
+    target = Path(path)
+    if temporary is None:
+        number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        file = os.fdopen(number, "wb")
+    else:
+        name = os.fspath(target.with_name(temporary))
+        file = open(name, "wb")  # noqa: SIM115  (closed before it is renamed)
+    try:
+        with file:
+            write(file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(name, target)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
 
 
 class ArchiveError(ValueError):

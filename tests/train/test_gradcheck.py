@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.train import ACTIVATIONS, LOSSES, recursion
+from wengert.train import ACTIVATIONS, LOSSES, gradcheck
 from wengert.train.gradcheck import check_gradient
-from wengert.train.params import flatten
+from wengert.train.model import flatten
 
 HIDDEN = [(), (5,), (5, 4), (5, 4, 3)]
 
@@ -21,7 +21,7 @@ def test_gradient_is_that_of_the_recursion(make_case, activation, hidden, task):
     objective, params, x, y = make_case(activation, hidden, task)
     value, grads = wg.value_and_grad(objective)(params, x, y)
     assert value == objective(params, x, y)
-    expected = recursion.gradient(objective, params, x, y)
+    expected = gradcheck.delta_recursion(objective, params, x, y)
     for layer, reference in zip(grads, expected, strict=True):
         np.testing.assert_allclose(layer["w"], reference["w"], rtol=0, atol=1e-12)
         np.testing.assert_allclose(layer["b"], reference["b"], rtol=0, atol=1e-12)
@@ -31,7 +31,7 @@ def test_gradient_is_that_of_the_recursion(make_case, activation, hidden, task):
 def test_compiled_gradient_is_that_of_the_recursion(make_case, activation):
     objective, params, x, y = make_case(activation)
     step = wg.jit(wg.value_and_grad(objective))
-    expected = flatten(recursion.gradient(objective, params, x, y))
+    expected = flatten(gradcheck.delta_recursion(objective, params, x, y))
     for _ in range(2):
         np.testing.assert_allclose(flatten(step(params, x, y)[1]), expected, rtol=0, atol=1e-12)
 
@@ -49,14 +49,14 @@ def test_gradient_check_passes(make_case, activation, task):
 
 def test_gradient_check_fails_for_a_wrong_gradient(make_case, monkeypatch):
     objective, params, x, y = make_case()
-    right = recursion.gradient
+    right = gradcheck.delta_recursion
 
     def wrong(*args):
         grads = right(*args)
         grads[0]["w"][0, 0] += 1e-9
         return grads
 
-    monkeypatch.setattr(recursion, "gradient", wrong)
+    monkeypatch.setattr(gradcheck, "delta_recursion", wrong)
     check = check_gradient(objective, flatten(params), x, y)
     assert not check.passed
     assert check.recursion == pytest.approx(1e-9, rel=1e-3)
