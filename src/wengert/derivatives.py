@@ -261,7 +261,7 @@ def _linearized(
             form.append(aux)
         results, rebuild = trees.flatten(out)
         form.append(rebuild)
-        return [y if isinstance(y, (np.ndarray, Traced)) else np.asarray(y)[()] for y in results]
+        return [y if isinstance(y, (Traced, np.ndarray)) else np.asarray(y)[()] for y in results]
 
     lin = linearize_flat(flat, leaves, kept=True)
     aux = trees.unwrap(form[0], lin.tape) if has_aux else None
@@ -402,7 +402,7 @@ def dense_jacobian(
                 form.append(aux)
             results, rebuild = trees.flatten(out)
             form.append(rebuild)
-            return [y if isinstance(y, (np.ndarray, Traced)) else _scalar_leaf(y) for y in results]
+            return [y if isinstance(y, (Traced, np.ndarray)) else _scalar_leaf(y) for y in results]
 
         lin = linearize_flat(flat, chosen.leaves)
         _all_inexact(lin.ys, name)

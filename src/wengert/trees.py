@@ -19,7 +19,7 @@ __all__ = ["Selection", "apart", "flatten", "map_leaves", "own", "select", "unwr
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """Return the leaves of a pytree, and the function that puts leaves back into its form."""
-    if isinstance(tree, (np.ndarray, Traced, np.generic, float)):
+    if isinstance(tree, (Traced, np.ndarray, np.generic, float)):
         return [tree], _only
     leaves, spec = optree.tree_flatten(tree)
     return leaves, spec.unflatten
@@ -31,7 +31,7 @@ def _only(leaves: Sequence[Any]) -> Any:
 
 def map_leaves(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """Apply `f` to the leaves of a pytree."""
-    if isinstance(tree, (np.ndarray, Traced, np.generic, float)) and not rest:
+    if isinstance(tree, (Traced, np.ndarray, np.generic, float)) and not rest:
         return f(tree)
     return optree.tree_map(f, tree, *rest)
 
@@ -187,7 +187,7 @@ def primal(x: Any, name: str) -> Any:
     if type(x) is np.ndarray and x.dtype.kind in "fc":
         return x
     x = checked(x, f"{name}: an argument")
-    if isinstance(x, (np.ndarray, Traced)):
+    if isinstance(x, (Traced, np.ndarray)):
         return strong(x)
     if type(x) is float:
         return PythonFloat(x)
@@ -273,7 +273,7 @@ def same_form(
         )
     made = []
     for i, (g, w) in enumerate(zip(given, wanted, strict=True)):
-        g = strong(g) if isinstance(g, (np.ndarray, Traced)) else np.asarray(g)
+        g = strong(g) if isinstance(g, (Traced, np.ndarray)) else np.asarray(g)
         if shape_of(g) != shape_of(w):
             raise ShapeError(
                 f"{what}{_place(want, i) if len(wanted) > 1 else ''} has shape {shape_of(g)}, but "

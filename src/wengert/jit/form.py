@@ -201,7 +201,7 @@ def _orders(x: Any, found: list[Any]) -> None:
 
 
 def _static(place: int | str, x: Any) -> Fixed:
-    if not isinstance(x, (Hashable, Traced)):
+    if not isinstance(x, (Traced, Hashable)):
         raise InputError(
             f"static {_argument(place)} is a {type(x).__name__}, which cannot be compared with "
             f"those of later calls. Give a tuple instead of a list, or let it be "

@@ -356,7 +356,7 @@ def _frozen(x: Any) -> Any:
 def _raw(x: Any) -> Any:
     """Return the content of an object that holds an array of another kind; None for others."""
     kind = type(x)
-    if isinstance(x, (type, Traced)):
+    if isinstance(x, (Traced, type)):
         return None
     if kind.__name__ in _BUFFERS and kind.__module__ in ("builtins", "array", "mmap"):
         return bytes(x)

@@ -119,7 +119,7 @@ def assemble(
             continue
         if place is not None:
             at = place[at]
-        if isinstance(t.coefficient, (np.ndarray, Traced)):
+        if isinstance(t.coefficient, (Traced, np.ndarray)):
             later.append((t, shape, at, places))
         else:
             np.add.at(template, at, t.coefficient)

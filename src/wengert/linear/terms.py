@@ -72,7 +72,7 @@ class Term(NamedTuple):
 # --- coefficients ---------------------------------------------------------------------------------
 def is_number(c: Any) -> bool:
     """Whether coefficients are one number, the same for all entries."""
-    return not isinstance(c, (np.ndarray, Traced))
+    return not isinstance(c, (Traced, np.ndarray))
 
 
 def uniform(x: Any) -> Any:
@@ -171,11 +171,11 @@ def copied(t: Term, source: Ints) -> Term:
 def _scaled_list(t: Term, p: Any, shape: tuple[int, ...]) -> Term:
     assert t.rows is not None
     c = t.coefficient
-    if isinstance(p, (np.ndarray, Traced)) and math.prod(shape_of(p)) == 1:
+    if isinstance(p, (Traced, np.ndarray)) and math.prod(shape_of(p)) == 1:
         p = reshape(p, shape=(1,))
         product = p * c if not is_number(c) else filled(p * c, shape=t.rows.shape)
         return t._replace(coefficient=product)
-    if isinstance(p, (np.ndarray, Traced)):
+    if isinstance(p, (Traced, np.ndarray)):
         p = _take(reshape(whole(p, shape), shape=(math.prod(shape),)), t.rows)
         return t._replace(coefficient=p if is_number(c) and c == 1.0 else c * p)
     return t._replace(coefficient=float(p) * c)
@@ -199,7 +199,7 @@ def scaled(t: Term, p: Any, shape: tuple[int, ...], before: tuple[int, ...]) -> 
         c = _lined(c, rank)
     if shape_of(p) == () and not isinstance(p, Traced):
         p = float(p)
-    elif isinstance(p, (np.ndarray, Traced)):
+    elif isinstance(p, (Traced, np.ndarray)):
         have = shape_of(p)
         p = reshape(p, shape=((1,) * (rank + 1 - len(have)) + have)) if have else p
     if is_number(c) and c == 1.0:

@@ -128,7 +128,7 @@ def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> tuple[int, ...
         part = stack_nested(part)
         if part.size == 0:
             part = part.astype(np.intp)
-    elif not isinstance(part, (np.ndarray, Traced)):
+    elif not isinstance(part, (Traced, np.ndarray)):
         part = np.asarray(part)
     if READING.sets and (part.dtype.kind == "b" or part.ndim == 0):
         note_read(part)

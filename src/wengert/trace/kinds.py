@@ -9,6 +9,7 @@ without a derivative. Code of wengert, NumPy, SciPy and optree is told what a tr
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from types import CodeType, FrameType, MethodType
@@ -21,6 +22,7 @@ from wengert.trace.lookups import lookups, start_of
 from wengert.trace.numbers import number_type
 
 __all__ = [
+    "INNER",
     "OF_NUMBERS",
     "NotOfNumbers",
     "OfArrays",
@@ -36,6 +38,10 @@ __all__ = [
 OF_NUMBERS = frozenset({"real", "imag", "conjugate"})
 """Attributes that arrays have, and Python's numbers too."""
 _USERS: dict[str, bool] = {}
+INNER: set[str] = set()
+"""Files of wengert whose code has asked. It does at every isinstance, so it is answered quickly."""
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class NotOfNumbers(InputError, AttributeError):
@@ -50,6 +56,8 @@ def is_asked(depth: int = 2) -> bool:
         users = _USERS.get(name)
         if users is None:
             users = _USERS[name] = is_users(name) and "/scipy/" not in name.replace("\\", "/")
+            if not users and name.startswith(_HERE):
+                INNER.add(name)
         if users:
             return True
         if "<frozen abc" not in name and frame.f_code.co_name != "isscalar":

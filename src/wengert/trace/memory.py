@@ -165,7 +165,7 @@ def as_iterated(result: Any, inputs: Any) -> Any:
     operands = [
         (shape_of(x), strides(x) if isinstance(x, Traced) else x.strides)
         for x in inputs
-        if isinstance(x, (np.ndarray, Traced))
+        if isinstance(x, (Traced, np.ndarray))
     ]
     return ordered(result, layout.iterated(shape_of(result), operands))
 

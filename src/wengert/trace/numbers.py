@@ -25,11 +25,11 @@ __all__ = [
     "are_numbers",
     "beside_arrays",
     "by_operator",
-    "combined",
     "compared",
     "is_number",
     "number_type",
     "plain_number",
+    "roles",
     "weak_value",
 ]
 
@@ -78,9 +78,12 @@ def plain_number(x: Any) -> Any:
     return np.complex128(x) if isinstance(x, PythonComplex) else x
 
 
-def compared(trace: Any, op: Op, inputs: Sequence[Any], y: Any) -> Any:
-    """Return the outcome of a comparison of Python numbers under differentiation: a Python bool."""
-    if op.name not in _COMPARING or not all(_stands_for_number(trace, x) for x in inputs):
+def compared(op: Op, y: Any) -> Any:
+    """Return the outcome of an operator on Python numbers under differentiation.
+
+    That of a comparison is a Python bool.
+    """
+    if op.name not in _COMPARING:
         return y
     if not isinstance(y, Traced):
         return bool(y) if isinstance(y, np.generic) else y
@@ -92,14 +95,20 @@ def compared(trace: Any, op: Op, inputs: Sequence[Any], y: Any) -> Any:
     return type(y)(recorder, value)  # type: ignore[call-arg]
 
 
-def combined(trace: Any, inputs: Sequence[Any], made: Any) -> None:
-    """Note that an operator of Python made a Python number of Python numbers."""
-    if all(_stands_for_number(trace, x) for x in inputs):
-        trace.numbers.add(made)
-
-
-def _stands_for_number(trace: Any, x: Any) -> bool:
-    return type(x) in NUMBERS or (x in trace.numbers if type(x) in trace.kinds else is_number(x))
+def roles(trace: Any, inputs: Sequence[Any]) -> tuple[bool, bool]:
+    """Say whether operands are differentiated Python numbers, and whether any is no number."""
+    kinds, numbers = trace.kinds, trace.numbers
+    known = other = False
+    for x in inputs:
+        kind = type(x)
+        if kind in kinds:
+            if x in numbers:
+                known = True
+            else:
+                other = True
+        elif kind not in NUMBERS and not is_number(x):
+            other = True
+    return known, other
 
 
 def weak_value(tape: Any, var: Value) -> Value:
@@ -119,15 +128,10 @@ def beside_arrays(trace: Any, op: Op, inputs: list[Any], weakened: Any) -> list[
     Among each other they are computed as NumPy's scalars are. Beside an array of float32, a Python
     float takes part as a float32 (NumPy enhancement proposal 50).
     """
-    if len(inputs) < 2 or (op.ufunc is None and op.name not in BY_KIND):
+    if op.ufunc is None and op.name not in BY_KIND:
         return inputs
     kinds, numbers = trace.kinds, trace.numbers
-    found = [type(x) in kinds and x in numbers for x in inputs]
-    if not any(found) or all(
-        known or _stands_for_number(trace, x) for known, x in zip(found, inputs, strict=True)
-    ):
-        return inputs
-    return [weakened(trace, x) if known else x for known, x in zip(found, inputs, strict=True)]
+    return [weakened(trace, x) if type(x) in kinds and x in numbers else x for x in inputs]
 
 
 def are_numbers(inputs: list[Any]) -> bool:

@@ -92,7 +92,7 @@ def _flat(parts: Any) -> Any:
 
 
 def _is(test: Any, x: Any) -> bool:
-    if not isinstance(x, (np.ndarray, Traced)):
+    if not isinstance(x, (Traced, np.ndarray)):
         return True
     own = memory.strides(x) if isinstance(x, Traced) else x.strides
     return bool(test(shape_of(x), own, x.dtype.itemsize))  # type: ignore[union-attr]

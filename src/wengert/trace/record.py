@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-import weakref
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -47,13 +46,14 @@ from wengert.trace.numbers import (
     are_numbers,
     beside_arrays,
     by_operator,
-    combined,
     compared,
     is_number,
     plain_number,
+    roles,
     weak_value,
 )
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
+from wengert.trace.reachable import is_unreachable
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = [
@@ -224,7 +224,7 @@ class Tape(Trace):
     def input(self, x: Any) -> Tracer:
         """Make an argument of the recorded function into a value of this trace."""
         if type(x) is np.ndarray:
-            x = self.captured.keep(x, sampled=True)
+            return Tracer(self, Value(self.captured.keep(x, sampled=True)))
         made = Value(frozen_or_same(plain_number(x)))
         if is_number(x):
             self.numbers.add(made)
@@ -256,8 +256,11 @@ class Tape(Trace):
             ):
                 a = self.hold(a)
             inputs.append(a)
+        other = True
         if self.numbers:
-            inputs = beside_arrays(self, op, inputs, weak_value)
+            numeric, other = roles(self, inputs)
+            if numeric and other:
+                inputs = beside_arrays(self, op, inputs, weak_value)
         known = self.known
         mark = None
         if known is not None and op.derivative is not ZERO:
@@ -281,7 +284,7 @@ class Tape(Trace):
         else:
             y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if op.derivative is ZERO:
-            return compared(self, op, inputs, y) if self.numbers and attrs is OPERATOR else y
+            return y if other or attrs is not OPERATOR else compared(op, y)
         line = self.recorder.nodes[-1].line if self.recorder and self.recorder.nodes else None
         if type(y) is tuple:
             outputs = tuple(Value(part) for part in y)
@@ -293,8 +296,8 @@ class Tape(Trace):
         if op is ew.convert and y.dtype.kind not in "fc":
             return y
         out = Value(y)
-        if self.numbers and attrs is OPERATOR:
-            combined(self, inputs, out)
+        if not other and attrs is OPERATOR:  # of Python numbers, an operator makes another one
+            self.numbers.add(out)
         self.nodes.append(Node(op, inputs, attrs, (out,), line))
         if mark is not None and known is not None:
             known[mark] = out
@@ -327,33 +330,6 @@ def _at_work() -> list[Any]:
             found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return found
-
-
-def references(entry: tuple[Any, ...]) -> tuple[int, int]:
-    """Return how many references there are to the array of an entry, and to the one it shows."""
-    return sys.getrefcount(entry[0]), sys.getrefcount(entry[0].base)
-
-
-def _entry() -> tuple[Any, ...]:
-    x = np.arange(2).reshape(2, 1)
-    return x, Const(x), None
-
-
-ALONE = references(_entry()) if sys.implementation.name == "cpython" else (-1, -1)
-"""How many there are when nothing but the recorder refers to the array. Where objects do not count
-their references, nothing is known."""
-
-
-def is_unreachable(entry: tuple[Any, ...]) -> bool:
-    """Whether nothing but the recorder refers to the array of an entry, so nobody can change it."""
-    own, below = references(entry)
-    if own > ALONE[0] or weakref.getweakrefcount(entry[0]):
-        return False
-    base = entry[0].base
-    if base is None:
-        return True
-    plain = type(base) is np.ndarray and base.base is None
-    return plain and below <= ALONE[1] and not weakref.getweakrefcount(base)
 
 
 class GraphRecorder(Trace):

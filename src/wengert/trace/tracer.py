@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained, unsupported
 from wengert.trace.capture import READING, note_read
 from wengert.trace.kinds import (
+    INNER,
     OfArrays,
     attribute_of_number,
     class_of,
@@ -177,6 +179,8 @@ class Tracer(Traced):
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """The class of the plain value, where code of the user asks."""
+        if sys._getframe(1).f_code.co_filename in INNER:
+            return Tracer
         return class_of(self) if is_asked() else Tracer
 
     @OfArrays
@@ -361,8 +365,8 @@ class Tracer(Traced):
         implementation = FUNCTIONS.get(func)
         if implementation is None:
             raise _unknown(f"{func.__module__}.{func.__name__}")
-        if not all(type(x) in _FINE for x in args) or kwargs:
-            args = _all_checked(args, func)
+        args = _all_checked(args, func)
+        if kwargs:
             kwargs = {k: _all_checked(x, func) for k, x in kwargs.items()}
         if READING.sets and func.__name__ not in _BY_REFERENCE:
             note_read([*args, *kwargs.values()])
@@ -486,7 +490,8 @@ def _all_checked(x: Any, func: Any) -> Any:
     if kind in _FINE:
         return x
     if kind is list or kind is tuple:
-        return kind([_all_checked(y, func) for y in x])
+        fine = _FINE.issuperset(map(type, x))
+        return x if fine else kind([_all_checked(y, func) for y in x])
     return checked(x, f"an argument of numpy.{func.__name__} beside a traced value")
 
 

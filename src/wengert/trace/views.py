@@ -112,9 +112,13 @@ def delivered(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[st
         result = rule(result, args, kwargs)
     if not isinstance(result, Traced) or function in SHARING or "out" in kwargs:
         return result
-    if result._view is None and not any(result is a for a in args):  # type: ignore[attr-defined]
-        return result
-    result._refresh()  # type: ignore[attr-defined]
+    if result._view is None:  # type: ignore[attr-defined]
+        for a in args:
+            if result is a:
+                break
+        else:
+            return result
+    result._refresh()
     return duplicate(result)
 
 

@@ -143,7 +143,7 @@ class _Call:
         self.fixed = [a for i, a in enumerate(args) if i in nondiff]
         found, self.pack = trees.flatten(self.free)
         self.leaves = [
-            x if isinstance(x, (np.ndarray, Traced)) else np.asarray(x)[()] for x in found
+            x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x)[()] for x in found
         ]
         for x in self.leaves:
             if dtype_of(x).kind not in "fciub":
@@ -167,7 +167,7 @@ class _Call:
         """Flatten a result of the function, and remember its form."""
         ys, self._result = trees.flatten(y)
         for part in ys:
-            if not isinstance(part, (np.ndarray, np.generic, Traced, float, int, complex)):
+            if not isinstance(part, (Traced, np.ndarray, np.generic, float, int, complex)):
                 raise InputError(
                     f"{self.name} has a custom rule and must return arrays, not a "
                     f"{type(part).__name__}" + user_line()
@@ -440,7 +440,7 @@ def _flat_cotangents(name: str, part: Any, argument: Any) -> list[Any]:
 def _arrays_of(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """Return the arrays in a pytree of anything, and the function that puts others there."""
     leaves, rebuild = trees.flatten(tree)
-    is_array = [isinstance(x, (np.ndarray, np.generic, Traced)) for x in leaves]
+    is_array = [isinstance(x, (Traced, np.ndarray, np.generic)) for x in leaves]
     arrays = [x for a, x in zip(is_array, leaves, strict=True) if a]
     others = [None if a else x for a, x in zip(is_array, leaves, strict=True)]
 

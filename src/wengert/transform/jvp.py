@@ -8,7 +8,7 @@ from wengert.errors import ConversionError, told, user_line
 from wengert.ops.base import ZERO, Op, is_inexact
 from wengert.ops.control import as_number
 from wengert.ops.elementwise import convert
-from wengert.trace.numbers import beside_arrays, combined, compared, is_number, plain_number
+from wengert.trace.numbers import beside_arrays, compared, is_number, plain_number, roles
 from wengert.trace.record import Trace, frozen, refreshed
 from wengert.trace.tracer import OPERATOR, Tracer
 from wengert.transform.linear import as_recorded, quiet
@@ -55,16 +55,19 @@ class JvpTrace(Trace):
             xs.append(a)
             ts.append(None)
             ds.append(a)
+        other = True
         if self.numbers:
-            seen = beside_arrays(self, op, ds, as_number_of)
-            xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
+            numeric, other = roles(self, ds)
+            if numeric and other:
+                seen = beside_arrays(self, op, ds, as_number_of)
+                xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
         derivative = op.derivative
         if getattr(op, "custom", False) and any(t is not None for t in ts):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
         else:
             y = op(*xs, **attrs)
             if derivative is ZERO:
-                return compared(self, op, ds, y) if self.numbers and attrs is OPERATOR else y
+                return y if other or attrs is not OPERATOR else compared(op, y)
             t = None
             if any(t is not None for t in ts):
                 with quiet():
@@ -77,8 +80,8 @@ class JvpTrace(Trace):
         if op is convert and not is_inexact(y):
             return y
         made = Dual(y, t)
-        if self.numbers and attrs is OPERATOR:
-            combined(self, ds, made)
+        if not other and attrs is OPERATOR:
+            self.numbers.add(made)
         return Tracer(self, made)
 
     def concrete(self, var: Any, kind: str) -> Any:

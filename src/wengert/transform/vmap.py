@@ -179,7 +179,7 @@ def _batch_size(leaves: list[Any], axes: list[Any]) -> int:
 
 
 def _front(x: Any, axis: int) -> Any:
-    if not isinstance(x, (np.ndarray, Traced)):
+    if not isinstance(x, (Traced, np.ndarray)):
         x = np.asarray(x)
     return np.moveaxis(x, axis, 0) if axis else x
 
