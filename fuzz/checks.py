@@ -14,7 +14,7 @@ import optree
 
 import wengert as wg
 from fuzz import numeric
-from fuzz.compare import difference
+from fuzz.compare import difference, is_sure
 from fuzz.outcome import Outcome, is_refusal
 from fuzz.point import At, dot, dot_traced, is_real, loss, smooth_places
 from fuzz.program import Program, Raised, leaves, run
@@ -309,13 +309,13 @@ def sparse(o: Outcome) -> None:
         (wg.hessian(scalar, format="csr"), wg.hessian(scalar)),
     ):
         want = o.get(0, dense, x)
-        if want is None or not np.all(np.isfinite(want)):
+        if want is None or not is_sure(want):
             continue
         want = np.reshape(want, (-1, x.size))
         for point in (x, relaid(0.5 * x, x)):
             if point is not x:
                 want = run(lambda: np.reshape(dense(point), (-1, x.size)))  # noqa: B023
-                if isinstance(want, Raised) or not np.all(np.isfinite(want)):
+                if isinstance(want, Raised) or not is_sure(want):
                     continue
             got = run(lambda: function(point).toarray())  # noqa: B023
             o.compare(
@@ -329,7 +329,7 @@ def sparse(o: Outcome) -> None:
     if not o.failed:
         rows = run(wg.jacrev(f), x)
         columns = run(wg.jacfwd(f), x)
-        if not isinstance(columns, Raised) and np.all(np.isfinite(columns)):
+        if not isinstance(columns, Raised) and is_sure(columns):
             o.compare(
                 0, rows, columns, lambda *args: wg.jacfwd(f)(args[place]), looser=100, dtypes=False
             )
@@ -343,7 +343,7 @@ def saved(o: Outcome) -> None:
     x, f, place = made
     want = o.get(0, wg.jacfwd(f), x)
     plan = o.get(0, wg.jacobian(f, format="csr").plan, x)
-    if plan is None or want is None or not np.all(np.isfinite(want)):
+    if plan is None or want is None or not is_sure(want):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan"

@@ -12,7 +12,7 @@ import pytest
 from fuzz import checks, generate, runner
 from fuzz.__main__ import main
 from fuzz.checks import Check, assert_agrees, examine
-from fuzz.compare import difference, unstable
+from fuzz.compare import difference, is_sure, unstable
 from fuzz.numeric import complex_step, slope
 from fuzz.outcome import Outcome
 from fuzz.program import Program, Raised
@@ -234,3 +234,11 @@ def test_what_is_read_from_outside_changes(monkeypatch):
     program = Program.parsed(source)
     assert examine(program, ["held numpy"]).failures
     np.testing.assert_array_equal(program.held["h0"], wave((3,), 2))
+
+
+def test_rules_of_comparison():
+    refused = Raised(TypeError("The `like` argument must be an array-like that ..."))
+    assert not difference(np.zeros(2), refused, 1e-8)
+    assert difference(np.zeros(2), Raised(TypeError("another")), 1e-8)
+    assert is_sure(np.array([1e90])) and is_sure(np.zeros(0))
+    assert not is_sure(np.array([1e101])) and not is_sure(np.array([np.nan]))

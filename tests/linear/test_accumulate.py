@@ -146,3 +146,18 @@ def test_contractions_of_lists_only():
     x = np.random.default_rng(0).standard_normal(6)
     found = wg.hessian(f, format="csr")(x).toarray()
     np.testing.assert_allclose(found, wg.hessian(f)(x), rtol=1e-9, atol=1e-12)
+
+
+BY_LENGTHS = [
+    lambda x: x * 2 if np.mean(x[:0]) > 0 else x,
+    lambda x: x + np.where(x > 0, 0, np.sum(x[:0]) / len(x[:0])),
+    lambda x: x * np.broadcast_to(0.5, x.shape) ** -1.0 + 1 / np.broadcast_to(2.0, x.shape),
+]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("f", BY_LENGTHS)
+def test_numbers_divide_by_zero_as_numpys_do(f):
+    x = np.array([0.5, 2.0, 3.0])
+    plan = wg.jacobian(f, format="csr").plan(x)
+    np.testing.assert_array_equal(plan(x).toarray(), wg.jacfwd(f)(x))

@@ -11,7 +11,7 @@ from wengert.errors import ConversionError, InputError
 NUMBERS = {float: 0.5, int: 3, complex: 0.5 + 1j, bool: True}
 NAMES = sorted(
     {n for kind in (np.ndarray, *NUMBERS) for n in dir(kind) if not n.startswith("_")}
-    - {"from_bytes", "fromhex"}
+    - {"from_bytes", "fromhex", "dtype"}
 )
 WAYS = {
     "jit": lambda f, x: wg.jit(f)(x),
@@ -110,3 +110,17 @@ def test_methods_of_python_numbers():
         assert [g(x) for x in (2.0, 2.5, np.inf, 4.0)] == [2, 3, 3, 2]
     with pytest.raises(ConversionError, match="Python number"):
         wg.grad(lambda x: x * len(x.hex()))(0.5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("x", [0.5, 0.5 + 1j, np.float32(0.5)])
+def test_the_dtype_that_code_asks_for_beside_the_type(x, way):
+    """It must not take a traced number for a constant, as ``np.dtype(type(x))`` would."""
+    found = set()
+
+    def f(x):
+        found.add(np.dtype(getattr(x, "dtype", type(x))))
+        return x * 1
+
+    WAYS[way](f, x)
+    assert found == {np.dtype(getattr(x, "dtype", type(x)))}

@@ -91,3 +91,23 @@ def test_lines_are_found_again_after_an_error():
     assert not isinstance(node.line, Pulled)
     with pytest.raises(DerivativeError, match="not today"):
         wg.cost(lambda x: np.sum(fails(x)), np.ones(2))
+
+
+NOTHING = [
+    lambda x: np.sqrt(x) * x[:0],
+    lambda x: x[1:1] / x,
+    lambda x: np.log(x) + np.zeros((0, 1)),
+    lambda x: np.nanstd(x[:1]) * x[:0],
+]
+
+
+@pytest.mark.parametrize("f", NOTHING)
+def test_what_nothing_is_made_of_has_the_derivative_zero(f):
+    """Not zero times the infinite slope of a square root at zero."""
+    x = np.zeros(1)
+    with np.errstate(all="ignore"):
+        for way in (wg.jacrev, wg.jacfwd, wg.jacobian):
+            assert way(f)(x).shape == (*f(x).shape, 1)
+        for g in (wg.grad(lambda x: np.sum(f(x))), wg.jit(wg.grad(lambda x: np.sum(f(x))))):
+            assert g(x).tolist() == [0]
+        assert wg.jvp(lambda x: np.sum(f(x)), (x,), (np.ones(1),))[1] == 0

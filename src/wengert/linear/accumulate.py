@@ -16,7 +16,7 @@ ed., section 7.1), with the indices propagated ahead of time. It does not suit e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,7 +164,7 @@ class AccumulateTrace(JvpTrace):
             for rule, terms, x in zip(derivative.rules, ts, xs, strict=False):
                 if rule is None or not terms:
                     continue
-                p = rule if rule in (1, -1) else rule(1.0, y, *map(uniform, xs), **attrs)
+                p = rule if rule in (1, -1) else _factor(rule, y, map(uniform, xs), attrs)
                 before = shape_of(x)
                 found += [scaled(t, p, shape, before) for t in terms]
             return merged(found, shape)
@@ -312,6 +312,15 @@ class AccumulateTrace(JvpTrace):
         if isinstance(index, np.ndarray):
             self.indices[id(index)] = index
         return index
+
+
+def _factor(rule: Any, y: Any, xs: Iterable[Any], attrs: dict[str, Any]) -> Any:
+    """Return a partial derivative; a number, where it is one and NumPy's scalars do not matter."""
+    given = list(xs)
+    try:
+        return rule(1.0, y, *given, **attrs)
+    except ArithmeticError:  # of Python numbers: the function divides by a length that is 0
+        return rule(np.float64(1.0), y, *given, **attrs)
 
 
 def accumulate_flat(

@@ -86,7 +86,7 @@ def uniform(x: Any) -> Any:
         return x
     steps = [step for step, n in zip(data.strides, data.shape, strict=True) if n > 1]
     if not any(steps) and not data.flags.writeable:
-        return float(data.flat[0])
+        return data.flat[0]  # of NumPy: 1 / 0 is infinite, and no exception
     return x
 
 

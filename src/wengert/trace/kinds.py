@@ -93,11 +93,13 @@ class OfArrays:
 def deny(x: Any, name: str, depth: int = 3) -> None:
     """Refuse an attribute of NumPy where the user's code asks a traced Python number for it.
 
+    ``getattr(x, "dtype", type(x))`` has an answer, because ``type(x)`` is none that NumPy knows.
+
     Raises
     ------
     NotOfNumbers
     """
-    if not is_asked(depth):
+    if not is_asked(depth) or (name == "dtype" and is_looked_up(depth)):
         return
     kind = number_type(x)
     if kind is not None:
@@ -163,9 +165,9 @@ def attribute_of_number(x: Any, name: str) -> Any:
     return getattr(kind(x), name)
 
 
-def is_looked_up() -> bool:
+def is_looked_up(depth: int = 2) -> bool:
     """Whether code of the user calls hasattr or getattr now, and not len, iter or the like."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(depth)
     code = frame.f_code
     return is_users(code.co_filename) and start_of(code, frame.f_lasti) in _lookups_by_name(code)
 

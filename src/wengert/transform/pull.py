@@ -119,6 +119,8 @@ def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | N
             if ct is None:
                 continue
             cts.owned.discard(y)
+            if 0 in shape_of(ct):
+                continue  # nothing depends on what is made of it, not even as 0 * inf
             primal = y.data
         else:
             parts = [table.pop(v, None) for v in outputs]
