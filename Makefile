@@ -14,7 +14,7 @@ JOBS    ?=
 # Mutation testing: mutants of each group of source files.
 MUTANTS ?= 200
 
-.PHONY: help demo test test-slow test-peers fuzz mutate imports lint format types bench clean
+.PHONY: help demo test test-slow test-peers fuzz mutate imports lint format types docs bench clean
 .NOTPARALLEL:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make imports     which folder imports which: text, or FORM=--mermaid"
 	@echo "make lint        ruff: rules and formatting;  make format: apply them"
 	@echo "make types       mypy, strict, on src"
+	@echo "make docs        the documentation site, in build/site"
 	@echo "make bench       every script of bench/"
 	@echo "make clean       remove $(VENV) and caches (runs/ stays)"
 
@@ -63,6 +64,12 @@ format: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+# Warnings are errors: a broken link, a page that is nowhere listed, a parameter that does not exist.
+# The search of the site needs a server: python3 -m http.server -d build/site
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 bench: $(VENV)/.installed-test $(VENV)/.installed-peers
 	set -e; for script in $(filter-out bench/timing.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script; done

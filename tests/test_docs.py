@@ -25,10 +25,14 @@ from wengert.ops import base, elementwise
 from wengert.trace import tracer
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix().removeprefix("docs/").removesuffix(".md")
 
 
 class Block(NamedTuple):
@@ -74,7 +78,7 @@ def tables_restored():
 
 
 @pytest.mark.usefixtures("tables_restored")
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_code_of(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": f"docs_{path.stem}"}
@@ -117,7 +121,7 @@ def run_console(block: Block, place: str) -> None:
             assert_same_text(printed.getvalue().splitlines()[0], below, place)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_links_of(path):
     for target in LINK.findall(BLOCK.sub("", path.read_text(encoding="utf-8"))):
         if not target.startswith(("http:", "https:")):

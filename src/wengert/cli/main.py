@@ -15,7 +15,7 @@ from typing import NoReturn
 from wengert.cli import check, cost, train
 from wengert.errors import WengertError
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 COMMANDS = (train, check, cost)
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; those of the process by default.
     """
     try:
-        args = _parser().parse_args(argv)
+        args = build_parser().parse_args(argv)
     except SystemExit as exit_:  # --help, or an argument that does not fit
         return int(exit_.code or 0)
     try:
@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with a parser for each command."""
     parser = _Parser(prog="wengert", description="Derivatives of ordinary NumPy code.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
