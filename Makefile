@@ -14,7 +14,7 @@ JOBS    ?=
 # Mutation testing: mutants of each group of source files.
 MUTANTS ?= 200
 
-.PHONY: help demo test test-slow test-peers fuzz mutate imports lint format types docs bench clean
+.PHONY: help demo test test-slow test-peers fuzz mutate imports walks lint format types docs bench clean
 .NOTPARALLEL:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make fuzz        random NumPy programs against NumPy: SECONDS=600 SEED=0 JOBS=2"
 	@echo "make mutate      faults planted into the rules and the lowering: MUTANTS=200 SEED=0"
 	@echo "make imports     which folder imports which: text, or FORM=--mermaid"
+	@echo "make walks       how far a few calls walk through the package"
 	@echo "make lint        ruff: rules and formatting;  make format: apply them"
 	@echo "make types       mypy, strict, on src"
 	@echo "make docs        the documentation site, in build/site"
@@ -53,6 +54,10 @@ mutate: $(VENV)/.installed-test
 # FORM=--mermaid draws a diagram, FORM=--layers prints what each folder may import.
 imports: $(BIN)/python
 	@$(BIN)/python -m tools.imports $(FORM)
+
+# FORM=--hops prints each function of wengert that the calls enter.
+walks: $(VENV)/.installed-test
+	@$(BIN)/python -m tools.walks $(FORM)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -14,7 +14,8 @@ import numpy as np
 
 from wengert.ops.base import ZERO, Op
 from wengert.ops.elementwise import UFUNCS
-from wengert.trace.tracer import CREATION, FUNCTIONS, UFUNC_METHODS, Tracer
+from wengert.trace.dispatch import CREATION, FUNCTIONS, UFUNC_METHODS
+from wengert.trace.tracer import Tracer
 
 PAGE = """\
 # NumPy under wengert

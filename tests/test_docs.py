@@ -22,7 +22,7 @@ import pytest
 from wengert.cli import main as cli
 from wengert.jit import jitted as compilation
 from wengert.ops import base, elementwise
-from wengert.trace import tracer
+from wengert.trace import dispatch
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,7 +69,7 @@ ESCAPES = {ord(c): "\\" + c for c in r"\.^$*+?{}[]|()"}
 @pytest.fixture
 def tables_restored():
     """Take out again what the recipes add."""
-    tables = (base.TABLE, elementwise.UFUNCS, tracer.FUNCTIONS, compilation.BACKENDS)
+    tables = (base.TABLE, elementwise.UFUNCS, dispatch.FUNCTIONS, compilation.BACKENDS)
     before = [dict(table) for table in tables]
     yield
     for table, content in zip(tables, before, strict=True):

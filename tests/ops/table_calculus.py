@@ -8,7 +8,7 @@ from awkward import ALL, FEW, FLAT, MATRICES, REAL, SCALARS, SQUARES, VECTORS, F
 
 import wengert.ops.elementwise as ew
 import wengert.trace.numpy.methods  # noqa: F401  (fills the tables)
-from wengert.trace.tracer import FUNCTIONS
+from wengert.trace.dispatch import FUNCTIONS
 
 PAIRS = {k: FEW[k] for k in ("matrix", "float32", "int8", "bool", "complex", "no rows", "vector",
                              "0-d", "integers", "nothing", "nan", "backwards")}  # fmt: skip

@@ -21,7 +21,8 @@ import table_reduce
 from awkward import Family, disagreement, faults
 
 from wengert.ops.elementwise import UFUNCS
-from wengert.trace.tracer import CREATION, FUNCTIONS, UFUNC_METHODS, Tracer
+from wengert.trace.dispatch import CREATION, FUNCTIONS, UFUNC_METHODS
+from wengert.trace.tracer import Tracer
 
 FAMILIES: list[Family] = [
     *table_reduce.FAMILIES,

@@ -16,7 +16,7 @@ from numpy_use import Use
 
 import wengert as wg
 from wengert.errors import UnsupportedError
-from wengert.trace.tracer import FUNCTIONS, UFUNC_METHODS
+from wengert.trace.dispatch import FUNCTIONS, UFUNC_METHODS
 
 BATCH = 4
 OWN_FILE = {"numpy.linalg", "numpy.fft"}

@@ -1,8 +1,8 @@
 """What mkdocs adds to the files of docs/: pages that are written elsewhere, and links to them.
 
 README.md is the first page of the site, CONTRIBUTING.md and CHANGELOG.md are pages too, each script
-of examples/ is one, and the help of the commands is put below reference/command-line.md. A link in a
-page names the file in the repository; on the site it leads to the page of that file.
+of examples/ is one, and the help of the commands is put below reference/command-line.md. A link in
+a page names the file in the repository; on the site it leads to the page of that file.
 """
 
 from __future__ import annotations

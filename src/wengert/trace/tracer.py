@@ -20,17 +20,15 @@ from wengert.errors import (
     InputError,
     ShapeError,
     UnsupportedError,
-    WengertError,
     user_line,
 )
 from wengert.ops import elementwise as ew
-from wengert.ops.base import Op, Traced, dtype_of
+from wengert.ops.base import Op, Traced
 from wengert.ops.contract import contract
 from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
-from wengert.trace import indexing, memory, views
-from wengert.trace.blame import explained, unsupported
-from wengert.trace.capture import READING, note_read
+from wengert.trace import indexing, views
+from wengert.trace.dispatch import KNOWN, OPERAND, call_function, call_ufunc, know
 from wengert.trace.kinds import (
     INNER,
     OfArrays,
@@ -42,28 +40,16 @@ from wengert.trace.kinds import (
 )
 from wengert.trace.pending import Pending
 
-__all__ = ["FUNCTIONS", "UFUNC_METHODS", "Tracer", "lower"]
-
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-"""What stands for each NumPy function that dispatches on its arguments."""
-
-UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
-"""What stands for ``ufunc.reduce``, ``ufunc.accumulate`` and the like."""
+__all__ = ["Tracer", "lower"]
 
 NAMESPACES: list[Any] = []
 """The array-API namespace of traced arrays, put here by `wengert.trace.numpy.namespace`."""
 
-_PLAIN = frozenset(
-    {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.bool_, np.int64}
-)
 OPERATOR: dict[str, Any] = {}
 """Attributes (none) of an operation applied by one of Python's operators, not by a function."""
 
 _OPERANDS = (np.ndarray, np.generic, int, float, complex)
 _NOT_NUMERIC = (str, bytes, dict, set, type(None))
-
-
-_OPERAND = "an operand of a traced value"
 
 
 def _operand(other: Any) -> Any:
@@ -77,7 +63,7 @@ def _operand(other: Any) -> Any:
     kind = type(other)
     if is_foreign(kind) and decides_itself(kind):
         return NotImplemented
-    other = checked(other, _OPERAND)
+    other = checked(other, OPERAND)
     return other if isinstance(other, _OPERANDS) else NotImplemented
 
 
@@ -87,7 +73,7 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
         if kind is Tracer:
             if other._trace is not self._trace:
                 return op(self, other)
-        elif kind not in _PLAIN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
+        elif kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
@@ -96,7 +82,7 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     def backward(self: Tracer, other: Any) -> Any:
         kind = type(other)
-        if kind not in _PLAIN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
+        if kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             other = _operand(other)
             if other is NotImplemented:
                 return NotImplemented
@@ -362,25 +348,7 @@ class Tracer(Traced):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Apply a NumPy function."""
-        implementation = FUNCTIONS.get(func)
-        if implementation is None:
-            raise _unknown(f"{func.__module__}.{func.__name__}")
-        args = _all_checked(args, func)
-        if kwargs:
-            kwargs = {k: _all_checked(x, func) for k, x in kwargs.items()}
-        if READING.sets and func.__name__ not in _BY_REFERENCE:
-            note_read([*args, *kwargs.values()])
-        try:
-            if func in CREATION:
-                return implementation(self, *args, **kwargs)
-            return views.delivered(func, implementation(*args, **kwargs), args, kwargs)
-        except WengertError:
-            raise
-        except Exception as error:
-            reason = explained(error, func, f"{func.__module__}.{func.__name__}", args, kwargs)
-            if reason is error:
-                raise
-            raise reason from error
+        return call_function(self, func, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         """Say what is missing; called for unknown names only."""
@@ -473,30 +441,7 @@ class Tracer(Traced):
         return self
 
 
-_BY_REFERENCE = frozenset(
-    {"dot", "matmul", "inner", "outer", "tensordot", "einsum", "where", "concatenate", "stack",
-     "vstack", "hstack", "solve"}
-)  # fmt: skip
-"""Functions that make plain arrays operands, and read nothing of them otherwise."""
-
-_FINE = frozenset(
-    {*_PLAIN - {np.ndarray}, Tracer, str, type(None), slice, type(Ellipsis), type, np.dtype}
-)
-
-
-def _all_checked(x: Any, func: Any) -> Any:
-    """Check the arguments of a NumPy function, in nested lists and tuples too."""
-    kind = type(x)
-    if kind in _FINE:
-        return x
-    if kind is list or kind is tuple:
-        fine = _FINE.issuperset(map(type, x))
-        return x if fine else kind([_all_checked(y, func) for y in x])
-    return checked(x, f"an argument of numpy.{func.__name__} beside a traced value")
-
-
-CREATION: set[Any] = set()
-"""Functions that are given ``like=x``: they take the traced value first."""
+know(Tracer)
 
 
 def lower(x: Any) -> Any:
@@ -505,146 +450,3 @@ def lower(x: Any) -> Any:
         x._refresh()
         x = x._var.data
     return x
-
-
-def _unknown(name: str) -> UnsupportedError:
-    """Make the error for a function that is not supported."""
-    known = {f"{getattr(f, '__module__', 'numpy')}.{f.__name__}" for f in FUNCTIONS}
-    known |= {f"numpy.{u.__name__}" for u in ew.UFUNCS}
-    return UnsupportedError(unsupported(name, known) + user_line())
-
-
-_IGNORED = {"casting": "same_kind", "order": "K", "subok": True}
-
-
-def _where_used(ufunc: np.ufunc, inputs: tuple[Any, ...], where: Any) -> tuple[Any, ...]:
-    """Put a harmless number where the result is not used, which NumPy does not compute.
-
-    So ``np.log(x, where=x > 0, out=y)`` neither warns nor has a derivative that is NaN.
-    """
-    harmless = 1 if ufunc is np.arccosh else 0.5
-    return tuple(
-        x
-        if type(x) in (int, float, complex, bool)
-        else np.where(where, x, dtype_of(x).type(harmless if dtype_of(x).kind in "fc" else 1))
-        for x in inputs
-    )
-
-
-def _cast_inputs(
-    ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any, casting: Any
-) -> tuple[Any, ...]:
-    """Convert arguments of a ufunc to those of the loop that ``dtype=`` and ``casting=`` choose.
-
-    Raises
-    ------
-    TypeError
-        NumPy's, where there is no such loop, or the arguments cannot be cast to it.
-    """
-    target = None if dtype is None else np.dtype(dtype)
-    given = tuple(ew.promotable(x) for x in inputs)
-    signature = (None,) * ufunc.nin + (target,) * ufunc.nout
-    loop = ufunc.resolve_dtypes(given + (None,) * ufunc.nout, signature=signature, casting=casting)
-    with np.errstate(over="ignore"):
-        return tuple(
-            x if dtype_of(x) == d else ew.convert(x, dtype=d)
-            for x, d in zip(inputs, loop, strict=False)
-        )
-
-
-def call_ufunc(
-    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Apply a ufunc, or a method of it, to arguments of which at least one is traced."""
-    for x in inputs:
-        kind = type(x)
-        if kind is not Tracer and (
-            kind not in _PLAIN or (kind is np.ndarray and x.dtype.kind not in "fiubc")
-        ):
-            if method == "__call__":
-                inputs = tuple(map(indexing.stack_nested, inputs))
-            inputs = tuple([checked(y, _OPERAND) for y in inputs])
-            break
-    try:
-        if method != "__call__":
-            return _call_method(ufunc, method, inputs, kwargs)
-        op = ew.UFUNCS.get(ufunc)
-        if not kwargs:
-            if op is ew.absolute or op is ew.UFUNCS[np.sign]:
-                return views.real_or_complex(op, inputs[0])
-            if op is not None:
-                return op(*inputs)
-        return _call_with_options(ufunc, op, inputs, kwargs)
-    except WengertError:
-        raise
-    except Exception as error:
-        call = ufunc if method == "__call__" else getattr(ufunc, method)
-        name = f"numpy.{ufunc.__name__}" + ("" if call is ufunc else f".{method}")
-        reason = explained(error, call, name, inputs, kwargs)
-        if reason is error:
-            raise
-        raise reason from error
-
-
-def _call_method(
-    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Apply ``reduce``, ``accumulate``, ``reduceat``, ``outer`` or ``at`` of a ufunc."""
-    if READING.sets:
-        note_read([*inputs, *kwargs.values()])
-    implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
-    if implementation is None:
-        raise _unknown(f"numpy.{ufunc.__name__}.{method}")
-    if (ufunc, method) in UFUNC_METHODS:
-        return implementation(*inputs, **kwargs)
-    return implementation(ufunc, *inputs, **kwargs)
-
-
-def _call_with_options(
-    ufunc: np.ufunc, op: Op | None, inputs: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Apply a ufunc with ``out=``, ``where=`` or ``dtype=``."""
-    kwargs = {k: v for k, v in kwargs.items() if k not in _IGNORED or _IGNORED[k] != v}
-    out = kwargs.pop("out", None)
-    where = kwargs.pop("where", True)
-    dtype = kwargs.pop("dtype", None)
-    composite = FUNCTIONS.get(ufunc) if op is None else None
-    if set(kwargs) - {"casting"} and composite is None:
-        raise UnsupportedError(
-            f"numpy.{ufunc.__name__} with {', '.join(kwargs)} is not supported on traced values"
-            + user_line()
-        )
-    targets = out if isinstance(out, tuple) else (out,)
-    for target in targets:
-        if target is not None and not isinstance(target, Tracer):
-            raise ConversionError(
-                f"the result of numpy.{ufunc.__name__} on a traced value would be stored into a "
-                f"plain array of shape {np.shape(target)} (out= or an in-place operator). Write y "
-                "= y + x instead of y += x, or make y with np.zeros(shape, like=x)." + user_line()
-            )
-    given = inputs
-    casting = kwargs.pop("casting", "same_kind")
-    if dtype is not None or casting != "same_kind":
-        inputs = _cast_inputs(ufunc, inputs, dtype, casting)
-    if where is not True and out is not None:
-        inputs = _where_used(ufunc, inputs, where)
-    if op is None:
-        if composite is None:
-            raise _unknown(f"numpy.{ufunc.__name__}")
-        result = composite(*inputs, **kwargs)
-    else:
-        result = call_ufunc(ufunc, "__call__", inputs, {})
-    if dtype is not None:
-        result = memory.as_iterated(result, given)
-    if out is None:
-        if where is not True:
-            raise UnsupportedError(
-                f"numpy.{ufunc.__name__} with where= and no out= leaves elements undefined; use "
-                f"np.where(mask, np.{ufunc.__name__}(...), default)" + user_line()
-            )
-        return result
-    results = result if isinstance(result, tuple) else (result,)
-    for target, value in zip(targets, results, strict=True):
-        if target is not None:
-            target._store(value if where is True else np.where(where, value, target))
-    return targets[0] if len(targets) == 1 else targets

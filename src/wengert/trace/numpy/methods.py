@@ -12,6 +12,7 @@ from wengert.errors import InputError, ShapeError, UnsupportedError, WengertErro
 from wengert.trace import memory, views
 from wengert.trace.blame import explained
 from wengert.trace.capture import READING, note_read
+from wengert.trace.dispatch import FUNCTIONS
 from wengert.trace.kinds import kept_from_numbers
 from wengert.trace.numbers import number_type
 from wengert.trace.numpy import (  # noqa: F401  (they fill the table that the methods read)
@@ -32,7 +33,7 @@ from wengert.trace.numpy import (  # noqa: F401  (they fill the table that the m
 from wengert.trace.numpy import order as numpy_order  # noqa: F401
 from wengert.trace.numpy import shape as numpy_shape
 from wengert.trace.numpy import views as numpy_views  # noqa: F401
-from wengert.trace.tracer import FUNCTIONS, Tracer
+from wengert.trace.tracer import Tracer
 
 _FUNCTIONS = {
     "all": np.all, "any": np.any, "argmax": np.argmax, "argmin": np.argmin, "argsort": np.argsort,

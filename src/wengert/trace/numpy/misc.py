@@ -17,6 +17,7 @@ from wengert.ops.control import stop_gradient
 from wengert.ops.index import getitem, index_add
 from wengert.ops.order import take_along
 from wengert.trace import indexing, memory
+from wengert.trace.dispatch import FUNCTIONS
 from wengert.trace.numbers import number_type
 from wengert.trace.numpy.create import laid_out
 from wengert.trace.numpy.shape import _view
@@ -30,7 +31,7 @@ from wengert.trace.numpy.table import (
     refuse,
     traced,
 )
-from wengert.trace.tracer import FUNCTIONS, Tracer, lower
+from wengert.trace.tracer import Tracer, lower
 
 
 # --- complex parts --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from wengert.ops import order as order_ops
 from wengert.ops import reduce as red
 from wengert.ops.base import Op
 from wengert.ops.shape import reshape
+from wengert.trace.dispatch import UFUNC_METHODS
 from wengert.trace.numpy.table import (
     NO_VALUE,
     axes_of_ufunc,
@@ -22,7 +23,6 @@ from wengert.trace.numpy.table import (
     implements,
     traced,
 )
-from wengert.trace.tracer import UFUNC_METHODS
 
 
 def _keep(keepdims: Any) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.base import Traced
 from wengert.ops.index import SLOT, index_add
+from wengert.trace.dispatch import UFUNC_METHODS
 from wengert.trace.numpy.reduce import _keep, np_max, np_min, np_sum, where_of
 from wengert.trace.numpy.table import (
     NO_VALUE,
@@ -27,7 +28,6 @@ from wengert.trace.numpy.table import (
     traced,
 )
 from wengert.trace.orders import laid
-from wengert.trace.tracer import UFUNC_METHODS
 
 
 # --- statistics ---------------------------------------------------------------------------------

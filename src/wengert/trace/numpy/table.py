@@ -17,10 +17,10 @@ from wengert.errors import (
 )
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced, dtype_of, shape_of
-from wengert.trace import tracer
+from wengert.trace.dispatch import CREATION, FUNCTIONS
 from wengert.trace.indexing import stack_nested
 from wengert.trace.numbers import number_type
-from wengert.trace.tracer import FUNCTIONS, Tracer
+from wengert.trace.tracer import Tracer, lower
 
 __all__ = [
     "NO_VALUE",
@@ -64,7 +64,7 @@ def creates(*functions: Any) -> Callable[[F], F]:
     def decorate(implementation: F) -> F:
         for function in functions:
             FUNCTIONS[function] = implementation
-            tracer.CREATION.add(function)
+            CREATION.add(function)
         return implementation
 
     return decorate
@@ -137,7 +137,7 @@ def holds(condition: Any) -> bool:
     try:
         return bool(condition)
     except BatchedControlError:
-        return bool(np.any(tracer.lower(condition)))
+        return bool(np.any(lower(condition)))
 
 
 def ordering(order: Any) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 
 from wengert.errors import UnsupportedError, user_line
 from wengert.ops.base import Traced, dtype_of
+from wengert.trace.dispatch import UFUNC_METHODS, call_ufunc
 from wengert.trace.numpy.reduce import where_of
 from wengert.trace.numpy.table import NO_VALUE, axes_of_ufunc, axis_index, cast, deliver, traced
-from wengert.trace.tracer import UFUNC_METHODS, call_ufunc
 
 _UNSTATED: Any = np._NoValue
 

@@ -11,11 +11,12 @@ import numpy as np
 from wengert.errors import ConversionError, UnsupportedError, user_line
 from wengert.ops.index import index_add
 from wengert.trace import indexing
+from wengert.trace.dispatch import UFUNC_METHODS
 from wengert.trace.numbers import number_type
 from wengert.trace.numpy.misc import checked_mode, integers, lined_up
 from wengert.trace.numpy.reduce import where_of
 from wengert.trace.numpy.table import axis_index, cast, implements, refuse, traced
-from wengert.trace.tracer import UFUNC_METHODS, Tracer
+from wengert.trace.tracer import Tracer
 
 _RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 """Kinds of numbers, narrower first."""

@@ -1,0 +1,1 @@
+"""Walks through the package: which functions a call passes, in which modules and folders."""
