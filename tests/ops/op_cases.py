@@ -121,6 +121,11 @@ def mask(shape: tuple[int, ...] = ()) -> Draw:
     return lambda rng: ((rng.permutation(size) + rng.integers(2)) % 2 == 0).reshape(shape)[()]
 
 
+def constant(x: Any) -> Draw:
+    """Return a draw that is always this array."""
+    return lambda rng: x
+
+
 def fixed(*values: Any) -> Draw:
     """Always the same: an array of the values, or a Python scalar for a single one."""
     return lambda rng: values[0] if len(values) == 1 else np.array(values)
@@ -614,6 +619,39 @@ def matrices(name: str, *draws: Any, tail: tuple[int, ...] = (3, 3), **attrs: An
 
 SPECTRA = [((4,), (0,)), ((2, 3), (1,)), ((2, 3), (0, 1)), ((3, 2, 2), (0, 2))]
 HALF = [((4,), 0), ((5, 2), 0), ((2, 3), 1), ((2, 4), 1)]
+
+
+def _frames(name: str, values: int, tail: tuple[int, int]) -> dict[str, list[Case]]:
+    """Make cases of the rows of a decomposition's frames, which take results that belong to `a`.
+
+    The derivative in `a` is that of the results too, so differences do not see it.
+    """
+    rng = np.random.default_rng(3)
+    found: dict[str, list[Case]] = {}
+    attrs = {"lower": True} if name == "eigh" else {}
+    for lead in ((), (2,), (0,)):
+        for kind in (float, complex):
+            a = rng.normal(size=(*lead, *tail)) + (1j if kind is complex else 0)
+            if name == "eigh":
+                a = a + np.conjugate(np.swapaxes(a, -1, -2))
+            y = TABLE[name](a, **attrs)
+            w, f = y[values], y[-1]
+            t, g = (quadrant if kind is complex else spread)((*lead, *tail)), spread(w.shape)
+            data = tuple(constant(x) for x in (a, w, f, f))
+            rest = {**attrs, "free": True, "constant": False}
+            for row, draws, given, wrt in (
+                ("push", (t, *data), attrs, (0,)),
+                ("pull", (g, *data), rest, (0,)),
+                ("turned", (constant(w), constant(f), t), {}, ()),
+                ("chosen", (constant(w), constant(f), constant(f)), {}, ()),
+                ("agree", (constant(w), constant(f), constant(f)), {}, ()),
+                ("along", (constant(a), t, *(constant(x) for x in y)), attrs, ()),
+            ):
+                case = Case(f"{name}_{row}", draws, given, wrt=wrt, narrow=False)
+                found.setdefault(case.op, []).append(case)
+    return found
+
+
 LINALG = {
     "fft": [
         Case("fft", (draw(s),), {"axis": axis, "inverse": inverse, "norm": norm})
@@ -655,6 +693,12 @@ LINALG = {
         for name in ("cholesky_push", "cholesky_pull")
     },
     "eigh": matrices("eigh", symmetric, lower=True) + matrices("eigh", symmetric, lower=False),
+    **_frames("eigh", 0, (3, 3)), **_frames("svd", 1, (4, 3)),
+    "over_separations": [
+        Case("over_separations", (spread(s), spread(s), real(0.5, 2.0, s), real(), real()),
+             wrt=(0, 1, 2))
+        for s in ((3, 3), (2, 3, 3), (0, 2, 2))
+    ],
     "eig": matrices("eig", symmetric),
     "svd": matrices("svd", regular, tail=(4, 3)) + matrices("svd", regular, tail=(2, 3)),
     "qr": matrices("qr", regular, tail=(4, 3)) + matrices("qr", complex_regular),

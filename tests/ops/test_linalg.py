@@ -604,7 +604,7 @@ def test_patterns_hold_the_jacobian(name: str) -> None:
     attrs = {"lower": True} if name == "eigh" else {}
     stated = op.infer(x, **attrs)
     single = type(stated) is not tuple
-    for k, aval in enumerate([stated] if single else stated):
+    for k, aval in enumerate([stated] if single else stated[:-1]):  # not of a frame
         jac = wg.jacobian(lambda x, k=k: op(x, **attrs) if single else op(x, **attrs)[k])(x)
         pattern = np.zeros((aval.size, x.size), bool)
         rows, columns = op.pattern(0, stated, x) if single else op.pattern(0, stated, x)[k]

@@ -16,6 +16,9 @@ traced, the innermost trace decides what happens. The derivative is written once
     anything else: ``rule(t, y, *xs)`` is the tangent that one argument contributes, written with
     operations linear in ``t``; reverse mode transposes those (Radul et al., *You Only Linearize
     Once*, POPL 2023).
+`Joint`
+    what tangents of several arguments contribute together, in two functions that are each other's
+    transpose.
 `Zero`
     piecewise constant.
 
@@ -37,6 +40,7 @@ __all__ = [
     "ZERO",
     "Derivative",
     "Fold",
+    "Joint",
     "Jvp",
     "Minus",
     "Op",
@@ -110,13 +114,29 @@ class Jvp:
     rules: tuple[Rule, ...]
 
 
+class Joint:
+    """A derivative in which tangents (cotangents) of several arguments take part together."""
+
+    __slots__ = ()
+
+    def push(self, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
+        """Return the tangents of the results; None is zero, on both sides."""
+        raise NotImplementedError
+
+    def pull(
+        self, ct: Any, y: Any, xs: list[Any], wanted: list[bool], attrs: dict[str, Any]
+    ) -> Any:
+        """Return the cotangents of those arguments that are wanted, by their places."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Zero:
     """The derivative vanishes wherever it exists."""
 
 
 ZERO = Zero()
-Derivative = Scale | Fold | Transpose | Jvp | Zero
+Derivative = Scale | Fold | Transpose | Jvp | Joint | Zero
 
 
 class Traced:
@@ -183,10 +203,14 @@ class Op:
         The operator of Python, where Python numbers among themselves are not NumPy's.
     like : numpy.ufunc or None
         The ufunc whose dtypes an elementwise operation has; `ufunc` where it is one.
+    along : Op or None
+        What forward mode differentiates in its place: ``along(x, t, *results)``, whose results may
+        depend on the direction `t` where those of the operation are not determined.
     """
 
     __slots__ = (
         "alias",
+        "along",
         "batch",
         "counts",
         "derivative",
@@ -231,6 +255,7 @@ class Op:
         self.ufunc = ufunc
         self.python = python
         self.like = like or ufunc
+        self.along: Op | None = None
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Apply the operation: at once to plain arrays, else through the innermost trace."""

@@ -11,71 +11,89 @@ are first-order perturbation theory:
 
 Where derivatives do not exist
 ------------------------------
-Eigenvalues and singular values have the derivative of their symmetric functions (sums, products,
-norms) even where they are repeated. Vectors that belong to values equal to rounding have none, and
-their derivative is NaN. The derivative of a singular value at 0 is that of one branch of its
-modulus, a subgradient. The phase of complex vectors of `eigh` and `svd` is not determined by the
-matrix: it is held constant (``v^H dv`` is real), so only functions that do not depend on the phase
-have a derivative.
+Eigenvalues and singular values have the first and second derivatives of their symmetric functions
+(sums, products, norms) even where they are repeated, by `wengert.ops.spectral`. Vectors that belong
+to values equal to rounding have none, and their derivative is NaN. The derivative of a singular
+value at 0 is that of one branch of its modulus, a subgradient. The phase of complex vectors of
+`eigh` and `svd` is not determined by the matrix: it is held constant (``v^H dv`` is real), so only
+functions that do not depend on the phase have a derivative.
 
 Operation counts are leading terms from Golub and Van Loan, *Matrix Computations*, 4th ed., 2013.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from wengert.ir.graph import Aval
-from wengert.ops.base import Jvp, dtype_of, shape_of
+from wengert.ops import patterns
+from wengert.ops.base import ZERO, Jvp, Op, dtype_of, shape_of
 from wengert.ops.hermitian import hermitian
 from wengert.ops.linalg import (
     adjoint,
     inv,
     per_matrix,
     real_dtype,
-    rounding,
     row,
     solve_triangular,
 )
+from wengert.ops.spectral import Framed, eigen_frames, reciprocal_gaps, singular_frames
 
 __all__ = ["eig", "eigh", "qr", "svd"]
 
 
-def reciprocal_gaps(w: Any, *, squared: bool = False) -> Any:
-    """Return ``1 / (w[j] - w[i])`` at [i, j], 0 on the diagonal, NaN for values equal to rounding.
+def _with_frames(op: Op, derivative: Framed) -> Op:
+    """Give a decomposition its derivative, and the row that forward mode differentiates.
 
-    With `squared`, the differences are ``w[j]**2 - w[i]**2``.
+    Of that row, ``(a, t, *results)``, the frame is turned to the direction `t`, and stays so.
     """
-    right, left = w[..., None, :], w[..., :, None]
-    gap = right - left
-    size = np.max(np.abs(w), axis=-1, keepdims=True, initial=0.0)[..., None]
-    same_place = np.eye(shape_of(w)[-1], dtype=bool)
-    close = (np.abs(gap) <= rounding(gap) * size) & ~same_place
-    if squared:
-        gap = gap * (right + left)
-    return np.where(
-        same_place, 0, np.where(close, np.nan, 1 / np.where(same_place | close, 1, gap))
+    frames, k = derivative.frames, derivative.values
+
+    def evaluate(a: Any, t: Any, *y: Any, **attrs: Any) -> Any:
+        turned = frames.turned(y[k], y[-1], frames.direction(t, **attrs))
+        return (*(x.copy() for x in y[:-1]), turned)
+
+    op.derivative, op.pattern = derivative, patterns.within_matrix
+    op.along = row(
+        f"{op.name}_along",
+        evaluate,
+        infer=lambda a, t, *y, **_: tuple(Aval(shape_of(x), dtype_of(x)) for x in y),
+        derivative=replace(derivative, free=False),
+        flops=lambda out, a, *_, **__: per_matrix(lambda m, n: 2 * m * n * min(m, n))(out, a),
     )
+    op.along.pattern = patterns.ByArgument({0: patterns.within_matrix})
+    return op
 
 
 # --- eigenvalues ----------------------------------------------------------------------------------
-def _eigh_tangent(t: Any, y: Any, a: Any, *, lower: bool) -> tuple[Any, Any]:
+def _eigh(a: Any, *, lower: bool) -> tuple[Any, Any, Any]:
+    w, v = np.linalg.eigh(a, "L" if lower else "U")
+    return w, v, v.copy()
+
+
+def _eigh_tangent(t: Any, y: Any, a: Any, *, lower: bool) -> tuple[Any, Any, Any]:
     """With dA in the basis of the eigenvectors, C = V^H dA V: dw = diag(C), dV = V (C / gaps)."""
-    w, v = y
+    w, v, _ = y
     moved = hermitian(t, lower=lower, transposed=False) @ v
-    dw = np.real(np.sum(np.conjugate(v) * moved, axis=-2))
-    dv = v @ ((adjoint(v) @ moved) * reciprocal_gaps(w))
-    return dw, dv
+    return None, v @ ((adjoint(v) @ moved) * reciprocal_gaps(w)), None
 
 
-eigh = row(
-    "eigh",
-    lambda a, *, lower: tuple(np.linalg.eigh(a, "L" if lower else "U")),
-    infer=lambda a, **_: (Aval(shape_of(a)[:-1], real_dtype(a)), Aval(shape_of(a), dtype_of(a))),
-    derivative=Jvp((_eigh_tangent,)),
-    flops=per_matrix(lambda m, n: 9 * n**3),  # section 8.3.5
+eigh = _with_frames(
+    row(
+        "eigh",
+        _eigh,
+        infer=lambda a, **_: (
+            Aval(shape_of(a)[:-1], real_dtype(a)),
+            Aval(shape_of(a), dtype_of(a)),
+            Aval(shape_of(a), dtype_of(a)),
+        ),
+        derivative=ZERO,
+        flops=per_matrix(lambda m, n: 9 * n**3),  # section 8.3.5
+    ),
+    Framed(eigen_frames, 0, _eigh_tangent, lambda y: y[1]),
 )
 
 
@@ -123,19 +141,27 @@ eig = row(
 
 
 # --- singular values ------------------------------------------------------------------------------
-def _svd_tangent(t: Any, y: Any, a: Any) -> tuple[Any, Any, Any]:
+def _svd(a: Any) -> tuple[Any, Any, Any, Any]:
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    return u, s, vh, _above(u, vh)
+
+
+def _above(u: Any, vh: Any) -> Any:
+    return np.concatenate([u, adjoint(vh)], axis=-2)
+
+
+def _svd_tangent(t: Any, y: Any, a: Any) -> tuple[Any, Any, Any, Any]:
     """Townsend's formulas: C = U^H dA V, ds = diag(C), and the rotations that keep U and V unitary.
 
     ``dU = U (F * (C S + S C^H)) + (I - U U^H) dA V / S`` and ``dV = V (F * (S C + C^H S)) +
     (I - V V^H) dA^H U / S`` with ``F_ij = 1 / (s_j^2 - s_i^2)``; for complex matrices the phases of
     U take the imaginary part of diag(C) / S.
     """
-    u, s, vh = y
+    u, s, vh, _ = y
     uh, v = adjoint(u), adjoint(vh)
     m, n = shape_of(a)[-2:]
     right, left = s[..., None, :], s[..., :, None]
     moved = t @ v
-    ds = np.sum(np.real(np.conjugate(u) * moved), axis=-2)
     c = uh @ moved
     ch = adjoint(c)
     gaps = reciprocal_gaps(s, squared=True)
@@ -149,26 +175,30 @@ def _svd_tangent(t: Any, y: Any, a: Any) -> tuple[Any, Any, Any]:
     if n > m:
         back = adjoint(t) @ u
         dv = dv + (back - v @ (vh @ back)) / right
-    return du, ds, adjoint(dv)
+    return du, None, adjoint(dv), None
 
 
-def _infer_svd(a: Any) -> tuple[Aval, Aval, Aval]:
+def _infer_svd(a: Any) -> tuple[Aval, Aval, Aval, Aval]:
     *lead, m, n = shape_of(a)
     k = min(m, n)
     return (
         Aval((*lead, m, k), dtype_of(a)),
         Aval((*lead, k), real_dtype(a)),
         Aval((*lead, k, n), dtype_of(a)),
+        Aval((*lead, m + n, k), dtype_of(a)),
     )
 
 
-svd = row(
-    "svd",
-    lambda a: tuple(np.linalg.svd(a, full_matrices=False)),
-    infer=_infer_svd,
-    derivative=Jvp((_svd_tangent,)),
-    # Figure 8.6.1, R-SVD with U1, S and V.
-    flops=per_matrix(lambda m, n: 6 * max(m, n) * min(m, n) ** 2 + 20 * min(m, n) ** 3),
+svd = _with_frames(
+    row(
+        "svd",
+        _svd,
+        infer=_infer_svd,
+        derivative=ZERO,
+        # Figure 8.6.1, R-SVD with U1, S and V.
+        flops=per_matrix(lambda m, n: 6 * max(m, n) * min(m, n) ** 2 + 20 * min(m, n) ** 3),
+    ),
+    Framed(singular_frames, 1, _svd_tangent, lambda y: _above(y[0], y[2])),
 )
 
 

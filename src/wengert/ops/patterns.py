@@ -43,6 +43,7 @@ __all__ = [
     "prefix",
     "within_column",
     "within_matrix",
+    "within_vector",
 ]
 
 Pair: TypeAlias = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -310,6 +311,8 @@ dense = Mixing(lambda rank, attrs: tuple(range(rank)))
 """Every output depends on every entry of the argument."""
 within_matrix = Mixing(lambda rank, attrs: (rank - 2, rank - 1))
 """Dense within each matrix of a batch, the matrix being in the last two axes of the argument."""
+within_vector = Mixing(lambda rank, attrs: (rank - 1,))
+"""Dense within each vector of a batch, along the last axis."""
 within_column = Mixing(lambda rank, attrs: (rank - 2,))
 """Dense within each column of a batch of matrices."""
 lines = Mixing(

@@ -66,6 +66,9 @@ class JvpTrace(Trace):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
         else:
             y = op(*xs, **attrs)
+            if op.along is not None and ts[0] is not None:
+                op, xs, ts = op.along, [xs[0], ts[0], *y], [ts[0], *(None for _ in (0, *y))]
+                y = op(*xs, **attrs)
             if derivative is ZERO:
                 return y if other or attrs is not OPERATOR else compared(op, y)
             t = None

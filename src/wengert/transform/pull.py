@@ -13,10 +13,22 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import Aval, Node, Pulled, Value
-from wengert.ops.base import Fold, Jvp, Minus, Op, Scale, Traced, Transpose, dtype_of, shape_of
+from wengert.ops.base import (
+    Fold,
+    Joint,
+    Jvp,
+    Minus,
+    Op,
+    Scale,
+    Traced,
+    Transpose,
+    dtype_of,
+    shape_of,
+)
 from wengert.ops.index import add_into, index_add
 from wengert.ops.reduce import expand
 from wengert.ops.shape import filled, match
+from wengert.ops.spectral import Framed
 from wengert.trace.abstract import AbstractTape
 from wengert.trace.record import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
@@ -126,7 +138,7 @@ def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | N
             parts = [table.pop(v, None) for v in outputs]
             if all(p is None for p in parts):
                 continue
-            if type(node.op.derivative) is Jvp:  # its rule is transposed, where None is zero
+            if type(node.op.derivative) in (Jvp, Framed):  # whose rules take None for zero
                 ct = tuple(parts)
             else:
                 ct = tuple(
@@ -163,6 +175,14 @@ def pull(node: Node, ct: Any, y: Any, cts: Cotangents) -> None:
         for rule, v, x in zip(derivative.rules, inputs, xs, strict=True):
             if rule is not None and isinstance(v, Value):
                 _add_transposed(op, rule, ct, y, xs, x, attrs, v, cts)
+    elif isinstance(derivative, Joint):
+        v = inputs[0]
+        if isinstance(derivative, Framed) and derivative.has_vectors(ct) and isinstance(v, Value):
+            _add_transposed(op, derivative.rule, ct, y, xs[:1], xs[0], attrs, v, cts)
+        wanted = [isinstance(v, Value) for v in inputs]
+        for k, part in derivative.pull(ct, y, xs, wanted, attrs).items():
+            if wanted[k]:
+                cts.add(inputs[k], match(part, xs[k]))
     else:
         derivative.pull(node, ct, y, xs, cts)
 

@@ -43,7 +43,7 @@ def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) ->
             part = t if rule == 1 else -t if rule == -1 else rule(t, y, *xs, **attrs)
             total = part if total is None else _plus(total, part)
     else:  # custom rules
-        total = derivative.push(y, xs, ts, attrs)  # type: ignore[attr-defined]
+        total = derivative.push(y, xs, ts, attrs)  # type: ignore[union-attr]
     if total is None:
         return None
     if isinstance(y, tuple):

@@ -273,7 +273,7 @@ def _lower(uplo: str) -> bool:
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> EighResult:
     """Stand for `numpy.linalg.eigh`."""
-    return EighResult(*decompose.eigh(_square(a), lower=_lower(UPLO)))
+    return EighResult(*decompose.eigh(_square(a), lower=_lower(UPLO))[:2])
 
 
 @implements(np.linalg.eigvalsh)
@@ -315,7 +315,7 @@ def svd(
             f"np.linalg.svd with full_matrices=True of {m} x {n} matrices: the vectors beyond the "
             f"first {min(m, n)} are not determined; use full_matrices=False" + user_line()
         )
-    u, s, vh = decompose.svd(a)
+    u, s, vh, _ = decompose.svd(a)
     return SVDResult(u, s, vh) if compute_uv else s
 
 
