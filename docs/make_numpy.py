@@ -139,8 +139,15 @@ Derivatives where mathematics leaves a choice. NumPy has no say here; most are J
 | `remainder`, `fmod` | in b: minus NumPy's own quotient |
 | `arctan2` at (0, 0) | `nan` |
 | `cholesky`, `eigh`, `eigvalsh` | those of the triangle that NumPy reads; 0 in the other one |
+| repeated eigenvalues, singular values | those of symmetric functions; see below |
 | `floor`, `round`, `argmax`, comparisons, integers, booleans | 0 |
 | `where(c, a, b)` | 0 in the branch not taken; make that branch safe where it is `nan` |
+
+Symmetric functions of repeated eigenvalues (of `eigh`, `eigvalsh`) or of repeated singular
+values, such as sums of `f(w)`, products and norms, have their first and second derivatives. One
+of the values alone has, forward, its derivative along the direction, in reverse that of one
+basis, and no second derivative: `nan`. So are derivatives of their vectors, third derivatives,
+and `jacfwd` and `jacrev` of `jacfwd`; write `hessian`, `hvp`, or `grad` within.
 
 A real function of complex `z = a + i b` has the gradient `df/da - i df/db`; a holomorphic function
 has its complex derivative with `holomorphic=True`. Derivatives have the dtype of what they belong
