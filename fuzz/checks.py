@@ -259,7 +259,8 @@ def vmapped(o: Outcome) -> None:
         return
     batch = optree.tree_map(lambda a, b: np.stack([a, b]), first.smooth, other.smooth)
     for f, loose in ((first.out, 1.0), (wg.grad(first.loss), 100.0)):
-        rows = [run(f, at.smooth) for at in (first, other)]
+        # Of the batch itself, because np.stack may lay memory out in another order.
+        rows = [run(f, optree.tree_map(lambda x: x[i], batch)) for i in (0, 1)]  # noqa: B023
         if any(isinstance(r, Raised) for r in rows):
             continue
         try:

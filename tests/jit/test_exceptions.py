@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import MemoryBudgetError, UnsupportedError, WengertError
+from wengert.errors import MemoryBudgetError, MutationError, UnsupportedError, WengertError
 from wengert.jit.jitted import NotCompiled
 from wengert.trace.alarm import covered
 
@@ -306,3 +306,65 @@ def test_vmap_of_a_gradient_takes_the_path_of_each_example():
 def test_vmap_passes_on_what_nobody_catches():
     with pytest.raises(np.linalg.LinAlgError):
         wg.vmap(np.linalg.inv)(np.stack([GOOD, BAD]))
+
+
+def _views(x):
+    np.ascontiguousarray(x, like=x)[0] = 0
+
+
+def _sorted(x):
+    x.sort()
+
+
+def _added(x):
+    x += 1
+
+
+def _out(x):
+    np.negative(x, out=x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("write", [_views, _sorted, _added, _out])
+@pytest.mark.parametrize("order", ["FC", "CF", "FFCC"])
+def test_a_write_into_an_argument_is_told_where_nothing_is_compiled(write, order, backend):
+    """Whether it is one depends on the layout: a copy of the transpose, a view of the array."""
+
+    def f(x):
+        y = x if write is _views else x[:]
+        with np.errstate(all="raise"):
+            try:
+                z = np.exp(900 * x)
+            except FloatingPointError:
+                z = np.exp(x)
+        write(y)
+        return np.sum(z) + np.sum(y)
+
+    jitted = wg.jit(f, backend=backend)
+    for layout in order * 2:
+        x = np.array([[1.0, 2.0], [3.0, 4.0]], order=layout)
+        if write is _views and layout == "F":
+            np.testing.assert_allclose(jitted(x), f(x))
+            continue
+        with pytest.raises(MutationError, match="changes an argument"):
+            jitted(x)
+        assert x.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_write_into_what_was_read_only_before_is_numpys_error():
+    x = np.ones(2)
+    x.flags.writeable = False
+    for f in (lambda x: _raised(x, x), lambda x: _raised(np.broadcast_to(1.0, 2), x)):
+        for _ in range(3):
+            with pytest.raises(ValueError, match=r"read-only|in place"):
+                wg.jit(f)(x)
+
+
+def _raised(y, x):
+    with np.errstate(all="raise"):
+        try:
+            np.exp(900 * x)
+        except FloatingPointError:
+            y[0] = 2.0
+    return y

@@ -174,3 +174,51 @@ def test_second_derivatives(transform, backend):
     want = transform(lambda p: np.sum((p * X.astype(float) + np.sin(p)) ** 2 * p))(0.5)
     for way in (transform(f), wg.jit(transform(f), backend=backend)):
         np.testing.assert_allclose(way(0.5), want, rtol=1e-6)
+
+
+BOOLEANS = [np.array([True, False]), np.bool_(True), True]
+OF_BOOLEANS = {
+    "power": lambda b: np.power(b, 2),
+    "power of itself": lambda b: np.power(b, b),
+    "power by True": lambda b: np.power(b, True),
+    "power by int8": lambda b: np.power(b, np.int8(2)),
+    "operator": lambda b: b**2,
+    "conjugate": lambda b: b.conjugate(),
+    "np.conjugate": np.conjugate,
+    "square": np.square,
+    "reciprocal": np.reciprocal,
+    "absolute": np.abs,
+    "floor": lambda b: b // 2,
+    "remainder": lambda b: b % 2,
+    "shift": lambda b: b << 1,
+}
+
+
+@pytest.mark.parametrize("name", OF_BOOLEANS)
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_booleans_make_what_numpy_makes_of_them(name, backend):
+    f = OF_BOOLEANS[name]
+    for b in BOOLEANS:
+        got, want = wg.jit(f, backend=backend)(b), f(b)
+        assert type(got) is type(want)
+        assert np.asarray(got).dtype == np.asarray(want).dtype
+        assert np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.subtract, np.multiply, np.divide, np.power])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_functions_make_numpys_numbers_of_pythons_complex_ones(ufunc, swapped):
+    f = (lambda x: ufunc(x, 2j)) if swapped else (lambda x: ufunc(2j, x))
+    g = lambda x: f(x) * np.ones(2, "c8")  # noqa: E731  (which a Python number leaves as it is)
+    x = np.float64(0.5)
+    for h in (f, g):
+        want = h(x)
+        for got in (
+            wg.vjp(h, x)[0],
+            wg.jvp(h, (x,), (x,))[0],
+            wg.jit(h, backend="numpy")(x),
+            wg.jit(h, backend="native")(x),
+            wg.vmap(h)(np.array([0.5]))[0],
+        ):
+            assert type(got) is type(want)
+            assert got.dtype == want.dtype

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from wengert import trees
 from wengert.backend.native.run.footprint import footprint
 from wengert.backend.native.schedule.schedule import Unsupported
 from wengert.backend.numpy import NumpyBackend
@@ -29,7 +28,7 @@ from wengert.jit.into import copy_into
 from wengert.jit.keywords import bytes_of, refuse_options, sees_order, static_places
 from wengert.jit.plan import Plan
 from wengert.jit.progress import Patience
-from wengert.jit.record import Recorded, record
+from wengert.jit.record import Recorded, record, uncompiled
 from wengert.jit.specialise import DecisionTree, Leaf
 from wengert.jit.state import States
 from wengert.memory.profile import size_text
@@ -389,8 +388,7 @@ class Jitted:
                 f"lets floating-point errors raise, and without compilation its memory cannot be "
                 f"kept within {self._budget:,} bytes. Choose with np.where instead" + user_line()
             )
-        args, kwargs = trees.map_leaves(trees.read_only, (args, kwargs))
-        return trees.map_leaves(trees.renewed, self._f(*args, **kwargs))
+        return uncompiled(self._f, args, kwargs)
 
     # --- looking ----------------------------------------------------------------------------------
     def plan(self, *args: Any, **kwargs: Any) -> Plan:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
+from wengert import trees
 from wengert.errors import MutationError, told, user_line
 from wengert.ir.build import strip
 from wengert.ir.graph import Const, Graph, Value
@@ -24,7 +25,7 @@ from wengert.ops.constants import fold_fixed
 from wengert.trace.capture import READING
 from wengert.trace.record import GraphRecorder
 
-__all__ = ["Recorded", "Result", "record", "without_collection"]
+__all__ = ["Recorded", "Result", "record", "uncompiled", "without_collection"]
 
 _LOCK = threading.Lock()
 _PAUSES: list[bool] = []
@@ -195,8 +196,32 @@ def concrete(x: Any) -> Any:
 def _check_unchanged(f: Callable[..., Any], inputs: Sequence[Any]) -> None:
     for t in inputs:
         if t._version:
-            raise MutationError(
-                f"{getattr(f, '__name__', 'the function')} changes an argument of shape {t.shape} "
-                f"in place, which a compiled function does not do to its caller's arrays. Begin "
-                f"with x = x.copy(), and return the new value." + user_line()
-            )
+            raise _changes(f, f"an argument of shape {t.shape}")
+
+
+def _changes(f: Callable[..., Any], what: str) -> MutationError:
+    return MutationError(
+        f"{getattr(f, '__name__', 'the function')} changes {what} in place, which a compiled "
+        f"function does not do to its caller's arrays. Begin with x = x.copy(), and return the "
+        f"new value." + user_line()
+    )
+
+
+def uncompiled(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a function itself; as in a compiled one, arguments stay and results are new.
+
+    Raises
+    ------
+    MutationError
+        When `f` writes into an argument, or into a view of one: NumPy is told not to.
+    """
+    given = args, kwargs
+    args, kwargs = trees.map_leaves(trees.read_only, given)
+    try:
+        return trees.map_leaves(trees.renewed, f(*args, **kwargs))
+    except ValueError as error:
+        leaves = trees.flatten(given)[0]
+        writeable = any(isinstance(x, np.ndarray) and x.flags.writeable for x in leaves)
+        if not writeable or "read-only" not in str(error) or isinstance(error, MutationError):
+            raise
+        raise _changes(f, "an argument, or a view of one,") from error

@@ -18,6 +18,7 @@ from wengert.ops.leaves import checked
 from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained, unsupported
 from wengert.trace.capture import READING, note_read
+from wengert.trace.functions import by_function
 
 __all__ = [
     "CREATION",
@@ -163,11 +164,9 @@ def call_ufunc(
         if method != "__call__":
             return _call_method(ufunc, method, inputs, kwargs)
         op = ew.UFUNCS.get(ufunc)
-        if not kwargs:
-            if op is ew.absolute or op is ew.UFUNCS[np.sign]:
-                return views.real_or_complex(op, inputs[0])
-            if op is not None:
-                return op(*inputs)
+        if not kwargs and op is not None:
+            apply = by_function.get(op)
+            return op(*inputs) if apply is None else apply(op, *inputs)
         return _call_with_options(ufunc, op, inputs, kwargs)
     except WengertError:
         raise

@@ -29,6 +29,7 @@ from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, views
 from wengert.trace.dispatch import KNOWN, OPERAND, call_function, call_ufunc, know
+from wengert.trace.functions import squaring
 from wengert.trace.kinds import (
     INNER,
     OfArrays,
@@ -371,6 +372,7 @@ class Tracer(Traced):
     __mul__, __rmul__ = _binary(ew.multiply)
     __truediv__, __rtruediv__ = _binary(ew.divide)
     __pow__, __rpow__ = _binary(ew.power)
+    __pow__ = squaring(__pow__)
     __floordiv__, __rfloordiv__ = _binary(ew.floor_divide)
     __mod__, __rmod__ = _binary(ew.remainder)
     __and__, __rand__ = _binary(ew.UFUNCS[np.bitwise_and])

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import MutationError, user_line
-from wengert.ops import elementwise as ew
-from wengert.ops.base import Op, Traced
+from wengert.ops.base import Traced
 from wengert.ops.index import index_set
 from wengert.ops.shape import inverse, reshape, transpose
 from wengert.trace import layout, memory
@@ -34,7 +33,6 @@ __all__ = [
     "is_contiguous",
     "overlap",
     "own",
-    "real_or_complex",
     "refresh",
     "reshaped",
     "root",
@@ -394,13 +392,3 @@ def _refuse_uncertain(base: Any, **attrs: Any) -> Any:
 
 UNCERTAIN = Along("reshape", _refuse_uncertain, lambda x, *, shape: np.reshape(x, shape))
 """Stands for a reshape that copies, under ``vmap``: neither side may be updated in place."""
-
-
-def real_or_complex(op: Op, x: Any) -> Any:
-    """Apply ``absolute`` or ``sign``, whose derivatives differ for complex numbers."""
-    if x.dtype.kind != "c":
-        return op(x)
-    modulus = ew.complex_absolute(x)
-    if op is ew.absolute:
-        return modulus
-    return x / np.where(modulus == 0, 1, modulus)
