@@ -66,7 +66,7 @@ def know(traced: type) -> None:
 def _all_checked(x: Any, func: Any) -> Any:
     """Check the arguments of a NumPy function, in nested lists and tuples too."""
     kind = type(x)
-    if kind in _FINE:
+    if kind in _FINE or (kind is np.ndarray and x.dtype.kind in "fiubc"):
         return x
     if kind is list or kind is tuple:
         fine = _FINE.issuperset(map(type, x))

@@ -171,9 +171,10 @@ def positions(mask: Any) -> Any:
 
 def read(x: Any, index: Any) -> Any:
     """Return ``x[index]``, a view where NumPy makes one."""
-    if not x.shape:
+    shape = x._trace.shape(x._var)
+    if not shape:
         deny(x, "__getitem__", 4)
-    spec, arrays = parse(index, None if type(index) is int else x.shape)
+    spec, arrays = parse(index, None if type(index) is int else shape)
     if arrays:
         whole = spec[-1] is Ellipsis
         if whole:
@@ -188,7 +189,9 @@ def read(x: Any, index: Any) -> Any:
     y = x._trace.process(getitem, (x,), attrs)
     if None in spec and _has_boolean(index):
         return views.duplicate(y)
-    if type(y) is type(x) and (y.shape or Ellipsis in [s for s in spec if type(s) is not int]):
+    if type(y) is type(x) and (
+        y._trace.shape(y._var) or Ellipsis in [s for s in spec if type(s) is not int]
+    ):
         views.attach(y, x, getitem, attrs)
     return y
 

@@ -58,17 +58,20 @@ def is_number(x: Any) -> bool:
 
 def number_type(x: Any) -> type | None:
     """Return the type of the Python number that something is or stands for; None for all else."""
-    kind = type(x)
-    if kind in NUMBERS:
-        return kind
-    if not isinstance(x, Traced):
-        return None
-    trace, var = x._trace, x._var  # type: ignore[attr-defined]
-    if type(var) not in trace.kinds:
-        return None
-    if var in trace.numbers:
-        return complex if dtype_of(x).kind == "c" else float
-    return number_type(var.data)
+    while True:
+        kind = type(x)
+        if kind is np.ndarray:
+            return None
+        if kind in NUMBERS:
+            return kind
+        if not isinstance(x, Traced):
+            return None
+        trace, var = x._trace, x._var  # type: ignore[attr-defined]
+        if type(var) not in trace.kinds:
+            return None
+        if var in trace.numbers:
+            return complex if dtype_of(x).kind == "c" else float
+        x = var.data
 
 
 def plain_number(x: Any) -> Any:

@@ -150,7 +150,7 @@ class Tracer(Traced):
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        shape = self.shape
+        shape = self._trace.shape(self._var)
         if not shape:
             deny(self, "ndim")
         return len(shape)
@@ -158,7 +158,7 @@ class Tracer(Traced):
     @property
     def size(self) -> int:
         """Number of elements."""
-        shape = self.shape
+        shape = self._trace.shape(self._var)
         if not shape:
             deny(self, "size")
         return math.prod(shape)

@@ -44,6 +44,10 @@ def _mismatch(name: str, a: Any, b: Any) -> ShapeError:
     return ShapeError(f"{name}: shapes {a.shape} and {b.shape} do not fit" + user_line())
 
 
+_MATMUL = {(2, 2): "ab,bc->ac", (2, 1): "ab,b->a", (1, 2): "b,bc->c", (1, 1): "b,b->"}
+"""Products of matrices and vectors, by their numbers of axes."""
+
+
 @implements(np.matmul)
 def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
     """Stand for `numpy.matmul`."""
@@ -51,10 +55,12 @@ def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
     dtype = options.pop("dtype", None)
     refuse("matmul", **{k: (v, None) for k, v in options.items() if k in ("axes", "axis", "where")})
     a, b = cast(a, dtype), cast(b, dtype)
-    if a.ndim == 0 or b.ndim == 0:
+    shape_a, shape_b = a.shape, b.shape
+    if not shape_a or not shape_b:
         raise ShapeError("matmul takes no scalars; use *" + user_line())
-    if a.ndim == 2 and b.ndim == 2 and a.shape[1] == b.shape[0]:
-        return deliver(contract(a, b, spec="ab,bc->ac"), out)
+    spec = _MATMUL.get((len(shape_a), len(shape_b)))
+    if spec is not None and shape_a[-1] == shape_b[0]:
+        return deliver(contract(a, b, spec=spec), out)
     k_b = b.shape[-2] if b.ndim > 1 else b.shape[0]
     if a.shape[-1] != k_b:
         raise _mismatch("matmul", a, b)
