@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import collections
 import multiprocessing
+import os
 import random
 import re
 import resource
@@ -29,7 +30,9 @@ from fuzz.shrink import shrunk
 BATCH = 40
 """Programs of one worker."""
 PATIENCE = 60.0
-"""Seconds after which a program counts as one that does not end."""
+"""Seconds of a processor after which a program counts as one that does not end."""
+STANDING = 10.0
+"""How many times longer a worker may stand still, on a busy machine or waiting for something."""
 MEMORY = 6 * 2**30
 """Bytes of address space that a worker has."""
 SHRINKING = 45.0
@@ -83,6 +86,29 @@ def _work(channel: Connection, seed: int, indices: range) -> None:
     channel.close()
 
 
+class Clock:
+    """How long a process has worked since now, whatever else the machine does meanwhile."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        self.began, self.worked = time.monotonic(), self._work()
+
+    def is_past(self, seconds: float) -> bool:
+        """Whether it has used as much of a processor, or has stood still for very long."""
+        if self._work() - self.worked > seconds:
+            return True
+        return time.monotonic() - self.began > STANDING * seconds
+
+    def _work(self) -> float:
+        """Return the seconds that the process has run; of the wall where nobody counts them."""
+        try:
+            text = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return time.monotonic()
+        user, system = text.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class Worker:
     """A process that makes the programs of some indices, one after the other."""
 
@@ -93,7 +119,7 @@ class Worker:
         self.process.start()
         far.close()
         self.current = indices[0]
-        self.since = time.monotonic()
+        self.clock = Clock(self.process.pid)
 
     def stop(self) -> None:
         self.process.kill()
@@ -106,7 +132,7 @@ class Worker:
         try:
             while self.channel.poll():
                 said = self.channel.recv()
-                self.since = time.monotonic()
+                self.clock = Clock(self.process.pid)
                 if isinstance(said, int):
                     self.current = said
                 else:
@@ -176,7 +202,7 @@ class Campaign:
                 return self._from(worker.indices[-1] + self.jobs)
             self._lost(worker.current, f"crashed with exit code {code}")
             return self._from(worker.current + self.jobs)
-        if not reports and time.monotonic() - worker.since > PATIENCE:
+        if not reports and worker.clock.is_past(PATIENCE):
             worker.stop()
             self._lost(worker.current, f"ended not within {PATIENCE:.0f} seconds")
             return self._from(worker.current + self.jobs)
@@ -251,7 +277,10 @@ def alone(source: str, check: str, seconds: float) -> Any:
     process.start()
     far.close()
     said: Any = "late"
-    if channel.poll(seconds):
+    clock = Clock(process.pid)
+    while not (arrived := channel.poll(0.2)) and not clock.is_past(seconds):
+        pass
+    if arrived:
         try:
             said = channel.recv()
         except EOFError:

@@ -200,6 +200,7 @@ def test_the_runner_stops_what_does_not_end(tmp_path, monkeypatch):
         time.sleep(30)
 
     monkeypatch.setattr(runner, "PATIENCE", 1.0)
+    monkeypatch.setattr(runner, "STANDING", 1.0)
     monkeypatch.setattr(runner, "SHRINKING", 0.5)
     monkeypatch.setitem(checks.CHECKS, "eager", Check(sleeps, 100))
     _, failures, said = campaign(tmp_path, count=1)
@@ -244,3 +245,16 @@ def test_rules_of_comparison():
     assert is_sure(np.zeros(0))
     assert not is_sure(np.array([1e101]))
     assert not is_sure(np.array([np.nan]))
+
+
+def test_a_clock_counts_work_and_long_standing_still(monkeypatch):
+    clock = runner.Clock(os.getpid())
+    assert not clock.is_past(0.2)
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    assert clock.is_past(0.2)
+    still = runner.Clock(os.getpid())
+    still.began -= 100.0
+    assert still.is_past(9.0)
+    assert not still.is_past(11.0)

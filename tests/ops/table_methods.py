@@ -21,7 +21,7 @@ FAMILIES: list[Family] = [
     *family("astype", "x.astype(@)", ALL, options=["float", "np.float32", "int", "bool", "complex", "float, copy=False",
             "np.int8, casting='safe'", "float, 'F'", "np.float16", "float, order='Q'", "np.float32, casting='no'"]),
     *family("choose", "x.choose(@)", FEW, options=["[1.0, 2.0]", "[1, 2], mode='wrap'", "[3, 4, 5], mode='clip'"]),
-    *family("clip", "x.clip(@)", ALL, options=["0, 1", "min=0", "max=0.5", "", "None, 1", "0, None, dtype=float"]),
+    *family("clip", "x.clip(@)", ALL, options=["0, 1", "0.5", "min=0", "max=0.5", "", "None, 1", "0, None, dtype=float"]),
     *family("compress", "x.compress(@)", FEW, options=["[True, False]", "[1, 0], axis=0", "[True] * 9"]),
     *family("conj conjugate copy flatten ravel transpose squeeze nonzero round tolist view item", "x.%()", ALL),
     *family("copy flatten ravel", "x.%(@)", FEW, options=["'F'", "'C'", "'A'", "'K'", "'Q'"]),

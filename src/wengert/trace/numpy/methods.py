@@ -37,7 +37,7 @@ from wengert.trace.tracer import Tracer
 
 _FUNCTIONS = {
     "all": np.all, "any": np.any, "argmax": np.argmax, "argmin": np.argmin, "argsort": np.argsort,
-    "argpartition": np.argpartition, "choose": np.choose, "clip": np.clip,
+    "argpartition": np.argpartition, "choose": np.choose,
     "cumprod": np.cumprod, "cumsum": np.cumsum, "diagonal": np.diagonal,
     "dot": np.dot, "max": np.max, "mean": np.mean, "min": np.min, "nonzero": np.nonzero,
     "prod": np.prod, "ravel": np.ravel, "repeat": np.repeat, "round": np.round,
@@ -116,6 +116,10 @@ def _view(self: Tracer, dtype: Any = None, type: Any = None) -> Any:
     return self[...] if self._is_array() else self[()]
 
 
+def _clip(self: Tracer, min: Any = None, max: Any = None, out: Any = None, **options: Any) -> Any:
+    return np.clip(self, min, max, out, **options)
+
+
 def _compress(self: Tracer, condition: Any, axis: Any = None, out: Any = None) -> Any:
     return np.compress(condition, self, axis, out)
 
@@ -186,6 +190,7 @@ for _name, _implementation in {
     "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "astype": _astype,
     "fill": _fill, "sort": _sort, "conj": _conj, "conjugate": _conj, "copy": _copy, "view": _view,
     "__contains__": _contains, "put": _put, "partition": _partition, "compress": _compress,
+    "clip": _clip,
 }.items():  # fmt: skip
     setattr(Tracer, _name, _implementation)
 
