@@ -172,6 +172,8 @@ def _softmax(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
     The largest entry is subtracted with its derivative. So the tangent of a weight w near 1 is made
     of what the others change, and does not cancel as ``w - w**2`` does.
     """
+    if 0 in shape_of(x):
+        return t * x
     top = np.max(x, axis=axis, keepdims=True)
     w = np.exp(np.where((x == top) & np.isinf(x), 0, x - top))
     return (t / np.sum(w, axis=axis, keepdims=True)) * w
