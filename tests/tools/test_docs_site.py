@@ -46,6 +46,8 @@ def test_what_the_reference_names_exists():
         ("guides/fit.md", "[a](../sparse.md#way)", "[a](../sparse.md#way)"),
         ("cost.md", "[a](../bench), [b](https://x.org)", "a, [b](https://x.org)"),
         ("cost.md", "```\n[a](../bench)\n```\n[a](../bench)", "```\n[a](../bench)\n```\na"),
+        ("cost.md", "`[a](../bench)`, [a](../bench)", "`[a](../bench)`, a"),
+        ("cost.md", "[`a` b](../examples)", "[`a` b](examples/index.md)"),
         ("cost.md", "[a](absent.md)", "[a](absent.md)"),  # mkdocs warns of it
     ],
 )

@@ -16,8 +16,12 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
-FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(
+    r"^```.*?^```$"  # code, which holds no link: a block, or a span
+    r"|\[((?:`[^`\n]+`|[^\]`])+)\]\(([^)#\s:]+)(#[^)\s]*)?\)"
+    r"|`[^`\n]+`",
+    re.MULTILINE | re.DOTALL,
+)
 FETCHED = re.compile(
     r"""<(?:script|img|iframe|source|video)\b[^>]*\bsrc=["']?((?:https?:)?//[^"'\s>]+)"""
     r"""|<link\b(?=[^>]*\brel=["']?(?:stylesheet|preconnect|preload|icon))"""
@@ -76,14 +80,15 @@ def linked(markdown: str, page: str) -> str:
 
     def replaced(match: re.Match[str]) -> str:
         text, target, anchor = match.groups()
+        if text is None:
+            return match.group()
         file = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         to = MOVED.get(file, file.removeprefix("docs/"))
         if to == file and (ROOT / file).exists():  # in the repository, but no page
             return text
         return f"[{text}]({posixpath.relpath(to, posixpath.dirname(page) or '.')}{anchor or ''})"
 
-    parts = [LINK.sub(replaced, part) for part in FENCE.split(markdown)]
-    return "".join(a + b for a, b in zip(parts, [*FENCE.findall(markdown), ""], strict=True))
+    return LINK.sub(replaced, markdown)
 
 
 def example(path: Path) -> str:
