@@ -234,6 +234,7 @@ PLAIN = {
         "fmax_part", "fmin_part", "as_number",
     },
     "its factor is its other argument": {"multiply"},
+    "test_spectral.py measures it in what it is for": {"over_separations"},
     "a derivative of a row that is here, whose second derivative is its first": {
         "sech_squared", "expit_slope", "gaussian", "arctan_slope", "one_minus_square", "bernoulli",
         "root_one_minus_square", "root_square_minus_one", "root_square_plus_one", "over_squares",
