@@ -20,7 +20,7 @@ from wengert.cost.count import Count, Passes, charges, names, plus, sum_of
 from wengert.cost.tally import FORMULAS
 from wengert.devices.machine import Machine, measured
 from wengert.devices.roofline import Roofline, roofline
-from wengert.ir.graph import Graph, Node, Place, Pulled, Value
+from wengert.ir.graph import EFFECTS, Graph, Node, Place, Pulled, Value
 from wengert.jit.plan import Memory, Plan
 
 __all__ = [
@@ -196,7 +196,7 @@ class Cost(Passes):
     @property
     def decisions(self) -> int:
         """Decisions of Python code on traced values: the cost holds for this path."""
-        return len(self.graph.guards)
+        return sum(g.kind not in EFFECTS for g in self.graph.guards)
 
     @cached_property
     def table(self) -> Table:

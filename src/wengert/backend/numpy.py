@@ -16,7 +16,7 @@ import numpy as np
 from wengert.errors import VerificationError
 from wengert.ir import checking
 from wengert.ir.build import BY_KIND, typed
-from wengert.ir.graph import Const, Graph, Guard, GuardMiss, Node, Value, aval_of
+from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, GuardMiss, Node, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ir.verify import verify
 from wengert.ops.index import SLOT, add_into, may_be_view, set_into
@@ -27,7 +27,7 @@ INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "
 UPDATES = {"index_add": add_into, "index_set": set_into}
 """Operations that may work in their first argument's memory, and the functions that do."""
 IDENTITY = {"stop_gradient", "barrier"}
-CHECKS = {"bool": "bool({})", "int": "int({})", "index": "int({})"}
+CHECKS = {**dict.fromkeys(("bool", *TESTS), "bool({})"), "int": "int({})", "index": "int({})"}
 """How guards with exact outcomes read; the others compare bits."""
 RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o"}
 RESERVED |= {"apart", "given", "held", "strong"}
@@ -249,7 +249,7 @@ class Writer:
 
     def _check(self, guards: list[tuple[int, Guard]]) -> None:
         for k, g in guards:
-            if g.kind == "done":
+            if g.kind in ("done", RAISES):
                 continue
             name = self._name(g.value)
             if g.kind in CHECKS:

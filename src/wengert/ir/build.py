@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from wengert.errors import GraphError
-from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import RAISES, Aval, Const, Graph, Guard, Node, Value, aval_of
 
 __all__ = [
     "BY_KIND",
@@ -167,7 +167,7 @@ def map_graph(graph: Graph, step: Step, values: Mapping[Value, Operand] | None =
     guard = next(waiting, None)
     for k, old in enumerate(graph.nodes):
         while guard is not None and guard.position <= k:
-            guards.append(_moved(guard, env, len(nodes)))
+            guards += _moved(guard, env, len(nodes))
             guard = next(waiting, None)
         node = _replaced(old, env)
         found = step(node, nodes.append)
@@ -178,7 +178,7 @@ def map_graph(graph: Graph, step: Step, values: Mapping[Value, Operand] | None =
             if value is not operand:
                 env[value] = operand
     while guard is not None:
-        guards.append(_moved(guard, env, len(nodes)))
+        guards += _moved(guard, env, len(nodes))
         guard = next(waiting, None)
     return Graph(graph.inputs, nodes, [_looked_up(y, env) for y in graph.outputs], guards)
 
@@ -197,11 +197,13 @@ def _replaced(node: Node, env: Mapping[Value, Operand]) -> Node:
     return Node(node.op, inputs, node.attrs, node.outputs, node.line)
 
 
-def _moved(guard: Guard, env: Mapping[Value, Operand], position: int) -> Guard:
+def _moved(guard: Guard, env: Mapping[Value, Operand], position: int) -> Sequence[Guard]:
     value = _looked_up(guard.value, env)
     if not isinstance(value, Value):
+        if guard.kind == RAISES:
+            return ()  # it was computed beforehand, without an exception
         raise GraphError(f"a guard's value was replaced by {value!r}, which cannot be checked")
-    return Guard(value, guard.kind, guard.outcome, position)
+    return (Guard(value, guard.kind, guard.outcome, position),)
 
 
 def substitute(graph: Graph, values: Mapping[Value, Operand]) -> Graph:

@@ -22,7 +22,7 @@ import numpy as np
 
 from wengert.ir import checking
 from wengert.ir.build import Emit, computed, map_graph, typed
-from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import RAISES, Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.identities import IDENTITIES, Identity, Source
 from wengert.ir.regions import map_regions
 from wengert.ir.verify import verify
@@ -115,7 +115,7 @@ class _Walk:
 
     def __init__(self, graph: Graph, rewrites: Collection[Rewrite]) -> None:
         self.rewrites = rewrites
-        self.guarded = {g.value for g in graph.guards}
+        self.guarded = {g.value for g in graph.guards if g.kind != RAISES}
         self.made: dict[Value, Node] = {}
 
     def __call__(self, node: Node, emit: Emit) -> tuple[Any, ...] | None:

@@ -13,14 +13,14 @@ import numpy as np
 
 from wengert.errors import GraphError
 from wengert.ir.build import infer
-from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.literal import is_plain, is_scalar
 from wengert.ir.regions import closed, each, is_region
 from wengert.ir.text import Names
 
 __all__ = ["GUARD_KINDS", "verify"]
 
-GUARD_KINDS = ("bool", "int", "index", "float", "complex", "item", "array", "done")
+GUARD_KINDS = ("bool", "int", "index", "float", "complex", "item", "array", "done", *TESTS, RAISES)
 """How a guard turns a value into a Python object."""
 
 

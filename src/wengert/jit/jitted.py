@@ -604,7 +604,8 @@ def jit(
     raised, or in which `numpy.errstate` makes floating-point errors raise, are not compiled; where
     that is so again and again, a ``NotCompiled`` warning says why. Compiled programs do not warn,
     so filters that turn NumPy's warnings into errors around a call find none. They compute only
-    what a result needs, so that, outside of a handler, nothing else raises.
+    what a result needs; where nothing uses a factorisation or a lookup that may raise, it is
+    computed nevertheless, or its indices are tested, so that a call raises where `f` does.
 
     Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
     float32, and a counter that no Python decision depends on does not lead to another recording.

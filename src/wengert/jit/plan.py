@@ -10,7 +10,7 @@ from typing import Any
 
 from wengert.cost.count import Count, count_graph
 from wengert.errors import PlanMismatchError, UnsupportedError, user_line
-from wengert.ir.graph import Const, Guard, GuardMiss, aval_of
+from wengert.ir.graph import EFFECTS, TESTS, Const, Guard, GuardMiss, aval_of
 from wengert.jit.fastpath import Match
 from wengert.jit.form import Form, layouts
 from wengert.jit.into import share, targets
@@ -223,9 +223,13 @@ class Plan:
         used = [x for n in self.graph.nodes for x in n.inputs] + list(self.graph.outputs)
         return [x.data for x in used if isinstance(x, Const)]
 
-    def _missed(self, miss: GuardMiss) -> PlanMismatchError:
+    def _missed(self, miss: GuardMiss) -> Exception:
+        guard = self.graph.guards[miss.index]
+        if guard.kind in TESTS:
+            error, reason = TESTS[guard.kind]
+            return error(f"in {self.name}, {reason}" + user_line())
         return PlanMismatchError(
-            f"this plan of {self.name} holds where {_decision(self.graph.guards[miss.index])}; "
+            f"this plan of {self.name} holds where {_decision(guard)}; "
             f"here it is {miss.outcome!r}. Call the wg.jit function itself, which keeps a plan for "
             f"each outcome." + user_line()
         )
@@ -275,7 +279,7 @@ class Plan:
             f"plan of {self.name}({inputs}) -> {outputs or 'None'}",
             f"  {self.backend} backend, {len(self.graph.nodes)} operations on arrays",
             *self._host_line(),
-            *(f"  holds where {_decision(g)}" for g in self.graph.guards),
+            *(f"  holds where {_decision(g)}" for g in self.graph.guards if g.kind not in EFFECTS),
             f"  {self.cost}",
             f"  memory: {self.memory}",
         ]

@@ -22,6 +22,7 @@ from wengert.jit.state import State
 from wengert.memory.tanh import twice
 from wengert.ops.base import Traced
 from wengert.ops.constants import fold_fixed
+from wengert.ops.raising import kept
 from wengert.trace.capture import READING
 from wengert.trace.record import GraphRecorder
 
@@ -158,7 +159,7 @@ def record(
         values = [concrete(y) for y in graph.outputs]
     recorder.store.clear()
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
-    graph = simplify(fold_fixed(graph), differentiable=differentiable)
+    graph = kept(simplify(fold_fixed(graph), differentiable=differentiable))
     graph = strip(graph if differentiable else twice(graph))
     return Recorded(
         graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wengert.ir.graph import GuardMiss
+from wengert.ir.graph import EFFECTS, GuardMiss
 from wengert.ir.simplify import key
 from wengert.jit.fastpath import Match, never
 
@@ -30,14 +30,17 @@ class Leaf:
         From outputs to the function's result.
     """
 
-    __slots__ = ("outcomes", "plan", "rebuild", "run")
+    __slots__ = ("outcomes", "places", "plan", "rebuild", "run")
 
     def __init__(self, plan: Any, run: Any, rebuild: Callable[..., Any]) -> None:
         self.plan = plan
         self.run = run
         self.rebuild = rebuild
         guards = () if plan is None else plan.graph.guards
-        self.outcomes = tuple(key(g.outcome) for g in guards)
+        # What other leaves of the same code hold under as well, whatever else they compute.
+        decides = [g.kind not in EFFECTS for g in guards]
+        self.outcomes = tuple(key(g.outcome) for g, d in zip(guards, decides, strict=True) if d)
+        self.places = [sum(decides[:k]) if d else None for k, d in enumerate(decides)]
 
 
 class Branch:
@@ -83,6 +86,8 @@ class DecisionTree:
         """Return the specialisation that holds for the outcomes of a graph, if there is one."""
         branch = self.root
         for guard in graph.guards:
+            if guard.kind in EFFECTS:
+                continue
             if branch is None:
                 return None
             branch = branch.children.get(key(guard.outcome))
@@ -129,12 +134,15 @@ class DecisionTree:
         """Go on below the branch where `leaf` missed, until a specialisation holds."""
         depth = 0
         while True:
-            for outcome in leaf.outcomes[depth : miss.index]:
+            place = leaf.places[miss.index]
+            if place is None:
+                return None  # plain Python would raise
+            for outcome in leaf.outcomes[depth:place]:
                 branch = branch.children[outcome]
             child = branch.children.get(key(miss.outcome))
             if child is None:
                 return None
-            branch, depth, leaf = child, miss.index + 1, child.last
+            branch, depth, leaf = child, place + 1, child.last
             try:
                 outputs = leaf.run(inputs)
             except GuardMiss as again:

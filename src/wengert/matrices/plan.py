@@ -17,7 +17,7 @@ from wengert import trees
 from wengert.backend.native import NativeBackend
 from wengert.backend.numpy import NumpyBackend
 from wengert.errors import InputError, PlanMismatchError, user_line
-from wengert.ir.graph import Graph, GuardMiss, aval_of
+from wengert.ir.graph import EFFECTS, TESTS, Graph, GuardMiss, aval_of
 from wengert.jit.form import Form, layouts, split
 from wengert.jit.plan import laid_otherwise
 from wengert.matrices.program import Candidate, MatrixProgram
@@ -136,6 +136,9 @@ class MatrixPlan:
                 return self.pack(self.decide(leaves))
         except GuardMiss as miss:
             guard = self.graph.guards[miss.index]
+            if guard.kind in TESTS:
+                error, reason = TESTS[guard.kind]
+                raise error(f"in {self.name}, {reason}" + user_line()) from None
             raise PlanMismatchError(
                 f"this plan of {self.name} holds where {guard.kind}() of a {guard.value.aval} is "
                 f"{guard.outcome!r}, and here it is another outcome, {miss.outcome!r}. Call the "
@@ -209,7 +212,7 @@ class MatrixPlan:
             for c in self.candidates
         ]
         lines += [f"  holds where {g.kind}() of a {g.value.aval} is {g.outcome!r}"
-                  for g in self.graph.guards]  # fmt: skip
+                  for g in self.graph.guards if g.kind not in EFFECTS]  # fmt: skip
         lines.append(f"  {p.cost}")
         lines.append("  " + ", ".join(f"{k} {1e3 * t:.3g} ms" for k, t in p.times.items()))
         return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.build import Emit, computed, map_graph
-from wengert.ir.graph import SLOT, Aval, Const, Graph, Node, Value, aval_of
+from wengert.ir.graph import RAISES, SLOT, Aval, Const, Graph, Node, Value, aval_of
 from wengert.ops.control import barrier
 from wengert.ops.elementwise import select
 from wengert.ops.index import getitem, index_add, index_set
@@ -40,7 +40,7 @@ def fold_fixed(graph: Graph) -> Graph:
     """
     if not any(c.fixed for c in graph.consts()):
         return graph
-    guarded = {g.value for g in graph.guards}
+    guarded = {g.value for g in graph.guards if g.kind != RAISES}
 
     def step(node: Node, emit: Emit) -> Sequence[Any] | None:
         if guarded.isdisjoint(node.outputs) and any(is_fixed(x) for x in node.inputs):

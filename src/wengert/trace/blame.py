@@ -81,6 +81,13 @@ def _is_users_function(x: Any) -> bool:
     return callable(x) and not isinstance(x, (type, np.ufunc, np.dtype))
 
 
+def _number(x: Any) -> Any:
+    """Return the number of Python or NumPy under a traced value, or None."""
+    while isinstance(x, Traced):
+        x = x._var.data  # type: ignore[attr-defined]
+    return x if isinstance(x, (bool, int, float, complex, np.generic)) else None
+
+
 def _plain(x: Any) -> Any:
     """Copy an argument, with plain arrays in place of traced values (an example of a batch)."""
     if isinstance(x, Traced):
@@ -88,7 +95,8 @@ def _plain(x: Any) -> Any:
         data = memory.example(x._trace, x._var)  # type: ignore[attr-defined]
         if data is not None and data.shape == x.shape:  # type: ignore[attr-defined]
             return data.copy()
-        return np.zeros(x.shape, x.dtype)  # type: ignore[attr-defined]
+        number = _number(x)
+        return np.zeros(x.shape, x.dtype) if number is None else number  # type: ignore[attr-defined]
     if isinstance(x, np.ndarray):
         return x.copy()
     if type(x) in (list, tuple):

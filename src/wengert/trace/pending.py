@@ -19,7 +19,8 @@ from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
 from wengert.ops import contract, control, shape  # noqa: F401 (they fill the table)
 from wengert.ops.base import TABLE, Op
 from wengert.ops.elementwise import convert
-from wengert.ops.index import getitem, index_add, index_set
+from wengert.ops.index import getitem
+from wengert.ops.raising import INDEXED
 from wengert.ops.reduce import reduce_max, reduce_min, reduce_sum
 
 __all__ = ["LARGE", "Pending", "Store", "may_fail", "promised"]
@@ -46,12 +47,22 @@ _SAFE = frozenset(
         *("complex_angle", "exponent", "barrier", "as_number", "nonzero", "prod", "logsumexp"),
         *("any", "all"),
         *("argmax", "argmin", "fft", "rfft", "irfft", "cumsum", "recurrence", "cumprod", "cummax"),
-        *("cummin", "sort", "argsort", "partition", "argpartition", "searchsorted", "hermitian"),
+        *(
+            "cummin",
+            "det",
+            "slogdet",
+            "adjugate",
+            "qr",
+            "sort",
+            "argsort",
+            "partition",
+            "argpartition",
+            "searchsorted",
+            "hermitian",
+        ),
     }
 )
 """Others that cannot fail either."""
-
-_INDEXED = {getitem: 1, index_add: 2, index_set: 2}
 
 
 class Pending(Value):
@@ -189,8 +200,8 @@ class Store:
 
 def may_fail(op: Op, inputs: Sequence[Any]) -> bool:
     """Whether an operation whose shapes fit may still raise for some numbers."""
-    if op in _INDEXED:
-        return len(inputs) > _INDEXED[op]
+    if op in INDEXED:
+        return len(inputs) > INDEXED[op]
     if op.like is not None:
         return op.name == "power" and all(aval_of(x).dtype.kind in "iu" for x in inputs)
     return op not in _ARRAYS and op.name not in _SAFE
@@ -217,7 +228,7 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
         return None
     if not SILENT.issuperset(np.geterr().values()):
         return None  # what the numbers are decides whether it raises
-    first = _INDEXED.get(op)
+    first = INDEXED.get(op)
     if first is not None:
         sizes = aval_of(inputs[0]).shape
         if not _are_within(inputs[first:], attrs["spec"], sizes):

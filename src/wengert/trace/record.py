@@ -25,7 +25,7 @@ from wengert.errors import (
     user_line,
 )
 from wengert.ir.build import applied
-from wengert.ir.graph import Const, Graph, Guard, Node, Place, Value, aval_of
+from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Place, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op
@@ -483,6 +483,8 @@ class GraphRecorder(Trace):
             node = Node(op, tuple(inputs), attrs, (promise,), self._place())
             promise.stand_for(node)
             self.nodes.append(node)
+            if may_fail(op, inputs):
+                self._mark(promise)
             return promise
         if attrs is OPERATOR and are_numbers(inputs):
             return by_operator(self, op, inputs)
@@ -503,9 +505,16 @@ class GraphRecorder(Trace):
             if type(v) is Pending:
                 v.stand_for(node)
         self.nodes.append(node)
-        if may_fail(op, inputs) and self.alarm.is_covered():  # a run is to raise, too
-            self.guards.append(Guard(outputs[0], "done", None, len(self.nodes)))
+        if may_fail(op, inputs):
+            self._mark(outputs[0])
         return outputs if several else outputs[0]
+
+    def _mark(self, value: Value) -> None:
+        """Note that a value was computed without an exception, which a run may raise."""
+        if self.alarm.is_covered():
+            self.guards.append(Guard(value, "done", None, len(self.nodes)))
+        elif self.checks and self.pulled is None:  # what only a derivative does is not the user's
+            self.guards.append(Guard(value, RAISES, None, len(self.nodes)))
 
     def _value_of(self, y: Any, part: int | None) -> Value:
         """Make the value of what was computed; one that may be let go where memory is bounded."""
@@ -620,6 +629,8 @@ GUARDED: dict[str, Any] = {
     "complex": complex,
     "item": lambda x: x.item() if hasattr(x, "item") else x,
     "done": lambda x: None,
+    RAISES: lambda x: None,
+    **dict.fromkeys(TESTS, bool),
 }
 """How each kind of guard turns an array into the Python object that it compares. ``done`` only says
 that the value was computed without an exception, which a handler is waiting for."""

@@ -21,7 +21,7 @@ from wengert.backend.native.emit.parallel import (
 from wengert.backend.native.schedule.layout import Buffer, View
 from wengert.backend.native.schedule.schedule import Schedule
 from wengert.backend.native.schedule.steps import Contraction, Loop, Reduce
-from wengert.ir.graph import Guard
+from wengert.ir.graph import RAISES, TESTS, Guard
 from wengert.llvm import engine
 from wengert.llvm.code import number
 
@@ -354,7 +354,7 @@ class Module:
 
     def _check(self, k: int, view: View) -> None:
         guard = self.schedule.graph.guards[k]
-        if guard.kind == "done":
+        if guard.kind in ("done", RAISES):
             return
         dtype = view.buffer.dtype
         kind = (
@@ -366,7 +366,7 @@ class Module:
             f"getelementptr {kind}, ptr {self._pointer(view.buffer)}, i64 {view.offset}"
         )
         x = self._emit(f"load {kind}, ptr {address}")
-        if guard.kind == "bool":
+        if guard.kind == "bool" or guard.kind in TESTS:
             zero = "0.0" if dtype.kind == "f" else "0"
             test = self._emit(
                 f"{'fcmp une' if dtype.kind == 'f' else 'icmp ne'} {kind} {x}, {zero}"

@@ -22,7 +22,7 @@ from wengert.backend.native.schedule.steps import Host
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir import checking
 from wengert.ir.build import computed
-from wengert.ir.graph import Const, Graph, GuardMiss, Value
+from wengert.ir.graph import TESTS, Const, Graph, GuardMiss, Value
 from wengert.llvm import engine
 
 __all__ = ["NativeProgram"]
@@ -307,6 +307,7 @@ _CONVERT: dict[str, Any] = {
     "float": float,
     "complex": complex,
     "item": lambda x: x.item(),
+    **dict.fromkeys(TESTS, bool),
 }
 
 
