@@ -30,6 +30,32 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "where.size * 4 < acc.size or np.shape(v) != where.shape or where.size == 0 -> "
         "not (where.size * 4 < acc.size or np.shape(v) != where.shape or where.size == 0)",
     ): "chooses between two ways to the same sums",
+    (
+        "backend/native/emit/order.py",
+        "name = self.code.fresh()[1:]",
+        "1 -> 2",
+    ): "labels stay apart from each other",
+    (
+        "backend/native/emit/order.py",
+        'self.code.lines.insert(0, f"{name} = alloca {kind}")',
+        "0 -> 1",
+    ): "the second place is in the first block as well",
+    (
+        "backend/native/emit/order.py",
+        "for (kind, _, _), a, b in zip(lines, source, target, strict=True):",
+        "True -> False",
+    ): "the lists are of one length",
+    (
+        "backend/native/schedule/expand.py",
+        "if found is None or aval_of(node.inputs[0]).dtype not in TYPES:",
+        "found is None or aval_of(node.inputs[0]).dtype not in TYPES -> "
+        "found is None and aval_of(node.inputs[0]).dtype not in TYPES",
+    ): "a graph with such a dtype runs in NumPy as a whole",
+    (
+        "backend/native/schedule/expand.py",
+        'shift = write("select", write("isfinite", top), top, v.dtype.type(0))',
+        "0 -> 1",
+    ): "an infinity stays one, whatever finite number is added",
 }
 
 
