@@ -147,7 +147,8 @@ Symmetric functions of repeated eigenvalues (of `eigh`, `eigvalsh`) or of repeat
 values, such as sums of `f(w)`, products and norms, have their first and second derivatives. One
 of the values alone has, forward, its derivative along the direction, in reverse that of one
 basis, and no second derivative: `nan`. So are derivatives of their vectors, third derivatives,
-and `jacfwd` and `jacrev` of `jacfwd`; write `hessian`, `hvp`, or `grad` within.
+and most second derivatives of what `jacfwd` or `linearize` made (`jacfwd` of `jacfwd`); write
+`hessian`, `hvp`, `jvp` of `jvp`, or `grad` within.
 
 A real function of complex `z = a + i b` has the gradient `df/da - i df/db`; a holomorphic function
 has its complex derivative with `holomorphic=True`. Derivatives have the dtype of what they belong

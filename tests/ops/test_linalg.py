@@ -351,6 +351,21 @@ def test_determinant_of_a_batch_with_singular_matrices() -> None:
         assert np.isnan(wg.grad(la.det)(np.full((2, 2), np.nan))).all()
 
 
+def test_second_derivative_of_determinants_of_a_batch() -> None:
+    a = np.stack([POINTS["rank 4"], POINTS["rank 3"], POINTS["rank 2"]])
+    t = normal(*a.shape, seed=4)
+    got = wg.hvp(lambda a: np.sum(la.det(a)), (a,), (t,))
+    want = [wg.hvp(leibniz, (x,), (u,)) for x, u in zip(a, t, strict=True)]
+    np.testing.assert_allclose(got, want, atol=1e-10)
+
+
+def test_a_determinant_that_has_few_digits_left() -> None:
+    """The determinant is subnormal, its derivative is not."""
+    small = 1.1234567890123e-157
+    g = wg.grad(la.det)(np.diag([small, small, 1.0]))
+    np.testing.assert_allclose(np.diag(g), [small, small, 0.0], rtol=1e-12, atol=1e-300)
+
+
 def test_log_determinant_of_a_singular_matrix_has_no_derivative() -> None:
     a = np.stack([np.eye(2), np.zeros((2, 2))])
     g = wg.grad(lambda a: np.sum(la.slogdet(a)[1]))(a)

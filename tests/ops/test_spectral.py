@@ -172,6 +172,53 @@ def test_second_derivatives_of_functions_of_singular_values(
         assert got == pytest.approx(want, rel=1e-10, abs=1e-9), way
 
 
+MIXED: dict[str, Callable[..., Any]] = {
+    "reverse over linearised": lambda f, a, t, s: pairing(
+        wg.grad(lambda a: wg.linearize(f, a)[1](t))(a), s
+    ),
+    "forward over linearised": lambda f, a, t, s: wg.jvp(
+        lambda a: wg.linearize(f, a)[1](t), (a,), (s,)
+    )[1],
+    "linearised twice": lambda f, a, t, s: wg.linearize(lambda a: wg.linearize(f, a)[1](t), a)[1](
+        s
+    ),
+    "linearised forward": lambda f, a, t, s: wg.linearize(lambda a: wg.jvp(f, (a,), (t,))[1], a)[1](
+        s
+    ),
+    "forward over jacfwd": lambda f, a, t, s: np.sum(wg.jvp(wg.jacfwd(f), (a,), (s,))[1] * t),
+    "reverse over jacfwd": lambda f, a, t, s: pairing(
+        wg.grad(lambda a: np.sum(wg.jacfwd(f)(a) * t))(a), s
+    ),
+    "jacfwd twice": lambda f, a, t, s: np.einsum("ijkl,ij,kl", wg.jacfwd(wg.jacfwd(f))(a), t, s),
+    "jacrev over jacfwd": lambda f, a, t, s: np.einsum(
+        "ijkl,ij,kl", wg.jacrev(wg.jacfwd(f))(a), t, s
+    ),
+    "forward over a batch of directions": lambda f, a, t, s: wg.jvp(
+        lambda a: wg.vmap(lambda t: wg.jvp(f, (a,), (t,))[1])(np.stack([s, t]))[1], (a,), (s,)
+    )[1],
+    "reverse over a batch of directions": lambda f, a, t, s: pairing(
+        wg.grad(lambda a: wg.vmap(lambda t: wg.jvp(f, (a,), (t,))[1])(np.stack([s, t]))[1])(a), s
+    ),
+}
+RIGHT = {"reverse over linearised", "linearised forward"}
+
+
+@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize("name", ["sum", "squares", "logarithms"])
+@pytest.mark.parametrize("way", MIXED)
+def test_other_orders_are_right_or_nan(way: str, name: str, values: str) -> None:
+    """Where frames of two directions disagree, nothing finite comes out."""
+    f, first, second = FUNCTIONS[name]
+    a = hermitian(VALUES[values], float)
+    t, s = normal(*a.shape), normal(*a.shape)
+    want = daleckii_krein(a, read(t), read(s), first, second)
+    got = MIXED[way](lambda a: f(la.eigvalsh(a)), a, t, s)
+    if way in RIGHT or values in ("distinct", "one"):
+        assert got == pytest.approx(want, rel=1e-10, abs=1e-10)
+    else:
+        assert np.isnan(got) or got == pytest.approx(want, rel=1e-10, abs=1e-10)
+
+
 def test_the_hessian_of_the_sum_of_squares_is_twice_the_identity() -> None:
     of_triangle = np.diag([2.0, 0.0, 4.0, 2.0])  # an entry below the diagonal stands for two
     for a in (np.eye(2), np.zeros((2, 2)), -3 * np.eye(2)):

@@ -507,7 +507,7 @@ class Framed(Joint):
             f = self.frames.turned(w, f, t)
         found = list(self.rule(ts[0], y, xs[0], **attrs))
         found[self.values] = self.frames.lengths(t, xs[0], w, self.vectors(y), f, **attrs)
-        found[-1] = f if self.free else None
+        found[-1] = f
         return tuple(found)
 
     def pull(
