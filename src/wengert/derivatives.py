@@ -18,6 +18,7 @@ from wengert.memory.dense import check_dense
 from wengert.ops import control
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_flag, check_function, check_places
+from wengert.trace.numbers import as_python, number_type
 from wengert.trace.numpy import methods as methods  # fills the tables of NumPy's functions
 from wengert.trace.record import Tape
 from wengert.trace.tracer import Tracer
@@ -541,4 +542,9 @@ def stop_gradient(x: Any) -> Any:
     pytree
         The same values; derivatives with respect to anything that they depend on are zero.
     """
-    return trees.map_leaves(lambda leaf: control.stop_gradient(leaf), x)
+    return trees.map_leaves(_stopped, x)
+
+
+def _stopped(leaf: Any) -> Any:
+    y = control.stop_gradient(leaf)
+    return as_python(y) if number_type(leaf) in (float, complex) else y

@@ -19,6 +19,7 @@ from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained, unsupported
 from wengert.trace.capture import READING, note_read
 from wengert.trace.functions import by_function
+from wengert.trace.numbers import number_type
 
 __all__ = [
     "CREATION",
@@ -113,7 +114,11 @@ def _cast_inputs(
         NumPy's, where there is no such loop, or the arguments cannot be cast to it.
     """
     target = None if dtype is None else np.dtype(dtype)
-    given = tuple(ew.promotable(x) for x in inputs)
+    numbers = [number_type(x) for x in inputs]
+    given = tuple(
+        kind if kind in (int, float, complex) else ew.promotable(x)
+        for kind, x in zip(numbers, inputs, strict=True)
+    )
     signature = (None,) * ufunc.nin + (target,) * ufunc.nout
     loop = ufunc.resolve_dtypes(given + (None,) * ufunc.nout, signature=signature, casting=casting)
     with np.errstate(over="ignore"):

@@ -23,6 +23,7 @@ from wengert.ops.control import as_number
 __all__ = [
     "NUMBERS",
     "are_numbers",
+    "as_python",
     "beside_arrays",
     "by_operator",
     "compared",
@@ -72,6 +73,14 @@ def number_type(x: Any) -> type | None:
         if var in trace.numbers:
             return complex if dtype_of(x).kind == "c" else float
         x = var.data
+
+
+def as_python(y: Any) -> Any:
+    """Return what Python's numbers make of each other as one, where NumPy's scalar was computed."""
+    if isinstance(y, Traced) and not hasattr(y._trace, "append"):
+        y._trace.numbers.add(y._var)  # type: ignore[attr-defined]
+        return y
+    return as_number(y)
 
 
 def plain_number(x: Any) -> Any:

@@ -39,6 +39,7 @@ from wengert.trace.kinds import (
     is_asked,
     is_looked_up,
 )
+from wengert.trace.numbers import as_python, number_type
 from wengert.trace.pending import Pending
 
 __all__ = ["Tracer", "lower"]
@@ -416,7 +417,10 @@ class Tracer(Traced):
 
     def __round__(self, ndigits: int | None = None) -> Any:
         """Round: to an int of Python, which is a guard under ``jit``, or to decimals."""
-        return int(np.rint(self)) if ndigits is None else np.round(self, ndigits)
+        if ndigits is None:
+            return int(np.rint(self))
+        y = np.round(self, ndigits)
+        return y if number_type(self) is None else as_python(y)
 
     def __divmod__(self, other: Any) -> Any:
         """Quotient and remainder."""

@@ -147,7 +147,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Stand for `numpy.trapezoid`."""
     y = traced(y)
     place = axis_index(axis, y.ndim)
-    d: Any = dx if type(dx) in (int, float) else traced(dx)
+    d: Any = dx if number_type(dx) else traced(dx)
     if x is not None:
         x = traced(x)
         d = np.diff(x, axis=-1 if x.ndim == 1 else axis)

@@ -14,7 +14,7 @@ from wengert.trace.blame import explained
 from wengert.trace.capture import READING, note_read
 from wengert.trace.dispatch import FUNCTIONS
 from wengert.trace.kinds import kept_from_numbers
-from wengert.trace.numbers import number_type
+from wengert.trace.numbers import as_python, number_type
 from wengert.trace.numpy import (  # noqa: F401  (they fill the table that the methods read)
     arrange,
     calculus,
@@ -182,7 +182,7 @@ def _sort(
 
 def _conj(self: Tracer) -> Any:
     if self.dtype.kind == "c":
-        return np.conjugate(self)
+        return as_python(np.conjugate(self)) if number_type(self) else np.conjugate(self)
     return +self if number_type(self) is bool else self  # an int of Python
 
 
@@ -193,6 +193,18 @@ for _name, _implementation in {
     "clip": _clip,
 }.items():  # fmt: skip
     setattr(Tracer, _name, _implementation)
+
+
+def _part(part: Callable[[Any], Any]) -> Callable[[Tracer], Any]:
+    def getter(self: Tracer) -> Any:
+        kind = number_type(self)
+        if kind is None:
+            return part(self)
+        if kind is bool:
+            self = +self  # an int
+        return as_python(part(self)) if kind is complex or part is np.imag else self
+
+    return getter
 
 
 def _set_part(part: str) -> Callable[[Tracer, Any], None]:
@@ -209,8 +221,8 @@ def _set_part(part: str) -> Callable[[Tracer, Any], None]:
 
 Tracer.T = property(lambda self: np.transpose(self))  # type: ignore[attr-defined]
 Tracer.mT = property(lambda self: np.swapaxes(self, -1, -2))  # type: ignore[attr-defined]
-Tracer.real = property(lambda self: np.real(self), _set_part("real"))  # type: ignore[attr-defined]
-Tracer.imag = property(lambda self: np.imag(self), _set_part("imag"))  # type: ignore[attr-defined]
+Tracer.real = property(_part(np.real), _set_part("real"))  # type: ignore[attr-defined]
+Tracer.imag = property(_part(np.imag), _set_part("imag"))  # type: ignore[attr-defined]
 Tracer.flat = property(Flat, lambda self, value: _set_flat(self, slice(None), value))  # type: ignore[attr-defined]
 Tracer.device = property(lambda self: "cpu")  # type: ignore[attr-defined]
 Tracer.itemsize = property(lambda self: self.dtype.itemsize)  # type: ignore[attr-defined]

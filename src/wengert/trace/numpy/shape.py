@@ -13,6 +13,7 @@ from wengert.errors import ShapeError, user_line
 from wengert.ops import shape as sh
 from wengert.ops.base import Traced
 from wengert.trace import layout, memory, views
+from wengert.trace.numbers import number_type
 from wengert.trace.numpy.table import (
     axes,
     axis_index,
@@ -432,7 +433,13 @@ def isrealobj(x: Any) -> bool:
 @implements(np.result_type)
 def result_type(*args: Any) -> Any:
     """Stand for `numpy.result_type`."""
-    return np.result_type(*(a.dtype if isinstance(a, Traced) else a for a in args))  # type: ignore[attr-defined]
+    kinds = [number_type(a) if isinstance(a, Traced) else None for a in args]
+    return np.result_type(
+        *(
+            kind(1) if kind is not None else a.dtype if isinstance(a, Traced) else a  # type: ignore[attr-defined]
+            for kind, a in zip(kinds, args, strict=True)
+        )
+    )
 
 
 @implements(np.can_cast)

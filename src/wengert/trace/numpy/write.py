@@ -55,7 +55,7 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
 
 def _to_write(name: str, values: Any, dtype: np.dtype[Any], casting: Any = "safe") -> Any:
     """Return values to write into an array of `dtype`, flattened."""
-    plain = type(values) in (int, float, bool)
+    plain = number_type(values) in (int, float, bool)
     listed = isinstance(values, (list, tuple))
     indexing.check_fits(values, dtype)
     v = traced(values)
