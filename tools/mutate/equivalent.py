@@ -37,11 +37,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "labels stay apart from each other",
     (
         "backend/native/emit/order.py",
-        'self.code.lines.insert(0, f"{name} = alloca {kind}")',
-        "0 -> 1",
-    ): "the second place is in the first block as well",
-    (
-        "backend/native/emit/order.py",
         "for (kind, _, _), a, b in zip(lines, source, target, strict=True):",
         "True -> False",
     ): "the lists are of one length",
