@@ -25,18 +25,31 @@ from wengert.derivatives import (
 )
 from wengert.jit.jitted import jit
 from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
+from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
 from wengert.transform.checkpoint import checkpoint
+from wengert.transform.control import (
+    cond,
+    fori_loop,
+    map,
+    scan,
+    switch,
+    while_loop,
+)
 from wengert.transform.custom import custom_jvp, custom_vjp
+from wengert.transform.prefix import associative_scan
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "associative_scan",
     "checkpoint",
+    "cond",
     "cost",
     "count",
     "custom_jvp",
     "custom_vjp",
     "errors",
+    "fori_loop",
     "get_threads",
     "grad",
     "hessian",
@@ -48,12 +61,16 @@ __all__ = [
     "jvp",
     "linearize",
     "load_plan",
+    "map",
     "memory",
     "partition",
+    "scan",
     "set_threads",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "value_and_jacobian",
     "vjp",
     "vmap",
+    "while_loop",
 ]

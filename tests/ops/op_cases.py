@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import loop_cases as loop
 import numpy as np
 import scipy.special as sp
 from oracle import inexact
@@ -76,7 +77,7 @@ class Case:
                 return repr(x)
             return f"{x.dtype.kind}{x.dtype.itemsize}{list(x.shape)}".replace(" ", "")
 
-        attrs = "".join(f"-{k}={v}" for k, v in self.attrs.items()).replace(" ", "")
+        attrs = "".join(f"-{k}={v!r}" for k, v in self.attrs.items()).replace(" ", "")
         return f"{self.op}-{'-'.join(shown(x) for x in self.args())}{attrs}"
 
 
@@ -724,7 +725,40 @@ LINALG = {
     ],
 }  # fmt: skip
 
+# --- loops and branches -------------------------------------------------------------------------
+LOOPS: dict[str, list[Case]] = {
+    "scan": [
+        *(
+            Case("scan", (spread((3,)), spread((3,)), integers(), spread((n, 3))),
+                 {"body": loop.ROLL, "length": n, "consts": 1, "carries": 2, "reverse": reverse},
+                 narrow=False)
+            for n, reverse in ((4, False), (3, True), (1, False), (0, False))
+        ),
+        Case("scan", (spread(()), spread(()), spread((5,))),
+             {"body": loop.LATE, "length": 5, "consts": 0, "carries": 2, "reverse": False},
+             narrow=False),
+        Case("scan", (spread((2, 2)), integers(0, 2, (2,)), spread((2, 2)), spread((3,))),
+             {"body": loop.POWERS, "length": 3, "consts": 2, "carries": 1, "reverse": True},
+             narrow=False),
+        Case("scan", (spread(()), spread((2, 3))),
+             {"body": loop.NESTED, "length": 2, "consts": 0, "carries": 1, "reverse": False},
+             narrow=False),
+    ],
+    "while_loop": [
+        Case("while_loop", (real(0.3, 0.9, (2,)), real(0.5, 1.0, (2,)), real(0.0, 0.4)),
+             {"test": test, "body": loop.GROW, "consts": 1}, narrow=False)
+        for test in (loop.LARGE, loop.FEW)
+    ],
+    "cond": [
+        Case("cond", (index, spread((2,)), spread(())), {"branches": branches}, narrow=False)
+        for index, branches in (
+            (fixed(1), loop.BRANCHES), (fixed(0), loop.BRANCHES), (fixed(7), loop.BRANCHES),
+            (integers(0, 3), loop.BRANCHES), (mask(), loop.BRANCHES[:2]),
+        )
+    ],
+}  # fmt: skip
+
 CASES: dict[str, list[Case]] = {
-    **ELEMENTWISE, **REDUCTIONS, **ALONG, **SHAPE, "contract": CONTRACT, **INDEX, **LINALG,
+    **ELEMENTWISE, **REDUCTIONS, **ALONG, **SHAPE, "contract": CONTRACT, **INDEX, **LINALG, **LOOPS,
 }  # fmt: skip
 """Every operation's cases."""

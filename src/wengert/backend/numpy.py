@@ -17,6 +17,7 @@ from wengert.errors import VerificationError
 from wengert.ir import checking
 from wengert.ir.build import BY_KIND, typed
 from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, GuardMiss, Node, Value, aval_of
+from wengert.ir.regions import map_attributes
 from wengert.ir.simplify import key
 from wengert.ir.verify import verify
 from wengert.ops.index import SLOT, add_into, may_be_view, set_into
@@ -41,9 +42,14 @@ class NumpyProgram:
 
     backend = "numpy"
 
-    def __init__(self, source: str, function: Any) -> None:
+    def __init__(self, source: str, function: Any, graph: Graph) -> None:
         self.source = source
         self.function = function
+        self.graph = graph
+
+    def __repr__(self) -> str:
+        """Name what it is in a comment of another program."""
+        return "<the function above>"
 
     def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Run on arrays."""
@@ -64,7 +70,12 @@ class NumpyBackend:
         source = writer.write()
         scope = dict(writer.scope)
         exec(compile(source, "<wengert plan>", "exec"), scope)
-        return NumpyProgram(source, scope["run"])
+        regions = [
+            x.source.replace("def run(", f"def {name}(", 1)
+            for name, x in writer.scope.items()
+            if isinstance(x, NumpyProgram)
+        ]
+        return NumpyProgram("\n\n".join([*regions, source]), scope["run"], graph)
 
 
 class Storage:
@@ -340,12 +351,18 @@ class Writer:
 
     def _attrs(self, node: Node) -> str:
         parts = []
-        for k, value in node.attrs.items():
+        for k, value in map_attributes(node.attrs, self._region).items():
             plain = isinstance(value, (bool, int, str)) or (
                 isinstance(value, tuple) and all(type(p) is int for p in value)
             )
             parts.append(f", {k}={value!r}" if plain else f", {k}={self._constant('a', value)}")
         return "".join(parts)
+
+    def _region(self, graph: Graph) -> NumpyProgram:
+        """Compile the body of a loop or a branch, to be a function of its own."""
+        program = NumpyBackend().compile(graph)
+        self._constant("body", program)
+        return program
 
     def _owns_result(self, x: Any, i: int, node: Node) -> bool:
         """Whether the result may be written into the memory of `x`, which dies here."""

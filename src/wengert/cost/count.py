@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from wengert.cost.tally import KINDS, bytes_of, tally
 from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
 from wengert.ir.simplify import key
+from wengert.ops.base import RegionOp
 from wengert.ops.elementwise import float_power, power
 
 __all__ = [
@@ -99,7 +100,11 @@ class Meter:
         self._in_place = in_place
 
     def add(self, node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> None:
-        """Add one evaluation on arrays of these shapes and dtypes."""
+        """Add one evaluation on arrays of these shapes and dtypes; of a loop, all its trips."""
+        if isinstance(node.op, RegionOp):
+            for region, times in node.op.runs(**node.attrs):
+                self._add_region(node, region, times)
+            return
         read, written = bytes_of(node, inputs, outputs, id(node) in self._in_place)
         self.read += read
         self.written += written
@@ -110,6 +115,21 @@ class Meter:
         self.kinds.update(found.kinds)
         self.ops[node.op.name] += sum(found.kinds.get(k, 0) for k in KINDS)
         self.macs += found.macs
+
+    def _add_region(self, node: Node, region: Graph, times: int | None) -> None:
+        if times is None:
+            self.unknown[node.op.name] += 1
+            return
+        inner = Meter(updated_in_place(region))
+        for each in region.nodes:
+            inner.add(each, [*map(aval_of, each.inputs)], [v.aval for v in each.outputs])
+        for mine, found in (
+            (self.kinds, inner.kinds), (self.ops, inner.ops), (self.unknown, inner.unknown),
+        ):  # fmt: skip
+            mine.update({k: n * times for k, n in found.items()})
+        self.read += times * inner.read
+        self.written += times * inner.written
+        self.macs += times * inner.macs
 
     def total(self) -> Count:
         """Return what was added."""

@@ -19,15 +19,16 @@ of which two fifths are multiplications (radix 2).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.errors import DerivativeError
-from wengert.ir.graph import Aval, Node
+from wengert.ir.graph import Aval, Node, aval_of
 from wengert.ops import slopes
-from wengert.ops.base import TABLE, Op
+from wengert.ops.base import TABLE, Op, RegionOp
 from wengert.ops.contract import contract
 from wengert.ops.decompose import eig, eigh, qr, svd
 from wengert.ops.elementwise import (
@@ -130,6 +131,8 @@ def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally 
         None where the operation's row of the table does not say.
     """
     op = node.op
+    if isinstance(op, RegionOp):
+        return _of_regions(node)
     if op.flops is None:
         return None
     try:
@@ -154,6 +157,21 @@ def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally 
         kinds = _of_complex(op, kinds)
         macs *= 4
     return Tally({k: m for k, m in kinds.items() if m}, macs)
+
+
+def _of_regions(node: Node) -> Tally | None:
+    """Count all trips of a loop, the dearest branch of a choice; None where data decides."""
+    kinds: Counter[str] = Counter()
+    macs = 0
+    for region, times in node.op.runs(**node.attrs):
+        for inner in region.nodes:
+            outputs = [v.aval for v in inner.outputs]
+            found = tally(inner, [*map(aval_of, inner.inputs)], outputs)
+            if found is None or times is None:
+                return None
+            kinds.update({k: n * times for k, n in found.kinds.items()})
+            macs += found.macs * times
+    return Tally(dict(kinds), macs)
 
 
 _INVERSE = ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh")

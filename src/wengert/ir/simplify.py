@@ -15,7 +15,7 @@ The original is left as it is. A simplified graph is for running: simplify with
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -78,25 +78,32 @@ def merge_common(graph: Graph) -> Graph:
 
 
 def remove_dead(graph: Graph) -> Graph:
-    """Drop the nodes that neither an output nor a guard needs."""
+    """Drop the nodes that neither an output nor a guard needs, and results that a loop can omit."""
     alive = {y for y in graph.outputs if isinstance(y, Value)}
     alive.update(g.value for g in graph.guards)
-    kept = []
+    kept: list[Node] = []
+    there: set[int] = set()
+    smaller = False
     for node in reversed(graph.nodes):
-        if not alive.isdisjoint(node.outputs) or getattr(node.op, "effect", False):
-            alive.update([x for x in node.inputs if isinstance(x, Value)])
-            kept.append(node)
+        if alive.isdisjoint(node.outputs) and not getattr(node.op, "effect", False):
+            continue
+        there.add(id(node))
+        prune = getattr(node.op, "prune", None)
+        found = None if prune is None else prune(node, [v in alive for v in node.outputs])
+        if found is not None:
+            node, smaller = found, True
+        alive.update([x for x in node.inputs if isinstance(x, Value)])
+        kept.append(node)
     kept.reverse()
-    if len(kept) == len(graph.nodes):
+    if len(kept) == len(graph.nodes) and not smaller:
         return graph
-    return Graph(graph.inputs, kept, graph.outputs, _moved_guards(graph, kept))
+    return Graph(graph.inputs, kept, graph.outputs, _moved_guards(graph, there))
 
 
-def _moved_guards(graph: Graph, kept: Iterable[Node]) -> list[Guard]:
+def _moved_guards(graph: Graph, there: Collection[int]) -> list[Guard]:
     """Put each guard after the kept ones of the nodes before it."""
     if not graph.guards:
         return []
-    there = set(map(id, kept))
     before = [0]
     for node in graph.nodes:
         before.append(before[-1] + (id(node) in there))

@@ -21,6 +21,8 @@ traced, the innermost trace decides what happens. The derivative is written once
     transpose.
 `Zero`
     piecewise constant.
+`OfRegions`
+    of an operation whose attributes are graphs: the derivative follows from theirs.
 
 Rules are ordinary NumPy, so they run on arrays at once and are recorded when given traced values.
 """
@@ -43,9 +45,11 @@ __all__ = [
     "Joint",
     "Jvp",
     "Minus",
+    "OfRegions",
     "Op",
     "PythonComplex",
     "PythonFloat",
+    "RegionOp",
     "Scale",
     "Traced",
     "Transpose",
@@ -135,8 +139,34 @@ class Zero:
     """The derivative vanishes wherever it exists."""
 
 
+class OfRegions:
+    """The derivative of an operation with regions, made of the derivatives of the regions.
+
+    What differentiates and batches graphs is `wengert.transform`, which puts these functions here.
+
+    Attributes
+    ----------
+    push : callable
+        ``push(xs, ts, attrs) -> (ys, ts)``: results and their tangents, None for zero.
+    taped : callable
+        ``taped(xs, active, attrs) -> (op, xs, attrs)``: the call that a tape records in place of
+        this one. Its first results are this one's, the others are what `pull` needs.
+    pull : callable
+        ``pull(xs, active, ys, cts, attrs)``: cotangents of the active arguments of a taped call.
+    batched : callable
+        ``batched(xs, flags, attrs) -> (ys, flags)``: results along a batch, and which of them have
+        a batch axis.
+    """
+
+    __slots__ = ("batched", "pull", "push", "taped")
+    push: Callable[..., Any]
+    taped: Callable[..., Any]
+    pull: Callable[..., Any]
+    batched: Callable[..., Any]
+
+
 ZERO = Zero()
-Derivative = Scale | Fold | Transpose | Jvp | Joint | Zero
+Derivative = Scale | Fold | Transpose | Jvp | Joint | Zero | OfRegions
 
 
 class Traced:
@@ -273,6 +303,35 @@ class Op:
     def __repr__(self) -> str:
         """Return the name."""
         return f"<op {self.name}>"
+
+
+class RegionOp(Op):
+    """A row of an operation with regions.
+
+    Parameters
+    ----------
+    runs : callable
+        ``runs(**attrs)``: pairs of a region and how often a call runs it, None where data decides;
+        of branches, the dearest one. This is what a call costs.
+    prune : callable, optional
+        ``prune(node, is_read)`` returns a node without those results that `is_read` says nobody
+        reads, and without what only they need; None where nothing can go.
+    """
+
+    __slots__ = ("prune", "runs")
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        *,
+        runs: Callable[..., Any],
+        prune: Callable[..., Any] | None = None,
+        **rest: Any,
+    ) -> None:
+        super().__init__(name, evaluate, **rest)
+        self.runs = runs
+        self.prune = prune
 
 
 TABLE: dict[str, Op] = {}

@@ -138,7 +138,12 @@ class Pending(Value):
                     if not value._known:
                         node = value.node
                         y = applied(node.op, [*map(store.content, node.inputs)], node.attrs, False)
-                        value.keep(y if value._part is None else y[value._part])
+                        if value._part is None:
+                            value.keep(y)
+                        else:
+                            for v, part in zip(node.outputs, y, strict=True):
+                                if type(v) is Pending and not v._known:
+                                    v.keep(part)
                     waiting.pop()
                     store.pinned.subtract(operands.pop())
         finally:

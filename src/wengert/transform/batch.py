@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import BatchedControlError, ConversionError, user_line
-from wengert.ops.base import Op, shape_of
+from wengert.ops.base import Op, RegionOp, shape_of
 from wengert.ops.index import is_basic
 from wengert.trace.alarm import is_covered
 from wengert.trace.record import Trace
@@ -87,6 +87,13 @@ class BatchTrace(Trace):
             xs.append(a)
             batched.append(False)
         if any(batched):
+            if type(op) is RegionOp:
+                ys, flags = op.derivative.batched(xs, batched, attrs)  # type: ignore[union-attr]
+                made = [
+                    Tracer(self, Batched(part, True, fresh=True)) if f else part
+                    for part, f in zip(ys, flags, strict=True)
+                ]
+                return tuple(made) if len(made) > 1 else made[0]
             try:
                 y = op.batch(op, tuple(xs), tuple(batched), attrs)
             except Exception as error:

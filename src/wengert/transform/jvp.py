@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wengert.errors import ConversionError, told, user_line
-from wengert.ops.base import ZERO, Op, is_inexact
+from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
 from wengert.ops.elementwise import convert
 from wengert.trace.numbers import beside_arrays, compared, is_number, plain_number, roles
@@ -64,6 +64,10 @@ class JvpTrace(Trace):
         derivative = op.derivative
         if getattr(op, "custom", False) and any(t is not None for t in ts):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
+        elif type(op) is RegionOp and any(t is not None for t in ts):
+            with quiet():
+                ys, t = derivative.push(xs, ts, attrs)  # type: ignore[call-arg, union-attr]
+            y, t = (tuple(ys), tuple(t)) if len(ys) > 1 else (ys[0], t[0])
         else:
             y = op(*xs, **attrs)
             if op.along is not None and ts[0] is not None:

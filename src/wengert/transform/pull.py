@@ -18,6 +18,7 @@ from wengert.ops.base import (
     Joint,
     Jvp,
     Minus,
+    OfRegions,
     Op,
     Scale,
     Traced,
@@ -138,7 +139,11 @@ def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | N
             parts = [table.pop(v, None) for v in outputs]
             if all(p is None for p in parts):
                 continue
-            if type(node.op.derivative) in (Jvp, Framed):  # whose rules take None for zero
+            if type(node.op.derivative) in (
+                Jvp,
+                Framed,
+                OfRegions,
+            ):  # whose rules take None for zero
                 ct = tuple(parts)
             else:
                 ct = tuple(
@@ -183,6 +188,12 @@ def pull(node: Node, ct: Any, y: Any, cts: Cotangents) -> None:
         for k, part in derivative.pull(ct, y, xs, wanted, attrs).items():
             if wanted[k]:
                 cts.add(inputs[k], match(part, xs[k]))
+    elif kind is OfRegions:
+        several = isinstance(y, tuple)
+        ys, parts = (list(y), list(ct)) if several else ([y], [ct])
+        for v, part in zip(inputs, derivative.pull(xs, ys, parts, attrs), strict=True):
+            if part is not None and isinstance(v, Value):
+                cts.add(v, part)
     else:
         derivative.pull(node, ct, y, xs, cts)
 

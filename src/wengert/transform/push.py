@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ops.base import Fold, Jvp, Op, Scale, Traced, Transpose, dtype_of, shape_of
+from wengert.ops.base import Fold, Jvp, OfRegions, Op, Scale, Traced, Transpose, dtype_of, shape_of
 from wengert.ops.elementwise import convert, select
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.ops.shape import filled
@@ -33,7 +33,10 @@ def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) ->
         axis = attrs["axis"]
         scaled = derivative.rule(ts[0], expand(y, xs[0], axis), xs[0], **attrs)
         return reduce_sum(scaled, axis=axis, keepdims=attrs["keepdims"])
-    if isinstance(derivative, Transpose):
+    if isinstance(derivative, OfRegions):
+        slopes = derivative.push(xs, ts, attrs)[1]
+        total = tuple(slopes) if isinstance(y, tuple) else slopes[0]
+    elif isinstance(derivative, Transpose):
         total = _push_linear(op, derivative, y, xs, ts, attrs)
     elif isinstance(derivative, Scale | Jvp):
         total = None

@@ -16,6 +16,7 @@ from wengert.backend.native.emit.module import NOT_CONTIGUOUS, OUT_OF_RANGE
 from wengert.backend.native.emit.parallel import PARALLEL_BLAS
 from wengert.backend.native.run import pool
 from wengert.backend.native.run.footprint import footprint, laid_out
+from wengert.backend.native.run.regions import with_programs
 from wengert.backend.native.run.verify import verify
 from wengert.backend.native.schedule.layout import ALIGN, View
 from wengert.backend.native.schedule.steps import Host
@@ -69,7 +70,9 @@ class NativeProgram:
             ctypes.c_int64, *[ctypes.py_object] * n, ctypes.c_void_p, ctypes.c_void_p
         )
         self._segments: list[Any] = [
-            signature(self._compiled.addresses[s]) if kind == "native" else s
+            signature(self._compiled.addresses[s])
+            if kind == "native"
+            else with_programs(s, lambda region: type(self)(region, fast=fast))
             for kind, s in module.segments
         ]
         self._table = (ctypes.c_void_p * max(len(self._consts), 1))(
