@@ -34,6 +34,9 @@ def test_every_row_says_what_it_counts():
     """No row is unknown, no kind is unheard of, and kinds add up to a whole."""
     for case in EVERY:
         found = counted(case.op, *case.args(), **case.attrs)
+        if case.op == "while_loop":  # data decides how many trips it takes
+            assert found is None
+            continue
         assert found is not None, str(case)
         assert set(found.kinds) <= {*KINDS, "move"}, str(case)
         assert all(type(n) is int and n > 0 for n in found.kinds.values()), str(case)

@@ -171,7 +171,7 @@ def _of_regions(node: Node) -> Tally | None:
                 return None
             kinds.update({k: n * times for k, n in found.kinds.items()})
             macs += found.macs * times
-    return Tally(dict(kinds), macs)
+    return Tally({k: n for k, n in kinds.items() if n}, macs)
 
 
 _INVERSE = ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh")
