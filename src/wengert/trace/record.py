@@ -24,7 +24,7 @@ from wengert.errors import (
     user_frame,
     user_line,
 )
-from wengert.ir.build import applied, infer
+from wengert.ir.build import applied
 from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Place, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
@@ -41,7 +41,6 @@ from wengert.trace.capture import (
     memory_of,
     note_read,
 )
-from wengert.trace.layout import row_major
 from wengert.trace.numbers import (
     NUMBERS,
     are_numbers,
@@ -55,7 +54,7 @@ from wengert.trace.numbers import (
 )
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
 from wengert.trace.reachable import is_unreachable
-from wengert.trace.taped import taped
+from wengert.trace.taped import taped, waiting
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = [
@@ -491,7 +490,7 @@ class GraphRecorder(Trace):
                 self._mark(promise)
             return promise
         if type(op) is RegionOp:  # a loop may take long
-            return self._waiting(op, inputs, attrs)
+            return waiting(self, op, inputs, attrs)
         if attrs is OPERATOR and are_numbers(inputs):
             return by_operator(self, op, inputs)
         values = [x.data if isinstance(x, (Value, Const)) else x for x in inputs]
@@ -521,18 +520,6 @@ class GraphRecorder(Trace):
             self.guards.append(Guard(value, "done", None, len(self.nodes)))
         elif self.checks and self.pulled is None:  # what only a derivative does is not the user's
             self.guards.append(Guard(value, RAISES, None, len(self.nodes)))
-
-    def _waiting(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
-        """Append a node without evaluating it."""
-        avals = infer(op, inputs, attrs)
-        several = len(avals) > 1
-        outputs = tuple(Pending(a, self, k if several else None) for k, a in enumerate(avals))
-        node = Node(op, tuple(inputs), attrs, outputs, self._place())
-        for v in outputs:
-            v.stand_for(node)
-            v.strides = row_major(v.aval.shape, v.aval.dtype.itemsize)
-        self.nodes.append(node)
-        return outputs if several else outputs[0]
 
     def _value_of(self, y: Any, part: int | None) -> Value:
         """Make the value of what was computed; one that may be let go where memory is bounded."""

@@ -1,14 +1,17 @@
-"""What a tape records of an operation with regions."""
+"""What tapes and recorders keep of an operation with regions."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from wengert.ir.build import infer
 from wengert.ir.graph import Node, Value
 from wengert.ops.base import RegionOp
+from wengert.trace.layout import row_major
+from wengert.trace.pending import Pending
 from wengert.trace.tracer import Tracer
 
-__all__ = ["taped"]
+__all__ = ["taped", "waiting"]
 
 
 def taped(tape: Any, op: RegionOp, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -39,3 +42,16 @@ def taped(tape: Any, op: RegionOp, args: tuple[Any, ...], attrs: dict[str, Any])
         ]
     )
     return tuple(made) if len(made) > 1 else made[0]
+
+
+def waiting(recorder: Any, op: RegionOp, inputs: list[Any], attrs: dict[str, Any]) -> Any:
+    """Append a node to a recording without evaluating it: a loop may take long."""
+    avals = infer(op, inputs, attrs)
+    several = len(avals) > 1
+    outputs = tuple(Pending(a, recorder, k if several else None) for k, a in enumerate(avals))
+    node = Node(op, tuple(inputs), attrs, outputs, recorder._place())
+    for v in outputs:
+        v.stand_for(node)
+        v.strides = row_major(v.aval.shape, v.aval.dtype.itemsize)
+    recorder.nodes.append(node)
+    return outputs if several else outputs[0]
