@@ -207,7 +207,7 @@ class VerificationError(WengertError, AssertionError):
     """A program or a graph that wengert made is not well formed, which is a fault of wengert."""
 
 
-def told(error: BaseException) -> BaseException:
+def cause_of(error: BaseException) -> BaseException:
     """Return the reason of an error that NumPy wrapped into one of its own, where it is wengert's.
 
     A traced value stored into an element of a plain array arrives as ``ValueError: setting an array

@@ -12,9 +12,9 @@ from split_cases import BATCH, PARAMETERS, SIZES, WEIGHTS, cluster, mlp, network
 
 import wengert as wg
 from wengert.devices.batches import find_batch
+from wengert.devices.device_costs import additions, part_peak, sent
 from wengert.devices.partition import Device, _Search
-from wengert.devices.placed import additions, part_peak, sent
-from wengert.devices.placing import Move, local
+from wengert.devices.placement import Move, local
 from wengert.devices.sharding import PARTIAL, WHOLE, Along, share
 from wengert.devices.stages import Pipeline, best_cuts
 from wengert.errors import InputError, MemoryBudgetError

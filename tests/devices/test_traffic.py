@@ -7,9 +7,9 @@ import pytest
 
 import wengert as wg
 from wengert.analysis.needs import _laid_out
-from wengert.devices.localgraphs import Layout
+from wengert.devices.device_costs import undivide
+from wengert.devices.device_graph import Layout
 from wengert.devices.partition import Device
-from wengert.devices.placed import undivided
 from wengert.devices.traffic import Work
 from wengert.jit.form import split
 from wengert.jit.record import record
@@ -29,7 +29,7 @@ BYTES = {
 
 def bytes_of(graph, stored):
     work = Work(graph, stored)
-    return sum(work(step, (1.0,), 0)[1] for step in undivided(graph).steps)
+    return sum(work(step, (1.0,), 0)[1] for step in undivide(graph).steps)
 
 
 @pytest.mark.parametrize("name", BYTES)
@@ -45,14 +45,14 @@ def test_operations_are_those_of_the_count():
     f, args, _ = BYTES["a product"]
     graph = record(f, *split(args, {})).graph
     work = Work(graph, set())
-    flops = sum(work(step, (1.0,), 0)[0] for step in undivided(graph).steps)
+    flops = sum(work(step, (1.0,), 0)[0] for step in undivide(graph).steps)
     assert flops == wg.cost(f, *args, argnums=()).flops
 
 
 def test_half_of_a_batch_moves_half():
     x = np.ones((10, 6))
     graph = record(lambda x: np.sin(x) * x, *split((x,), {})).graph
-    both = undivided(graph).steps
+    both = undivide(graph).steps
     assert [Work(graph, set()).of_part(s, 5, 10) for s in both] == [
         Work(graph, set())(s, (1.0,), 0) for s in both
     ]  # nothing of it is split

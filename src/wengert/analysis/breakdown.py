@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from wengert.analysis.loops.recorder import LoopRecorder
 from wengert.analysis.trips import Ledger, Loop
-from wengert.cost.count import Count, Passes, charges, names, plus, sum_of
-from wengert.cost.tally import FORMULAS
+from wengert.cost.count import Count, PassCounts, count_nodes, names, plus, total_of
+from wengert.cost.operation import FORMULAS
 from wengert.devices.machine import Machine, measured
 from wengert.devices.roofline import Roofline, roofline
-from wengert.ir.graph import EFFECTS, Graph, Node, Place, Pulled, Value
+from wengert.ir.graph import EFFECTS, BackwardPlace, Graph, Node, Place, Value
 from wengert.jit.plan import Memory, Plan
 
 __all__ = [
@@ -148,7 +148,7 @@ class Table(tuple[Row, ...]):
         return sorted(rows, key=lambda r: (-r.flops, -r.bytes))
 
 
-class Cost(Passes):
+class Cost(PassCounts):
     """What a function and its derivative cost; see `wengert.cost`.
 
     Attributes
@@ -178,7 +178,7 @@ class Cost(Passes):
         self._machine = machine
         self._stored = stored
         self._recorder = recorder
-        self._each, self._charges = charges(graph)
+        self._each, self._charges = count_nodes(graph)
         self._late = [id(node) in backward for node in graph.nodes]
         where = (n.line.trip if isinstance(n.line, Place) else None for n in graph.nodes)
         self._ledger = Ledger(
@@ -205,7 +205,7 @@ class Cost(Passes):
         for node, number, late in zip(self.graph.nodes, self._each, self._late, strict=True):
             found.setdefault(_origin(node), (Counter(), Counter()))[late][number] += 1
         return Table(
-            Row(*key, early.total(), *(sum_of(part, self._charges) for part in (early, late)))
+            Row(*key, early.total(), *(total_of(part, self._charges) for part in (early, late)))
             for key, (early, late) in found.items()
         )
 
@@ -222,7 +222,7 @@ class Cost(Passes):
         """
         return self._ledger.formula
 
-    def at(self, *trips: int | Mapping[Any, int]) -> Passes:
+    def at(self, *trips: int | Mapping[Any, int]) -> PassCounts:
         """Return the cost with other numbers of trips, at the same shapes.
 
         Parameters
@@ -389,7 +389,7 @@ def _columns(head: list[str], rows: Iterable[tuple[str, ...]]) -> str:
 def _origin(node: Node) -> tuple[str, int, str]:
     """Return the line and the operation that a node is counted for."""
     file, line = node.line or ("", 0)
-    return file, line, node.line.op if isinstance(node.line, Pulled) else node.op.name
+    return file, line, node.line.op if isinstance(node.line, BackwardPlace) else node.op.name
 
 
 def _sum(counts: Iterable[Count]) -> Count:
@@ -428,4 +428,4 @@ def needed(graph: Graph, outputs: Iterable[Any]) -> set[int]:
 
 def pulled(graph: Graph) -> set[int]:
     """Return the ids of the nodes that a reverse pass made."""
-    return {id(n) for n in graph.nodes if isinstance(n.line, Pulled)}
+    return {id(n) for n in graph.nodes if isinstance(n.line, BackwardPlace)}

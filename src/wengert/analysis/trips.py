@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from wengert.analysis.loops.recorder import Trip
 from wengert.analysis.loops.sites import Site
-from wengert.cost.count import Charge, Passes, sum_of
+from wengert.cost.count import NodeCount, PassCounts, total_of
 from wengert.errors import InputError, user_line
 
 __all__ = ["Ledger", "Loop"]
@@ -75,7 +75,7 @@ class Ledger:
     def __init__(
         self,
         each: Iterable[tuple[Trip | None, int, bool]],
-        found: Sequence[Charge],
+        found: Sequence[NodeCount],
         trips: Sequence[Trip] = (),
         by_values: Collection[Site] = (),
     ) -> None:
@@ -184,7 +184,7 @@ class Ledger:
                     own[outer].subtract(slope)
         return found
 
-    def predict(self, trips: Mapping[Site, int]) -> Passes:
+    def predict(self, trips: Mapping[Site, int]) -> PassCounts:
         """Return the cost with these numbers of trips, those of other symbols as they are here."""
         sites = {site for site, _ in self.symbols} | trips.keys()
         here = Counter(trip.site for trip in self._trips)
@@ -196,7 +196,7 @@ class Ledger:
                     total[k] += more * n
         return self.passes(total)
 
-    def passes(self, charges: Charges) -> Passes:
+    def passes(self, charges: Charges) -> PassCounts:
         """Add up the two passes."""
         parts: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         for (number, late), n in charges.items():
@@ -204,9 +204,9 @@ class Ledger:
                 parts[late][number] = n
         whole = Counter(parts[0])
         whole.update(parts[1])
-        return Passes(*(sum_of(part, self._found) for part in (*parts, whole)))
+        return PassCounts(*(total_of(part, self._found) for part in (*parts, whole)))
 
-    def at(self, trips: tuple[Any, ...]) -> Passes:
+    def at(self, trips: tuple[Any, ...]) -> PassCounts:
         """Return the cost with other numbers of trips; see `Cost.at`."""
         if len(trips) == 1 and isinstance(trips[0], Mapping):
             given = {self._site(where): n for where, n in trips[0].items()}

@@ -7,22 +7,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from wengert.cost.tally import KINDS, bytes_of, tally
+from wengert.cost.operation import KINDS, bytes_of, count_operation
 from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ops.base import RegionOp
 from wengert.ops.elementwise import float_power, power
 
 __all__ = [
-    "Charge",
     "Count",
-    "Meter",
-    "Passes",
-    "charges",
+    "NodeCount",
+    "PassCounts",
+    "RunningCount",
     "count_graph",
+    "count_nodes",
     "names",
     "plus",
-    "sum_of",
+    "total_of",
     "updated_in_place",
 ]
 
@@ -83,7 +83,7 @@ def names(unknown: dict[str, int]) -> str:
     return ", ".join(f"{name} x{n}" for name, n in sorted(unknown.items()))
 
 
-class Meter:
+class RunningCount:
     """Adds up what the nodes of a graph cost, one after the other.
 
     Parameters
@@ -108,7 +108,7 @@ class Meter:
         read, written = bytes_of(node, inputs, outputs, id(node) in self._in_place)
         self.read += read
         self.written += written
-        found = tally(node, inputs, outputs)
+        found = count_operation(node, inputs, outputs)
         if found is None:
             self.unknown[node.op.name] += 1
             return
@@ -160,7 +160,7 @@ def updated_in_place(graph: Graph) -> set[int]:
 
 
 @dataclass
-class Passes:
+class PassCounts:
     """What the two passes of a function and its derivative cost.
 
     Attributes
@@ -224,7 +224,7 @@ class Passes:
         return self.flops / self.flops_forward if self.flops_forward else float("nan")
 
 
-class Charge(NamedTuple):
+class NodeCount(NamedTuple):
     """What one node costs; `known` is False where its operations cannot be counted."""
 
     op: str
@@ -240,14 +240,14 @@ class Charge(NamedTuple):
         return sum(n for kind, n in self.kinds if kind in KINDS)
 
 
-def charges(graph: Graph) -> tuple[list[int], list[Charge]]:
+def count_nodes(graph: Graph) -> tuple[list[int], list[NodeCount]]:
     """Return what the nodes of a graph cost: a number for each node, and the charges numbered so.
 
     A long program repeats few operations on few shapes, so each is counted once.
     """
     in_place = updated_in_place(graph)
     numbers: dict[Any, int] = {}
-    found: list[Charge] = []
+    found: list[NodeCount] = []
     avals: dict[Value, Aval] = {}
     each = []
     for node in graph.nodes:
@@ -261,19 +261,19 @@ def charges(graph: Graph) -> tuple[list[int], list[Charge]]:
         number = numbers.get(mark)
         if number is None:
             number = numbers[mark] = len(found)
-            found.append(_charge(node, inputs, outputs, update))
+            found.append(_count_node(node, inputs, outputs, update))
         each.append(number)
     return each, found
 
 
-def _charge(node: Node, inputs: list[Aval], outputs: list[Aval], in_place: bool) -> Charge:
+def _count_node(node: Node, inputs: list[Aval], outputs: list[Aval], in_place: bool) -> NodeCount:
     read, written = bytes_of(node, inputs, outputs, in_place)
-    made = tally(node, inputs, outputs)
+    made = count_operation(node, inputs, outputs)
     kinds, macs = ({}, 0) if made is None else made
-    return Charge(node.op.name, tuple(kinds.items()), macs, read, written, made is not None)
+    return NodeCount(node.op.name, tuple(kinds.items()), macs, read, written, made is not None)
 
 
-def sum_of(times: Mapping[int, int], found: Sequence[Charge]) -> Count:
+def total_of(times: Mapping[int, int], found: Sequence[NodeCount]) -> Count:
     """Add up charges, each as often as `times` says."""
     kinds: Counter[str] = Counter()
     ops: Counter[str] = Counter()
@@ -297,5 +297,5 @@ def sum_of(times: Mapping[int, int], found: Sequence[Charge]) -> Count:
 
 def count_graph(graph: Graph) -> Count:
     """Count the operations of a graph."""
-    each, found = charges(graph)
-    return sum_of(Counter(each), found)
+    each, found = count_nodes(graph)
+    return total_of(Counter(each), found)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.cost.count import Count, Meter, updated_in_place
+from wengert.cost.count import Count, RunningCount, updated_in_place
 from wengert.ir.build import computed, typed
 from wengert.ir.graph import Const, Graph, GuardMiss, Value, aval_of
 from wengert.ir.simplify import key
@@ -33,7 +33,7 @@ def run_counted(graph: Graph, inputs: Sequence[Any]) -> tuple[list[Any], Count]:
     GuardMiss
         Where a decision of Python code has another outcome than recorded.
     """
-    meter = Meter(updated_in_place(graph))
+    meter = RunningCount(updated_in_place(graph))
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     guards = sorted(enumerate(graph.guards), key=lambda pair: pair[1].position)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from wengert.cost.count import Count, names
 from wengert.devices.device import Device
-from wengert.devices.placed import Part
+from wengert.devices.device_costs import Part
 from wengert.memory.profile import size_text
 
 __all__ = ["Candidate", "Partition", "listed"]

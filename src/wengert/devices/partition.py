@@ -19,21 +19,21 @@ from wengert.cost.count import count_graph
 from wengert.devices.batches import Batch, find_batch
 from wengert.devices.candidates import Candidate, Partition, listed
 from wengert.devices.device import Device, checked
-from wengert.devices.localgraphs import Layout, Measure
-from wengert.devices.placed import (
+from wengert.devices.device_costs import (
     Part,
     Timing,
-    accumulated,
+    accumulate_parts,
     additions,
-    completions,
-    late,
-    measured,
+    completing_moves,
+    late_move,
+    measure,
     part_peak,
     seconds_of,
     sent,
-    undivided,
+    undivide,
 )
-from wengert.devices.placing import Compute, Move, NoPlacement, Placer, Placing
+from wengert.devices.device_graph import Layout, Measure
+from wengert.devices.placement import Compute, Move, NoPlacement, PlacedGraph, Placer
 from wengert.devices.sharding import WHOLE, Along, share
 from wengert.devices.stages import Pipeline, Stages, best_cuts
 from wengert.devices.traffic import Work
@@ -122,7 +122,7 @@ class _Search:
         self.work = Work(graph, self.layout.stored(graph))
         self.weights = self._weights()
         self._held: dict[int, int] = {}
-        self.by_batch: Placing | None = None
+        self.by_batch: PlacedGraph | None = None
         self.too_late: str | None = None
         if self.examples is not None:
             try:
@@ -130,12 +130,12 @@ class _Search:
             except NoPlacement as error:
                 self.why = str(error)
             else:
-                self.too_late = late(self.by_batch)
+                self.too_late = late_move(self.by_batch)
 
     def _weights(self) -> tuple[float, ...]:
         """Return how much of an axis each device gets: as much as it does in a second."""
-        one = undivided(self.graph)
-        times = [accumulated(one, [1], d, self.work, 0).seconds for d in self.devices]
+        one = undivide(self.graph)
+        times = [accumulate_parts(one, [1], d, self.work, 0).seconds for d in self.devices]
         if not all(times):
             return tuple(float(d.speed) for d in self.devices)
         return tuple(min(times) / t for t in times)
@@ -196,19 +196,19 @@ class _Search:
 
     def alone(self) -> Candidate:
         """One device does it all."""
-        one = undivided(self.graph)
+        one = undivide(self.graph)
         peak = self._peak(one, 1, 1)
         return self._alone(
             "one device",
-            [(accumulated(one, [1], d, self.work, peak), d, {}, 0) for d in self.devices],
+            [(accumulate_parts(one, [1], d, self.work, peak), d, {}, 0) for d in self.devices],
         )
 
-    def _peak(self, placing: Placing, part: int, batch: int) -> int:
+    def _peak(self, placing: PlacedGraph, part: int, batch: int) -> int:
         """Return the peak for `part` examples of a batch on one device."""
         found = self.layout.part(placing, part, batch)
         return part_peak(placing, part, batch) if found is None else found
 
-    def _largest(self, placing: Placing, sizes: Sequence[int]) -> int:
+    def _largest(self, placing: PlacedGraph, sizes: Sequence[int]) -> int:
         """Return the most that a part holds; kernels differ, so it need not be the largest part."""
         return max(self._peak(placing, n, sum(sizes)) for n in set(sizes))
 
@@ -223,13 +223,13 @@ class _Search:
         tried = []
         for d in self.devices:
             sizes = self._sizes(placing, total, d)
-            part = accumulated(placing, sizes, d, self.work, self._largest(placing, sizes))
-            combined = sum(additions(m, len(sizes)) for m in completions(placing))
+            part = accumulate_parts(placing, sizes, d, self.work, self._largest(placing, sizes))
+            combined = sum(additions(m, len(sizes)) for m in completing_moves(placing))
             least = self._peak(placing, 1, total)
             tried.append((part, d, {"parts": sizes, "least": least}, combined))
         return self._alone(name, tried)
 
-    def _sizes(self, placing: Placing, total: int, device: Device) -> tuple[int, ...]:
+    def _sizes(self, placing: PlacedGraph, total: int, device: Device) -> tuple[int, ...]:
         """Return the parts: the fewest that fit, or as many as there are devices if one does."""
         least = max(len(self.devices), 2) if self._peak(placing, total, total) <= device.size else 2
         low, high = min(least, total), total
@@ -302,7 +302,7 @@ class _Search:
             if part not in self._held:
                 assert self.by_batch is not None
                 placing = replace(self.by_batch, weights=(float(part), float(total - part)))
-                found = measured(placing, [device] * 2, self.work, self.layout.device)
+                found = measure(placing, [device] * 2, self.work, self.layout.device)
                 self._held[part] = found.parts[0].peak
             return self._held[part]
 
@@ -333,8 +333,8 @@ class _Search:
             return Candidate(name, f"no contraction has an axis for {n} devices besides the batch")
         return self._spread(name, placing, {"contractions": (sum(shared), len(shared))})
 
-    def _spread(self, name: str, placing: Placing, notes: dict[str, Any]) -> Candidate:
-        found: Timing = measured(placing, self.devices, self.work, self.layout.device)
+    def _spread(self, name: str, placing: PlacedGraph, notes: dict[str, Any]) -> Candidate:
+        found: Timing = measure(placing, self.devices, self.work, self.layout.device)
         flops = sum(p.flops for p in found.parts)
         n = len(self.devices)
         used = [p for p in placing.inputs.values() if isinstance(p, Along)]
@@ -383,7 +383,7 @@ class _Search:
     def _line(self, m: int) -> Pipeline:
         if m == 1 or self.by_batch is None or self.examples is None:
             return Pipeline(
-                undivided(self.graph), self.devices, (1,), self.work, self.parameters, self.layout
+                undivide(self.graph), self.devices, (1,), self.work, self.parameters, self.layout
             )
         sizes = share(self.examples, (1.0,) * m)
         return Pipeline(self.by_batch, self.devices, sizes, self.work, self.parameters, self.layout)
@@ -437,7 +437,7 @@ class _Search:
                 )
                 found = min((found, smallest or found), key=largest)
         fits, least = held(found.parts), largest(found)
-        combined = sum(additions(m, len(line.sizes)) for m in completions(line.placing))
+        combined = sum(additions(m, len(line.sizes)) for m in completing_moves(line.placing))
         flops = sum(p.flops for p in found.parts)
         return Candidate(
             name,

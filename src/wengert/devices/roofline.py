@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from wengert.cost.count import Charge
+from wengert.cost.count import NodeCount
 from wengert.devices.machine import Machine
 from wengert.devices.traffic import in_loops
 from wengert.ir.graph import Graph, Value
@@ -52,7 +52,7 @@ class Roofline:
 def roofline(
     graph: Graph,
     each: Sequence[int],
-    charges: Sequence[Charge],
+    charges: Sequence[NodeCount],
     stored: Collection[Value] | None,
     machine: Machine,
 ) -> Roofline:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from wengert.devices.device import Device
-from wengert.devices.localgraphs import Layout
-from wengert.devices.placed import Key, Part, additions, eager, outputs_of, part_size, peak_of
-from wengert.devices.placing import Compute, Move, Placing, Step
+from wengert.devices.device_costs import Key, Part, additions, eager, outputs_of, part_size, peak_of
+from wengert.devices.device_graph import Layout
+from wengert.devices.placement import Compute, Move, PlacedGraph, Step
 from wengert.devices.sharding import PARTIAL, WHOLE, Along
 from wengert.devices.traffic import Work
 from wengert.ir.graph import Const, Node, Value
@@ -140,7 +140,7 @@ class Pipeline:
 
     def __init__(
         self,
-        placing: Placing,
+        placing: PlacedGraph,
         devices: Sequence[Device],
         sizes: Sequence[int],
         work: Work,

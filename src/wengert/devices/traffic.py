@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from wengert.cost.count import updated_in_place
-from wengert.cost.tally import KINDS, bytes_of, tally
-from wengert.devices.placing import Compute, local
+from wengert.cost.operation import KINDS, bytes_of, count_operation
+from wengert.devices.placement import Compute, local
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.ops.index import getitem, index_add, index_set, is_basic
 from wengert.ops.shape import broadcast_to
@@ -41,7 +41,7 @@ class Work:
         pairs = zip(node.inputs, step.inputs, strict=True)
         ins = [local(aval_of(x), p, weights, d) for x, p in pairs]
         outs = [local(v.aval, step.output, weights, d) for v in node.outputs]
-        found = tally(node, ins, outs)
+        found = count_operation(node, ins, outs)
         flops = 0 if found is None else sum(found.kinds.get(k, 0) for k in KINDS)
         if self._moved is None or _touches_part(node):
             return flops, sum(bytes_of(node, ins, outs, id(node) in self._in_place))

@@ -23,6 +23,7 @@ __all__ = [
     "SLOT",
     "TESTS",
     "Aval",
+    "BackwardPlace",
     "Const",
     "Graph",
     "Guard",
@@ -30,7 +31,6 @@ __all__ = [
     "Node",
     "Operation",
     "Place",
-    "Pulled",
     "Slot",
     "Value",
     "aval_of",
@@ -187,7 +187,7 @@ class Place(tuple[str, int]):
         return made
 
 
-class Pulled(Place):
+class BackwardPlace(Place):
     """The place of an operation whose cotangent a node carries backwards, and its trip.
 
     Attributes
@@ -198,7 +198,7 @@ class Pulled(Place):
 
     op: str
 
-    def __new__(cls, place: tuple[str, int] | None, op: str) -> Pulled:
+    def __new__(cls, place: tuple[str, int] | None, op: str) -> BackwardPlace:
         """Mark a place, the empty one where it is not known."""
         made = tuple.__new__(cls, place or ("", 0))
         made.op = op
@@ -212,7 +212,7 @@ class Node:
 
     An attribute is plain data or a region (`wengert.ir.regions`). An input is a `Value`, a `Const`,
     or a plain Python or NumPy scalar. `line` is the user's ``(file, line)`` where it is known, a
-    `Pulled` one where a reverse pass made the node.
+    `BackwardPlace` one where a reverse pass made the node.
     """
 
     __slots__ = ("attrs", "inputs", "line", "op", "outputs")

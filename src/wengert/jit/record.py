@@ -12,7 +12,7 @@ import numpy as np
 import optree
 
 from wengert import trees
-from wengert.errors import MutationError, told, user_line
+from wengert.errors import MutationError, cause_of, user_line
 from wengert.ir.build import strip
 from wengert.ir.graph import Const, Graph, Value
 from wengert.ir.simplify import simplify
@@ -149,7 +149,7 @@ def record(
             dynamic = [isinstance(y, (Traced, *DYNAMIC)) for y in results]
             graph = recorder.finish(inputs, [y for y, d in zip(results, dynamic, strict=True) if d])
     except ValueError as error:
-        reason = told(error)
+        reason = cause_of(error)
         if reason is error:
             raise
         raise reason from None

@@ -10,7 +10,7 @@ is computed is the nonzeros and nothing else: no seeds, no colours.
 
 This is forward accumulation on sparse vectors (Griewank and Walther, *Evaluating Derivatives*, 2nd
 ed., section 7.1), with the indices propagated ahead of time. It does not suit every function:
-`Unfit` says where it ends.
+`NotAccumulable` says where it ends.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.errors import told
+from wengert.errors import cause_of
 from wengert.ir.graph import Const
 from wengert.linear.terms import (
     SPARSE,
-    Term,
-    Unfit,
-    aligned,
-    copied,
+    JacobianTerm,
+    NotAccumulable,
+    align,
+    as_list,
+    copy_entries,
     is_number,
-    joined,
-    kept,
-    listed,
-    merged,
-    moved,
-    placed,
-    scaled,
-    summed,
+    join,
+    keep_entries,
+    merge,
+    move,
+    place,
+    scale,
+    sum_over,
     uniform,
     whole,
 )
@@ -62,7 +62,7 @@ from wengert.trace.tracer import Tracer
 from wengert.transform.jvp import JvpTrace
 from wengert.transform.linear import quiet
 
-__all__ = ["Accumulated", "Term", "Unfit", "accumulate_flat"]
+__all__ = ["Accumulation", "JacobianTerm", "NotAccumulable", "accumulate_flat"]
 
 Ints = np.ndarray[Any, Any]
 
@@ -70,7 +70,7 @@ MOST_TERMS = 64
 """Terms of one value beyond which coloured sweeps are the better way."""
 
 
-class Accumulated(NamedTuple):
+class Accumulation(NamedTuple):
     """Results, and for each of them the terms of its Jacobian.
 
     Attributes
@@ -82,14 +82,14 @@ class Accumulated(NamedTuple):
     """
 
     ys: list[Any]
-    terms: list[list[Term]]
+    terms: list[list[JacobianTerm]]
     indices: list[Ints]
 
 
 class _Dual:
     __slots__ = ("data", "terms")
 
-    def __init__(self, data: Any, terms: list[Term]) -> None:
+    def __init__(self, data: Any, terms: list[JacobianTerm]) -> None:
         self.data = data
         self.terms = terms
 
@@ -116,7 +116,7 @@ class AccumulateTrace(JvpTrace):
         if not self.alive:
             raise self.leaked()
         xs: list[Any] = []
-        ts: list[list[Term]] = []
+        ts: list[list[JacobianTerm]] = []
         recorder = active_recorder()
         for a in args:
             if type(a) is Tracer:
@@ -130,32 +130,32 @@ class AccumulateTrace(JvpTrace):
             xs.append(a)
             ts.append([])
         if getattr(op, "custom", False) and any(ts):
-            raise Unfit(f"{op.name} has a derivative of its own")
+            raise NotAccumulable(f"{op.name} has a derivative of its own")
         y = op(*xs, **attrs)
         if op.derivative is ZERO:
             return y
         if isinstance(y, tuple):
             if any(ts):
-                raise Unfit(f"{op.name} has several results")
+                raise NotAccumulable(f"{op.name} has several results")
             return tuple(Tracer(self, _Dual(p, [])) if is_inexact(p) else p for p in y)
         if op is ew.convert and not is_inexact(y):
             return y
-        terms: list[Term] = []
+        terms: list[JacobianTerm] = []
         if any(ts):
             if dtype_of(y).kind == "c" or any(
                 t and dtype_of(x).kind == "c" for x, t in zip(xs, ts, strict=True)
             ):
-                raise Unfit("complex numbers")
+                raise NotAccumulable("complex numbers")
             with quiet():
                 terms = self.spread(op, y, xs, ts, attrs)
             if sum(t.columns.size for t in terms) > self.most or len(terms) > MOST_TERMS:
-                raise Unfit(f"{op.name} of shape {shape_of(y)} depends on too much")
+                raise NotAccumulable(f"{op.name} of shape {shape_of(y)} depends on too much")
         return Tracer(self, _Dual(y, terms))
 
     # --- families of operations -------------------------------------------------------------------
     def spread(
-        self, op: Op, y: Any, xs: list[Any], ts: list[list[Term]], attrs: dict[str, Any]
-    ) -> list[Term]:
+        self, op: Op, y: Any, xs: list[Any], ts: list[list[JacobianTerm]], attrs: dict[str, Any]
+    ) -> list[JacobianTerm]:
         """Return the terms of a result."""
         derivative = op.derivative
         shape = shape_of(y)
@@ -166,35 +166,41 @@ class AccumulateTrace(JvpTrace):
                     continue
                 p = rule if rule in (1, -1) else _factor(rule, y, map(uniform, xs), attrs)
                 before = shape_of(x)
-                found += [scaled(t, p, shape, before) for t in terms]
-            return merged(found, shape)
+                found += [scale(t, p, shape, before) for t in terms]
+            return merge(found, shape)
         if op in (ew.convert, barrier):
             return ts[0]
         if op is reduce_sum:
-            return summed(ts[0], shape_of(xs[0]), attrs["axis"], shape)
+            return sum_over(ts[0], shape_of(xs[0]), attrs["axis"], shape)
         if isinstance(derivative, Fold):
             (x,), (terms,) = xs, ts
             axis = attrs["axis"]
             p = derivative.rule(1.0, expand(y, x, axis), x, **attrs)
             size = shape_of(x)
-            return summed([scaled(t, p, size, size) for t in terms], size, axis, shape)
+            return sum_over([scale(t, p, size, size) for t in terms], size, axis, shape)
         if op is contract:
             found = []
             for k in (0, 1):
                 found += self._contracted(ts[k], xs[k], xs[1 - k], k, shape, attrs["spec"])
-            return merged(found, shape)
+            return merge(found, shape)
         if op in (reshape, transpose, broadcast_to, getitem):
             rest = [self._plain(i) for i in xs[1:]]
-            return [moved(op, t, shape_of(xs[0]), xs[1:], rest, attrs) for t in ts[0]]
+            return [move(op, t, shape_of(xs[0]), xs[1:], rest, attrs) for t in ts[0]]
         if op is concatenate:
-            return joined(ts, [shape_of(x) for x in xs], attrs["axis"])
+            return join(ts, [shape_of(x) for x in xs], attrs["axis"])
         if op in (index_add, index_set):
             return self._written(op, shape, xs, ts, attrs["spec"])
-        raise Unfit(f"{op.name} mixes entries")
+        raise NotAccumulable(f"{op.name} mixes entries")
 
     def _contracted(
-        self, terms: list[Term], x: Any, other: Any, k: int, shape: tuple[int, ...], spec: str
-    ) -> list[Term]:
+        self,
+        terms: list[JacobianTerm],
+        x: Any,
+        other: Any,
+        k: int,
+        shape: tuple[int, ...],
+        spec: str,
+    ) -> list[JacobianTerm]:
         """Multiply by the other operand with a leading axis for each label that is summed."""
         if not terms:
             return []
@@ -209,30 +215,30 @@ class AccumulateTrace(JvpTrace):
             math.prod(full) * max([t.columns.shape[0] for t in terms if t.rows is None], default=1)
             > self.most
         ):
-            raise Unfit(f"contract of shape {shape} depends on too much")
+            raise NotAccumulable(f"contract of shape {shape} depends on too much")
         p = uniform(other)
-        p = p if is_number(p) else aligned(p, its, every, 0)
+        p = p if is_number(p) else align(p, its, every, 0)
         found = []
         numbers = np.arange(math.prod(shape_of(x))).reshape(shape_of(x))
-        source = np.broadcast_to(aligned(numbers, mine, every, 0), full)
+        source = np.broadcast_to(align(numbers, mine, every, 0), full)
         for t in terms:
             if t.rows is not None:
-                found.append(scaled(copied(t, source), p, full, full))
+                found.append(scale(copy_entries(t, source), p, full, full))
                 continue
-            cols = aligned(t.columns, mine, every, 1)
+            cols = align(t.columns, mine, every, 1)
             c = t.coefficient
-            c = c if is_number(c) else aligned(c, mine, every, 1)
-            found.append(scaled(Term(c, cols, t.clean), p, full, full))
-        return summed(found, full, tuple(range(len(inner))), shape)
+            c = c if is_number(c) else align(c, mine, every, 1)
+            found.append(scale(JacobianTerm(c, cols, t.clean), p, full, full))
+        return sum_over(found, full, tuple(range(len(inner))), shape)
 
     def _written(
         self,
         op: Op,
         shape: tuple[int, ...],
         xs: list[Any],
-        ts: list[list[Term]],
+        ts: list[list[JacobianTerm]],
         spec: tuple[Any, ...],
-    ) -> list[Term]:
+    ) -> list[JacobianTerm]:
         _, v, *index = xs
         plain = [self._plain(i) for i in index]
         part = getitem(np.broadcast_to(False, shape), *plain, spec=spec).shape
@@ -242,16 +248,16 @@ class AccumulateTrace(JvpTrace):
         written[np.ravel(where)] = True
         once = int(written.sum()) == where.size
         if op is index_set and not once:
-            raise Unfit("index_set writes to a place twice")
+            raise NotAccumulable("index_set writes to a place twice")
         found = []
         for t in ts[0]:
             if op is index_add:
                 found.append(t)
             elif t.rows is not None:
-                found.append(kept(t, ~written[t.rows]))
+                found.append(keep_entries(t, ~written[t.rows]))
             else:
                 cols = np.where(written.reshape(1, *shape), 0, t.columns)
-                found.append(Term(t.coefficient, cols, clean=False))
+                found.append(JacobianTerm(t.coefficient, cols, clean=False))
         before = shape_of(v)
         before = (1,) * (len(part) - len(before)) + before[max(len(before) - len(part), 0) :]
         for t in ts[1]:
@@ -259,23 +265,23 @@ class AccumulateTrace(JvpTrace):
             if t.rows is None and once and (w == 1 or math.prod(part) * SPARSE >= size):
                 found.append(self._embedded(t, shape, part, before, index, plain, spec))
                 continue
-            t = listed(t, shape_of(v))
+            t = as_list(t, shape_of(v))
             if before != part:
                 source = np.arange(math.prod(before)).reshape(before)
-                t = copied(t, np.broadcast_to(source, part))
-            found.append(placed(t, where))
-        return merged(found, shape)
+                t = copy_entries(t, np.broadcast_to(source, part))
+            found.append(place(t, where))
+        return merge(found, shape)
 
     @staticmethod
     def _embedded(
-        t: Term,
+        t: JacobianTerm,
         shape: tuple[int, ...],
         part: tuple[int, ...],
         before: tuple[int, ...],
         index: list[Any],
         plain: list[Any],
         spec: tuple[Any, ...],
-    ) -> Term:
+    ) -> JacobianTerm:
         """Write a term of a part into an empty one of the whole."""
         c, cols, clean, _ = t
         w = cols.shape[0]
@@ -294,7 +300,7 @@ class AccumulateTrace(JvpTrace):
             c = whole(c, (w, *part))
             zeros = np.zeros((w, *shape), dtype_of(c))
             c = index_set.batch(index_set, (zeros, c, *index), batched, {"spec": spec})
-        return Term(c, cols, clean)
+        return JacobianTerm(c, cols, clean)
 
     def _plain(self, index: Any) -> Any:
         """Return the integers of an index.
@@ -307,7 +313,7 @@ class AccumulateTrace(JvpTrace):
         if isinstance(index, Traced):
             var = index._var  # type: ignore[attr-defined]
             if type(var) is not Const:
-                raise Unfit("an index depends on the arguments")
+                raise NotAccumulable("an index depends on the arguments")
             index = var.data
         if isinstance(index, np.ndarray):
             self.indices[id(index)] = index
@@ -325,7 +331,7 @@ def _factor(rule: Any, y: Any, xs: Iterable[Any], attrs: dict[str, Any]) -> Any:
 
 def accumulate_flat(
     f: Callable[..., list[Any]], leaves: Sequence[Any], wrt: Sequence[int], most: int
-) -> Accumulated:
+) -> Accumulation:
     """Run ``f(*leaves)`` and accumulate its Jacobian with respect to some of the leaves.
 
     Parameters
@@ -349,16 +355,16 @@ def accumulate_flat(
     for i in wrt:
         shape = shape_of(leaves[i])
         if dtype_of(leaves[i]).kind != "f":
-            raise Unfit("complex numbers")
+            raise NotAccumulable("complex numbers")
         stop = start + math.prod(shape)
         columns = np.arange(start, stop).reshape(1, *shape)
         x = frozen(leaves[i]) if type(leaves[i]) is Tracer else leaves[i]
-        args[i] = Tracer(trace, _Dual(x, [Term(1.0, columns)]))
+        args[i] = Tracer(trace, _Dual(x, [JacobianTerm(1.0, columns)]))
         start = stop
     try:
         outs = refreshed(f(*args))
     except ValueError as error:
-        raise told(error) from None
+        raise cause_of(error) from None
     finally:
         trace.alive = False
     ys, terms = [], []
@@ -371,4 +377,4 @@ def accumulate_flat(
                 y._check_alive()
             ys.append(y)
             terms.append([])
-    return Accumulated(ys, terms, list(trace.indices.values()))
+    return Accumulation(ys, terms, list(trace.indices.values()))

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.linear.accumulate import Accumulated
-from wengert.linear.terms import Term
+from wengert.linear.accumulate import Accumulation
+from wengert.linear.terms import JacobianTerm
 from wengert.ops.base import Traced, shape_of
 from wengert.ops.elementwise import convert
 from wengert.ops.index import SLOT, getitem, index_add, index_set
@@ -34,7 +34,7 @@ class Entries(NamedTuple):
     shape : (int, int)
     """
 
-    terms: list[tuple[Term, tuple[int, ...]]]
+    terms: list[tuple[JacobianTerm, tuple[int, ...]]]
     rows: list[Ints]
     columns: list[Ints]
     places: list[Ints]
@@ -49,7 +49,7 @@ class Entries(NamedTuple):
         )
 
 
-def entries_of(found: Accumulated, columns: int) -> Entries:
+def entries_of(found: Accumulation, columns: int) -> Entries:
     """List the entries of accumulated results, whose Jacobian has so many columns."""
     terms, rows, cols, places = [], [], [], []
     start = 0
@@ -144,7 +144,7 @@ def assemble(
     return data
 
 
-def _flat(t: Term, shape: tuple[int, ...], places: Ints) -> Any:
+def _flat(t: JacobianTerm, shape: tuple[int, ...], places: Ints) -> Any:
     """Return the coefficients at some places of a term."""
     full = (t.columns.shape[0], *shape) if t.rows is None else t.rows.shape
     c = t.coefficient

@@ -21,19 +21,19 @@ from wengert.ops.shape import concatenate, filled, reshape, transpose
 
 __all__ = [
     "SPARSE",
-    "Term",
-    "Unfit",
-    "aligned",
-    "copied",
+    "JacobianTerm",
+    "NotAccumulable",
+    "align",
+    "as_list",
+    "copy_entries",
     "is_number",
-    "joined",
-    "kept",
-    "listed",
-    "merged",
-    "moved",
-    "placed",
-    "scaled",
-    "summed",
+    "join",
+    "keep_entries",
+    "merge",
+    "move",
+    "place",
+    "scale",
+    "sum_over",
     "uniform",
     "whole",
 ]
@@ -41,13 +41,13 @@ __all__ = [
 Ints = np.ndarray[Any, Any]
 
 
-class Unfit(Exception):
+class NotAccumulable(Exception):
     """A function that this way of accumulation does not suit."""
 
     is_signal = True  # to the planner, and no failure of the function that it passes through
 
 
-class Term(NamedTuple):
+class JacobianTerm(NamedTuple):
     """A part of a value's Jacobian.
 
     Attributes
@@ -112,7 +112,7 @@ SPARSE = 4
 """Terms of which less than one in so many places has an entry become lists."""
 
 
-def listed(t: Term, shape: tuple[int, ...]) -> Term:
+def as_list(t: JacobianTerm, shape: tuple[int, ...]) -> JacobianTerm:
     """Return a term of a value as a list of its entries."""
     if t.rows is not None:
         return t
@@ -123,8 +123,10 @@ def listed(t: Term, shape: tuple[int, ...]) -> Term:
     )  # fmt: skip
     place = np.flatnonzero(flat)
     if len(place) == len(flat):
-        return Term(c, flat, True, np.tile(np.arange(size), w))
-    return Term(c if is_number(c) else _take(c, place), flat[place], True, place % max(size, 1))
+        return JacobianTerm(c, flat, True, np.tile(np.arange(size), w))
+    return JacobianTerm(
+        c if is_number(c) else _take(c, place), flat[place], True, place % max(size, 1)
+    )
 
 
 def _take(c: Any, places: Ints) -> Any:
@@ -137,23 +139,25 @@ def _take(c: Any, places: Ints) -> Any:
     return getitem(c, places, spec=(SLOT,))
 
 
-def placed(t: Term, where: Ints) -> Term:
+def place(t: JacobianTerm, where: Ints) -> JacobianTerm:
     """Move each entry of a list to another place, by the places' numbers."""
     assert t.rows is not None
     return t._replace(rows=np.ravel(where)[t.rows])
 
 
-def kept(t: Term, keep: Ints) -> Term:
+def keep_entries(t: JacobianTerm, keep: Ints) -> JacobianTerm:
     """Keep some entries of a list."""
     assert t.rows is not None
     if keep.all():
         return t
     places = np.flatnonzero(keep)
     c = t.coefficient
-    return Term(c if is_number(c) else _take(c, places), t.columns[places], True, t.rows[places])
+    return JacobianTerm(
+        c if is_number(c) else _take(c, places), t.columns[places], True, t.rows[places]
+    )
 
 
-def copied(t: Term, source: Ints) -> Term:
+def copy_entries(t: JacobianTerm, source: Ints) -> JacobianTerm:
     """Return a list for a value whose entries are copies of those of another, by their numbers."""
     assert t.rows is not None
     flat = np.ravel(source)
@@ -165,10 +169,10 @@ def copied(t: Term, source: Ints) -> Term:
     c = t.coefficient
     if not is_number(c) and not (len(entry) == len(t.rows) and np.all(count == 1)):
         c = _take(c, entry)
-    return Term(c, t.columns[entry], True, order[np.repeat(first, count) + within])
+    return JacobianTerm(c, t.columns[entry], True, order[np.repeat(first, count) + within])
 
 
-def _scaled_list(t: Term, p: Any, shape: tuple[int, ...]) -> Term:
+def _scale_list(t: JacobianTerm, p: Any, shape: tuple[int, ...]) -> JacobianTerm:
     assert t.rows is not None
     c = t.coefficient
     if isinstance(p, (Traced, np.ndarray)) and math.prod(shape_of(p)) == 1:
@@ -182,7 +186,7 @@ def _scaled_list(t: Term, p: Any, shape: tuple[int, ...]) -> Term:
 
 
 # --- multiplying ----------------------------------------------------------------------------------
-def scaled(t: Term, p: Any, shape: tuple[int, ...], before: tuple[int, ...]) -> Term:
+def scale(t: JacobianTerm, p: Any, shape: tuple[int, ...], before: tuple[int, ...]) -> JacobianTerm:
     """Multiply by a partial derivative of a result, of its shape or one that broadcasts to it.
 
     `before` is the shape of the value that the term belongs to.
@@ -190,8 +194,8 @@ def scaled(t: Term, p: Any, shape: tuple[int, ...], before: tuple[int, ...]) -> 
     if t.rows is not None:
         if before != shape:
             source = np.broadcast_to(np.arange(math.prod(before)).reshape(before), shape)
-            t = copied(t, source)
-        return _scaled_list(t, p, shape)
+            t = copy_entries(t, source)
+        return _scale_list(t, p, shape)
     rank = len(shape)
     c, cols, clean, _ = t
     cols = _lined(cols, rank)
@@ -215,13 +219,13 @@ def scaled(t: Term, p: Any, shape: tuple[int, ...], before: tuple[int, ...]) -> 
     if isinstance(product, Traced) and shape_of(product) == ():
         product = reshape(product, shape=(1,) * (rank + 1))
     if is_number(product):
-        return Term(float(product), cols)
+        return JacobianTerm(float(product), cols)
     # A number says nothing of where there is no entry.
     clean = clean and (not is_number(c) or bool(np.all(cols)))
-    return Term(product, cols, clean)
+    return JacobianTerm(product, cols, clean)
 
 
-def aligned(x: Any, have: str, want: str, lead: int) -> Any:
+def align(x: Any, have: str, want: str, lead: int) -> Any:
     """Give an array axes for all the labels wanted, of length 1 for those it does not have."""
     order = [have.index(s) for s in want if s in have]
     axes = (*range(lead), *(i + lead for i in order))
@@ -232,15 +236,17 @@ def aligned(x: Any, have: str, want: str, lead: int) -> Any:
 
 
 # --- moving ---------------------------------------------------------------------------------------
-def moved(
-    op: Op, t: Term, shape: tuple[int, ...], index: list[Any], plain: list[Any], attrs: Any
-) -> Term:
+def move(
+    op: Op, t: JacobianTerm, shape: tuple[int, ...], index: list[Any], plain: list[Any], attrs: Any
+) -> JacobianTerm:
     """Return a term of an operation that copies entries of its argument, which has that shape.
 
     `plain` holds the integers of the index.
     """
     if t.rows is not None:
-        return copied(t, op.evaluate(np.arange(math.prod(shape)).reshape(shape), *plain, **attrs))
+        return copy_entries(
+            t, op.evaluate(np.arange(math.prod(shape)).reshape(shape), *plain, **attrs)
+        )
     w = t.columns.shape[0]
     batched = (True, *(False for _ in index))
     cols = np.broadcast_to(t.columns, (w, *shape))
@@ -249,10 +255,12 @@ def moved(
     if not is_number(c):
         c = whole(c, (shape_of(c)[0], *shape))
         c = op.batch(op, (c, *index), batched, attrs)
-    return Term(c, cols, t.clean)
+    return JacobianTerm(c, cols, t.clean)
 
 
-def joined(ts: list[list[Term]], shapes: list[tuple[int, ...]], axis: int) -> list[Term]:
+def join(
+    ts: list[list[JacobianTerm]], shapes: list[tuple[int, ...]], axis: int
+) -> list[JacobianTerm]:
     """Join the first term of each part, the second of each, and so on."""
     sizes = [shape[axis] for shape in shapes]
     out = (*shapes[0][:axis], sum(sizes), *shapes[0][axis + 1 :])
@@ -268,11 +276,11 @@ def joined(ts: list[list[Term]], shapes: list[tuple[int, ...]], axis: int) -> li
             if dense:
                 these.append(t)
             else:
-                found.append(placed(listed(t, shape), where))
+                found.append(place(as_list(t, shape), where))
         whole_terms.append(these)
     ts = whole_terms
     for i in range(max(len(terms) for terms in ts)):
-        present: list[Term | None] = [terms[i] if i < len(terms) else None for terms in ts]
+        present: list[JacobianTerm | None] = [terms[i] if i < len(terms) else None for terms in ts]
         w = max(t.columns.shape[0] for t in present if t is not None)
         dtype = next(t.columns.dtype for t in present if t is not None)
         cols = []
@@ -295,18 +303,18 @@ def joined(ts: list[list[Term]], shapes: list[tuple[int, ...]], axis: int) -> li
                     continue
                 part_c = one.coefficient
                 if one.columns.shape[0] != w and shape_of(part_c)[0] != 1:
-                    raise Unfit("concatenate of values of different kinds")
+                    raise NotAccumulable("concatenate of values of different kinds")
                 parts.append(whole(part_c, (w, *shape)))
             c = concatenate(*parts, axis=axis + 1)
         clean = all(t is None or t.clean for t in present)
-        found.append(Term(c, np.concatenate(cols, axis=axis + 1), clean))
+        found.append(JacobianTerm(c, np.concatenate(cols, axis=axis + 1), clean))
     return found
 
 
 # --- merging --------------------------------------------------------------------------------------
-def merged(terms: list[Term], shape: tuple[int, ...]) -> list[Term]:
+def merge(terms: list[JacobianTerm], shape: tuple[int, ...]) -> list[JacobianTerm]:
     """Add up terms whose columns agree; those that cancel go."""
-    found: list[Term] = []
+    found: list[JacobianTerm] = []
     for t in terms:
         for i, s in enumerate(found):
             both = _together(s, t, shape)
@@ -318,7 +326,7 @@ def merged(terms: list[Term], shape: tuple[int, ...]) -> list[Term]:
     return [t for t in found if not (is_number(t.coefficient) and t.coefficient == 0.0)]
 
 
-def _together(s: Term, t: Term, shape: tuple[int, ...]) -> Term | None:
+def _together(s: JacobianTerm, t: JacobianTerm, shape: tuple[int, ...]) -> JacobianTerm | None:
     """Return the sum of two terms as one, if their columns agree where both have one."""
     a, b = s.columns, t.columns
     if s.rows is not None or t.rows is not None:
@@ -340,21 +348,21 @@ def _together(s: Term, t: Term, shape: tuple[int, ...]) -> Term | None:
     numbers = is_number(s.coefficient) and is_number(t.coefficient)
     if not meet.any():
         if numbers and s.coefficient == t.coefficient:
-            return Term(s.coefficient, cols)
+            return JacobianTerm(s.coefficient, cols)
         return None
-    return _sum_of(Term(_masked(s, here), cols), Term(_masked(t, there), cols), cols)
+    return _sum_of(JacobianTerm(_mask(s, here), cols), JacobianTerm(_mask(t, there), cols), cols)
 
 
-def _sum_of(s: Term, t: Term, columns: Ints) -> Term:
+def _sum_of(s: JacobianTerm, t: JacobianTerm, columns: Ints) -> JacobianTerm:
     """Add coefficients of terms with the same columns."""
     clean = (s.clean and t.clean) or bool(np.all(columns))
     a, b = s.coefficient, t.coefficient
     if is_number(a) != is_number(b):
         clean = clean and bool(np.all(columns))
-    return Term(a + b, columns, clean)
+    return JacobianTerm(a + b, columns, clean)
 
 
-def _masked(t: Term, here: Ints) -> Any:
+def _mask(t: JacobianTerm, here: Ints) -> Any:
     """Return coefficients that are zero where there is no entry."""
     c = t.coefficient
     if (t.clean and not is_number(c)) or here.all():
@@ -363,24 +371,24 @@ def _masked(t: Term, here: Ints) -> Any:
 
 
 # --- sums ----------------------------------------------------------------------------------------
-def summed(
-    terms: Sequence[Term],
+def sum_over(
+    terms: Sequence[JacobianTerm],
     shape: tuple[int, ...],
     axis: tuple[int, ...],
     out: tuple[int, ...],
-) -> list[Term]:
+) -> list[JacobianTerm]:
     """Sum a value of the given shape over axes, to a value of shape `out`.
 
     Along those where the column changes, they become places of their own.
     """
-    kept = [a for a in range(len(shape)) if a not in axis]
+    keep_entries = [a for a in range(len(shape)) if a not in axis]
     found = []
     places = np.arange(math.prod(out)).reshape(
         tuple(1 if a in axis else n for a, n in enumerate(shape))
     )
     for t in terms:
         if t.rows is not None:
-            found.append(placed(t, np.broadcast_to(places, shape)))
+            found.append(place(t, np.broadcast_to(places, shape)))
             continue
         c, cols, clean, _ = t
         added = [a for a in axis if cols.shape[a + 1] == 1]
@@ -391,13 +399,13 @@ def summed(
             for a in added:
                 c = c * shape[a] if shape_of(c)[a + 1] == 1 else _sum(c, a + 1)
         # From (w, *shape) to (w, *apart, *kept, *added) to (w * apart, *kept or *out).
-        order = (0, *(a + 1 for a in (*apart, *kept, *added)))
+        order = (0, *(a + 1 for a in (*apart, *keep_entries, *added)))
         lead = (cols.shape[0], *(shape[a] for a in apart))
 
         def ending(x: Any) -> tuple[int, ...]:
             if len(out) == len(shape):  # keepdims
                 return tuple(1 if a in axis else shape_of(x)[a + 1] for a in range(len(shape)))
-            return tuple(shape_of(x)[a + 1] for a in kept)
+            return tuple(shape_of(x)[a + 1] for a in keep_entries)
 
         cols_end = ending(cols)
         cols = np.transpose(cols, order).reshape(math.prod(lead), *cols_end)
@@ -411,5 +419,5 @@ def summed(
                 have = lead
             if shape_of(c) != (math.prod(have), *end):
                 c = reshape(c, shape=(math.prod(have), *end))
-        found.append(Term(c, cols, clean))
-    return merged(found, out)
+        found.append(JacobianTerm(c, cols, clean))
+    return merge(found, out)

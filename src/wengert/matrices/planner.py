@@ -37,7 +37,7 @@ from wengert.jit.record import Recorded, record
 from wengert.jit.state import State
 from wengert.linear.accumulate import accumulate_flat
 from wengert.linear.entries import assemble, entries_of
-from wengert.linear.terms import Unfit
+from wengert.linear.terms import NotAccumulable
 from wengert.matrices.patterns import Call, hessian_sparsity, jacobian_sparsity
 from wengert.matrices.probe import applied, blame, disagreement, missing_entries
 from wengert.matrices.program import Candidate, MatrixProgram, Order, Request
@@ -154,7 +154,7 @@ class Planner:
         if self.request.mode in ("auto", "accumulate"):
             try:
                 found = self.accumulated()
-            except Unfit as unfit:
+            except NotAccumulable as unfit:
                 self.why = str(unfit)
                 if self.request.mode == "accumulate":
                     raise UnsupportedError(

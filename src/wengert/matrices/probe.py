@@ -17,12 +17,12 @@ from wengert.errors import DerivativeError
 from wengert.ir.build import typed
 from wengert.ir.graph import Const, Graph, Node, Value
 from wengert.linear.accumulate import accumulate_flat
-from wengert.linear.terms import Unfit
+from wengert.linear.terms import NotAccumulable
 from wengert.ops.base import ZERO, dtype_of, is_inexact, shape_of
 from wengert.sparse.detection.detect import detect
 from wengert.sparse.pattern import SparsityPattern
+from wengert.transform.forward import push
 from wengert.transform.linear import Linearized, linearize_flat, quiet
-from wengert.transform.push import push
 
 __all__ = ["applied", "blame", "disagreement", "missing_entries"]
 
@@ -175,7 +175,7 @@ def _is_wrong(node: Node, xs: list[Any], y: Any, rng: np.random.Generator) -> bo
             continue
         try:
             patterns = _patterns(node, k, xs)
-        except (DerivativeError, Unfit):
+        except (DerivativeError, NotAccumulable):
             continue
         size = x.aval.size
         for j in rng.choice(size, min(COLUMNS, size), replace=False).tolist():
@@ -213,7 +213,7 @@ def _patterns(node: Node, k: int, xs: list[Any]) -> list[SparsityPattern]:
 
     try:
         terms = accumulate_flat(alone, [np.array(xs[k])[()]], [0], 1 << 24)
-    except Unfit:
+    except NotAccumulable:
         return made
     rows, cols, start = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
     for v, of_y in zip(node.outputs, terms.terms, strict=True):

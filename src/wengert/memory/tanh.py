@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from wengert.ir.graph import Graph, Node, Pulled, Value
+from wengert.ir.graph import BackwardPlace, Graph, Node, Value
 from wengert.ops.elementwise import tanh
 from wengert.ops.slopes import sech_squared
 
@@ -68,7 +68,7 @@ def _return(
         Whether something as large, of as many rows, is computed in between.
     """
     x, y = nodes[i].inputs[0], nodes[i].outputs[0]
-    back = [j for j in uses[y] if type(nodes[j].line) is Pulled]
+    back = [j for j in uses[y] if type(nodes[j].line) is BackwardPlace]
     if not isinstance(x, Value) or not back:
         return None
     first = back[0]

@@ -19,8 +19,8 @@ from wengert.errors import (
     ConversionError,
     LeakedTracerError,
     MutationError,
+    cause_of,
     is_users,
-    told,
     user_frame,
     user_line,
 )
@@ -219,8 +219,8 @@ class Tape(Trace):
         """End recording: values of this tape cannot be used any more."""
         ACTIVE.tapes.pop()
         self.alive = False
-        if error is not None and told(error) is not error:
-            raise told(error) from None
+        if error is not None and cause_of(error) is not error:
+            raise cause_of(error) from None
 
     def input(self, x: Any) -> Tracer:
         """Make an argument of the recorded function into a value of this trace."""

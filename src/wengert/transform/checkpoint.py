@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert import trees
 from wengert.errors import MutationError, user_line
-from wengert.ir.graph import Pulled, Value
+from wengert.ir.graph import BackwardPlace, Value
 from wengert.ops.base import dtype_of
 from wengert.ops.control import barrier
 from wengert.ops.options import check_function
@@ -79,7 +79,7 @@ class Segment:
         """Run them, and tell who records this which of them it is."""
         if recorder is not None:
             first = next(_flat(self.nodes))
-            recorder.pulled = Pulled(first.line, first.op.name)
+            recorder.pulled = BackwardPlace(first.line, first.op.name)
         shadow = {v: barrier(v.data) for v in self.external}
         for node in self.nodes:
             if isinstance(node, Segment):
@@ -87,7 +87,7 @@ class Segment:
                 node.drop()
             elif any(v.data is None for v in node.outputs):
                 if recorder is not None:
-                    recorder.pulled = Pulled(node.line, node.op.name)
+                    recorder.pulled = BackwardPlace(node.line, node.op.name)
                 xs = [shadow.get(v, v.data) if isinstance(v, Value) else v for v in node.inputs]
                 if getattr(node.op, "custom", False):
                     y = self._called_again(node, xs)

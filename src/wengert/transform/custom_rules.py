@@ -17,7 +17,7 @@ from wengert.ops.elementwise import convert
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear_rule import LinearRule
-from wengert.transform.pull import Cotangents
+from wengert.transform.reverse import Cotangents
 
 __all__ = ["CustomOp", "JvpRule", "VjpRule", "check_closed", "fitted", "own_rules_only"]
 

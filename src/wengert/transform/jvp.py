@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from wengert.errors import ConversionError, told, user_line
+from wengert.errors import ConversionError, cause_of, user_line
 from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
 from wengert.ops.elementwise import convert
 from wengert.trace.numbers import beside_arrays, compared, is_number, plain_number, roles
 from wengert.trace.record import Trace, frozen, refreshed
 from wengert.trace.tracer import OPERATOR, Tracer
+from wengert.transform.forward import push
 from wengert.transform.linear import as_recorded, quiet
-from wengert.transform.push import push
 
 __all__ = ["JvpTrace", "jvp_flat"]
 
@@ -131,7 +131,7 @@ def jvp_flat(
     try:
         outs = refreshed(f(*duals))
     except ValueError as error:
-        raise told(error) from None
+        raise cause_of(error) from None
     finally:
         trace.alive = False
     ys, ts = [], []

@@ -15,8 +15,8 @@ from wengert.ir.graph import Node, Place, Value
 from wengert.ops.base import ZERO, is_inexact
 from wengert.trace.record import GraphRecorder, Tape, active_recorder
 from wengert.trace.tracer import Tracer
-from wengert.transform.pull import Cotangents, backward, told
-from wengert.transform.push import push
+from wengert.transform.forward import push
+from wengert.transform.reverse import Cotangents, backward, with_provenance
 
 __all__ = ["Linearized", "as_recorded", "forward", "linearize_flat", "quiet"]
 
@@ -86,7 +86,7 @@ class Linearized:
 
 def forward(nodes: list[Any], table: dict[Value, Any]) -> None:
     """Push tangents along a tape; `table` gets those of all values that have one."""
-    told(_forward, nodes, table)
+    with_provenance(_forward, nodes, table)
 
 
 def _forward(

@@ -13,7 +13,7 @@ from wengert.ops.base import dtype_of, shape_of
 from wengert.trace.abstract import AbstractTape, vanishes
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import forward
-from wengert.transform.pull import Cotangents, backward, seeded
+from wengert.transform.reverse import Cotangents, backward, seeded
 
 __all__ = ["LinearRule"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import optree
 
 from wengert import trees
-from wengert.errors import InputError, ShapeError, told, user_line
+from wengert.errors import InputError, ShapeError, cause_of, user_line
 from wengert.ops.base import Traced, shape_of
 from wengert.ops.shape import filled
 from wengert.trace.tracer import Tracer
@@ -84,7 +84,9 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             made = [_collected(y, trace, a) for y, a in zip(results, places, strict=True)]
         except Exception as error:
             if not trace.raised or trace.raised == [error]:  # nothing was caught
-                raise told(error) from None if isinstance(error, ValueError) else error.__cause__
+                raise cause_of(error) from (
+                    None if isinstance(error, ValueError) else error.__cause__
+                )
         finally:
             trace.alive = False
         if trace.raised:  # a handler took the path of all examples

@@ -41,7 +41,7 @@ def dependences(draw, shape, space):
         if draw(st.booleans()):
             at = draw(st.lists(st.integers(-1, N - 1), min_size=m, max_size=m))
             at = np.array(at, space.dtype).reshape(shape)
-            parts.append(algebra.Rows(space, shape, (algebra.Term(at),)))
+            parts.append(algebra.Rows(space, shape, (algebra.RowsTerm(at),)))
         else:
             size = draw(st.integers(1, 4))
             labels = draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=12))
@@ -52,7 +52,7 @@ def dependences(draw, shape, space):
             at = np.array(at, np.int64).reshape(shape)
             for term in table.terms:
                 moved = np.where(at < 0, -1, term.at[at])
-                parts.append(algebra.Rows(space, shape, (algebra.Term(moved, term.table),)))
+                parts.append(algebra.Rows(space, shape, (algebra.RowsTerm(moved, term.table),)))
     return union(parts)
 
 
@@ -158,9 +158,9 @@ def test_groups_of_the_same_entries_are_united_once(monkeypatch, axes, kinds, ta
             height = [space.listed(rng.integers(0, N, 30), rng.integers(0, N, 30), (N,))]
             (term,) = height[0].terms
             moved = np.where(at < 0, -1, term.at[at])
-            parts.append(algebra.Rows(space, shape, (algebra.Term(moved, term.table),)))
+            parts.append(algebra.Rows(space, shape, (algebra.RowsTerm(moved, term.table),)))
         else:
-            parts.append(algebra.Rows(space, shape, (algebra.Term(at.astype(space.dtype)),)))
+            parts.append(algebra.Rows(space, shape, (algebra.RowsTerm(at.astype(space.dtype)),)))
     value = algebra.Rows(space, shape, tuple(t for p in parts[1:] for t in p.terms))
     united = []
     whole = algebra.Rows.grouped
@@ -185,7 +185,7 @@ def test_groups_that_differ_are_not_taken_for_the_same(monkeypatch):
     at = rng.integers(-1, N, (40, 9)).astype(space.dtype)
     at[1::2] = at[::2]
     at[5, 3] = (at[5, 3] + 2) % N
-    value = algebra.Rows(space, at.shape, (algebra.Term(at), algebra.Term(at[:, ::-1])))
+    value = algebra.Rows(space, at.shape, (algebra.RowsTerm(at), algebra.RowsTerm(at[:, ::-1])))
     want = np.zeros((40, N), bool)
     for i in range(40):
         want[i, at[i][at[i] >= 0]] = True

@@ -26,7 +26,7 @@ import scipy.sparse as sps
 
 from wengert.sparse.pattern import compressed, index_dtype
 
-__all__ = ["Rows", "Space", "Table", "Term", "join", "total_memory", "union"]
+__all__ = ["Rows", "RowsTerm", "Space", "Table", "join", "total_memory", "union"]
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 MOST_TERMS = 12
@@ -121,7 +121,7 @@ def _check_memory(entries: int) -> None:
         )
 
 
-class Term(NamedTuple):
+class RowsTerm(NamedTuple):
     """One array of input numbers (no table) or of a table's row numbers; -1 is none."""
 
     at: Ints
@@ -156,7 +156,7 @@ class Space:
     def inputs(self, start: int, shape: tuple[int, ...]) -> Rows:
         """Return the dependence of an input on itself; its entries are numbered from `start`."""
         numbers = np.arange(start, start + math.prod(shape), dtype=self.dtype)
-        return Rows(self, shape, (Term(numbers.reshape(shape)),))
+        return Rows(self, shape, (RowsTerm(numbers.reshape(shape)),))
 
     def nothing(self, shape: tuple[int, ...]) -> Rows:
         """Return no dependence."""
@@ -172,7 +172,7 @@ class Space:
             hit[columns] = True
             found = np.flatnonzero(hit).astype(self.dtype)
             table = self.table(np.array([0, len(found)]), found)
-            return Rows(self, shape, (Term(np.zeros(shape, np.int64), table),))
+            return Rows(self, shape, (RowsTerm(np.zeros(shape, np.int64), table),))
         indptr, indices = compressed(labels, columns, (m, self.n))
         numbers = np.arange(m)
         full = np.diff(indptr) == self.n
@@ -183,7 +183,7 @@ class Space:
             starts[-1] = starts[-2] + self.n
             kept = indices[~np.repeat(full, np.diff(indptr))]
             indptr, indices = starts, np.append(kept, np.arange(self.n, dtype=kept.dtype))
-        return Rows(self, shape, (Term(numbers.reshape(shape), self.table(indptr, indices)),))
+        return Rows(self, shape, (RowsTerm(numbers.reshape(shape), self.table(indptr, indices)),))
 
 
 class Rows:
@@ -191,7 +191,7 @@ class Rows:
 
     __slots__ = ("shape", "space", "terms")
 
-    def __init__(self, space: Space, shape: tuple[int, ...], terms: tuple[Term, ...]) -> None:
+    def __init__(self, space: Space, shape: tuple[int, ...], terms: tuple[RowsTerm, ...]) -> None:
         self.space = space
         self.shape = shape
         self.terms = terms
@@ -199,26 +199,26 @@ class Rows:
     # --- entry by entry ---------------------------------------------------------------------------
     def moved(self, move: Callable[[Ints], Ints], shape: tuple[int, ...]) -> Rows:
         """Apply a function that copies entries of an array, or fills in -1; say what it makes."""
-        terms = tuple(Term(move(t.at), t.table) for t in self.terms)
+        terms = tuple(RowsTerm(move(t.at), t.table) for t in self.terms)
         return Rows(self.space, shape, terms)
 
     def broadcast(self, shape: tuple[int, ...]) -> Rows:
         """Repeat along new axes and axes of length 1."""
         if shape == self.shape:
             return self
-        terms = tuple(Term(np.broadcast_to(t.at, shape), t.table) for t in self.terms)
+        terms = tuple(RowsTerm(np.broadcast_to(t.at, shape), t.table) for t in self.terms)
         return Rows(self.space, shape, terms)
 
     def reshaped(self, shape: tuple[int, ...]) -> Rows:
         """Give the entries another shape."""
-        terms = tuple(Term(t.at.reshape(shape), t.table) for t in self.terms)
+        terms = tuple(RowsTerm(t.at.reshape(shape), t.table) for t in self.terms)
         return Rows(self.space, shape, terms)
 
     def without(self, mask: Any) -> Rows:
         """Drop the dependence of the entries where `mask` is true."""
         if not np.any(mask):
             return self
-        kept = (Term(np.where(mask, -1, t.at), t.table) for t in self.terms)
+        kept = (RowsTerm(np.where(mask, -1, t.at), t.table) for t in self.terms)
         return Rows(self.space, self.shape, tuple(t for t in kept if np.any(t.at >= 0)))
 
     # --- sums over groups -------------------------------------------------------------------------
@@ -300,7 +300,7 @@ class Rows:
             for part in _parts(groups, members):
                 if not np.array_equal(at[part], at[first[kind[part]]]):
                     return None
-        terms = tuple(Term(at[first], t.table) for at, t in zip(lines, self.terms, strict=True))
+        terms = tuple(RowsTerm(at[first], t.table) for at, t in zip(lines, self.terms, strict=True))
         labels = np.arange(len(first))[:, None]
         some = Rows(self.space, (len(first), members), terms).grouped(labels, (len(first),))
         return some.moved(lambda x: x[kind].reshape(shape), shape)
@@ -455,7 +455,7 @@ def _in_order(arrays: list[Ints]) -> list[Ints]:
 # --- several values -------------------------------------------------------------------------------
 def union(parts: Sequence[Rows]) -> Rows:
     """Unite dependences of one shape, entry by entry."""
-    terms: list[Term] = []
+    terms: list[RowsTerm] = []
     for part in parts:
         for term in part.terms:
             if not any(_same(term, have) for have in terms):
@@ -465,7 +465,7 @@ def union(parts: Sequence[Rows]) -> Rows:
     return made.compact() if made.is_long else made
 
 
-def _same(a: Term, b: Term) -> bool:
+def _same(a: RowsTerm, b: RowsTerm) -> bool:
     if a.table is not b.table:
         return False
     x, y = a.at, b.at
@@ -475,7 +475,7 @@ def _same(a: Term, b: Term) -> bool:
     return bool(x[corner] == y[corner]) and np.array_equal(x, y)
 
 
-def _pack(term: Term, terms: list[Term]) -> None:
+def _pack(term: RowsTerm, terms: list[RowsTerm]) -> None:
     """Put a term beside another one that has nothing where it has something, else add it."""
     new = term.at
     gaps = new < 0
@@ -484,7 +484,7 @@ def _pack(term: Term, terms: list[Term]) -> None:
         if have.table is not term.table or not (partial or (have.at < 0).any()):
             continue
         if np.all(gaps | (have.at < 0) | (new == have.at)):
-            terms[i] = Term(np.where(gaps, have.at, new), have.table)
+            terms[i] = RowsTerm(np.where(gaps, have.at, new), have.table)
             return
     terms.append(term)
 
@@ -494,19 +494,19 @@ def join(
 ) -> Rows:
     """Build a value of pieces: `put` makes its array from arrays of the pieces' shapes."""
     space = parts[0].space
-    groups: dict[int, list[list[Term]]] = {}
+    groups: dict[int, list[list[RowsTerm]]] = {}
     for k, part in enumerate(_on_one_table(parts)):
         for term in part.terms:
             if id(term.table) not in groups:
                 groups[id(term.table)] = [[] for _ in parts]
             groups[id(term.table)][k].append(term)
     nothing = [np.broadcast_to(np.array(-1, space.dtype), part.shape) for part in parts]
-    terms: list[Term] = []
+    terms: list[RowsTerm] = []
     for pieces in groups.values():
         for layer in itertools.zip_longest(*pieces):
             arrays = [e if t is None else t.at for t, e in zip(layer, nothing, strict=True)]
             table = next(t.table for t in layer if t is not None)
-            terms.append(Term(np.asarray(put(arrays)), table))
+            terms.append(RowsTerm(np.asarray(put(arrays)), table))
     made = Rows(space, shape, tuple(terms))
     return made.compact() if made.is_long else made
 
@@ -525,9 +525,9 @@ def _on_one_table(parts: Sequence[Rows]) -> Sequence[Rows]:
     whole = space.table(indptr, np.concatenate([t.indices for t in tables]))
     shifts = {key: int(h) for key, h in zip(found, heights[:-1], strict=True)}
 
-    def moved(term: Term) -> Term:
+    def moved(term: RowsTerm) -> RowsTerm:
         if term.table is None:
             return term
-        return Term(np.where(term.at < 0, -1, term.at + shifts[id(term.table)]), whole)
+        return RowsTerm(np.where(term.at < 0, -1, term.at + shifts[id(term.table)]), whole)
 
     return [Rows(p.space, p.shape, tuple(map(moved, p.terms))) for p in parts]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from op_cases import CASES
 
-from wengert.cost.tally import FORMULAS, KINDS, bytes_of, tally
+from wengert.cost.operation import FORMULAS, KINDS, bytes_of, count_operation
 from wengert.ir.build import Builder
 from wengert.ir.graph import SLOT, Aval, aval_of
 from wengert.ops.base import TABLE
@@ -27,7 +27,7 @@ def node_of(op, *args, **attrs):
 
 
 def counted(op, *args, **attrs):
-    return tally(*node_of(op, *args, **attrs))
+    return count_operation(*node_of(op, *args, **attrs))
 
 
 def test_every_row_says_what_it_counts():

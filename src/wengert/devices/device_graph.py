@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from wengert.devices.placed import Key, completions, eager, outputs_of
-from wengert.devices.placing import Compute, Move, Placing, Step, local
+from wengert.devices.device_costs import Key, completing_moves, eager, outputs_of
+from wengert.devices.placement import Compute, Move, PlacedGraph, Step, local
 from wengert.devices.sharding import PARTIAL, WHOLE, Along, Placement
 from wengert.errors import GraphError, ShapeError
 from wengert.ir.build import Builder
@@ -51,7 +51,7 @@ class Program(NamedTuple):
 
 
 def program(
-    placing: Placing,
+    placing: PlacedGraph,
     steps: Iterable[Step],
     shape: Local,
     outputs: Iterable[Key],
@@ -205,7 +205,7 @@ class Layout:
             self._known[graph] = found[0] if found is not None else None
         return self._known[graph]
 
-    def device(self, placing: Placing, d: int) -> int | None:
+    def device(self, placing: PlacedGraph, d: int) -> int | None:
         """Return the bytes of device `d`, where all run the same program on their parts."""
         if self.measure is None:
             return None
@@ -215,7 +215,7 @@ class Layout:
 
         return self._of(program(placing, eager(placing.steps), shape, outputs_of(placing)))
 
-    def part(self, placing: Placing, part: int, batch: int) -> int | None:
+    def part(self, placing: PlacedGraph, part: int, batch: int) -> int | None:
         """Return the bytes for `part` examples of a batch, the parts one after the other.
 
         What is computed once from parameters comes before them where they read it, else after
@@ -228,7 +228,7 @@ class Layout:
             self._known[key] = self._phases(placing, of_part(part, batch))
         return self._known[key]
 
-    def _phases(self, placing: Placing, shape: Local) -> int | None:
+    def _phases(self, placing: PlacedGraph, shape: Local) -> int | None:
         if self.measure is None:
             return None
         steps = eager(placing.steps)
@@ -259,7 +259,7 @@ class Layout:
         last = program(placing, after[::-1], shape, [k for k in ends if k[1] == WHOLE])
         total = self._of(last)
         if last is not None and total is not None:
-            sums = sum(m.value.aval.nbytes for m in completions(placing))
+            sums = sum(m.value.aval.nbytes for m in completing_moves(placing))
             there = sum(v.aval.nbytes for v in last.received)
             found.append(total + max(sums - there, 0))
         else:
@@ -269,7 +269,7 @@ class Layout:
 
     def stage(
         self,
-        placing: Placing,
+        placing: PlacedGraph,
         steps: Sequence[Step],
         outputs: Iterable[Key],
         sizes: Sequence[int],
@@ -299,7 +299,7 @@ class Layout:
 
     def _stage(
         self,
-        placing: Placing,
+        placing: PlacedGraph,
         steps: Sequence[Step],
         outputs: Sequence[Key],
         used: Iterable[Value],

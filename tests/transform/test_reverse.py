@@ -9,7 +9,7 @@ import pytest
 
 import wengert as wg
 from wengert.errors import DerivativeError
-from wengert.ir.graph import Pulled
+from wengert.ir.graph import BackwardPlace
 from wengert.jit.form import split
 from wengert.jit.record import record
 
@@ -31,11 +31,15 @@ def smooth(x):
 def test_each_node_is_for_an_operation_of_the_user():
     nodes = nodes_of(wg.grad(smooth), np.ones(3))
     start = first_line(smooth)
-    found = {(n.op.name, n.line.op, n.line[1] - start) for n in nodes if isinstance(n.line, Pulled)}
+    found = {
+        (n.op.name, n.line.op, n.line[1] - start)
+        for n in nodes
+        if isinstance(n.line, BackwardPlace)
+    }
     # cos(x) exp(x) + z: the cotangent of exp(x) times exp(x) is z, which is there already
     assert found == {("cos", "sin", 1), ("multiply", "sin", 1), ("add", "sin", 1)}
     assert {n.line[0] for n in nodes} == {__file__}
-    early = {n.op.name for n in nodes if not isinstance(n.line, Pulled)}
+    early = {n.op.name for n in nodes if not isinstance(n.line, BackwardPlace)}
     assert early == {"sin", "exp", "multiply"}
 
 
@@ -43,7 +47,7 @@ def test_rules_that_are_transposed_are_for_their_operation():
     def f(a):
         return np.sum(np.linalg.cholesky(a))
 
-    late = [n for n in nodes_of(wg.grad(f), np.eye(3)) if isinstance(n.line, Pulled)]
+    late = [n for n in nodes_of(wg.grad(f), np.eye(3)) if isinstance(n.line, BackwardPlace)]
     assert {"cholesky"} <= {n.line.op for n in late} <= {"cholesky", "sum"}
     assert {n.line[1] for n in late} == {first_line(f) + 1}
 
@@ -56,7 +60,7 @@ def test_what_is_computed_again_is_for_its_reverse_pass():
         return np.sum(wg.checkpoint(part)(wg.checkpoint(part)(x)))
 
     nodes = nodes_of(wg.grad(f), np.ones(3))
-    again = {n.op.name for n in nodes if isinstance(n.line, Pulled)}
+    again = {n.op.name for n in nodes if isinstance(n.line, BackwardPlace)}
     assert {"barrier", "exp", "cos"} <= again
     cost = wg.cost(f, np.ones(3))
     plain = wg.cost(lambda x: np.sum(part(part(x))), np.ones(3))
@@ -88,7 +92,7 @@ def test_lines_are_found_again_after_an_error():
         return np.cos(x)
 
     (node,) = [n for n in nodes_of(f, np.ones(2)) if n.op.name == "cos"]
-    assert not isinstance(node.line, Pulled)
+    assert not isinstance(node.line, BackwardPlace)
     with pytest.raises(DerivativeError, match="not today"):
         wg.cost(lambda x: np.sum(fails(x)), np.ones(2))
 

@@ -9,10 +9,10 @@ import pytest
 import wengert as wg
 from wengert.analysis.needs import _laid_out
 from wengert.devices.batches import find_batch
-from wengert.devices.localgraphs import Layout, program
+from wengert.devices.device_costs import eager, outputs_of, undivide
+from wengert.devices.device_graph import Layout, program
 from wengert.devices.partition import Device, _Search
-from wengert.devices.placed import eager, outputs_of, undivided
-from wengert.devices.placing import local
+from wengert.devices.placement import local
 from wengert.jit.form import split
 from wengert.jit.record import record
 
@@ -222,5 +222,5 @@ def test_an_output_that_is_an_input_is_copied():
 def test_undivided_programs_are_the_graph():
     args = CASES["network"][1:]
     graph = record(network, *split(args, {})).graph
-    made = program(undivided(graph), undivided(graph).steps, lambda a, _: a, [])
+    made = program(undivide(graph), undivide(graph).steps, lambda a, _: a, [])
     assert [n.op for n in made.graph.nodes] == [n.op for n in graph.nodes]

@@ -69,7 +69,7 @@ from wengert.ops.linalg import (
 )
 from wengert.ops.reduce import reduce_logsumexp
 
-__all__ = ["FORMULAS", "KINDS", "Tally", "bytes_of", "tally"]
+__all__ = ["FORMULAS", "KINDS", "OperationCount", "bytes_of", "count_operation"]
 
 KINDS = ("multiply", "add", "transcendental", "compare")
 """Kinds of operations: ``multiply`` has divisions too, ``add`` subtractions and sign changes."""
@@ -115,14 +115,16 @@ FORMULAS: dict[str, str] = {
 """Operations counted by the leading term of a formula (m >= n), not one by one."""
 
 
-class Tally(NamedTuple):
+class OperationCount(NamedTuple):
     """Operations of one evaluation by kind, and how many of them are multiply-add pairs."""
 
     kinds: Mapping[str, int]
     macs: int = 0
 
 
-def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally | None:
+def count_operation(
+    node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]
+) -> OperationCount | None:
     """Count the operations of a node whose arguments and results have these shapes and dtypes.
 
     Returns
@@ -156,7 +158,7 @@ def tally(node: Node, inputs: Sequence[Aval], outputs: Sequence[Aval]) -> Tally 
     if op not in _FOURIER and any(a.dtype.kind == "c" for a in inputs):
         kinds = _of_complex(op, kinds)
         macs *= 4
-    return Tally({k: m for k, m in kinds.items() if m}, macs)
+    return OperationCount({k: m for k, m in kinds.items() if m}, macs)
 
 
 def _of_regions(node: Node) -> Tally | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Aval, Node, Pulled, Value
+from wengert.ir.graph import Aval, BackwardPlace, Node, Value
 from wengert.ops.base import (
     Fold,
     Joint,
@@ -33,9 +33,9 @@ from wengert.ops.spectral import Framed
 from wengert.trace.abstract import AbstractTape
 from wengert.trace.record import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
-from wengert.transform.cancel import cancelled
+from wengert.transform.logsumexp_shift import find_shifts
 
-__all__ = ["Cotangents", "backward", "seeded", "told", "transpose_rule"]
+__all__ = ["Cotangents", "backward", "seeded", "transpose_rule", "with_provenance"]
 
 
 class Cotangents:
@@ -95,10 +95,10 @@ def backward(nodes: Sequence[Any], cts: Cotangents) -> None:
     cts : Cotangents
         Seeds on entry; on return the cotangents of the tape's inputs.
     """
-    told(_backward, nodes, cts)
+    with_provenance(_backward, nodes, cts)
 
 
-def told(walk: Callable[..., None], nodes: Sequence[Any], table: Any) -> None:
+def with_provenance(walk: Callable[..., None], nodes: Sequence[Any], table: Any) -> None:
     """Walk a tape, and give `walk` who records its operations, to say what they are for."""
     recorder = active_recorder()
     if recorder is None:
@@ -114,13 +114,13 @@ def told(walk: Callable[..., None], nodes: Sequence[Any], table: Any) -> None:
 def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | None = None) -> None:
     """Walk the nodes, and tell who records this which of them the operations are for."""
     table = cts.table
-    skipped = cancelled(nodes, table)
+    skipped = find_shifts(nodes, table)
     for node in reversed(nodes):
         if type(node) is not Node:
             node.backward(cts, backward)
             continue
         if recorder is not None and node.line is not None:
-            recorder.pulled = Pulled(node.line, node.op.name)
+            recorder.pulled = BackwardPlace(node.line, node.op.name)
         outputs = node.outputs
         if id(node) in skipped:
             table.pop(outputs[0], None)

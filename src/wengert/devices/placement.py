@@ -20,7 +20,7 @@ from wengert.ir.graph import Aval, Const, Graph, Node, Value
 from wengert.ops.contract import contract
 from wengert.ops.shape import broadcast_to
 
-__all__ = ["Compute", "Move", "NoPlacement", "Placer", "Placing", "local"]
+__all__ = ["Compute", "Move", "NoPlacement", "PlacedGraph", "Placer", "local"]
 
 WIDTH = 48
 """Ways to place the frontier that are kept."""
@@ -66,7 +66,7 @@ def local(aval: Aval, placement: Placement, weights: tuple[float, ...], d: int) 
 
 
 @dataclass
-class Placing:
+class PlacedGraph:
     """A program for several devices.
 
     Attributes
@@ -133,7 +133,7 @@ class Placer:
         self._moves: dict[Any, tuple[float, int]] = {}
         self.flat = _unbatched(graph)
 
-    def search(self) -> Placing:
+    def search(self) -> PlacedGraph:
         """Return the cheapest placement found.
 
         Raises
@@ -308,13 +308,13 @@ class Placer:
             places = {**places, y: frozenset([PARTIAL, move.target])}
         return _State(cost, traffic, places, (state.last, moves, None, places))
 
-    def _finished(self, state: _State) -> Placing:
+    def _finished(self, state: _State) -> PlacedGraph:
         links = []
         chain = state.last
         while chain is not None:
             links.append(chain)
             chain = chain[0]
-        made = Placing(self.graph, self.weights)
+        made = PlacedGraph(self.graph, self.weights)
         made.inputs = dict(self.pinned)
         for _, moves, step, _ in reversed(links):
             made.steps.extend(moves)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from wengert.devices.device import Device
-from wengert.devices.placing import Compute, Move, Placing, Step, local
+from wengert.devices.placement import Compute, Move, PlacedGraph, Step, local
 from wengert.devices.sharding import PARTIAL, WHOLE, Along, Placement
 from wengert.devices.traffic import Work
 from wengert.ir.graph import Graph, Node, Value, aval_of
@@ -17,16 +17,16 @@ from wengert.ops.index import is_basic
 __all__ = [
     "Part",
     "Timing",
-    "accumulated",
+    "accumulate_parts",
     "additions",
-    "completions",
-    "late",
-    "measured",
+    "completing_moves",
+    "late_move",
+    "measure",
     "part_peak",
     "part_size",
     "peak_of",
     "sent",
-    "undivided",
+    "undivide",
 ]
 
 Key = tuple[Value, Placement]
@@ -217,7 +217,7 @@ def _later(steps: Sequence[Step]) -> dict[int, set[Key]]:
     return found
 
 
-def outputs_of(placing: Placing) -> list[Key]:
+def outputs_of(placing: PlacedGraph) -> list[Key]:
     """Return the outputs in their placements."""
     pairs = zip(placing.graph.outputs, placing.outputs, strict=True)
     return [(y, p) for y, p in pairs if isinstance(y, Value)]
@@ -228,11 +228,11 @@ def constants_of(graph: Graph) -> int:
     return sum(aval_of(c).nbytes for c in graph.consts())
 
 
-def measured(
-    placing: Placing,
+def measure(
+    placing: PlacedGraph,
     devices: Sequence[Device],
     work: Work,
-    laid_out: Callable[[Placing, int], int | None] = lambda *_: None,
+    laid_out: Callable[[PlacedGraph, int], int | None] = lambda *_: None,
 ) -> Timing:
     """Return what each device does where all run the same program on their parts.
 
@@ -293,7 +293,7 @@ def measured(
 
 
 # --- one part of the batch after the other --------------------------------------------------------
-def late(placing: Placing) -> str | None:
+def late_move(placing: PlacedGraph) -> str | None:
     """Say why the parts cannot be done one after the other; None where they can.
 
     They can where no part needs what is completed from all of them.
@@ -328,20 +328,20 @@ def _line(node: Node) -> str:
     return f" (line {node.line[1]} of {node.line[0]})" if node.line and node.line[1] else ""
 
 
-def completions(placing: Placing) -> list[Move]:
+def completing_moves(placing: PlacedGraph) -> list[Move]:
     """Return the moves that complete partial sums."""
     return [s for s in placing.steps if isinstance(s, Move) and s.source == PARTIAL]
 
 
-def accumulated(
-    placing: Placing, sizes: Sequence[int], device: Device, work: Work, peak: int
+def accumulate_parts(
+    placing: PlacedGraph, sizes: Sequence[int], device: Device, work: Work, peak: int
 ) -> Part:
     """Return what one device does that goes through the batch in parts, and adds up.
 
     Parameters
     ----------
     placing : Placing
-        With the batch split; `late` says None of it.
+        With the batch split; `late_move` says None of it.
     sizes : sequence of int
         Examples in each part.
     device : Device
@@ -376,7 +376,7 @@ def part_size(key: Key, part: int, batch: int) -> int:
     return nbytes * part // batch if isinstance(placement, Along) and part else nbytes
 
 
-def part_peak(placing: Placing, part: int, batch: int) -> int:
+def part_peak(placing: PlacedGraph, part: int, batch: int) -> int:
     """Return the peak for `part` examples of a batch, of which only these are on the device.
 
     Where they are not all, what is added up over the parts is held throughout, and so is what
@@ -384,7 +384,7 @@ def part_peak(placing: Placing, part: int, batch: int) -> int:
     """
     held = {(v, p): part_size((v, p), part, batch) for v, p in placing.inputs.items()}
     if part < batch:
-        held.update({(m.value, WHOLE): m.value.aval.nbytes for m in completions(placing)})
+        held.update({(m.value, WHOLE): m.value.aval.nbytes for m in completing_moves(placing)})
         made: set[Value] = set()
         for step in placing.steps:
             if isinstance(step, Move):
@@ -404,9 +404,9 @@ def part_peak(placing: Placing, part: int, batch: int) -> int:
     )
 
 
-def undivided(graph: Graph) -> Placing:
+def undivide(graph: Graph) -> PlacedGraph:
     """Return the program of one device."""
-    made = Placing(graph, (1.0,))
+    made = PlacedGraph(graph, (1.0,))
     made.inputs = dict.fromkeys(graph.inputs, WHOLE)
     made.outputs = [WHOLE] * len(graph.outputs)
     made.steps = [Compute(n, (WHOLE,) * len(n.inputs), WHOLE) for n in graph.nodes]

@@ -18,10 +18,10 @@ from wengert.ops.index import getitem
 from wengert.ops.reduce import reduce_max, reduce_sum
 from wengert.ops.shape import reshape
 
-__all__ = ["cancelled"]
+__all__ = ["find_shifts"]
 
 
-def cancelled(nodes: Sequence[Any], seeds: Collection[Value]) -> set[int]:
+def find_shifts(nodes: Sequence[Any], seeds: Collection[Value]) -> set[int]:
     """Return the ids of the maxima on a tape whose cotangent is zero.
 
     Parameters
