@@ -20,7 +20,7 @@ from wengert.devices.machine import Machine
 from wengert.errors import InputError
 from wengert.ops.base import TABLE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 rng = np.random.default_rng(0)
 EVERY = [case for cases in CASES.values() for case in cases]
 

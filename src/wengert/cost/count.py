@@ -120,7 +120,7 @@ class RunningCount:
         if times is None:
             self.unknown[node.op.name] += 1
             return
-        inner = Meter(updated_in_place(region))
+        inner = RunningCount(updated_in_place(region))
         for each in region.nodes:
             inner.add(each, [*map(aval_of, each.inputs)], [v.aval for v in each.outputs])
         for mine, found in (

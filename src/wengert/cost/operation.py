@@ -129,7 +129,7 @@ def count_operation(
 
     Returns
     -------
-    Tally or None
+    OperationCount or None
         None where the operation's row of the table does not say.
     """
     op = node.op
@@ -161,19 +161,19 @@ def count_operation(
     return OperationCount({k: m for k, m in kinds.items() if m}, macs)
 
 
-def _of_regions(node: Node) -> Tally | None:
+def _of_regions(node: Node) -> OperationCount | None:
     """Count all trips of a loop, the dearest branch of a choice; None where data decides."""
     kinds: Counter[str] = Counter()
     macs = 0
     for region, times in node.op.runs(**node.attrs):
         for inner in region.nodes:
             outputs = [v.aval for v in inner.outputs]
-            found = tally(inner, [*map(aval_of, inner.inputs)], outputs)
+            found = count_operation(inner, [*map(aval_of, inner.inputs)], outputs)
             if found is None or times is None:
                 return None
             kinds.update({k: n * times for k, n in found.kinds.items()})
             macs += found.macs * times
-    return Tally({k: n for k, n in kinds.items() if n}, macs)
+    return OperationCount({k: n for k, n in kinds.items() if n}, macs)
 
 
 _INVERSE = ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh")

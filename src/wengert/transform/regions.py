@@ -25,7 +25,7 @@ from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
 from wengert.transform.linear import linearize_flat, quiet
-from wengert.transform.pull import Cotangents, backward
+from wengert.transform.reverse import Cotangents, backward
 
 __all__ = [
     "AlongBatch",
