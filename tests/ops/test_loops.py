@@ -300,3 +300,43 @@ def test_captured_arrays_are_seen_to_change():
     assert f(2.0) == 6.0
     rows[:] = 2.0
     assert f(2.0) == 12.0
+
+
+# --- peers ----------------------------------------------------------------------------------------
+@pytest.mark.peers
+def test_jax_agrees():
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    rng = np.random.default_rng(0)
+    w, rows, x = 0.4 * rng.normal(size=(4, 4)), rng.normal(size=(50, 4)), np.ones(4)
+
+    def program(lax: Any, xp: Any) -> Any:
+        def f(w: Any, x: Any, rows: Any) -> Any:
+            def step(carry: Any, row: Any) -> Any:
+                h = xp.tanh(w @ carry[0] + row)
+                return (h, carry[1] + 1), (xp.sum(h**2), h)
+
+            (h, _), (squares, hs) = lax.scan(step, (x, 0), rows, reverse=True)
+            turned = lax.fori_loop(0, 5, lambda i, y: xp.sin(y) * x + i, h)
+            branch = lax.cond(xp.sum(h) > 0, xp.sum, lambda h: xp.sum(h**2), h)
+            arm = lax.switch(1, [lambda y: y[0], lambda y: y[1] ** 2], turned)
+            prefixes = lax.associative_scan(xp.add, hs)
+            return xp.sum(squares) + arm + branch + xp.sum(prefixes * rows)
+
+        return f
+
+    ours, theirs = program(wg, np), program(jax.lax, jax.numpy)
+    args = (w, x, rows)
+    for a, b in zip(
+        wg.jit(wg.grad(ours, (0, 1, 2)))(*args), jax.grad(theirs, (0, 1, 2))(*args), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    many = np.stack([w, 2 * w, -w])
+    np.testing.assert_allclose(
+        wg.jit(wg.vmap(wg.grad(ours), (0, None, None)))(many, x, rows),
+        jax.vmap(jax.grad(theirs), (0, None, None))(many, x, rows),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+    forward = lambda f, jvp: jvp(f, args, args)[1]  # noqa: E731
+    np.testing.assert_allclose(forward(ours, wg.jvp), forward(theirs, jax.jvp), rtol=1e-10)
