@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.llvm.engine import WIDE, lanes
 
-__all__ = ["BOOL", "F32", "F64", "I32", "I64", "TYPES", "Code", "number"]
+__all__ = ["BOOL", "F32", "F64", "I32", "I64", "MEMORY", "TYPES", "Code", "number"]
 
 TYPES: dict[np.dtype[Any], str] = {
     np.dtype(np.float64): "double",
@@ -20,6 +20,9 @@ TYPES: dict[np.dtype[Any], str] = {
 """Dtypes that native code computes with, and their LLVM types in registers."""
 
 F64, F32, I64, I32, BOOL = TYPES
+
+MEMORY = TYPES | {BOOL: "i8"}
+"""Their LLVM types in memory."""
 
 
 class Code:

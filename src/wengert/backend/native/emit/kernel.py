@@ -29,6 +29,12 @@ LARGE = 1 << 15
 FEW = 256
 """Elements up to which filling memory is no vector's work."""
 
+SHORT = 50
+"""Operations up to which straight-line code gets a pointer to each of its numbers."""
+
+COMMON = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+"""Numbers that are part of the code where others are read through a pointer."""
+
 LANES = 8
 """Elements from which an innermost loop is worth a vector."""
 
@@ -95,14 +101,22 @@ class Kernel:
         self.groups = groups
 
 
-def kernel(loop: Loop, externals: dict[str, str], fast: str = "") -> Kernel:
-    """Write the function of a loop."""
-    return _Writer(loop, externals, fast).write()
+def kernel(loop: Loop, externals: dict[str, str], fast: str = "", apart: bool = False) -> Kernel:
+    """Write the function of a loop.
+
+    With `apart`, short straight-line code gets a pointer to each number, and other numbers than the
+    most common ones come through pointers as well, so that more loops share a function.
+    """
+    return _Writer(loop, externals, fast, apart).write()
 
 
 class _Writer:
-    def __init__(self, loop: Loop, externals: dict[str, str], fast: str) -> None:
+    def __init__(
+        self, loop: Loop, externals: dict[str, str], fast: str, apart: bool = False
+    ) -> None:
         self.loop = loop
+        self.apart = apart
+        self.short = apart and len(loop.items) <= SHORT
         self.code = Code(externals, fast)
         self.arguments: dict[tuple[int, int], tuple[Buffer | None, int, str]] = {}
         self.pinned: set[int] = set()
@@ -155,7 +169,8 @@ class _Writer:
         for x, target in loop.stores:
             self._store(target, self.value(x, target.buffer.dtype))
         self._close_loops()
-        arguments = ", ".join(f"ptr noalias {n}" for _, _, n in self.arguments.values())
+        alias = "" if self.short and not self.dims else " noalias"  # numbers of one array
+        arguments = ", ".join(f"ptr{alias} {n}" for _, _, n in self.arguments.values())
         joined = arguments + (", " if arguments else "")
         for c in compacts:
             found = code.emit(f"load i64, ptr {self.address(c.counter, [0] * len(self.dims))}")
@@ -384,6 +399,9 @@ class _Writer:
 
     def _in_arena(self, byte: int) -> str:
         """Address a number in the arena: straight-line code has too many for arguments."""
+        if self.short:
+            name = f"%p{len(self.arguments)}"
+            return self.arguments.setdefault((0, byte), (None, byte, name))[2]
         found = self.arguments.setdefault((0, 0), (None, 0, "%arena"))
         return self.code.emit(f"getelementptr inbounds i8, ptr {found[2]}, i64 {byte}")
 
@@ -444,7 +462,21 @@ class _Writer:
             return self.registers[x]
         if isinstance(x, View):
             return self._load(x), x.buffer.dtype
+        if self.apart and like.kind == "f" and x not in COMMON:
+            return self._given(number(x, like), like), like
         return number(x, like), like
+
+    def _given(self, text: str, dtype: np.dtype[Any]) -> str:
+        """Read a number that the caller of the function has, so that it is not part of it."""
+        held = np.array([int(text, 16)], np.uint64).view(np.float64).astype(dtype).tobytes()
+        held = held.ljust(8, b"\0")
+        key = (held, dtype)
+        found = self.loads.get(key)
+        if found is None:
+            name = f"%p{len(self.arguments)}"
+            self.arguments[key] = (held, 0, name)  # type: ignore[index, assignment]
+            found = self.loads[key] = self.load_from(name, dtype)
+        return found
 
     def value(self, x: Any, dtype: np.dtype[Any]) -> str:
         """Return a register or a constant of a dtype."""

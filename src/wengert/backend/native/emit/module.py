@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from wengert.backend.native.schedule.schedule import Schedule
 from wengert.backend.native.schedule.steps import Contraction, Loop, Reduce
 from wengert.ir.graph import RAISES, TESTS, Guard
 from wengert.llvm import engine
-from wengert.llvm.code import number
+from wengert.llvm.code import MEMORY, number
 
 __all__ = ["OUT_OF_RANGE", "Module"]
 
@@ -95,6 +96,9 @@ class Module:
         Whether threads share any step.
     """
 
+    apart = False
+    """Whether kernels are written so that the same one serves as many places as possible."""
+
     def __init__(self, schedule: Schedule, fast: bool) -> None:
         self.schedule = schedule
         self.externals: dict[str, str] = {}
@@ -126,7 +130,7 @@ class Module:
 
         All others can wait until the module is written: many graphs are laid out and never run.
         """
-        k = self.written[loop.step] = kernel(loop, self.externals, self.fast)
+        k = self.written[loop.step] = kernel(loop, self.externals, self.fast, self.apart)
         found = parts(loop, k)
         if found is not None:
             self.shared[loop.step] = found
@@ -153,6 +157,7 @@ class Module:
                 self._begin()
         self._checks(guards, 1 << 60)
         self._end()
+        self._finish()
         loops: list[str] = []
         rest: list[str] = []
         for text, name in self.kernels.items():
@@ -179,18 +184,27 @@ class Module:
                 self._check_input(i)
 
     def _end(self) -> None:
-        graph = self.schedule.graph
-        arguments = [f"ptr %in{i}" for i in range(len(graph.inputs))]
-        arguments += [f"ptr %out{i}" for i in range(len(self.schedule.outputs))]
-        arguments += ["ptr %arena", "ptr %consts"]
         name = f"run{len(self.functions)}"
         self.functions.append(
-            f"define i64 @{name}({', '.join(arguments)}) noinline optnone nounwind {{\n"
+            f"define i64 @{name}({self._parameters()}) noinline optnone nounwind {{\n"
             + (f"  %frame = alloca [{self.frame} x ptr]\n" if self.frame else "")
             + "\n".join(f"  {x}" if not x.endswith(":") else x for x in self.lines)
             + "\n  ret i64 0\n}"
         )
         self.segments.append(("native", name))
+
+    def _finish(self) -> None:
+        """Write what all runs of native steps share: nothing here."""
+
+    def _parameters(self) -> str:
+        arguments = [f"ptr %in{i}" for i in range(len(self.schedule.graph.inputs))]
+        arguments += [f"ptr %out{i}" for i in range(len(self.schedule.outputs))]
+        return ", ".join([*arguments, "ptr %arena", "ptr %consts"])
+
+    def tables(self, consts: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Return what each run of native steps is given last: where the constants are."""
+        table = np.array([c.ctypes.data for c in consts] or [0], np.int64)
+        return [table] * sum(kind == "native" for kind, _ in self.segments)
 
     def _fresh(self) -> str:
         self.count += 1
@@ -246,29 +260,37 @@ class Module:
         if loop.step not in self.written and self._may_share(loop):
             self._share(loop)
         shared = self.shared.get(loop.step)
-        k = self.written.get(loop.step) or kernel(loop, self.externals, self.fast)
-        if loop.shape == ():
-            self.straight += len(loop.items)
+        k = self.written.get(loop.step) or kernel(loop, self.externals, self.fast, self.apart)
         text = k.text
         if loop.step in self.rare:
             text = text.replace(" noinline ", " noinline optnone ", 1)
+        if loop.shape == () and text not in self.kernels:
+            self.straight += len(loop.items)
         name = self.kernels.setdefault(text, f"k{len(self.kernels)}")
         if loop.elements >= VECTOR and loop.step not in self.rare:
             self.vectors.add(name)
-        bad = self._slot("i8", "0") if k.indexed else None
         if shared:
-            self._parts(k, name, shared, bad)
+            text = task("KERNEL", k, name, shared)
+            self._run_parts(k, self.kernels.setdefault(text, f"k{len(self.kernels)}"), shared)
         else:
-            pointers = [self._pointer(b, offset) for b, offset in k.arguments]
-            given = "".join(f"ptr {p}, " for p in ([*pointers, bad] if bad else pointers))
-            outer = 0 if 0 in loop.shape and not k.outer else k.outer
-            self.lines.append(f"call void @{name}({given}i64 0, i64 {outer})")
+            self._run_kernel(k, name, 0 if 0 in loop.shape and not k.outer else k.outer)
+
+    def _run_kernel(self, k: Kernel, name: str, outer: int) -> None:
+        """Write the call of a loop."""
+        bad = self._slot("i8", "0") if k.indexed else None
+        pointers = [self._pointer(b, offset) for b, offset in k.arguments]
+        given = "".join(f"ptr {p}, " for p in ([*pointers, bad] if bad else pointers))
+        self.lines.append(f"call void @{name}({given}i64 0, i64 {outer})")
+        self._check_index(bad)
+
+    def _check_index(self, bad: str | None) -> None:
         if bad:
             ok = self._emit("icmp eq i8 " + self._emit(f"load i8, ptr {bad}") + ", 0")
             self._unless(ok, OUT_OF_RANGE)
 
-    def _parts(self, k: Kernel, name: str, found: Parts, bad: str | None) -> None:
+    def _run_parts(self, k: Kernel, called: str, found: Parts) -> None:
         """Write a loop that threads share."""
+        bad = self._slot("i8", "0") if k.indexed else None
         pointers = [
             self._pointer(*((found.partial[i][1], 0) if i in found.partial else argument))
             for i, argument in enumerate(k.arguments)
@@ -276,8 +298,6 @@ class Module:
         if bad:
             pointers.append(bad)
         self._fill_frame(pointers)
-        text = task("KERNEL", k, name, found)
-        called = self.kernels.setdefault(text, f"k{len(self.kernels)}")
         self._call_parallel(PARALLEL, called, found.number)
         for r, buffer in found.partial.values():
             combine, text = combination(r, self.externals)
@@ -287,8 +307,9 @@ class Module:
                 f"call void @{combine}(ptr {out}, ptr {self._pointer(buffer)}, "
                 f"i64 {found.number}, i64 {r.out.buffer.size})"
             )
+        self._check_index(bad)
 
-    def _unless(self, ok: str, code: int) -> None:
+    def _unless(self, ok: str, code: int | str) -> None:
         """Return `code` where `ok` does not hold."""
         self.count += 1
         n = self.count
@@ -303,7 +324,11 @@ class Module:
         symbols()
         found = self.products[p.step] = product(p, self.externals)
         called = self.kernels.setdefault(found.text, f"k{len(self.kernels)}")
-        self._fill_frame([self._pointer(x.buffer) for x in (p.a, p.b, p.out)])
+        self._run_product(found, called, [x.buffer for x in (p.a, p.b, p.out)])
+
+    def _run_product(self, found: Product, called: str, buffers: list[Buffer]) -> None:
+        """Write the call of a product."""
+        self._fill_frame([self._pointer(b) for b in buffers])
         if found.threaded and threads_of_blas() is not None:
             self._call_parallel(PARALLEL_BLAS, called, found.parts)
             return
@@ -357,15 +382,16 @@ class Module:
         if guard.kind in ("done", RAISES):
             return
         dtype = view.buffer.dtype
-        kind = (
-            "i8"
-            if dtype.kind == "b"
-            else {"f8": "double", "f4": "float", "i8": "i64", "i4": "i32"}[dtype.str[1:]]
-        )
+        kind = MEMORY[dtype]
         address = self._emit(
             f"getelementptr {kind}, ptr {self._pointer(view.buffer)}, i64 {view.offset}"
         )
-        x = self._emit(f"load {kind}, ptr {address}")
+        self._compare(k, dtype, self._emit(f"load {kind}, ptr {address}"), k + 1)
+
+    def _compare(self, k: int, dtype: np.dtype[Any], x: str, code: int | str) -> None:
+        """Return `code` where a number has another outcome than a guard."""
+        guard = self.schedule.graph.guards[k]
+        kind = MEMORY[dtype]
         if guard.kind == "bool" or guard.kind in TESTS:
             zero = "0.0" if dtype.kind == "f" else "0"
             test = self._emit(
@@ -376,7 +402,7 @@ class Module:
             ok = self._same_float(x, kind, dtype, guard)
         else:
             ok = self._emit(f"icmp eq {kind} {x}, {int(guard.outcome)}")
-        self._unless(ok, k + 1)
+        self._unless(ok, code)
 
     def _same_float(self, x: str, kind: str, dtype: np.dtype[Any], guard: Guard) -> str:
         """Compare a float bit for bit with the outcome of a guard; a NaN is like another."""

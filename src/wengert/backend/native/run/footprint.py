@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wengert.backend.base import Footprint, Held
 from wengert.backend.native.emit.module import Module
+from wengert.backend.native.emit.tabled import LONG, Tabled
 from wengert.backend.native.schedule.layout import arena, rounded
 from wengert.backend.native.schedule.schedule import Schedule
 from wengert.ir.graph import Graph, Value
@@ -20,7 +21,8 @@ def laid_out(graph: Graph, fast: bool = False) -> tuple[Schedule, Module, int]:
         For a graph that native code cannot hold.
     """
     schedule = Schedule(graph)
-    module = Module(schedule, fast)  # adds what threads need for parts of results
+    kind = Tabled if len(schedule.steps) >= LONG else Module
+    module = kind(schedule, fast)  # adds what threads need for parts of results
     return schedule, module, arena([b for b in schedule.buffers if b.kind == "arena"])
 
 

@@ -63,22 +63,20 @@ class NativeProgram:
             verify(module, self.peak)
         if module.threaded:
             pool.ready(blas=PARALLEL_BLAS in module.externals)
-        names = [name for kind, name in module.segments if kind == "native"]
+        names = list(dict.fromkeys(name for kind, name in module.segments if kind == "native"))
         self._compiled = engine.compile_modules(modules, names)
         n = len(graph.inputs) + len(self._outputs)
         signature = ctypes.CFUNCTYPE(
             ctypes.c_int64, *[ctypes.py_object] * n, ctypes.c_void_p, ctypes.c_void_p
         )
+        self._tables = module.tables(self._consts)
+        addresses = iter([t.ctypes.data for t in self._tables])
         self._segments: list[Any] = [
-            signature(self._compiled.addresses[s])
+            (signature(self._compiled.addresses[s]), next(addresses))
             if kind == "native"
             else with_programs(s, lambda region: type(self)(region, fast=fast))
             for kind, s in module.segments
         ]
-        self._table = (ctypes.c_void_p * max(len(self._consts), 1))(
-            *[c.ctypes.data for c in self._consts]
-        )
-        self._table_address = ctypes.addressof(self._table)
         self._arenas: list[tuple[Any, int]] = []
         self._scalars = [(i, v.dtype) for i, v in enumerate(graph.inputs) if v.shape == ()]
         self._shapes = [(y.aval.shape, y.aval.dtype) for y in graph.outputs]
@@ -88,7 +86,9 @@ class NativeProgram:
             for i, y in enumerate(graph.outputs)
             if y.aval.shape == () and y not in arrays and not isinstance(y, Const)
         ]
-        self._only = self._segments[0] if len(self._segments) == 1 else None
+        self._only, self._table_address = (
+            self._segments[0] if len(self._segments) == 1 else (None, 0)
+        )
 
     def footprint(self) -> Footprint:
         """Return what is in the arena and when, made once more from the graph."""
@@ -206,7 +206,8 @@ class NativeProgram:
                 with np.errstate(all="ignore"):
                     self._call_host(segment, inputs, outs, memory)
                 continue
-            code = segment(*inputs, *outs, memory[1], self._table_address)
+            native, table = segment
+            code = native(*inputs, *outs, memory[1], table)
             if code:
                 return int(code)
         return 0
