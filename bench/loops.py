@@ -139,7 +139,7 @@ def sir(n: int) -> tuple[Callable[[Any], Any], Any]:
 
     def loss(p: Any) -> Any:
         def f(y: Any) -> Any:
-            s, i, r = y
+            s, i, _ = y
             new, well = p[0] * s * i, p[1] * i
             return np.array([-new, new - well, well], like=p)
 
@@ -254,7 +254,7 @@ def stored(n: int) -> tuple[Callable[[Any], Any], Any]:
     """A recurrence whose values are stored in an array, one by one."""
 
     def loss(a: Any) -> Any:
-        y = np.zeros(n)
+        y = np.zeros(n, like=a)
         y[0] = a[0]
         for i in range(1, n):
             y[i] = np.sin(y[i - 1]) * a[1] + 1 / i
@@ -280,7 +280,7 @@ def cholesky(n: int) -> tuple[Callable[[Any], Any], Any]:
     a = seeded().standard_normal((n, n))
 
     def loss(a: Any) -> Any:
-        factor = np.zeros((n, n))
+        factor = np.zeros((n, n), like=a)
         for i in range(n):
             for j in range(i + 1):
                 s = a[i, j] - np.dot(factor[i, :j], factor[j, :j])

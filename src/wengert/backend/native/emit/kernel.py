@@ -18,7 +18,7 @@ from wengert.backend.native.schedule.steps import Compact, Gather, Loop, Reduce,
 from wengert.ir.graph import Node, Value
 from wengert.llvm.code import BOOL, I64, TYPES, Code, number
 
-__all__ = ["Kernel", "kernel"]
+__all__ = ["Kernel", "Place", "kernel"]
 
 SLOW = "transcendental"
 """The kind of operations whose calls leave time for everything else."""
@@ -53,6 +53,9 @@ several vectors at a time, and write all that follows for each number of them: m
 compile, and a gain for sums, which are kept in registers, and calls, which overlap."""
 
 
+Place = Buffer | bytes | None
+
+
 class Kernel:
     """A function in LLVM assembly and how it is called.
 
@@ -60,8 +63,9 @@ class Kernel:
     ----------
     text : str
         A definition of ``@KERNEL``.
-    arguments : list of (Buffer, int)
-        What the pointer arguments point to: a buffer (None: the arena) and an offset in elements.
+    arguments : list of (Place, int)
+        What the pointer arguments point to: a buffer and an offset in elements, the arena (None)
+        and an offset in bytes, or a number that the function reads (its bytes).
         Offsets are not in the text, so that loops over different parts of memory share a function.
     outer : int
         Iterations of the outermost loop; 1 for straight-line code.
@@ -83,7 +87,7 @@ class Kernel:
     def __init__(
         self,
         text: str,
-        arguments: list[tuple[Buffer | None, int]],
+        arguments: list[tuple[Place, int]],
         outer: int,
         inner: int,
         parallel: bool,
@@ -118,7 +122,7 @@ class _Writer:
         self.apart = apart
         self.short = apart and len(loop.items) <= SHORT
         self.code = Code(externals, fast)
-        self.arguments: dict[tuple[int, int], tuple[Buffer | None, int, str]] = {}
+        self.arguments: dict[Any, tuple[Place, int, str]] = {}
         self.pinned: set[int] = set()
         self.registers: dict[Value, tuple[str, np.dtype[Any]]] = {}
         self.loads: dict[Any, str] = {}
@@ -474,7 +478,7 @@ class _Writer:
         found = self.loads.get(key)
         if found is None:
             name = f"%p{len(self.arguments)}"
-            self.arguments[key] = (held, 0, name)  # type: ignore[index, assignment]
+            self.arguments[key] = (held, 0, name)
             found = self.loads[key] = self.load_from(name, dtype)
         return found
 

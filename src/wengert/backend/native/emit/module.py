@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.native.emit.gemm import Product, operations, product, symbols, threads_of_blas
-from wengert.backend.native.emit.kernel import Kernel, kernel
+from wengert.backend.native.emit.kernel import Kernel, Place, kernel
 from wengert.backend.native.emit.parallel import (
     PARALLEL,
     PARALLEL_BLAS,
@@ -230,7 +230,8 @@ class Module:
             f"ok{n}:",
         ]
 
-    def _pointer(self, b: Buffer | None, offset: int = 0) -> str:
+    def _pointer(self, b: Place, offset: int = 0) -> str:
+        assert not isinstance(b, bytes)
         if b is None:
             return "%arena"
         key = (id(b), offset)

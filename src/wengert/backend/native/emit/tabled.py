@@ -32,57 +32,29 @@ ABSOLUTE, ARENA, FIRST = 0, 1, 2
 """What a place counts from: nothing, the arena, and from 2 on the data of inputs and outputs."""
 
 WALK = """\
-define internal i64 @walk(ptr %bases, ptr %table, ptr %frame) noinline nounwind {
+define internal i64 @walk(ptr %bases, ptr %table, ptr %arena) noinline nounwind {
 entry:
-  %count = load i64, ptr %table
+  %size = load i64, ptr %table
   %first = getelementptr i64, ptr %table, i64 1
+  %end = getelementptr i64, ptr %first, i64 %size
   br label %head
 head:
-  %k = phi i64 [ 0, %entry ], [ %k1, %called ]
-  %r = phi ptr [ %first, %entry ], [ %next, %called ]
-  %more = icmp slt i64 %k, %count
-  br i1 %more, label %record, label %done
-record:
+  %r = phi ptr [ %first, %entry ], [ %next, %call ]
+  %done = icmp eq ptr %r, %end
+  br i1 %done, label %ended, label %call
+call:
   %which = load i64, ptr %r
   %rn = getelementptr i64, ptr %r, i64 1
-  %n = load i64, ptr %rn
-  %ra = getelementptr i64, ptr %r, i64 2
-  %a = load i64, ptr %ra
-  %rb = getelementptr i64, ptr %r, i64 3
-  %b = load i64, ptr %rb
-  %places = getelementptr i64, ptr %r, i64 4
-  br label %fill
-fill:
-  %j = phi i64 [ 0, %record ], [ %j1, %place ]
-  %p = phi ptr [ %places, %record ], [ %p1, %place ]
-  %left = icmp slt i64 %j, %n
-  br i1 %left, label %place, label %call
-place:
-  %base = load i64, ptr %p
-  %po = getelementptr i64, ptr %p, i64 1
-  %offset = load i64, ptr %po
-  %pb = getelementptr i64, ptr %bases, i64 %base
-  %start = load i64, ptr %pb
-  %address = add i64 %start, %offset
-  %f = getelementptr i64, ptr %frame, i64 %j
-  store i64 %address, ptr %f
-  %j1 = add nsw i64 %j, 1
-  %p1 = getelementptr i64, ptr %p, i64 2
-  br label %fill
-call:
+  %length = load i64, ptr %rn
+  %next = getelementptr i64, ptr %r, i64 %length
   %slot = getelementptr ptr, ptr @functions, i64 %which
   %function = load ptr, ptr %slot
-  %code = call i64 %function(ptr %frame, i64 %a, i64 %b)
+  %code = call i64 %function(ptr %r, ptr %arena, ptr %bases)
   %stop = icmp ne i64 %code, 0
-  br i1 %stop, label %stopped, label %called
-called:
-  %next = phi ptr [ %p, %call ]
-  %k1 = add nsw i64 %k, 1
-  br label %head
-stopped:
-  ret i64 %code
-done:
-  ret i64 0
+  br i1 %stop, label %ended, label %head
+ended:
+  %result = phi i64 [ 0, %head ], [ %code, %call ]
+  ret i64 %result
 }"""
 
 
@@ -97,15 +69,13 @@ class Tabled(Module):
         self.order: dict[str, int] = {}
         self.parts: list[list[Any]] = []  # records, one list for each run of native steps
         self.numbers: list[bytes] = []
-        self.widest = 1
 
     def _begin(self) -> None:
         self.records: list[Any] = []
-        self.calls = 0
 
     def _end(self) -> None:
         self.segments.append(("native", "run"))
-        self.parts.append([self.calls, *self.records])
+        self.parts.append([len(self.records), *self.records])
 
     def _finish(self) -> None:
         graph = self.schedule.graph
@@ -120,7 +90,7 @@ class Tabled(Module):
         for i, base in enumerate(bases):
             place = self._emit(f"getelementptr ptr, ptr %bases, i64 {i}")
             self.lines.append(f"store {base}, ptr {place}")
-        code = self._emit("call i64 @walk(ptr %bases, ptr %consts, ptr %frame)")
+        code = self._emit("call i64 @walk(ptr %bases, ptr %consts, ptr %arena)")
         body = "\n".join(f"  {x}" if not x.endswith(":") else x for x in self.lines)
         names = ", ".join(f"ptr @{name}" for name in self.callers.values())
         table = f"[{len(self.callers)} x ptr]"
@@ -129,8 +99,7 @@ class Tabled(Module):
             f"@functions = internal constant {table} [{names}]",
             WALK,
             f"define i64 @run({self._parameters()}) noinline optnone nounwind {{\n"
-            f"  %bases = alloca [{len(bases)} x ptr]\n  %frame = alloca [{self.widest} x ptr]\n"
-            f"{body}\n  ret i64 {code}\n}}",
+            f"  %bases = alloca [{len(bases)} x ptr]\n{body}\n  ret i64 {code}\n}}",
         ]
 
     def tables(self, consts: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
@@ -144,19 +113,36 @@ class Tabled(Module):
         return [*made, numbers]
 
     # --- records ----------------------------------------------------------------------------------
-    def _record(self, text: str, places: list[Any], a: int = 0, b: int = 0) -> None:
-        """Add a call of a function of a frame and two numbers."""
+    def _record(self, lines: list[str], places: list[Any], more: list[int], code: str) -> None:
+        """Add a call of a function, which finds its places, and further numbers, in the record."""
+        found = []
+        for j, (base, _) in enumerate(places):
+            found.append(f"%f{j} = getelementptr i64, ptr %r, i64 {j + 2}")
+            if base == ABSOLUTE:
+                found.append(f"%a{j} = load ptr, ptr %f{j}")
+                continue
+            found.append(f"%o{j} = load i64, ptr %f{j}")
+            start = "%arena"
+            if base != ARENA:
+                start = f"%b{j}"
+                found.append(f"%s{j} = getelementptr ptr, ptr %bases, i64 {base}")
+                found.append(f"%b{j} = load ptr, ptr %s{j}")
+            found.append(f"%a{j} = getelementptr i8, ptr {start}, i64 %o{j}")
+        for j in range(len(more)):
+            found.append(f"%fm{j} = getelementptr i64, ptr %r, i64 {len(places) + j + 2}")
+            found.append(f"%m{j} = load i64, ptr %fm{j}")
+        body = "\n".join(f"  {x}" if not x.endswith(":") else x for x in [*found, *lines])
+        text = (
+            f"define internal i64 @CALLER(ptr %r, ptr %arena, ptr %bases) nounwind {{\n"
+            f"entry:\n{body}\n  ret i64 {code}\n}}"
+        )
         name = self.callers.setdefault(text, f"call{len(self.callers)}")
         at = self.order.setdefault(name, len(self.order))
-        self.records += [at, len(places), a, b]
-        for base, offset in places:
-            self.records += [base, offset]
-        self.calls += 1
-        self.widest = max(self.widest, len(places))
+        self.records += [at, 2 + len(places) + len(more), *(x for _, x in places), *more]
 
     def _place(self, b: Buffer | None, offset: int = 0) -> tuple[int, Any]:
         if b is None:
-            return ARENA, 0
+            return ARENA, offset
         offset *= b.dtype.itemsize
         if b.kind == "arena":
             return ARENA, b.offset + offset
@@ -176,57 +162,44 @@ class Tabled(Module):
         return places
 
     def _run_kernel(self, k: Kernel, name: str, outer: int) -> None:
+        before, after, code = _watched(k)
         given = "".join(f"ptr %a{j}, " for j in range(len(k.arguments)))
-        lines = _loads(len(k.arguments))
-        if k.indexed:
-            lines += ["%bad = alloca i8", "store i8 0, ptr %bad"]
-            given += "ptr %bad, "
-        lines.append(f"call void @{name}({given}i64 0, i64 %b)")
-        if k.indexed:
-            lines += ["%x = load i8, ptr %bad", "%ok = icmp eq i8 %x, 0"]
-            lines.append(f"%code = select i1 %ok, i64 0, i64 {OUT_OF_RANGE}")
-        self._record(_caller(lines, "%code" if k.indexed else "0"), self._places(k), 0, outer)
+        given += "ptr %bad, " if k.indexed else ""
+        call = f"call void @{name}({given}i64 0, i64 {outer})"
+        self._record([*before, call, *after], self._places(k), [], code)
 
     def _run_parts(self, k: Kernel, called: str, found: Parts) -> None:
         places = self._places(k)
         for i, (_, buffer) in found.partial.items():
             places[i] = self._place(buffer)
-        lines = []
-        if k.indexed:
-            # the byte that tells of an index out of range is behind the other places
-            lines += ["%bad = alloca i8", "store i8 0, ptr %bad"]
-            lines.append(f"%slot = getelementptr ptr, ptr %frame, i64 {len(places)}")
-            lines.append("store ptr %bad, ptr %slot")
-            self.widest = max(self.widest, len(places) + 1)
-        lines.append(self._parallel(PARALLEL, called))
-        if k.indexed:
-            lines += ["%x = load i8, ptr %bad", "%ok = icmp eq i8 %x, 0"]
-            lines.append(f"%code = select i1 %ok, i64 0, i64 {OUT_OF_RANGE}")
-        self._record(_caller(lines, "%code" if k.indexed else "0"), places, found.number)
+        before, after, code = _watched(k)
+        given = [f"%a{j}" for j in range(len(places))] + ["%bad"] * k.indexed
+        lines = [*before, *_framed(given), self._parallel(PARALLEL, called, found.number), *after]
+        self._record(lines, places, [], code)
         for r, buffer in found.partial.values():
             combine, text = combination(r, self.externals)
             self.combinations.setdefault(combine, text)
-            size = r.out.buffer.size
-            lines = _loads(2) + [f"call void @{combine}(ptr %a0, ptr %a1, i64 %a, i64 %b)"]
+            sizes = f"i64 {found.number}, i64 {r.out.buffer.size}"
             places = [self._place(r.out.buffer), self._place(buffer)]
-            self._record(_caller(lines), places, found.number, size)
+            self._record([f"call void @{combine}(ptr %a0, ptr %a1, {sizes})"], places, [], "0")
 
-    def _parallel(self, how: str, called: str) -> str:
+    def _parallel(self, how: str, called: str, parts: int) -> str:
         self.threaded = True
         self.externals.setdefault(how, f"declare void @{how}(ptr, ptr, i64)")
-        return f"call void @{how}(ptr @{called}, ptr %frame, i64 %a)"
+        return f"call void @{how}(ptr @{called}, ptr %frame, i64 {parts})"
 
     def _run_product(self, found: Product, called: str, buffers: list[Buffer]) -> None:
+        lines = _framed(["%a0", "%a1", "%a2"])
         if found.threaded and threads_of_blas() is not None:
-            lines = [self._parallel(PARALLEL_BLAS, called)]
+            lines.append(self._parallel(PARALLEL_BLAS, called, found.parts))
         elif found.parts == 1:
-            lines = [f"call void @{called}(ptr %frame, i64 0)"]
+            lines.append(f"call void @{called}(ptr %frame, i64 0)")
         else:
-            lines = [
+            lines += [
                 "br label %head",
                 "head:",
                 "%i = phi i64 [ 0, %entry ], [ %n, %body ]",
-                "%c = icmp slt i64 %i, %a",
+                f"%c = icmp slt i64 %i, {found.parts}",
                 "br i1 %c, label %body, label %done",
                 "body:",
                 f"call void @{called}(ptr %frame, i64 %i)",
@@ -234,32 +207,31 @@ class Tabled(Module):
                 "br label %head",
                 "done:",
             ]
-        self._record(_caller(lines), [self._place(b) for b in buffers], found.parts)
+        self._record(lines, [self._place(b) for b in buffers], [], "0")
 
     def _check(self, k: int, view: Any) -> None:
         if self.schedule.graph.guards[k].kind in ("done", RAISES):
             return
-        lines, count = self.lines, self.count
+        kept = self.lines, self.count
         self.lines, self.count = [], 0
         x = self._emit(f"load {MEMORY[view.buffer.dtype]}, ptr %a0")
-        self._compare(k, view.buffer.dtype, x, "%a")
-        text = _caller(_loads(1) + self.lines)
-        self.lines, self.count = lines, count
-        self._record(text, [self._place(view.buffer, view.offset)], k + 1)
+        self._compare(k, view.buffer.dtype, x, "%m0")
+        self._record(self.lines, [self._place(view.buffer, view.offset)], [k + 1], "0")
+        self.lines, self.count = kept
 
 
-def _loads(n: int) -> list[str]:
-    """Write how the pointers of a frame get into registers."""
-    lines = []
-    for j in range(n):
-        lines.append(f"%f{j} = getelementptr ptr, ptr %frame, i64 {j}")
-        lines.append(f"%a{j} = load ptr, ptr %f{j}")
+def _watched(k: Kernel) -> tuple[list[str], list[str], str]:
+    """Write what stands around the call of a loop that tells of indices out of range."""
+    if not k.indexed:
+        return [], [], "0"
+    after = ["%x = load i8, ptr %bad", "%ok = icmp eq i8 %x, 0"]
+    after.append(f"%code = select i1 %ok, i64 0, i64 {OUT_OF_RANGE}")
+    return ["%bad = alloca i8", "store i8 0, ptr %bad"], after, "%code"
+
+
+def _framed(pointers: list[str]) -> list[str]:
+    """Write pointers where the parts of a step find them."""
+    lines = [f"%frame = alloca [{len(pointers)} x ptr]"]
+    for j, p in enumerate(pointers):
+        lines += [f"%t{j} = getelementptr ptr, ptr %frame, i64 {j}", f"store ptr {p}, ptr %t{j}"]
     return lines
-
-
-def _caller(lines: list[str], code: str = "0") -> str:
-    body = "\n".join(f"  {x}" if not x.endswith(":") else x for x in lines)
-    return (
-        f"define internal i64 @CALLER(ptr %frame, i64 %a, i64 %b) noinline optnone nounwind {{\n"
-        f"entry:\n{body}\n  ret i64 {code}\n}}"
-    )

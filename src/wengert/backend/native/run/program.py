@@ -86,9 +86,10 @@ class NativeProgram:
             for i, y in enumerate(graph.outputs)
             if y.aval.shape == () and y not in arrays and not isinstance(y, Const)
         ]
-        self._only, self._table_address = (
-            self._segments[0] if len(self._segments) == 1 else (None, 0)
-        )
+        self._only: Any = None
+        self._table_address = 0
+        if len(self._segments) == 1:
+            self._only, self._table_address = self._segments[0]
 
     def footprint(self) -> Footprint:
         """Return what is in the arena and when, made once more from the graph."""

@@ -19,6 +19,7 @@ from wengert.backend.native.schedule.layout import Buffer, View, contiguous, ind
 from wengert.backend.native.schedule.lines import LINES, lines
 from wengert.backend.native.schedule.products import contraction
 from wengert.backend.native.schedule.steps import Gather, Host, Loop, Reduce, Scan, Term, Update
+from wengert.backend.native.schedule.updates import IDENTITY, Uses, late_updates
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.llvm.code import TYPES
 
@@ -30,7 +31,6 @@ CHUNK = 400
 LOOP_CHUNK = 200
 """Nodes of one loop body."""
 
-IDENTITY = {"stop_gradient", "barrier"}
 REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "any": "any", "all": "all"}
 SCANS = ("cumsum", "cumprod", "cummax", "cummin", "recurrence")
 
@@ -59,12 +59,13 @@ class Schedule:
         self._const: dict[int, View] = {}
         self._open: dict[tuple[int, ...], Loop] = {}
         self._stored: dict[int, int] = {}  # last step at whose end a buffer is written, by its id
-        self._last_use = _last_uses(graph)
+        nodes = late_updates(graph)
+        self._uses = Uses(graph, nodes)
         for i, v in enumerate(graph.inputs):
             buffer = self._new("input", i, v)
             self._view[v] = contiguous(buffer, v.shape)
             self._ready[v] = 0
-        for position, node in enumerate(graph.nodes):
+        for position, node in enumerate(nodes):
             self._node(position, node)
         self._finish()
 
@@ -267,7 +268,7 @@ class Schedule:
         y = self._value(written(write, node))
         assert y.aval[:2] == v.aval[:2]
         self._canon[v] = y
-        self._last_use[y] = max(self._last_use.get(y, -1), self._last_use.get(v, -1))
+        self._uses.same(v, y)
 
     def _reducible(self, node: Node) -> bool:
         x = node.inputs[0]
@@ -390,7 +391,8 @@ class Schedule:
             )
         )
         self._view[v] = memory._replace(version=memory.version + 1)
-        self._ready[v] = loop.step + 1
+        # numbers are read and written in order, so that the same loop may read it again
+        self._ready[v] = loop.step + (shape != ())
 
     def _inside(self, x: Any, shape: tuple[int, ...]) -> bool:
         loop = self._loop.get(x) if isinstance(x, Value) else None
@@ -401,19 +403,40 @@ class Schedule:
 
         Its own, where nobody reads it later and none of the `others` lies in it.
         """
-        if isinstance(x, Value) and self._last_use.get(x, -1) <= position:
-            view = self.view(x, self.ready(x))
+        if isinstance(x, Value):
+            later = self._uses.after(x, position)
+            view = self._view.get(x)
+            if view is None and not later:
+                view = self.view(x, self.ready(x))
             if (
-                view.buffer.kind == "arena"
+                view is not None
+                and view.buffer.kind == "arena"
                 and view.is_contiguous
                 and view.buffer.size == v.aval.size
                 and view.buffer.dtype == v.dtype
                 and not any(self._lies_in(view.buffer, y) for y in others)
+                and self._copied_out(view.buffer, later)
             ):
                 return view
         if isinstance(x, (Value, Const)):
             return self.copy(v, self.view(x, self.ready(x)))
         raise Unsupported("update of a scalar")
+
+    def _copied_out(self, buffer: Buffer, values: list[Value]) -> bool:
+        """Copy what is read later of an array that is to change; False where that is too much."""
+        inside = [v for v in map(self._value, values) if self._lies_in(buffer, v)]
+        if sum(v.aval.size for v in inside) > buffer.size // 2:
+            return False
+        for v in dict.fromkeys(inside):
+            loop = self._join(v.shape, self.ready(v))
+            node = node_of("convert", (v,), {"dtype": v.dtype})
+            (y,) = node.outputs
+            loop.items.append((node, [self.view(v, loop.step)]))
+            loop.inside.add(y)
+            self._loop[y] = loop
+            self._canon[v] = y
+            self._uses.copied(v, y)
+        return True
 
     def _lies_in(self, buffer: Buffer, x: Any) -> bool:
         view = self._view.get(x) if isinstance(x, Value) else None
@@ -465,6 +488,7 @@ class Schedule:
         for g in self.graph.guards:
             step = self.ready(g.value)
             view = self.view(g.value, max(step - 1, 0))
+            step = max(step, view.buffer.last_write + 1)  # numbers may be updated in that step
             last = max(last, step)
             view.buffer.last = max(view.buffer.last, last)
             self.guards.append((last, view))
@@ -495,25 +519,3 @@ def _place(view: View, spec: tuple[Any, ...], index: tuple[Any, ...]) -> Place |
         return located(view, spec, index)
     found = indexed(view, spec)
     return None if found is None else Place(found, (), (), 0)
-
-
-def _last_uses(graph: Graph) -> dict[Value, int]:
-    """Return the last node that reads each value, or anything that may share its memory."""
-    root: dict[Value, Value] = {}
-    last: dict[Value, int] = {}
-
-    def used(x: Any, i: int) -> None:
-        if isinstance(x, Value):
-            last[root.get(x, x)] = i
-
-    for i, node in enumerate(graph.nodes):
-        for x in node.inputs:
-            used(x, i)
-        alias = node.op.alias is not None or node.op.name in IDENTITY
-        if alias and node.inputs and isinstance(node.inputs[0], Value):
-            x = node.inputs[0]
-            root[node.outputs[0]] = root.get(x, x)
-    for y in (*graph.outputs, *(g.value for g in graph.guards)):
-        used(y, len(graph.nodes))
-    last.update((v, last[r]) for v, r in root.items() if r in last)
-    return last

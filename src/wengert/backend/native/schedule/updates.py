@@ -1,0 +1,92 @@
+"""Updates in place: when a changed array may take over the memory of the one before it.
+
+An update ``w = x with x[i] = v`` needs no copy of `x` where nothing reads `x` afterwards. A
+reverse pass asks for more: it reads a part of `x`, and the update that takes the part out stands
+before. So updates are written as late as they can be, and small views of `x` that are read later
+are copied out first. Then filling an array entry by entry costs an entry each time, forward and in
+reverse.
+"""
+
+from __future__ import annotations
+
+from wengert.ir.graph import Graph, Node, Value
+
+__all__ = ["IDENTITY", "UPDATES", "Uses", "late_updates"]
+
+IDENTITY = {"stop_gradient", "barrier"}
+"""Operations whose results are their arguments."""
+
+UPDATES = ("index_add", "index_set")
+
+
+def late_updates(graph: Graph) -> list[Node]:
+    """Return the nodes, each update of an array that is read again just before its first use."""
+    last: dict[Value, int] = {}
+    for i, node in enumerate(graph.nodes):
+        last.update((x, i) for x in node.inputs if isinstance(x, Value))
+    order: list[Node] = []
+    held: dict[Value, Node] = {}
+
+    def release(node: Node) -> None:
+        waiting = [node]
+        while waiting:
+            new = [held.pop(x) for x in waiting[-1].inputs if isinstance(x, Value) and x in held]
+            if new:
+                waiting += new
+            else:
+                order.append(waiting.pop())
+
+    for i, node in enumerate(graph.nodes):
+        x = node.inputs[0] if node.inputs else None
+        if node.op.name in UPDATES and isinstance(x, Value) and last[x] > i:
+            held[node.outputs[0]] = node
+        else:
+            release(node)
+    while held:
+        release(held.pop(next(iter(held))))
+    return order
+
+
+class Uses:
+    """Which node, by its place among `nodes`, reads a value last, and which values share memory."""
+
+    def __init__(self, graph: Graph, nodes: list[Node]) -> None:
+        self._last: dict[Value, int] = {}
+        self._base: dict[Value, Value] = {}
+        self._views: dict[Value, list[Value]] = {}
+        for i, node in enumerate(nodes):
+            self._last.update((x, i) for x in node.inputs if isinstance(x, Value))
+            x = node.inputs[0] if node.inputs else None
+            if isinstance(x, Value) and (node.op.alias is not None or node.op.name in IDENTITY):
+                self._join(node.outputs[0], x)
+        for y in (*graph.outputs, *(g.value for g in graph.guards)):
+            if isinstance(y, Value):
+                self._last[y] = len(nodes)
+
+    def _join(self, v: Value, base: Value) -> None:
+        self._base[v] = base
+        self._views.setdefault(base, []).append(v)
+
+    def same(self, v: Value, y: Value) -> None:
+        """Note that `v` is `y`."""
+        if v is not y and v not in self._base:
+            self._join(v, y)
+
+    def copied(self, v: Value, y: Value) -> None:
+        """Note that `v`, and with it what is a view of `v`, is in the memory of `y` from now on."""
+        base = self._base.pop(v, None)
+        if base is not None:
+            self._views[base].remove(v)
+        self._join(v, y)
+
+    def after(self, x: Value, position: int) -> list[Value]:
+        """Return what may share the memory of `x`, itself included, and is read after a node."""
+        while x in self._base:
+            x = self._base[x]
+        waiting, found = [x], []
+        while waiting:
+            v = waiting.pop()
+            waiting += self._views.get(v, ())
+            if self._last.get(v, -1) > position:
+                found.append(v)
+        return found
