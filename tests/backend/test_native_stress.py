@@ -159,7 +159,7 @@ def long(k):
         return a + b
     return wg.jit(wg.grad(f), backend="native")
 
-from wengert.backend.native import engine
+from wengert.llvm import engine
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 x = X[:2]
 long(-1)(x)
@@ -201,7 +201,7 @@ print(seen == 4)
 def test_processes_share_a_small_cache(tmp_path: Path):
     """They add, read and remove entries at once."""
     program = """
-from wengert.backend.native import engine
+from wengert.llvm import engine
 engine.CACHE.limit = 60_000
 for k in range(30):
     k = (k * 7 + len(sys.argv)) % 12

@@ -120,7 +120,7 @@ def test_a_life_that_ends_too_early(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_update_of_what_is_still_read(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(schedule, "_last_uses", lambda graph: {})
+    monkeypatch.setattr(schedule.Uses, "after", lambda self, x, position: [])
     assert "version 0 is read, and" in wrongly(monkeypatch, kept, X)
 
 

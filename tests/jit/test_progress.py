@@ -18,10 +18,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(monkeypatch, stream, seconds):
+def shown(monkeypatch, stream, seconds, term="xterm"):
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(progress, "PATIENCE", 0.05)
-    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TERM", term)
     with Patience("recording f ...") as patience:
         patience.say("compiling f, 3 operations ...")
         time.sleep(seconds)
@@ -31,6 +31,11 @@ def shown(monkeypatch, stream, seconds):
 
 def test_a_long_one(monkeypatch):
     assert "compiling f, 3 operations ..." in shown(monkeypatch, Terminal(), 0.5)
+
+
+def test_a_terminal_that_takes_nothing_back(monkeypatch):
+    shown_there = shown(monkeypatch, Terminal(), 0.5, "dumb")
+    assert shown_there == "compiling f, 3 operations ...\n"
 
 
 def test_a_short_one(monkeypatch):

@@ -55,7 +55,15 @@ class Patience:
         with contextlib.suppress(Exception):  # a terminal that cannot show it is no reason to fail
             from rich.console import Console
 
-            with Console(stderr=True).status(self.text) as status:
+            console = Console(stderr=True)
+            if console.is_dumb_terminal:  # nothing can be taken back there: each text is a line
+                shown = None
+                while shown is None or not self._done.wait(0.2):
+                    if self.text != shown:
+                        shown = self.text
+                        console.print(shown, markup=False, highlight=False)
+                return
+            with console.status(self.text) as status:
                 while not self._done.wait(0.2):
                     status.update(self.text)
 

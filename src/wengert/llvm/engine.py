@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from wengert.llvm.cache import Cache, default_folder
@@ -51,6 +52,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
+
+LENGTHY = 50_000
+"""Characters of assembly from which LLVM may take so long that an interrupt should not wait: a tenth
+of a second."""
 
 FORMAT = "2"
 """Changes when cached code of an earlier version must not be used."""
@@ -305,7 +310,8 @@ def compile_module(text: str, names: list[str], *, level: int = 2) -> Compiled:
 def compile_modules(modules: list[Module], names: list[str]) -> Compiled:
     """Compile modules, or take their code from the cache, and return addresses of functions.
 
-    An interrupt from the keyboard is taken between LLVM's calls, and leaves nothing behind.
+    An interrupt from the keyboard is taken at once. What LLVM is doing then ends in a thread of its
+    own, and its result is dropped.
 
     Parameters
     ----------
@@ -326,11 +332,38 @@ def compile_modules(modules: list[Module], names: list[str]) -> Compiled:
             key = Cache.key(text, str(level), version, *cpu, FORMAT)
             code = CACHE.get(key)
             if code is None:
-                code = _generated(text, machine, level)
+                work = functools.partial(_generated, text, machine, level)
+                code = _interruptible(work, len(text))
                 CACHE.put(key, code)
             sought = names if len(parts) == len(modules) - 1 else _VISIBLE.findall(text)
             parts.append(_loaded(code, text, level, sought, list(parts)))
         return parts[-1]
+
+
+def _interruptible(work: Callable[[], bytes], size: int) -> bytes:
+    """Return what `work` returns, which may be a long call of LLVM.
+
+    Python takes an interrupt between two instructions of its main thread. So that thread waits, and
+    another one works.
+    """
+    if size < LENGTHY or threading.current_thread() is not threading.main_thread():
+        return work()
+    found: list[bytes | BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            found.append(error)
+
+    worker = threading.Thread(target=run, name="wengert compiles")
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.05)
+    (result,) = found
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 _VISIBLE = re.compile(r"^define void @([\w.]+)\(", re.MULTILINE)

@@ -20,6 +20,7 @@ from wengert.errors import InputError, PlanMismatchError, user_line
 from wengert.ir.graph import EFFECTS, TESTS, Graph, GuardMiss, aval_of
 from wengert.jit.form import Form, layouts, split
 from wengert.jit.plan import laid_otherwise
+from wengert.jit.progress import Patience
 from wengert.matrices.program import Candidate, MatrixProgram
 from wengert.matrices.saved import write_plan
 from wengert.ops.base import shape_of
@@ -87,7 +88,9 @@ class MatrixPlan:
         with self._lock:
             if self._compiled is None:
                 start = time.perf_counter()
-                self._compiled = NativeBackend().compile(self.graph)
+                number = len(self.graph.nodes)
+                with Patience(f"compiling a matrix, {number:,} operations on arrays ..."):
+                    self._compiled = NativeBackend().compile(self.graph)
                 self.program.times["compile"] = time.perf_counter() - start
         return self._compiled
 
