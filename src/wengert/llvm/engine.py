@@ -54,8 +54,8 @@ if hasattr(os, "register_at_fork"):
     )
 
 LENGTHY = 50_000
-"""Characters of assembly from which LLVM may take so long that an interrupt should not wait: a tenth
-of a second."""
+"""Characters of assembly from which LLVM takes a tenth of a second or more: an interrupt should not
+wait for it."""
 
 FORMAT = "2"
 """Changes when cached code of an earlier version must not be used."""
