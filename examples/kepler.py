@@ -1,7 +1,8 @@
 """Solve Kepler's equation E - e sin(E) = M with a while loop, and differentiate the answer.
 
-The number of Newton steps depends on the data. Under jit each number of steps is compiled once, and
-a guard picks the right one at each call.
+The number of Newton steps depends on the data. `jit` records and compiles the function once for each
+number of steps that it meets; on later calls, guards on the outcomes of the `while` select the
+recording.
 """
 
 import numpy as np
