@@ -20,11 +20,11 @@ from wengert.trace.tracer import Tracer
 PAGE = """\
 # NumPy under wengert
 
-A function given to wengert is ordinary NumPy: its functions, operators, methods and indexing work
-on traced arrays as on plain ones, with NumPy's values, shapes, promotion (NEP 50) and errors. This
+You give wengert ordinary NumPy code. NumPy's functions, operators, methods and indexing work on
+traced arrays as on plain ones, with NumPy's values, shapes, promotion (NEP 50) and errors. This
 page lists what is supported; `python docs/make_numpy.py` writes it from the tables of the code. Any
-other function of NumPy raises `UnsupportedError`, which names it; give a function that NumPy lacks
-its derivative with `wg.custom_jvp` or `wg.custom_vjp`.
+other function of NumPy raises `UnsupportedError`, which names it. `wg.custom_jvp` and
+`wg.custom_vjp` give a derivative to a function that NumPy lacks.
 
 ## Elementwise functions
 
@@ -86,12 +86,12 @@ view of a NumPy scalar are. Diagonals, windows and broadcast arrays are read-onl
 into them raises `MutationError`. NumPy lets the results of `np.broadcast_arrays` and
 `np.meshgrid(copy=False)` be written into, with a warning that this will end; here it raises.
 
-`jit` keeps a plan for each layout of its arguments where the function decides something by one:
-it asks for `order="K"` or `"A"`, or updates an array whose reshape is a view or a copy by its
-strides. Other plans serve arrays of every layout. Results of a compiled function are in C order;
-`np.ravel(y, "K")` of one may differ from that of NumPy's own result, which can be in another
-order. Under `vmap`, updating an array and its reshape raises `MutationError` where the reshape of
-one example is a copy.
+Some functions depend on the layout of their arguments: they ask for `order="K"` or `"A"`, or update
+an array whose reshape is a view or a copy, depending on its strides. For these, `jit` keeps a plan
+for each layout. All other plans serve arrays of every layout. Results of a compiled function are in
+C order; `np.ravel(y, "K")` of one may differ from that of NumPy's own result, which can be in
+another order. Under `vmap`, updating an array and its reshape raises `MutationError` where the
+reshape of one example is a copy.
 
 ## Equal, or refused
 

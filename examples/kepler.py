@@ -1,7 +1,7 @@
 """Solve Kepler's equation E - e sin(E) = M with a while loop, and differentiate the answer.
 
-The number of Newton steps depends on the data. `jit` records and compiles the function once for each
-number of steps that it meets; on later calls, guards on the outcomes of the `while` select the
+The number of Newton steps depends on the data. `jit` records and compiles the function once for
+each number of steps that it meets; on later calls, guards on the outcomes of the `while` select the
 recording.
 """
 
