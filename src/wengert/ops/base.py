@@ -271,6 +271,7 @@ class Op:
         ufunc: np.ufunc | None = None,
         python: Callable[..., Any] | None = None,
         like: np.ufunc | None = None,
+        along: Op | None = None,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -285,7 +286,7 @@ class Op:
         self.ufunc = ufunc
         self.python = python
         self.like = like or ufunc
-        self.along: Op | None = None
+        self.along = along
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Apply the operation: at once to plain arrays, else through the innermost trace."""
