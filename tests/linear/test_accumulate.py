@@ -23,6 +23,9 @@ RULED = {
 }
 """Operations that accumulation suits in all their cases."""
 
+FRAMED = {"eigh", "svd", "eigh_along", "svd_along"}
+"""Decompositions whose last result is a frame, whose tangent is another frame."""
+
 
 def real(xs):
     return all(np.asarray(x).dtype.kind != "c" for x in xs)
@@ -92,7 +95,8 @@ def test_operations(case):
         given = list(args)
         for i, x in zip(wrt, xs, strict=True):
             given[i] = x
-        return case.row(*given, **case.attrs)
+        y = case.row(*given, **case.attrs)
+        return y[:-1] if case.op in FRAMED else y
 
     out = f(*[args[i] for i in wrt])
     if any(np.asarray(y).dtype.kind != "f" for y in leaves(out)):
