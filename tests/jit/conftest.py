@@ -1,4 +1,4 @@
-"""Every test of `jit` runs with each backend as the default one."""
+"""Tests of what compiled functions do run with each backend as the default one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ import pytest
 from wengert.backend.numpy import NumpyBackend
 from wengert.jit import jitted as jit_module
 
+ONE_BACKEND = {
+    *("test_fastpath", "test_into", "test_pins", "test_plan", "test_progress", "test_specialise"),
+}
+"""Modules about what is the same with both backends, or about a backend that they name."""
 
-@pytest.fixture(autouse=True, params=["native", "numpy"])
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__.rpartition(".")[2] not in ONE_BACKEND:
+        metafunc.parametrize("backend", ["native", "numpy"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
 def backend(request, monkeypatch):
     """Put the backend in the place of the default one."""
-    if request.param == "numpy":
+    name = getattr(request, "param", "native")
+    if name == "numpy":
         monkeypatch.setitem(jit_module.BACKENDS, "native", NumpyBackend)
-    return request.param
+    return name
