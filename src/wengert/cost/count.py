@@ -225,14 +225,23 @@ class PassCounts:
 
 
 class NodeCount(NamedTuple):
-    """What one node costs; `known` is False where its operations cannot be counted."""
+    """What one node costs, a loop with all its trips.
 
-    op: str
+    Attributes
+    ----------
+    kinds, ops : tuple of (str, int)
+        Operations by kind, and by row of the table.
+    macs, read, written : int
+    unknown : tuple of (str, int)
+        Rows whose operations cannot be counted, and how often each is evaluated.
+    """
+
     kinds: tuple[tuple[str, int], ...]
+    ops: tuple[tuple[str, int], ...]
     macs: int
     read: int
     written: int
-    known: bool
+    unknown: tuple[tuple[str, int], ...]
 
     @property
     def flops(self) -> int:
@@ -267,10 +276,16 @@ def count_nodes(graph: Graph) -> tuple[list[int], list[NodeCount]]:
 
 
 def _count_node(node: Node, inputs: list[Aval], outputs: list[Aval], in_place: bool) -> NodeCount:
-    read, written = bytes_of(node, inputs, outputs, in_place)
-    made = count_operation(node, inputs, outputs)
-    kinds, macs = ({}, 0) if made is None else made
-    return NodeCount(node.op.name, tuple(kinds.items()), macs, read, written, made is not None)
+    counted = RunningCount({id(node)} if in_place else ())
+    counted.add(node, inputs, outputs)
+    return NodeCount(
+        tuple(counted.kinds.items()),
+        tuple(counted.ops.items()),
+        counted.macs,
+        counted.read,
+        counted.written,
+        tuple(counted.unknown.items()),
+    )
 
 
 def total_of(times: Mapping[int, int], found: Sequence[NodeCount]) -> Count:
@@ -284,12 +299,10 @@ def total_of(times: Mapping[int, int], found: Sequence[NodeCount]) -> Count:
         read += n * charge.read
         written += n * charge.written
         macs += n * charge.macs
-        if not charge.known:
-            unknown[charge.op] += n
-            continue
-        ops[charge.op] += n * charge.flops
-        for kind, m in charge.kinds:
-            kinds[kind] += n * m
+        for counter, pairs in (
+            (kinds, charge.kinds), (ops, charge.ops), (unknown, charge.unknown),
+        ):  # fmt: skip
+            counter.update({name: n * m for name, m in pairs})
     shown = {k: kinds[k] for k in KINDS if kinds[k]}
     moved = read + written
     return Count(ops.total(), shown, dict(ops), moved, dict(unknown), read, written, macs)
