@@ -14,7 +14,9 @@ ONE_BACKEND = {
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.module.__name__.rpartition(".")[2] not in ONE_BACKEND:
+    own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    whole = metafunc.module.__name__.rpartition(".")[2] not in ONE_BACKEND
+    if whole and "backend" not in own:
         metafunc.parametrize("backend", ["native", "numpy"], indirect=True)
 
 

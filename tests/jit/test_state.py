@@ -270,3 +270,14 @@ def test_modules_only_are_nothing_to_compare():
     f(X)
     ((_, state),) = f._trees
     assert state.is_empty
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_container_that_holds_itself(kind):
+    """The content counts, and a container within itself ends the comparison."""
+    held = {0: 2.0} if kind is dict else [2.0, None]
+    held[1] = held
+    f = wg.jit(lambda x: np.sum(x) * held[0])
+    assert f(np.ones(3)) == 6.0
+    held[0] = 5.0
+    assert f(np.ones(3)) == 15.0

@@ -55,7 +55,7 @@ def cost(
     argnums : int or sequence of int, optional
         The positional arguments to differentiate, the first one by default (nothing, where it holds
         integers); ``()`` counts `f` alone. Not for a function that is a derivative already.
-    machine : wengert.devices.machine.Machine, optional
+    machine : wengert.devices.Machine, optional
         Peaks for ``roofline()``; those of this computer, measured, by default.
 
     Returns

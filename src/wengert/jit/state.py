@@ -203,13 +203,14 @@ class State:
         elif (content := _raw(x)) is not None:
             self._lines.append(f"raw({where}) == {self._hold(content)}")
 
-    def _items(self, x: Any) -> None:
+    def _items(self, x: Any, around: tuple[int, ...] = ()) -> None:
+        around = (*around, id(x))
         for y in x.values() if isinstance(x, dict) else x:
             self._hold(y)
             if isinstance(y, np.ndarray):
                 self._keep(y, frozenset())
-            elif isinstance(y, _CONTAINERS):
-                self._items(y)
+            elif isinstance(y, _CONTAINERS) and id(y) not in around:
+                self._items(y, around)
 
     def _keep(self, x: np.ndarray[Any, Any], names: frozenset[str]) -> None:
         old = self.arrays.get(id(x))
@@ -320,12 +321,19 @@ def _packed(x: Any) -> bytes | None:
 
 
 def _is_plain(x: Any) -> bool:
+    try:
+        return _is_plain_inside(x)
+    except RecursionError:  # it holds itself
+        return False
+
+
+def _is_plain_inside(x: Any) -> bool:
     kind = type(x)
     if kind in (int, float, str, bool, complex, type(None)):
         return True
     if kind in _FORMS[:-1]:
-        return all(map(_is_plain, x))
-    return kind is dict and all(map(_is_plain, x)) and all(map(_is_plain, x.values()))
+        return all(map(_is_plain_inside, x))
+    return kind is dict and all(map(_is_plain_inside, x)) and all(map(_is_plain_inside, x.values()))
 
 
 def _is_still(x: Any) -> bool:
@@ -340,17 +348,20 @@ def _holds_still(x: Any) -> bool:
     return all(map(_is_still, x.values() if type(x) is dict else x))
 
 
-def _frozen(x: Any) -> Any:
-    """Return the content of a container, objects and arrays by identity."""
+def _frozen(x: Any, around: tuple[int, ...] = ()) -> Any:
+    """Return the content of a container, objects and arrays by identity.
+
+    `around` holds the identities of the containers that `x` is in: one that holds itself ends there.
+    """
+    if not isinstance(x, (dict, set, frozenset, *_CONTAINERS)):
+        return (type(x), key(x)) if isinstance(x, _VALUES) else id(x)
+    if id(x) in around:
+        return type(x), around.index(id(x))
+    around = (*around, id(x))
     if isinstance(x, dict):
-        return type(x), tuple([(_frozen(k), _frozen(y)) for k, y in x.items()])
-    if isinstance(x, (set, frozenset)):
-        return type(x), frozenset(map(_frozen, x))
-    if isinstance(x, _CONTAINERS):
-        return type(x), tuple(map(_frozen, x))
-    if isinstance(x, _VALUES):
-        return type(x), key(x)
-    return id(x)
+        return type(x), tuple([(_frozen(k, around), _frozen(y, around)) for k, y in x.items()])
+    parts = (_frozen(y, around) for y in x)
+    return type(x), frozenset(parts) if isinstance(x, (set, frozenset)) else tuple(parts)
 
 
 def _raw(x: Any) -> Any:
