@@ -1,7 +1,7 @@
 """Gradients of long chains of steps: few states are held in memory, and some on disk.
 
 A chain of `n` steps is never recorded at once. It is run forward, and each step is recorded when it
-is reversed, from the state before it. States are held by the binomial schedule of `memory.binomial`;
+is reversed, from the state before it. The binomial schedule is that of `memory.binomial`;
 with a disk there are two levels, after Aupy, Herrmann, Hovland and Robert (2016), *Optimal
 multistage algorithm for adjoint computation*, SIAM Journal on Scientific Computing 38(3). The upper
 level here is simpler than theirs: states at even distances go to disk while the chain runs forward

@@ -351,7 +351,7 @@ def _holds_still(x: Any) -> bool:
 def _frozen(x: Any, around: tuple[int, ...] = ()) -> Any:
     """Return the content of a container, objects and arrays by identity.
 
-    `around` holds the identities of the containers that `x` is in: one that holds itself ends there.
+    `around` holds the identities of the containers around `x`; one that holds itself ends there.
     """
     if not isinstance(x, (dict, set, frozenset, *_CONTAINERS)):
         return (type(x), key(x)) if isinstance(x, _VALUES) else id(x)
