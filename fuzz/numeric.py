@@ -24,6 +24,7 @@ def slope(f: Callable[[float], Any]) -> Slope | None:
     """
     try:
         middle = f(0.0)
+        gaps = [np.abs(f(s) + f(-s) - 2 * middle) / s for s in (1e-6, 1e-5)]
         ahead, behind = f(1e-6), f(-1e-6)
         estimates = []
         for h in (2e-3, 3e-4, 4e-5):
@@ -37,6 +38,10 @@ def slope(f: Callable[[float], Any]) -> Slope | None:
     if not np.all(np.isfinite(right) & np.isfinite(left)):
         return None
     if np.max(np.abs(right - left), initial=0.0) > 1e-3 * scale:
+        return None
+    # A small kink: the gap is that of a step ten times as long, which curvature would make wider.
+    near, far = gaps
+    if np.any((near > 4e-6 * scale) & (near > 0.3 * far)):
         return None
     spread = np.abs(estimates[-1].value - estimates[-2].value)
     best = min(estimates, key=lambda e: float(np.max(e.error, initial=0.0)))

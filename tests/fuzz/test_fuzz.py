@@ -258,3 +258,11 @@ def test_a_clock_counts_work_and_long_standing_still(monkeypatch):
     still.began -= 100.0
     assert still.is_past(9.0)
     assert not still.is_past(11.0)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-2, 1e-4])
+def test_a_kink_has_no_slope_however_small_it_is(size):
+    assert slope(lambda s: np.sin(s) + size * abs(s)) is None
+    found = slope(lambda s: np.sin(30 * s) + size * s**2 + 3.0)
+    assert found is not None
+    assert abs(found.value - 30) < 1e-6

@@ -124,3 +124,15 @@ def test_the_dtype_that_code_asks_for_beside_the_type(x, way):
 
     WAYS[way](f, x)
     assert found == {np.dtype(getattr(x, "dtype", type(x)))}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_written_into_a_scalar_given_as_out(way):
+    def f(x):
+        v = x * np.ones(2)
+        return np.sum(v, out=v[0])
+
+    with pytest.raises(TypeError):
+        f(0.5)
+    with pytest.raises(TypeError, match="must be an array"):
+        WAYS[way](f, 0.5)

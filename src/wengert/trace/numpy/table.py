@@ -167,6 +167,8 @@ def deliver(result: Any, out: Any) -> Any:
             f"out= is a plain array of shape {np.shape(out)}, which cannot hold a traced value. "
             f"Use the returned value, or make the array with np.zeros(shape, like=x)." + user_line()
         )
+    if not out._is_array():
+        raise TypeError("out= must be an array, and is a number" + user_line())
     if shape_of(result) != out.shape:
         raise ShapeError(
             f"out= has shape {out.shape}, but the result has shape {shape_of(result)}" + user_line()
