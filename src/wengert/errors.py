@@ -95,9 +95,15 @@ class noticing:
         _NOTICED.lists.append(self.errors)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         """End."""
         _NOTICED.lists.pop()
+
+    def passed_on(self) -> bool:
+        """Let the block around this one have the errors, if there is one."""
+        if _NOTICED.lists:
+            _NOTICED.lists[-1].extend(self.errors)
+        return bool(_NOTICED.lists)
 
 
 class WengertError(Exception):

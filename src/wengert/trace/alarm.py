@@ -24,7 +24,17 @@ import numpy as np
 from wengert.errors import GraphError, TraceError, is_users, noticing
 from wengert.ir.build import infer
 
-__all__ = ["ALWAYS", "CALM", "Alarm", "armed", "errors", "is_covered", "state", "stops"]
+__all__ = [
+    "ALWAYS",
+    "CALM",
+    "Alarm",
+    "RefusalCaught",
+    "armed",
+    "errors",
+    "is_covered",
+    "state",
+    "stops",
+]
 
 _VARIABLE: Any = getattr(np._core.umath, "_extobj_contextvar", None)  # type: ignore[attr-defined]
 errors: Any = None if _VARIABLE is None else _VARIABLE.get
@@ -85,6 +95,27 @@ def stops() -> bool:
     if found is not None:
         CALM[0] = found
     return False
+
+
+class RefusalCaught(UserWarning):
+    """A function caught the exception by which wengert says what it cannot follow."""
+
+
+class heeding(noticing):
+    """Warns at its end where a refusal was caught inside, unless an outer block sees to that."""
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        """End."""
+        super().__exit__(kind, error, traceback)
+        if self.errors and not self.passed_on() and error is None:
+            refusal = self.errors[-1]
+            warnings.warn(
+                f"the function catches the {type(refusal).__name__} by which wengert says what it "
+                f"cannot follow; plain values would not have raised it, so what was differentiated "
+                f"or mapped may be another function. It said: {refusal}",
+                RefusalCaught,
+                stacklevel=4,
+            )
 
 
 class Alarm:

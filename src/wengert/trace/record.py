@@ -31,7 +31,7 @@ from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, RegionOp
 from wengert.ops.control import barrier
 from wengert.trace.active import ACTIVE
-from wengert.trace.alarm import Alarm
+from wengert.trace.alarm import Alarm, heeding
 from wengert.trace.capture import (
     COPY_BYTES,
     READING,
@@ -193,6 +193,7 @@ class Tape(Trace):
         super().__init__()
         self.nodes: list[Any] = []
         self.captured = Captured()
+        self.heeding = heeding()
         self.weak: dict[Value, Value] = {}
         # Only below a recorder, where an operation costs more than to look for it.
         self.recorder = active_recorder()
@@ -213,12 +214,14 @@ class Tape(Trace):
     def __enter__(self) -> Tape:
         """Begin recording."""
         ACTIVE.tapes.append(self)
+        self.heeding.__enter__()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this tape cannot be used any more."""
         ACTIVE.tapes.pop()
         self.alive = False
+        self.heeding.__exit__(kind, error, traceback)
         if error is not None and cause_of(error) is not error:
             raise cause_of(error) from None
 

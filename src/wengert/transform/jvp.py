@@ -8,6 +8,7 @@ from wengert.errors import ConversionError, cause_of, user_line
 from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
 from wengert.ops.elementwise import convert
+from wengert.trace.alarm import heeding
 from wengert.trace.numbers import beside_arrays, compared, is_number, plain_number, roles
 from wengert.trace.record import Trace, frozen, refreshed
 from wengert.trace.tracer import OPERATOR, Tracer
@@ -129,7 +130,8 @@ def jvp_flat(
             trace.numbers.add(dual)
         duals.append(Tracer(trace, dual))
     try:
-        outs = refreshed(f(*duals))
+        with heeding():
+            outs = refreshed(f(*duals))
     except ValueError as error:
         raise cause_of(error) from None
     finally:

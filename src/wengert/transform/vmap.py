@@ -14,6 +14,7 @@ from wengert import trees
 from wengert.errors import InputError, ShapeError, cause_of, user_line
 from wengert.ops.base import Traced, shape_of
 from wengert.ops.shape import filled
+from wengert.trace.alarm import heeding
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 
@@ -77,7 +78,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             else {}
         )
         try:
-            out = f(*pack(inputs), **keywords)
+            with heeding():
+                out = f(*pack(inputs), **keywords)
             trees.apart(inputs, leaves)
             results, rebuild = trees.flatten(out)
             places = _broadcast_axes(out_axes, out)
