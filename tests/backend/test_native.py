@@ -126,7 +126,13 @@ EMPTY = {
 }
 """Operations that NumPy evaluates where an array is empty."""
 
-HOST = {*SPECIAL, *LINALG, "partition", "argpartition"}
+LOOPS = {"scan", "while_loop", "cond"}
+SPECTRAL = {
+    *("eigh_agree", "eigh_along", "eigh_chosen", "eigh_pull", "eigh_push", "eigh_turned"),
+    *("svd_agree", "svd_along", "svd_chosen", "svd_pull", "svd_push", "svd_turned"),
+    "over_separations",
+}
+HOST = {*SPECIAL, *LINALG, *LOOPS, *SPECTRAL, "partition", "argpartition", "as_number"}
 """Operations that NumPy evaluates inside a native program, at least for some of their cases."""
 
 

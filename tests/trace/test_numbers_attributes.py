@@ -136,3 +136,17 @@ def test_nothing_is_written_into_a_scalar_given_as_out(way):
         f(0.5)
     with pytest.raises(TypeError, match="must be an array"):
         WAYS[way](f, 0.5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("write", [np.put, np.place, np.putmask, lambda v, i, y: np.copyto(v, y)])
+def test_a_number_is_not_written_into(way, write):
+    """NumPy refuses, or changes a copy of the number that nobody sees."""
+
+    def f(x):
+        v = np.sum(x)
+        write(v, 0, 5.0)
+        return v * 2
+
+    with pytest.raises(TypeError):
+        WAYS[way](f, np.ones(2))

@@ -151,6 +151,11 @@ def _needs_traced(target: Any, name: str) -> None:
             f"{name} would write a traced value into a plain array. Make the array with "
             f"np.zeros(shape, like=x)." + user_line()
         )
+    if not target._is_array():
+        raise TypeError(
+            f"{name} writes into an array, and this is a number, of which NumPy changes a copy at "
+            "most; make an array with np.atleast_1d(x)" + user_line()
+        )
 
 
 def _at(sign: int) -> Callable[..., Any]:
