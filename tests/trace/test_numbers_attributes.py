@@ -144,9 +144,9 @@ def test_a_number_is_not_written_into(way, write):
     """NumPy refuses, or changes a copy of the number that nobody sees."""
 
     def f(x):
-        v = np.sum(x)
+        v = np.sum(x * np.ones(2))
         write(v, 0, 5.0)
         return v * 2
 
     with pytest.raises(TypeError):
-        WAYS[way](f, np.ones(2))
+        WAYS[way](f, 0.5)
