@@ -78,13 +78,13 @@ def test_a_wrong_rule_of_an_operation_is_named(monkeypatch, mode, name):
 
 def test_a_wrong_accumulation_is_named(monkeypatch):
     """As a sum that forgets its last term."""
-    found = accumulate.summed
+    found = accumulate.sum_over
 
     def summed(terms, *rest):
         return [t._replace(columns=np.where(t.columns == 3, 0, t.columns))
                 for t in found(terms, *rest)]  # fmt: skip
 
-    monkeypatch.setattr(accumulate, "summed", summed)
+    monkeypatch.setattr(accumulate, "sum_over", summed)
     f = lambda x: np.sin(x) * np.sum(x**2)  # noqa: E731
     with pytest.raises(SparsityError, match="operation 'sum'"):
         wg.jacobian(f, format="csr", mode="accumulate")(X)
