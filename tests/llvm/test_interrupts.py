@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 from typing import Any
 
@@ -22,6 +23,7 @@ def long(x: Any) -> Any:
 def test_an_interrupt_while_llvm_works(monkeypatch: pytest.MonkeyPatch):
     """LLVM goes on until the interrupt was taken, and would go on for ever without one."""
     taken, done = threading.Event(), threading.Event()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     generated = engine._generated
 
     def slow(*given: Any) -> bytes:
@@ -37,6 +39,7 @@ def test_an_interrupt_while_llvm_works(monkeypatch: pytest.MonkeyPatch):
     jitted = wg.jit(long, backend="native")
     with pytest.raises(KeyboardInterrupt):
         jitted(0.3)
+    signal.signal(signal.SIGINT, before)
     assert not engine._LOCK._is_owned()  # type: ignore[attr-defined]
     taken.set()
     assert done.wait(60)

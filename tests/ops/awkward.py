@@ -115,7 +115,7 @@ SQUARES: dict[str, Any] = {
     "square zeros": np.zeros((2, 2)),
     "one by one": np.array([[0.75]]),
     "no square": np.zeros((0, 0)),
-    "stacked": np.array([[[2.0, 0.5], [0.25, 3.0]], [[1.0, 0.0], [0.5, 1.0]]]),
+    "stacked": np.array([[[2.0, 0.5], [0.25, 3.0]], [[1.0, 0.0], [0.5, 2.0]]]),
     "no stack": np.zeros((0, 2, 2)),
     "wide": _BASE.copy(),
     "tall": _BASE.T.copy(),
@@ -433,6 +433,8 @@ def disagreement(case: Case) -> str | None:
         return None
     if any(x.size == 0 for x in arrays) or "1e-320" in case.text:
         return None
+    if "zeros" in str(case) and any(name in case.text for name in ("svd", "eigvalsh", "eigh")):
+        return None  # repeated values have slopes in each direction, and no derivative
     rng = np.random.default_rng(5)
 
     def f(*xs: Any) -> Any:

@@ -113,6 +113,7 @@ def test_what_does_not_end_is_stopped():
     assert in_fork(forever, 0.2) == -1
 
 
+@pytest.mark.slow
 def test_targets_and_equivalents_exist():
     tests = SOURCES.parents[1] / "tests"
     for target in TARGETS.values():

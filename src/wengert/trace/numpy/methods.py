@@ -48,7 +48,9 @@ _FUNCTIONS = {
 
 def _method(name: str, function: Any) -> Callable[..., Any]:
     implementation = FUNCTIONS[function]
-    numpys = getattr(np.ndarray, name)
+
+    def numpys(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(x, name)(*args, **kwargs)
 
     def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
         if READING.sets and (args or kwargs):
