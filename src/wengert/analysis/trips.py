@@ -67,7 +67,7 @@ class Ledger:
     ----------
     each : iterable of (Trip or None, int, bool)
         For each node its trip, its charge's number, and whether it belongs to the derivative.
-    found : sequence of Charge
+    found : sequence of NodeCount
     trips : sequence of Trip
     by_values : collection of Site
     """

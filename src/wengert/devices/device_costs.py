@@ -238,7 +238,7 @@ def measure(
 
     Parameters
     ----------
-    placing : Placing
+    placing : PlacedGraph
     devices : sequence of Device
     work : Work
     laid_out : callable, optional
@@ -340,7 +340,7 @@ def accumulate_parts(
 
     Parameters
     ----------
-    placing : Placing
+    placing : PlacedGraph
         With the batch split; `late_move` says None of it.
     sizes : sequence of int
         Examples in each part.

@@ -66,7 +66,7 @@ def program(
 
     Parameters
     ----------
-    placing : Placing
+    placing : PlacedGraph
     steps : iterable of Move or Compute
     shape : callable
         ``shape(aval, placement)``: what the device has of a value.

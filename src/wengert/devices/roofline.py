@@ -63,7 +63,7 @@ def roofline(
     graph : Graph
     each : sequence of int
         Of each node, the number of its charge.
-    charges : sequence of Charge
+    charges : sequence of NodeCount
     stored : collection of Value or None
         What native code has in memory besides inputs, captured arrays and outputs; None where it
         does not lay the graph out.

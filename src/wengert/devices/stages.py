@@ -125,7 +125,7 @@ class Pipeline:
 
     Parameters
     ----------
-    placing : Placing
+    placing : PlacedGraph
         With the batch split; undivided for one microbatch.
     devices : sequence of Device
         One for each stage, in order.

@@ -307,7 +307,7 @@ class AccumulateTrace(JvpTrace):
 
         Raises
         ------
-        Unfit
+        NotAccumulable
             Where they depend on the arguments.
         """
         if isinstance(index, Traced):
@@ -346,7 +346,7 @@ def accumulate_flat(
 
     Raises
     ------
-    Unfit
+    NotAccumulable
         Where an operation is met that this way does not suit.
     """
     trace = AccumulateTrace(most)

@@ -201,7 +201,7 @@ class Planner:
 
         Raises
         ------
-        Unfit
+        NotAccumulable
             For a function that it does not suit.
         """
         start = time.perf_counter()
