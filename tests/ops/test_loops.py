@@ -340,3 +340,17 @@ def test_jax_agrees():
     )
     forward = lambda f, jvp: jvp(f, args, args)[1]  # noqa: E731
     np.testing.assert_allclose(forward(ours, wg.jvp), forward(theirs, jax.jvp), rtol=1e-10)
+
+
+@pytest.mark.parametrize("bounds", [(0, 2.5), (0.0, 3), (0, np.array([1, 2])), (0, True)])
+def test_bounds_of_fori_loop_are_integers(bounds):
+    """A bound that is cut to an integer would be another loop."""
+
+    def f(x):
+        return wg.fori_loop(*bounds, lambda i, s: s * x, 1.0)
+
+    for g in (f, wg.grad(f), wg.jit(f)):
+        with pytest.raises(InputError, match="has to be an integer"):
+            g(2.0)
+    with pytest.raises(InputError, match="upper has to be an integer"):
+        wg.grad(lambda x: wg.fori_loop(0, x, lambda i, s: s * x, 1.0))(2.0)

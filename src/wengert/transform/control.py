@@ -441,7 +441,18 @@ def fori_loop(
     -------
     pytree
         The carry after the last trip.
+
+    Raises
+    ------
+    InputError
+        A bound is no integer.
     """
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if dtype_of(bound).kind not in "iu" or shape_of(bound) != ():
+            raise InputError(
+                f"fori_loop: {name} has to be an integer, not {bound!r}; write int({name}), or "
+                f"{name}.astype(int) for a traced one" + user_line()
+            )
     if isinstance(lower, Traced) or isinstance(upper, Traced):
         start = lower if isinstance(lower, Traced) else np.int64(lower)
         return while_loop(
