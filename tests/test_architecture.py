@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -14,10 +17,12 @@ from tools.imports.layers import LAYERS
 MAX_LINES = 650
 
 OPTIONAL = {
-    *("asdex", "autograd", "casadi", "jax", "jaxlib", "llvmlite", "matplotlib", "numba"),
+    *("asdex", "autograd", "casadi", "jax", "jaxlib", "matplotlib", "numba"),
     *("pandas", "sklearn", "tensorflow", "torch"),
 }
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ON_DEMAND = OPTIONAL | {"llvmlite"}  # a dependency, but eager derivatives do not wait for LLVM
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 MODULES = drawing.modules()
 FOLDERS = sorted({drawing.folder(m) for m in MODULES})
 PACKAGES = sorted(
@@ -104,7 +109,18 @@ def test_optional_libraries_are_imported_on_demand(module):
         for node in top_level(drawing.parsed(module).body)
         for name in drawing.named_modules(module, node)
     }
-    assert not names & OPTIONAL, "import it inside the function that needs it"
+    assert not names & ON_DEMAND, "import it inside the function that needs it"
+
+
+def test_dependencies_are_what_the_package_imports():
+    nodes = [node for m in MODULES for node in ast.walk(drawing.parsed(m))]
+    absolute = [n for n in nodes if isinstance(n, ast.ImportFrom) and not n.level]
+    names = [str(n.module) for n in absolute]
+    names += [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+    roots = {name.split(".")[0] for name in names}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {re.split("[<>=]", line)[0] for line in project["dependencies"]}
+    assert roots - set(sys.stdlib_module_names) - OPTIONAL - {"wengert"} == required
 
 
 @pytest.mark.parametrize("module", MODULES)

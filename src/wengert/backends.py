@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 from collections.abc import Callable
 
 from wengert.backend.base import Backend
 from wengert.backend.native import NativeBackend
 from wengert.backend.numpy import NumpyBackend
-from wengert.errors import InputError, UnsupportedError, user_line
+from wengert.errors import InputError, user_line
 
-__all__ = ["BACKENDS", "has_llvm", "make_backend"]
+__all__ = ["BACKENDS", "make_backend"]
 
 BACKENDS: dict[str, Callable[..., Backend]] = {"numpy": NumpyBackend, "native": NativeBackend}
 """Backends by name; each entry makes one. ``native`` is the default."""
@@ -24,18 +22,11 @@ def make_backend(name: str | None, fastmath: bool) -> Backend:
     ------
     InputError
         For a name that there is not, or `fastmath` where it means nothing.
-    UnsupportedError
-        For ``native`` where llvmlite is not installed.
     """
     if name is None:
-        name = "native" if has_llvm() or fastmath else "numpy"
+        name = "native"
     if not isinstance(name, str) or name not in BACKENDS:
         raise InputError(f"backend={name!r} is not one of {', '.join(sorted(BACKENDS))}")
-    if name == "native" and not has_llvm():
-        raise UnsupportedError(
-            "native code needs llvmlite, which cannot be imported here: pip install llvmlite, or "
-            'choose backend="numpy"' + user_line()
-        )
     if not fastmath:
         return BACKENDS[name]()
     if name != "native":
@@ -44,9 +35,3 @@ def make_backend(name: str | None, fastmath: bool) -> Backend:
             f"backend={name!r}" + user_line()
         )
     return BACKENDS[name](fastmath=True)
-
-
-@functools.cache
-def has_llvm() -> bool:
-    """Whether llvmlite is installed."""
-    return importlib.util.find_spec("llvmlite") is not None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 
 import numpy as np
 import pytest
 
 import wengert as wg
-from wengert import backends
-from wengert.errors import InputError, UnsupportedError
+from wengert.errors import InputError
 
 X = np.linspace(0.1, 2, 37)
 
@@ -19,27 +17,9 @@ def f(x):
     return np.sum((x * 2 + 1) / (x * x + 1) / 3.0)
 
 
-@pytest.fixture
-def without_llvmlite(monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "llvmlite" else find(name)
-    )
-    backends.has_llvm.cache_clear()
-    yield
-    backends.has_llvm.cache_clear()
-
-
 def test_the_default_is_native(backend):
     assert wg.jit(f).plan(X).backend == backend
     assert wg.jit(f, backend="numpy").plan(X).backend == "numpy"
-
-
-@pytest.mark.usefixtures("without_llvmlite")
-def test_without_llvmlite():
-    assert wg.jit(f).plan(X).backend == "numpy"
-    with pytest.raises(UnsupportedError, match=r"needs llvmlite.*pip install llvmlite"):
-        wg.jit(f, backend="native")
 
 
 def test_other_dtypes_run_in_numpy():

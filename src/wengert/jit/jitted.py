@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from wengert.backend.native.run.footprint import footprint
 from wengert.backend.native.schedule.schedule import Unsupported
 from wengert.backend.numpy import NumpyBackend
-from wengert.backends import BACKENDS, has_llvm, make_backend
+from wengert.backends import BACKENDS, make_backend
 from wengert.errors import (
     InputError,
     MemoryBudgetError,
@@ -548,7 +548,7 @@ def jit(
         ``native`` is machine code, made by LLVM, which fuses loops and calls NumPy for what it has
         no code for; graphs with complex numbers or other dtypes that it lacks run in NumPy as a
         whole. ``numpy`` calls NumPy for each operation, and is the reference. The default is
-        ``native``, or ``numpy`` where llvmlite is not installed.
+        ``native``.
     limit : int
         Largest number of paths compiled for one signature. A Python ``if``, ``while``, ``int()`` or
         index on a traced value records its outcome as a guard; another outcome runs, or records,
@@ -578,7 +578,7 @@ def jit(
     InputError
         For an unknown backend, or a static argument that `f` does not have.
     UnsupportedError
-        For ``backend="native"`` where llvmlite is not installed; for a budget without native code.
+        For a memory budget with ``backend="numpy"``.
     MemoryBudgetError
         On a call that cannot be kept within the budget; it says what can.
     MutationError
@@ -639,7 +639,7 @@ def jit(
             memory_budget=memory_budget, limit=limit != LIMIT, backend=backend,
         )  # fmt: skip
         return made
-    if budget is not None and (backend == "numpy" or not has_llvm()):
+    if budget is not None and backend == "numpy":
         raise UnsupportedError(
             "memory_budget is kept by native code, which lays its memory out before it runs; "
             'NumPy allocates as it goes. Use backend="native"' + user_line()
