@@ -20,7 +20,7 @@ JIT = [
     *({"static_argnames": n} for n in ("unknown", 3, None, [1], ("x", 2))),
     *({"backend": b} for b in ("nonsense", "", 3, True, b"native")),
     *({"memory_budget": b} for b in (-1, "12 apples", "", True, [1])),
-    *({"limit": n} for n in (0, -1, 1.5, "64", None, True)),
+    *({"max_specialisations": n} for n in (0, -1, 1.5, "64", None, True)),
     *({"fastmath": b} for b in (1, "yes", None)),
     *({"unknown": 1}, {"static_argnum": 0}),
 ]
@@ -40,10 +40,18 @@ def test_jit(options, made):
         wg.jit(MADE[made](), **options)
 
 
+def test_a_renamed_option_raises_with_its_present_name():
+    with pytest.raises(InputError, match=r"jit: limit= is now max_specialisations=; write"):
+        wg.jit(f, limit=3)
+    with pytest.raises(InputError, match=r"jit: there is no option limits="):
+        wg.jit(limits=3)
+
+
 @pytest.mark.parametrize(
     "options",
-    [{"memory_budget": 1}, {"memory_budget": "1MiB"}, {"backend": "numpy"}, {"limit": 3},
-     {"fastmath": True}, {"static_argnums": 0}, {"static_argnames": "x"}],
+    [{"memory_budget": 1}, {"memory_budget": "1MiB"}, {"backend": "numpy"},
+     {"max_specialisations": 3}, {"fastmath": True}, {"static_argnums": 0},
+     {"static_argnames": "x"}],
     ids=str,
 )  # fmt: skip
 def test_options_without_effect_on_a_sparse_matrix(options):

@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert import trees
 from wengert.errors import DerivativeError, InputError, ShapeError, user_line
-from wengert.jit.jitted import transformed
+from wengert.jit.transformed import transformed
 from wengert.memory.dense import check_dense
 from wengert.ops import control
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of

@@ -135,7 +135,9 @@ def collatz(n: Any) -> Any:
 
 
 def test_decisions_in_loops():
-    native, plain = (wg.jit(collatz, backend=b, limit=200) for b in ("native", "numpy"))
+    native, plain = (
+        wg.jit(collatz, backend=b, max_specialisations=200) for b in ("native", "numpy")
+    )
     for n in (1, 6, 7, 97, 27, 7, 6, 97, 1000, 3, 1):
         x = np.int64(n)
         assert native(x) == plain(x) == collatz(x)

@@ -222,7 +222,7 @@ def test_past_the_limit_one_warning_and_right_results():
     def f(x, n):
         return np.sum(x) * sum(range(n)), x
 
-    jitted = wg.jit(f, limit=3)
+    jitted = wg.jit(f, max_specialisations=3)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         for n in [*range(6), *range(6)]:
@@ -241,7 +241,7 @@ def test_without_compilation_the_promises_hold():
             x[0] = 5.0
         return x
 
-    jitted = wg.jit(f, limit=1)
+    jitted = wg.jit(f, max_specialisations=1)
     x = A.copy()
     jitted(x, 0)
     with pytest.warns(TooManySpecialisations):
@@ -254,7 +254,7 @@ def test_without_compilation_the_promises_hold():
 
 
 def test_a_function_without_decisions_never_reaches_the_limit():
-    jitted = wg.jit(lambda x: x * 2, limit=1)
+    jitted = wg.jit(lambda x: x * 2, max_specialisations=1)
     for n in range(4):
         assert_same(jitted(np.ones(n)), np.full(n, 2.0))
     assert jitted.cache_info().fallbacks == 0

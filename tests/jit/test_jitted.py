@@ -72,7 +72,7 @@ def plain_function(x):
     return x * 3
 
 
-jitted_plain = wg.jit(plain_function, limit=5)
+jitted_plain = wg.jit(plain_function, max_specialisations=5)
 
 
 @pytest.mark.parametrize(("f", "factor"), [(module_level, 2), (jitted_plain, 3)])

@@ -45,7 +45,7 @@ def same(got, want):
 
 
 def check(f, calls, backend):
-    jitted = wg.jit(f, backend=backend, limit=1000)
+    jitted = wg.jit(f, backend=backend, max_specialisations=1000)
     for args in calls:
         got, want = result(jitted, args), result(f, args)
         assert same(got, want), (args, got, want)

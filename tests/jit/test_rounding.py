@@ -57,7 +57,7 @@ def is_either(f, x, y):
 @pytest.mark.parametrize("f", FUNCTIONS)
 @pytest.mark.parametrize("what", ["call", "into", "plan", "gradient"])
 def test_every_call_takes_one_of_the_paths(f, what):
-    jitted = wg.jit(f, limit=1000)
+    jitted = wg.jit(f, max_specialisations=1000)
     out = np.empty_like(inputs(f, 0))
     for seed in [*range(12), *range(4)]:
         x = inputs(f, seed)

@@ -177,7 +177,7 @@ def test_a_state_that_changes_at_each_call():
     def f(x):
         return k * x
 
-    compiled = wg.jit(f, limit=3)
+    compiled = wg.jit(f, max_specialisations=3)
     for k in (1.0, 2.0, 3.0):
         assert_same(compiled(X), k * X)
     k = 4.0

@@ -244,7 +244,7 @@ def test_paths_without_compilation_are_refused():
     def f(x):
         return x * float(x[0])
 
-    g = wg.jit(f, memory_budget="1MiB", limit=1)
+    g = wg.jit(f, memory_budget="1MiB", max_specialisations=1)
     g(np.ones(3))
     with pytest.raises(MemoryBudgetError, match="more than 1 different paths"):
         g(np.zeros(3))

@@ -22,9 +22,10 @@ from wengert.errors import InputError, user_line
 from wengert.ir.graph import Aval, Graph, Value, aval_of
 from wengert.jit.fastpath import OUTPUT
 from wengert.jit.form import DYNAMIC, split
-from wengert.jit.jitted import jit, kind_of
+from wengert.jit.jitted import jit
 from wengert.jit.plan import Plan
 from wengert.jit.record import Recorded, record, without_collection
+from wengert.jit.transformed import kind_of
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.trace.record import GraphRecorder
 

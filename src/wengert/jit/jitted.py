@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pickle
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from wengert.jit.fallback import Fallbacks, NotCompiled, too_many, unplannable
 from wengert.jit.fastpath import matcher
 from wengert.jit.form import Form, Laid, bare, layouts, signature, split
 from wengert.jit.into import copy_into
-from wengert.jit.keywords import bytes_of, refuse_options, sees_order, static_places
+from wengert.jit.keywords import bytes_of, refuse_options, refuse_unknown, sees_order, static_places
 from wengert.jit.plan import Plan
 from wengert.jit.progress import Patience
 from wengert.jit.record import Recorded, record, uncompiled
@@ -47,14 +46,11 @@ __all__ = [
     "Jitted",
     "NotCompiled",
     "TooManySpecialisations",
-    "Transformed",
     "jit",
-    "kind_of",
-    "transformed",
 ]
 
-LIMIT = 64
-"""Paths compiled for one signature, unless `jit` is told otherwise."""
+MAX_SPECIALISATIONS = 64
+"""Paths compiled for one signature, unless `jit` is given another number."""
 
 _LOCK = threading.RLock()  # held for moments only, never while user code runs
 
@@ -78,7 +74,7 @@ class CacheInfo(NamedTuple):
     specialisations: int
     """Compiled plans, over all signatures."""
     fallbacks: int
-    """Signatures with more paths than `limit`, some of which run without compilation."""
+    """Signatures with more paths than are compiled, some of which run without compilation."""
 
 
 class Jitted:
@@ -87,11 +83,11 @@ class Jitted:
     def __init__(
         self,
         f: Callable[..., Any],
-        static_argnums: Sequence[int],
-        static_argnames: Sequence[str],
-        backend: str | None,
-        limit: int,
-        fastmath: bool,
+        static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+        backend: str | None = None,
+        max_specialisations: int = MAX_SPECIALISATIONS,
+        fastmath: bool = False,
         memory_budget: int | None = None,
     ) -> None:
         wrap(self, f)
@@ -99,12 +95,12 @@ class Jitted:
         self._name = called(f)
         self._options = (
             *(tuple(static_argnums), tuple(static_argnames)),
-            *(backend, limit, fastmath, memory_budget),
+            *(backend, max_specialisations, fastmath, memory_budget),
         )
         self._nums, self._names = static_places(f, self._name, static_argnums, static_argnames)
         self._ordered = sees_order(f)
         self._backend = make_backend(backend, fastmath)
-        self._limit = limit
+        self._most = max_specialisations
         self._budget = memory_budget
         self._fast = fastmath
         self._last = DecisionTree()  # of the signature called last
@@ -355,26 +351,28 @@ class Jitted:
 
     def _is_full(self, key: Any) -> bool:
         tree = self._trees.get(key)
-        if tree is not None and tree.size >= self._limit:
+        if tree is not None and tree.size >= self._most:
             return True
-        return tree is None and self._states.count[bare(key)[0]] > self._limit
+        return tree is None and self._states.count[bare(key)[0]] > self._most
 
     def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself, which takes too many paths."""
         if self._budget is not None:
             raise MemoryBudgetError(
-                f"{self._name} takes more than {self._limit} different paths for one signature, "
+                f"{self._name} takes more than {self._most} different paths for one signature, "
                 f"and without compilation its memory cannot be kept within {self._budget:,} bytes. "
-                f"Use np.where, or raise the limit with wg.jit(f, limit=...)." + user_line()
+                f"Use np.where, or compile more of them with wg.jit(f, max_specialisations=...)."
+                + user_line()
             )
         with _LOCK:
             base = bare(key)[0]
             first = base not in self._overflowed
             self._overflowed.add(base)
         if first:
-            why = too_many(self._name, self._limit, key in self._trees)
+            why = too_many(self._name, self._most, key in self._trees)
             warnings.warn(
-                f"{why}, or raise the limit with wg.jit(f, limit=...)." + user_line(),
+                f"{why}, or compile more of them with wg.jit(f, max_specialisations=...)."
+                + user_line(),
                 TooManySpecialisations,
                 stacklevel=4,
             )
@@ -446,80 +444,6 @@ class Jitted:
         return f"<jit of {self._name}: {self.cache_info()}>"
 
 
-class Transformed:
-    """A function that a transformation made of another one, such as a gradient.
-
-    A call runs it as Python does; `plan` says what it costs and compiles it.
-    """
-
-    # Not in the dictionary, which `functools.wraps` copies to functions around this one.
-    __slots__ = ("__dict__", "__weakref__", "_call", "_jitted", "_kind")
-
-    def __init__(self, kind: str, f: Callable[..., Any], call: Callable[..., Any]) -> None:
-        wrap(self, f)
-        self._kind = kind
-        self._call = call
-        self._jitted: Jitted | None = None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the function."""
-        return self._call(*args, **kwargs)
-
-    def plan(self, *args: Any, **kwargs: Any) -> Plan:
-        """Return the plan for a call with these arguments, as ``jit`` of this function does.
-
-        Returns
-        -------
-        Plan
-            Printable and callable.
-        """
-        if self._jitted is None:
-            self._jitted = Jitted(self, (), (), None, LIMIT, False)
-        return self._jitted.plan(*args, **kwargs)
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        """Bind to an instance, as functions do."""
-        return self if instance is None else Bound(self, instance)
-
-    def __copy__(self) -> Transformed:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Transformed:
-        return self
-
-    def __reduce__(self) -> Any:
-        """Pickle by name, as functions are.
-
-        Raises
-        ------
-        pickle.PicklingError
-            Where the name does not lead here.
-        """
-        name = name_of(self)
-        if not name:
-            raise pickle.PicklingError(
-                f"{self!r} cannot be pickled: no name of a module leads to it. Assign it to one, "
-                f"as a decorator does" + user_line()
-            )
-        return name
-
-    def __repr__(self) -> str:
-        """Return a line."""
-        return f"<{self._kind} of {called(self)}>"
-
-
-def transformed(kind: str, f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
-    """Return a decorator that makes a function the transformed `f`: ``<kind of f>``."""
-    return functools.partial(Transformed, kind, f)
-
-
-def kind_of(f: Callable[..., Any]) -> str | None:
-    """Return the transformation that made `f`, compiled or not; None for a function of the user."""
-    while isinstance(f, (Jitted, Bound)):
-        f = f._f if isinstance(f, Jitted) else f.__func__
-    return f._kind if isinstance(f, Transformed) else None
-
-
 def _same(x: Any) -> Any:
     return x
 
@@ -530,9 +454,10 @@ def jit(
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
     backend: str | None = None,
-    limit: int = LIMIT,
+    max_specialisations: int = MAX_SPECIALISATIONS,
     fastmath: bool = False,
     memory_budget: int | str | None = None,
+    **unknown: Any,
 ) -> Any:
     """Compile a function on its first call, for each signature and each path through its code.
 
@@ -549,10 +474,10 @@ def jit(
         no code for; graphs with complex numbers or other dtypes that it lacks run in NumPy as a
         whole. ``numpy`` calls NumPy for each operation, and is the reference. The default is
         ``native``.
-    limit : int
+    max_specialisations : int
         Largest number of paths compiled for one signature. A Python ``if``, ``while``, ``int()`` or
         index on a traced value records its outcome as a guard; another outcome runs, or records,
-        another specialisation. Past the limit, further paths run without compilation, with one
+        another specialisation. Past this number, further paths run without compilation, with one
         warning.
     fastmath : bool
         Whether native code may compute in another order (sums and products are associative), fuse
@@ -566,6 +491,8 @@ def jit(
         same, but a sum may be added up in another order where it shares a loop with others. Where
         the function is called with traced values, it is a part of what is traced, and that
         function's budget counts.
+    **unknown
+        No other option exists. An option given by its former name raises with its present name.
 
     Returns
     -------
@@ -576,7 +503,7 @@ def jit(
     Raises
     ------
     InputError
-        For an unknown backend, or a static argument that `f` does not have.
+        For an unknown backend or option, or a static argument that `f` does not have.
     UnsupportedError
         For a memory budget with ``backend="numpy"``.
     MemoryBudgetError
@@ -614,13 +541,14 @@ def jit(
     environment variable ``WENGERT_CACHE_DIR`` names; an empty value turns this off. A compilation
     that takes over a second says so on standard error, if that is a terminal.
     """
+    refuse_unknown("jit", unknown)
     if f is None:
         return functools.partial(
             jit,
             static_argnums=static_argnums,
             static_argnames=static_argnames,
             backend=backend,
-            limit=limit,
+            max_specialisations=max_specialisations,
             fastmath=fastmath,
             memory_budget=memory_budget,
         )
@@ -628,15 +556,19 @@ def jit(
     nums = integers(static_argnums, "jit", "static_argnums")
     names = option_names(static_argnames, "jit", "static_argnames")
     check_flag(fastmath, "jit", "fastmath")
-    if type(limit) is not int or limit < 1:
-        raise InputError(f"jit: limit must be a positive int, not {limit!r}" + user_line())
+    if type(max_specialisations) is not int or max_specialisations < 1:
+        raise InputError(
+            f"jit: max_specialisations must be a positive int, not {max_specialisations!r}"
+            + user_line()
+        )
     budget = None if memory_budget is None else bytes_of(memory_budget)
     make_backend(backend, fastmath)
     if (made := getattr(f, "__wengert_compiled__", None)) is not None:
         static_places(f, made.name, nums, names)
         refuse_options(
             made.name, static_argnums=nums, static_argnames=names, fastmath=fastmath,
-            memory_budget=memory_budget, limit=limit != LIMIT, backend=backend,
+            memory_budget=memory_budget, backend=backend,
+            max_specialisations=max_specialisations != MAX_SPECIALISATIONS,
         )  # fmt: skip
         return made
     if budget is not None and backend == "numpy":
@@ -644,4 +576,4 @@ def jit(
             "memory_budget is kept by native code, which lays its memory out before it runs; "
             'NumPy allocates as it goes. Use backend="native"' + user_line()
         )
-    return Jitted(f, nums, names, backend, limit, fastmath, budget)
+    return Jitted(f, nums, names, backend, max_specialisations, fastmath, budget)

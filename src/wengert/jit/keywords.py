@@ -1,9 +1,9 @@
-"""What the signature of a function says of its arguments: which are static, and in which order."""
+"""What a signature says of its arguments, static ones and their order; the options of `jit`."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from wengert.errors import InputError, user_line
 from wengert.memory.profile import size_of
 
-__all__ = ["bytes_of", "refuse_options", "sees_order", "static_places"]
+__all__ = ["bytes_of", "refuse_options", "refuse_unknown", "sees_order", "static_places"]
 
 
 def static_places(
@@ -54,6 +54,24 @@ def sees_order(f: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):  # built-in functions
         return True
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+_RENAMED = {"limit": "max_specialisations"}
+
+
+def refuse_unknown(name: str, options: Mapping[str, Any]) -> None:
+    """Raise for an option that does not exist, with its present name if it was renamed.
+
+    Raises
+    ------
+    InputError
+    """
+    for option in options:
+        if option in _RENAMED:
+            text = f"{option}= is now {_RENAMED[option]}=; write {name}(f, {_RENAMED[option]}=...)"
+        else:
+            text = f"there is no option {option}="
+        raise InputError(f"{name}: {text}" + user_line())
 
 
 def refuse_options(name: str, **options: Any) -> None:

@@ -171,26 +171,8 @@ class Plan:
     def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the plan, and write its result into arrays that the caller has.
 
-        Parameters
-        ----------
-        out : pytree of arrays
-            Of the form, shapes and dtypes of the result; an array without axes for a number. Native
-            code writes straight into contiguous arrays that share no memory with anything else;
-            into others, such as an argument itself, the result is copied once it is complete.
-        *args, **kwargs
-            As for a call.
-
-        Returns
-        -------
-        pytree
-            `out`. After an error its content is undefined.
-
-        Raises
-        ------
-        ShapeError, InputError
-            When `out` does not fit the result, or its arrays share memory with each other.
-        PlanMismatchError
-            As for a call.
+        The arguments, the result and the errors are those of ``Jitted.into``; a call that the plan
+        does not hold for raises `PlanMismatchError`.
         """
         leaves = self._leaves(args, kwargs)
         try:

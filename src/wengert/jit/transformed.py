@@ -1,0 +1,89 @@
+"""What `grad`, `vmap` and their kin return: functions that also have a plan."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from wengert.errors import user_line
+from wengert.jit.jitted import Jitted
+from wengert.jit.plan import Plan
+from wengert.naming import Bound, called, name_of, wrap
+
+__all__ = ["Transformed", "kind_of", "transformed"]
+
+
+class Transformed:
+    """A function that a transformation made of another one, such as a gradient.
+
+    A call runs it as Python does; `plan` says what it costs and compiles it.
+    """
+
+    # Not in the dictionary, which `functools.wraps` copies to functions around this one.
+    __slots__ = ("__dict__", "__weakref__", "_call", "_jitted", "_kind")
+
+    def __init__(self, kind: str, f: Callable[..., Any], call: Callable[..., Any]) -> None:
+        wrap(self, f)
+        self._kind = kind
+        self._call = call
+        self._jitted: Jitted | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function."""
+        return self._call(*args, **kwargs)
+
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Return the plan for a call with these arguments, as ``jit`` of this function does.
+
+        Returns
+        -------
+        Plan
+            Printable and callable.
+        """
+        if self._jitted is None:
+            self._jitted = Jitted(self)
+        return self._jitted.plan(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind to an instance, as functions do."""
+        return self if instance is None else Bound(self, instance)
+
+    def __copy__(self) -> Transformed:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Transformed:
+        return self
+
+    def __reduce__(self) -> Any:
+        """Pickle by name, as functions are.
+
+        Raises
+        ------
+        pickle.PicklingError
+            Where the name does not lead here.
+        """
+        name = name_of(self)
+        if not name:
+            raise pickle.PicklingError(
+                f"{self!r} cannot be pickled: no name of a module leads to it. Assign it to one, "
+                f"as a decorator does" + user_line()
+            )
+        return name
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"<{self._kind} of {called(self)}>"
+
+
+def transformed(kind: str, f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
+    """Return a decorator that makes a function the transformed `f`: ``<kind of f>``."""
+    return functools.partial(Transformed, kind, f)
+
+
+def kind_of(f: Callable[..., Any]) -> str | None:
+    """Return the transformation that made `f`, compiled or not; None for a function of the user."""
+    while isinstance(f, (Jitted, Bound)):
+        f = f._f if isinstance(f, Jitted) else f.__func__
+    return f._kind if isinstance(f, Transformed) else None
