@@ -6,7 +6,10 @@ The modules, in the order in which a program passes through them:
 values     arrays in every layout, which programs and tests name in their text
 slots      what a hole in a template may be filled with
 tables     templates of expressions, by family: elementwise, views, products ...
-statements updates in place, decisions, loops, functions, containers
+statements updates in place, decisions, short loops, functions, containers
+loops      loops as people write them: lags, stores, lists, early exits, loops in loops
+functional the same with ``wg.scan``, ``wg.while_loop``, ``wg.cond`` and their kin
+plain      these functions in plain Python, which a program is compared with
 generate   a random program, built by running each statement in plain NumPy
 program    the text of a program, its calls, and what plain NumPy makes of them
 compare    when two results are equal, and when a program is too unstable to say

@@ -38,6 +38,8 @@ class Scope:
         The families of expressions and the statements that this program is about.
     counter : list of int
         The number of the last name that was made, shared by all blocks.
+    depth : int
+        How many blocks surround it.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Scope:
         traced: set[str],
         style: dict[str, list[Any]],
         counter: list[int],
+        depth: int = 0,
     ) -> None:
         self.rng = rng
         self.head = head
         self.lines: list[str] = []
         self.style = style
         self.counter = counter
+        self.depth = depth
         self.slots = Slots(rng, {}, set(traced))
         self._run_again()
 
@@ -69,7 +73,11 @@ class Scope:
         """Return a block inside this one, with more names bound."""
         bound = [f"{name} = {text}" for name, text in binding.items()]
         traced = self.slots.inputs | set(binding)
-        return Scope(self.rng, [*self.head, *self.lines, *bound], traced, self.style, self.counter)
+        head = [*self.head, *self.lines, *bound]
+        try:
+            return Scope(self.rng, head, traced, self.style, self.counter, self.depth + 1)
+        except ERRORS as error:
+            raise RejectedError from error  # what is bound has no value here
 
     def grow(self, count: int) -> None:
         """Add statements; one that does not run in plain NumPy is left out."""
@@ -155,7 +163,7 @@ def argument(rng: random.Random, k: int) -> list[str]:
         return [str(rng.randrange(3)) for _ in range(4)]
     shape = rng.choice(SHAPES)
     dtype = rng.choices(
-        ("f8", "f4", "c16", "i8", "?"), (80, 7, 6, 5, 2) if k else (86, 8, 6, 0, 0)
+        ("f8", "f4", "c16", "c8", "i8", "?"), (75, 9, 8, 1, 5, 2) if k else (80, 10, 9, 1, 0, 0)
     )[0]
     name = "" if dtype == "f8" else f", {dtype!r}"
     first = rng.choice(PLAIN)
@@ -163,7 +171,7 @@ def argument(rng: random.Random, k: int) -> list[str]:
     for call in range(4):
         layout = first if call != 2 else rng.choice(PLAIN)
         text = f"wave({shape}, {seeds[(0, 1, 0, 2)[call]]}{name})"
-        if call == 3 and dtype in ("f8", "f4", "c16"):
+        if call == 3 and dtype in ("f8", "f4", "c16", "c8"):
             text = f"{rng.choice((-2, -1, 0.1, 3))} * {text}"
         made.append(text if layout == "C" else f"laid({layout!r}, {text})")
     if k and form > 0.9:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fuzz.compare import ROUNDING, difference, unstable
+from fuzz.compare import COARSEST, ROUNDING, difference, unstable
 from fuzz.program import Program, Raised, run
 from wengert.errors import SparsityError, WengertError
 
@@ -73,7 +73,7 @@ class Outcome:
             if not isinstance(want, Raised):
                 self.refusals[_refusal(got.error)] += 1
             return
-        tolerance = looser * ROUNDING[self.program.coarse]
+        tolerance = min(looser * ROUNDING[self.program.coarse], COARSEST)
         said = difference(got, want, tolerance, dtypes)
         if not said:
             return

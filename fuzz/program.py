@@ -8,6 +8,7 @@ import itertools
 import linecache
 import os
 import traceback
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ import optree
 import scipy.linalg
 import scipy.special
 
+import wengert as wg
 from fuzz import values
+from fuzz.plain import Plain
 from wengert.errors import WengertError
 
 NAMES = {
@@ -28,9 +31,10 @@ NAMES = {
     "copy": copy,
     "functools": functools,
     "itertools": itertools,
+    "wg": Plain,
     **{name: getattr(values, name) for name in ("Pair", "laid", "wave")},
 }
-"""What a program's text may refer to."""
+"""What a program's text may refer to, as plain NumPy runs it."""
 
 HEAD = """\
 import copy
@@ -41,6 +45,7 @@ import numpy as np
 import scipy
 from scipy import special
 
+import wengert as wg
 from fuzz.checks import assert_agrees
 from fuzz.values import Pair, laid, wave
 """
@@ -87,7 +92,7 @@ class Program:
         """Run the text, which defines ``program`` and ``calls``."""
         file = f"<fuzz {name}>"
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        scope = dict(NAMES)
+        scope = {**NAMES, "wg": wg}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what the shrinker tries
             exec(compile(source, file, "exec"), scope)
@@ -95,6 +100,16 @@ class Program:
 
     def args(self, call: int) -> tuple[Any, ...]:
         return self.calls[call]()
+
+    @functools.cached_property
+    def plain(self) -> Callable[..., Any]:
+        """The function with Python's own loops and branches in place of wengert's."""
+        f = self.function
+        if not isinstance(f, types.FunctionType) or "wg." not in self.source:
+            return f
+        return types.FunctionType(
+            f.__code__, {**f.__globals__, "wg": Plain}, f.__name__, f.__defaults__, f.__closure__
+        )
 
     @property
     def held(self) -> dict[str, Any]:
@@ -106,7 +121,7 @@ class Program:
         """Whether plain NumPy leaves other arguments behind, so that calls cannot be compared."""
         for i in range(len(self.calls)):
             args = self.args(i)
-            run(self.function, *args)
+            run(self.plain, *args)
             pairs = zip(leaves(args), leaves(self.args(i)), strict=True)
             if not all(np.array_equal(a, b) for a, b in pairs):
                 return True
@@ -115,7 +130,7 @@ class Program:
     @functools.cached_property
     def truths(self) -> list[Any]:
         """What plain NumPy returns for each call, or a `Raised`."""
-        return [run(self.function, *self.args(i)) for i in range(len(self.calls))]
+        return [run(self.plain, *self.args(i)) for i in range(len(self.calls))]
 
     @functools.cached_property
     def coarse(self) -> bool:

@@ -1,7 +1,8 @@
 """Runs programs in worker processes until the time is up, and reports.
 
 A worker is a fork of this process and makes a few dozen programs; a crash or a program that does
-not end costs the worker, is noted, and another worker goes on behind it.
+not end costs the worker, is noted, and another worker goes on behind it. A program that takes too
+long is listed, and is no failure: how long it takes is the machine's affair as well.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import random
 import re
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -37,6 +39,8 @@ MEMORY = 6 * 2**30
 """Bytes of address space that a worker has."""
 SHRINKING = 45.0
 """Seconds for shrinking one failure."""
+LEAST = 15.0
+"""Seconds for it where the run is about to end."""
 ALIKE = 2
 """Failures of one signature that are shrunk and written out; further ones are counted."""
 
@@ -166,6 +170,7 @@ class Campaign:
         self.programs = self.comparisons = self.unstable = 0
         self.refusals: collections.Counter[str] = collections.Counter()
         self.signatures: collections.Counter[str] = collections.Counter()
+        self.lost: list[str] = []
         self.end = 0.0
         self.last = sys.maxsize
 
@@ -200,11 +205,11 @@ class Campaign:
             worker.stop()
             if not code:
                 return self._from(worker.indices[-1] + self.jobs)
-            self._lost(worker.current, f"crashed with exit code {code}")
+            self._crashed(worker.current, code)
             return self._from(worker.current + self.jobs)
         if not reports and worker.clock.is_past(PATIENCE):
             worker.stop()
-            self._lost(worker.current, f"ended not within {PATIENCE:.0f} seconds")
+            self._given_up(worker.current, f"did not end within {PATIENCE:.0f} seconds")
             return self._from(worker.current + self.jobs)
         return worker
 
@@ -219,16 +224,26 @@ class Campaign:
                 checks.add(failure.check)
                 self._failed(report.index, failure)
 
-    def _lost(self, index: int, what: str) -> None:
+    def _crashed(self, index: int, code: int | None) -> None:
         """Note a program that took its worker with it: find the check that does it."""
-        self.programs += 1
         seed = f"{self.seed}/{index}"
+        what = f"crashed with exit code {code}"
         source = generate.program(seed)
         for name in checks_of(seed):
-            if alone(source, name, PATIENCE / 3) in ("crashed", "late"):
+            if alone(source, name, PATIENCE / 3) == "crashed":
+                self.programs += 1
                 self._failed(index, Failure(name, 0, what))
                 return
+        if code == -signal.SIGKILL:  # from outside: of a machine without memory, for example
+            self._given_up(index, f"{what}, but not alone")
+            return
+        self.programs += 1
         self._failed(index, Failure("", 0, f"{what}, but not alone"))
+
+    def _given_up(self, index: int, what: str) -> None:
+        self.programs += 1
+        self.lost.append(f"program {index} {what}")
+        self.say(self.lost[-1])
 
     def _failed(self, index: int, failure: Failure) -> None:
         signature = f"{failure.check}: {re.sub(r'-?[0-9][0-9.e+-]*', 'N', failure.what)[:60]}"
@@ -237,7 +252,7 @@ class Campaign:
         if self.signatures[signature] > ALIKE or failure.check not in CHECKS:
             return
         source = generate.program(f"{self.seed}/{index}")
-        left = min(SHRINKING, max(5.0, self.end - time.monotonic()))
+        left = min(SHRINKING, max(LEAST, self.end - time.monotonic()))
         small = shrunk(source, lambda text: same_failure(text, failure), left)
         path = self.folder / f"test_seed{self.seed}_{index}_{failure.check.replace(' ', '_')}.py"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -256,6 +271,8 @@ class Campaign:
         )
         for kind, n in self.refusals.most_common(15):
             self.say(f"  refused {n:6d}  {kind}")
+        for what in self.lost:
+            self.say(f"  given up: {what}")
         for kind, n in self.signatures.most_common():
             self.say(f"  FAILED {n:6d}  {kind}")
 
@@ -294,5 +311,6 @@ def alone(source: str, check: str, seconds: float) -> Any:
 def same_failure(source: str, failure: Failure) -> bool:
     """Whether a program, made alone, fails as the given one did."""
     found = alone(source, failure.check, PATIENCE / 6)
-    lost = {"crashed": "crashed", "ended": "late"}.get(failure.what.split()[0])
-    return bool(found) and (found == lost if lost else found == failure.kind)
+    if failure.what.startswith("crashed"):
+        return bool(found == "crashed")
+    return bool(found == failure.kind)

@@ -16,6 +16,8 @@ from typing import Any
 
 Fails = Callable[[str], bool]
 
+MODULES = ("np", "special", "scipy", "copy", "functools", "itertools", "wg")
+
 
 def shrunk(source: str, fails: Fails, seconds: float) -> str:
     """Return a smaller program for which `fails` still holds.
@@ -226,7 +228,7 @@ def _operands(node: ast.expr) -> Iterator[ast.expr]:
 def _is_module(node: ast.AST) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
-    return isinstance(node, ast.Name) and node.id in ("np", "special", "scipy", "copy")
+    return isinstance(node, ast.Name) and node.id in MODULES
 
 
 def _replaced(tree: ast.Module, path: list[Any], part: ast.expr) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from fuzz.functional import functional
+from fuzz.loops import python_loop
 from fuzz.slots import FILLERS, RejectedError, Slots, Term, kind, ndim
 from fuzz.tables import UPDATE_LINES
 
@@ -295,4 +297,6 @@ STATEMENTS: dict[str, tuple[Callable[[Scope], str], int, int]] = {
     "raise": (raised_by_user, 2, 6),
     "closure": (closure, 3, 25),
     "container": (container, 4, 30),
+    "loop": (python_loop, 8, 45),
+    "functional": (functional, 5, 30),
 }

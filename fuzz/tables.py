@@ -202,6 +202,18 @@ np.outer(np.resize({a}, (90,)), np.resize({a}, (80,))) | np.max(np.resize({r}, (
 """.strip()
 
 
+BANDS = """
+{v}[1:] * {v}[:-1] | {x}[1:] - {x}[:-1] | np.diff({v}) ** 2 | np.roll({v}, 1) * {v} - np.sin({v})
+np.convolve({v}, [1.0, -2.0, 1.0], 'same') * {v} | np.where({mask:v}, {v} ** 2, 0) | {v}[::2] * 3
+np.add.reduceat({v}[{places:v}] * 0.5, [0]) | np.bincount({places:v}, minlength=2) * np.sum({v})
+np.bincount([0, 0, 1], {v}[[0, -1, 0]]) | np.outer({v}, {v})[0] | np.diag({v} * {v})[:, 0]
+np.concatenate([{v}[:1] * 0, {v}[1:] * {v}[:-1]]) | np.maximum({v}, 0) * {v}
+np.pad({v}, 1)[2:] - 2 * {v} + np.pad({v}, 1)[:-2] | {v} * (np.arange({v}.size) % 2)
+np.einsum('i,i->i', {v}, {v}) | np.cumsum({v})[-1:] | np.tril({m}) * {m}
+{v}[[0, -1]] * wave((3, 2), 4) | np.where(np.arange({v}.size) < 2, np.exp({v}), 1.0)
+""".strip()
+
+
 def _split(table: str) -> tuple[str, ...]:
     return tuple(part.strip() for line in table.split("\n") for part in line.split(" | "))
 
@@ -219,6 +231,7 @@ FAMILIES = {
     "complex": _split(COMPLEX),
     "numbers": _split(NUMBERS),
     "big": _split(BIG),
+    "bands": _split(BANDS),
 }
 
 SHARES = {
@@ -234,6 +247,7 @@ SHARES = {
     "complex": 15,
     "numbers": 30,
     "big": 8,
+    "bands": 12,
 }
 """In how many of a hundred programs a family takes part."""
 

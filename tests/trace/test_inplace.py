@@ -554,3 +554,19 @@ def test_inputs_of_other_layouts(check_agreement):
     x = np.linspace(0.1, 1.2, 12)
     for given in (x.reshape(3, 4), x.reshape(4, 3).T, np.repeat(x, 2).reshape(3, 8)[:, ::2]):
         check_agreement(f, given, batched=False)
+
+
+@pytest.mark.filterwarnings("ignore:Numpy has detected")
+@pytest.mark.parametrize("shapes", [((1, 3), (2, 3)), ((3,), (2, 1)), ((1,), (1, 1)), ((), (2,))])
+def test_plain_arrays_beside_traced_ones_are_broadcast_as_by_numpy(shapes):
+    """NumPy still lets the results of broadcast_arrays be written into; it warns."""
+    x = np.linspace(0.5, 2.0, np.prod(shapes[1])).reshape(shapes[1])
+
+    def f(x):
+        held = np.ones(shapes[0])
+        wide, other = np.broadcast_arrays(held, x)
+        wide[...] *= 3.0
+        return wide * other + held
+
+    np.testing.assert_array_equal(wg.vjp(f, x)[0], f(x))
+    np.testing.assert_array_equal(wg.jit(f, backend="numpy")(x), f(x))

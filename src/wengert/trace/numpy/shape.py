@@ -234,7 +234,11 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
     if all(a.shape == shape for a in arrays):
         return tuple(a if a.shape else memory.held(a) for a in arrays)
-    return tuple(broadcast_to(a, shape) for a in arrays)
+    whole = np.broadcast_to(False, shape)  # NumPy lets plain views be written into, with a warning
+    return tuple(
+        broadcast_to(a, shape) if isinstance(a, Traced) else np.broadcast_arrays(a, whole)[0]
+        for a in arrays
+    )
 
 
 # --- joining and splitting ------------------------------------------------------------------------

@@ -1,0 +1,99 @@
+"""Loops and branches in plain Python, under the names that wengert gives them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optree
+
+NO_ROWS = "a loop without trips shows no form of its results"
+
+
+def _kinds(tree: Any) -> Any:
+    """Return the form, shapes and dtypes of what a loop carries; of Python's numbers, no dtype."""
+    found, spec = optree.tree_flatten(tree)
+    return spec, [(np.shape(x), None if _is_weak(x) else np.asarray(x).dtype) for x in found]
+
+
+def _is_weak(x: Any) -> bool:
+    return type(x) in (bool, int, float, complex)
+
+
+def _stays(before: Any, after: Any) -> Any:
+    """Return what is carried on, if it is of the same kind."""
+    (spec, kinds), (other, others) = _kinds(before), _kinds(after)
+    if spec != other:
+        raise ValueError("the carry changes its form")
+    for (shape, dtype), (new_shape, new_dtype) in zip(kinds, others, strict=True):
+        if shape != new_shape or (dtype is not None and dtype != new_dtype):
+            raise ValueError(f"the carry changes from {dtype} {shape} to {new_dtype} {new_shape}")
+    return after
+
+
+def scan(
+    f: Callable[[Any, Any], Any],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    rows = optree.tree_leaves(xs)
+    n = len(rows[0]) if rows else int(length or 0)
+    if not n or any(len(x) != n for x in rows):
+        raise ValueError(NO_ROWS)
+    carry, ys = init, []
+    for t in reversed(range(n)) if reverse else range(n):
+        new, y = f(carry, optree.tree_map(lambda x, t=t: x[t], xs))
+        carry = _stays(carry, new)
+        ys.append(y)
+    if reverse:
+        ys.reverse()
+    return carry, optree.tree_map(lambda *parts: np.stack(parts), *ys)
+
+
+def map_rows(f: Callable[[Any], Any], xs: Any) -> Any:
+    return scan(lambda carry, x: (carry, f(x)), (), xs)[1]
+
+
+def fori_loop(lower: int, upper: int, f: Callable[[int, Any], Any], init: Any) -> Any:
+    carry = init
+    for i in range(lower, upper):
+        carry = _stays(carry, f(i, carry))
+    return carry
+
+
+def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
+    carry = init
+    while test(carry):
+        carry = _stays(carry, body(carry))
+    return carry
+
+
+def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *xs: Any) -> Any:
+    return f(*xs) if p else g(*xs)
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *xs: Any) -> Any:
+    return branches[min(max(int(index), 0), len(branches) - 1)](*xs)
+
+
+def associative_scan(f: Callable[[Any, Any], Any], xs: Any) -> Any:
+    rows = [optree.tree_map(lambda x, t=t: x[t], xs) for t in range(len(optree.tree_leaves(xs)[0]))]
+    if not rows:
+        raise ValueError(NO_ROWS)
+    return optree.tree_map(lambda *parts: np.stack(parts), *itertools.accumulate(rows, f))
+
+
+class Plain:
+    """Stands for the module ``wg`` in a program that is run in plain NumPy."""
+
+    scan = staticmethod(scan)
+    map = staticmethod(map_rows)
+    fori_loop = staticmethod(fori_loop)
+    while_loop = staticmethod(while_loop)
+    cond = staticmethod(cond)
+    switch = staticmethod(switch)
+    associative_scan = staticmethod(associative_scan)
