@@ -301,10 +301,17 @@ def _mark(x: np.ndarray[Any, Any]) -> Any:
 
 def _position(g: Any) -> Any:
     if isinstance(g, np.random.Generator):
-        return repr(g.bit_generator.state)
+        return _comparable(g.bit_generator.state)
     if g is np.random or isinstance(g, np.random.RandomState):
-        return repr(g.get_state(legacy=False))
+        return _comparable(g.get_state(legacy=False))
     return g.getstate()
+
+
+def _comparable(x: Any) -> Any:
+    """Return the state of a generator in a form that ``==`` compares: arrays as their bytes."""
+    if isinstance(x, dict):
+        return {k: _comparable(v) for k, v in x.items()}
+    return x.tobytes() if isinstance(x, np.ndarray) else x
 
 
 def _same(x: Any, y: Any) -> bool:
