@@ -17,6 +17,7 @@ llvm: errors, files
 loopc: errors, llvm
 ir: errors
 ops: errors, ir
+rolling: ir, ops
 trees: errors, ir, ops
 trace: errors, ir, ops
 trace.numpy: errors, ops, trace
@@ -34,7 +35,7 @@ backend.native.emit: errors, ir, llvm, backend.native.scalar, backend.native.sch
 backend.native.run: errors, ir, llvm, backend, backend.native.schedule, backend.native.emit
 backend.native: ir, backend, backend.native.schedule, backend.native.run
 backends: errors, backend, backend.native
-jit: errors, naming, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
+jit: errors, naming, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
 devices: errors, ir, ops, cost, memory, jit
 derivatives: errors, ops, trees, trace, trace.numpy, transform, memory, jit
 matrices: errors, files, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives

@@ -28,6 +28,7 @@ from wengert.jit.keywords import bytes_of, refuse_options, refuse_unknown, sees_
 from wengert.jit.plan import Plan
 from wengert.jit.progress import Patience
 from wengert.jit.record import Recorded, record, uncompiled
+from wengert.jit.rolling import rolled
 from wengert.jit.specialise import DecisionTree, Leaf
 from wengert.jit.state import States
 from wengert.memory.profile import size_text
@@ -256,6 +257,8 @@ class Jitted:
                 number = len(recorded.graph.nodes)
                 patience.say(f"compiling {self._name}, {number:,} operations on arrays ...")
                 recorded, again = self._within_budget(recorded)
+                if self._budget is None:
+                    recorded = recorded._replace(graph=rolled(recorded.graph))
                 program = self._backend.compile(recorded.graph)
         if same is None:
             backend = getattr(program, "backend", self._backend.name)

@@ -1,0 +1,209 @@
+"""A graph as arrays of numbers, so that what repeats in it is found by comparing numbers.
+
+The items of a table are the nodes and guards of a graph in program order. Two items have the same
+mark where they apply the same operation with the same attributes to operands of the same shapes and
+dtypes; which operands, and at which integer places of an index, are numbers of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.graph import Aval, Graph, Guard, Node, Value, aval_of
+from wengert.ir.simplify import KEPT, key
+from wengert.ops.index import getitem, index_add, index_set
+
+__all__ = ["AT", "INDEXED", "Run", "Table", "masked"]
+
+INDEXED = {getitem: 1, index_add: 2, index_set: 2}
+"""Operations with an index template, and where its arrays begin among the inputs."""
+
+AT = "at"
+"""Stands for an integer in an index template whose integers are taken out."""
+
+
+class Run(tuple[str, int]):
+    """Stands for a slice of consecutive entries whose start is taken out; holds its length."""
+
+    __slots__ = ()
+
+
+def masked(spec: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[tuple[Any, ...], list[int]]:
+    """Take the integers out of an index template.
+
+    Parameters
+    ----------
+    spec : tuple
+    shape : tuple of int
+        Of the array that is indexed.
+
+    Returns
+    -------
+    template : tuple
+        With `AT` for integers, which all count from the beginning of their axis, and `Run` for
+        slices of consecutive entries.
+    places : list of int
+        What was taken out, in order.
+    """
+    template: list[Any] = []
+    places: list[int] = []
+    axis = 0
+    for k, s in enumerate(spec):
+        if s is Ellipsis:
+            rest = sum(1 for other in spec[k + 1 :] if other is not None)
+            axis = len(shape) - rest
+            template.append(s)
+            continue
+        if s is None:
+            template.append(s)
+            continue
+        n = shape[axis]
+        if type(s) is int and -n <= s < n:
+            template.append(AT)
+            places.append(s % n)
+        elif _is_run(s, n):
+            template.append(Run(("run", s.stop - s.start)))
+            places.append(s.start)
+        else:
+            template.append(s)
+        axis += 1
+    return tuple(template), places
+
+
+def _is_run(s: Any, n: int) -> bool:
+    return (
+        type(s) is slice
+        and type(s.start) is int
+        and type(s.stop) is int
+        and s.step in (None, 1)
+        and 0 <= s.start < s.stop <= n
+        and s.stop - s.start < n
+    )
+
+
+class Table:
+    """A graph as arrays.
+
+    Attributes
+    ----------
+    items : list of Node or Guard
+    marks : array of int
+        Equal for items that may be the same step of different trips.
+    values : list of Value
+        What the nodes make, in order; the number of a value is its place here.
+    first : array of int
+        Of each item (and of the end): the number of its first result.
+    outside : list
+        Operands that are not made by nodes: inputs, constants, scalars. Operand -1 - k is
+        ``outside[k]``.
+    operands : array of int
+        The operands of all items, one after the other.
+    begin : array of int
+        Of each item (and of the end): where its operands begin.
+    places : array of int
+        The integers of all index templates.
+    at : array of int
+        Of each item (and of the end): where its integers begin.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.items: list[Node | Guard] = _items(graph)
+        self.values: list[Value] = []
+        self.outside: list[Any] = []
+        self._known: dict[Any, int] = {}
+        self._avals: dict[Any, int] = {}
+        self._of_value: dict[Value, int] = {}
+        self._aval_numbers: list[int] = []
+        self._outside_avals: list[int] = []
+        self._marks: dict[Any, int] = {}
+        for x in graph.inputs:
+            self._number(x)
+        marks: list[int] = []
+        operands: list[int] = []
+        places: list[int] = []
+        first, begin, at = [0], [0], [0]
+        for item in self.items:
+            if isinstance(item, Node):
+                marks.append(self._mark(item, operands, places))
+                for v in item.outputs:
+                    self._of_value[v] = len(self.values)
+                    self.values.append(v)
+                    self._aval_numbers.append(self._aval(v.aval))
+            else:
+                marks.append(len(self._marks))
+                self._marks[id(item)] = len(self._marks)
+                operands.append(self._number(item.value))
+            first.append(len(self.values))
+            begin.append(len(operands))
+            at.append(len(places))
+        self.marks = np.array(marks, np.int64)
+        self.first = np.array(first, np.int64)
+        self.operands = np.array(operands, np.int64)
+        self.begin = np.array(begin, np.int64)
+        self.places = np.array(places, np.int64)
+        self.at = np.array(at, np.int64)
+        self.results = np.array(
+            [self._of_value[y] for y in graph.outputs if y in self._of_value], np.int64
+        )
+
+    def operand(self, number: int) -> Any:
+        """Return the operand with a number."""
+        return self.values[number] if number >= 0 else self.outside[-1 - number]
+
+    def _number(self, x: Any) -> int:
+        if type(x) is Value:
+            found = self._of_value.get(x)
+            if found is not None:
+                return found
+        k = key(x)
+        found = self._known.get(k)
+        if found is None:
+            self.outside.append(x)
+            self._outside_avals.append(self._aval(aval_of(x)))
+            found = self._known[k] = -len(self.outside)
+        return found
+
+    def _aval(self, aval: Aval) -> int:
+        return self._avals.setdefault(aval, len(self._avals))
+
+    def _kind(self, number: int) -> int:
+        return self._aval_numbers[number] if number >= 0 else self._outside_avals[-1 - number]
+
+    def _mark(self, node: Node, operands: list[int], places: list[int]) -> int:
+        numbers = [self._number(x) for x in node.inputs]
+        operands += numbers
+        op, attrs = node.op, node.attrs
+        if op.name in KEPT or getattr(op, "effect", False):
+            return self._marks.setdefault(id(node), len(self._marks))
+        if not attrs:
+            marked: Any = ()
+        elif op in INDEXED:
+            template, found = masked(attrs["spec"], aval_of(node.inputs[0]).shape)
+            places += found
+            marked = key(template)
+        else:
+            marked = tuple([(name, key(a)) for name, a in sorted(attrs.items())])
+        made = tuple([self._aval(v.aval) for v in node.outputs])
+        kinds = tuple([self._kind(n) for n in numbers])
+        return self._marks.setdefault((op, marked, kinds, made), len(self._marks))
+
+
+def _items(graph: Graph) -> list[Node | Guard]:
+    """Put guards between the nodes."""
+    if not graph.guards:
+        return list(graph.nodes)
+    items: list[Node | Guard] = []
+    waiting = iter(sorted(graph.guards, key=lambda g: g.position))
+    guard = next(waiting, None)
+    for k, node in enumerate(graph.nodes):
+        while guard is not None and guard.position <= k:
+            items.append(guard)
+            guard = next(waiting, None)
+        items.append(node)
+    while guard is not None:
+        items.append(guard)
+        guard = next(waiting, None)
+    return items

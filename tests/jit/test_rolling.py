@@ -1,0 +1,74 @@
+"""Compiled functions whose recorded loops are rolled give what unrolled ones give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.rolling.programs import modes, program
+from tests.rolling.test_roll import LOOPS, D, X
+
+import wengert as wg
+from wengert.errors import BatchedControlError
+from wengert.jit.rolling import rolling
+from wengert.rolling.roll import ALL
+
+
+def found(f, backend, limits, *args):
+    with rolling(limits):
+        plan = wg.jit(f, backend=backend).plan(*args)
+    return plan(*args), plan.graph
+
+
+def compare(f, backend, *args):
+    """Compare both programs of a function; return the rolled one's graph."""
+    a, _ = found(f, backend, None, *args)
+    b, graph = found(f, backend, ALL, *args)
+    for y, z in zip(wg.trees.flatten(a)[0], wg.trees.flatten(b)[0], strict=True):
+        np.testing.assert_allclose(y, z, rtol=1e-11, atol=1e-12)
+        assert np.asarray(y).dtype == np.asarray(z).dtype
+    return graph
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("make", LOOPS, ids=lambda f: f.__name__)
+def test_both_backends_run_rolled_loops(make, backend):
+    graph = compare(modes(make(10))["grad"], backend, X, D)
+    assert "scan" in [n.op.name for n in graph.nodes]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_random_programs_agree(block, backend):
+    for seed in range(5000 + 10 * block, 5010 + 10 * block):
+        f, x = program(seed)
+        for mode, g in modes(f).items():
+            try:
+                compare(g, backend, x, D)
+            except BatchedControlError:
+                assert "vmap" in mode
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_decisions_lead_to_another_program(backend):
+    def f(x):
+        y, trips = x, 0
+        while y > 1.0:
+            y, trips = y * 0.7, trips + 1
+        for _ in range(12):
+            y = np.sin(y) + 0.1
+        return y * trips
+
+    with rolling(ALL):
+        compiled = wg.jit(f, backend=backend)
+        for x in (10.0, 3.0, 10.0, 0.5, 40.0, 10.0):
+            np.testing.assert_allclose(compiled(np.float64(x)), f(np.float64(x)), rtol=1e-12)
+
+
+def test_limits_are_those_of_the_innermost_block():
+    f = LOOPS[0](12)
+    with rolling(None), rolling(ALL):
+        inner = wg.jit(f, backend="numpy").plan(X)
+    with rolling(ALL), rolling(None):
+        outer = wg.jit(f, backend="numpy").plan(X)
+    assert len(inner.graph.nodes) < len(outer.graph.nodes)
