@@ -23,14 +23,14 @@ def _is_weak(x: Any) -> bool:
 
 
 def _stays(before: Any, after: Any) -> Any:
-    """Return what is carried on, if it is of the same kind."""
+    """Return what is carried on, if it is of the same kind; numbers of Python as NumPy's."""
     (spec, kinds), (other, others) = _kinds(before), _kinds(after)
     if spec != other:
         raise ValueError("the carry changes its form")
     for (shape, dtype), (new_shape, new_dtype) in zip(kinds, others, strict=True):
         if shape != new_shape or (dtype is not None and dtype != new_dtype):
             raise ValueError(f"the carry changes from {dtype} {shape} to {new_dtype} {new_shape}")
-    return after
+    return optree.tree_map(lambda x: np.asarray(x)[()] if _is_weak(x) else x, after)
 
 
 def scan(
