@@ -302,6 +302,23 @@ def test_captured_arrays_are_seen_to_change():
     assert f(2.0) == 12.0
 
 
+@pytest.mark.parametrize("rows", [0, 1, 2, 5])
+def test_prefixes_share_no_memory_with_what_they_are_of(rows):
+    x = np.ones((rows, 2))
+    assert not np.shares_memory(wg.associative_scan(np.add, x), x)
+    assert not np.shares_memory(wg.associative_scan(np.add, x, reverse=True), x)
+
+    def f(x):
+        y = wg.associative_scan(np.add, x)
+        y *= 2.0
+        return np.sum(y) + np.sum(x)
+
+    if rows:
+        turns = 2.0 * np.arange(rows, 0, -1)[:, None] * np.ones(2) + 1.0
+        np.testing.assert_array_equal(wg.grad(f)(x), turns)
+        np.testing.assert_array_equal(wg.jit(wg.grad(f))(x), turns)
+
+
 # --- peers ----------------------------------------------------------------------------------------
 @pytest.mark.peers
 def test_jax_agrees():

@@ -68,6 +68,8 @@ def samples(x: np.ndarray[Any, Any]) -> int:
 
 def duplicate(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return a copy with the axes in the same order, and what a stride of 0 repeats repeated."""
+    if x.flags.c_contiguous:
+        return x.copy()
     if 0 not in x.strides or 0 in x.shape:
         return x.copy(order="K")
     once = x[tuple([slice(None) if s else slice(1) for s in x.strides])]

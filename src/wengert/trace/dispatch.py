@@ -158,7 +158,8 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Apply a ufunc, or a method of it, to arguments of which at least one is traced."""
-    for x in inputs:
+    alone = len(inputs) == 1 and not kwargs  # the traced value, which needs no check
+    for x in () if alone else inputs:
         kind = type(x)
         if kind not in KNOWN or (kind is np.ndarray and x.dtype.kind not in "fiubc"):
             if method == "__call__":
@@ -171,7 +172,9 @@ def call_ufunc(
         op = ew.UFUNCS.get(ufunc)
         if not kwargs and op is not None:
             apply = by_function.get(op)
-            return op(*inputs) if apply is None else apply(op, *inputs)
+            if apply is not None:
+                return apply(op, *inputs)
+            return inputs[0]._trace.process(op, inputs, {}) if alone else op(*inputs)
         return _call_with_options(ufunc, op, inputs, kwargs)
     except WengertError:
         raise

@@ -174,7 +174,13 @@ def read(x: Any, index: Any) -> Any:
     shape = x._trace.shape(x._var)
     if not shape:
         deny(x, "__getitem__", 4)
-    spec, arrays = parse(index, None if type(index) is int else shape)
+    if type(index) is int:
+        attrs: dict[str, Any] = {"spec": (index,)}
+        y = x._trace.process(getitem, (x,), attrs)
+        if len(shape) > 1 and type(y) is type(x):
+            views.attach(y, x, getitem, attrs)
+        return y
+    spec, arrays = parse(index, shape)
     if arrays:
         whole = spec[-1] is Ellipsis
         if whole:

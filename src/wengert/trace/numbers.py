@@ -41,6 +41,7 @@ LARGEST = 9e18
 """Bound of the integers that a program computes with: less than 64 bits hold by more than floats
 round."""
 
+_DOUBLES = {np.dtype(np.float64), np.dtype(np.complex128)}
 _COMPARING = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 _GROWING = {"add", "subtract", "multiply"}
 _SAFE = {*_COMPARING, "add", "subtract", "multiply", "negative", "absolute"}
@@ -143,6 +144,12 @@ def beside_arrays(trace: Any, op: Op, inputs: list[Any], weakened: Any) -> list[
     if op.ufunc is None and op.name not in BY_KIND:
         return inputs
     kinds, numbers = trace.kinds, trace.numbers
+    for x in inputs if op is not ew.power else ():
+        own = type(x) in kinds
+        data = x.data if own else x
+        if type(data) is np.float64 or (type(data) is np.ndarray and data.dtype in _DOUBLES):
+            if not (own and x in numbers):
+                return inputs  # of double precision, which decides in any case
     return [weakened(trace, x) if type(x) in kinds and x in numbers else x for x in inputs]
 
 

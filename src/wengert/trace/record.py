@@ -49,7 +49,6 @@ from wengert.trace.numbers import (
     compared,
     is_number,
     plain_number,
-    roles,
     weak_value,
 )
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
@@ -225,10 +224,10 @@ class Tape(Trace):
         if error is not None and cause_of(error) is not error:
             raise cause_of(error) from None
 
-    def input(self, x: Any) -> Tracer:
-        """Make an argument of the recorded function into a value of this trace."""
-        if type(x) is np.ndarray:
-            return Tracer(self, Value(self.captured.keep(x, sampled=True)))
+    def input(self, x: Any, kept: bool = False) -> Tracer:
+        """Make an argument into a value of this trace; `kept` as in `linearize_flat`."""
+        if isinstance(x, np.ndarray):
+            return Tracer(self, Value(self.captured.keep(x, sampled=not kept)))
         made = Value(frozen_or_same(plain_number(x)))
         if is_number(x):
             self.numbers.add(made)
@@ -244,54 +243,61 @@ class Tape(Trace):
             raise self.leaked()
         if type(op) is RegionOp:
             return taped(self, op, args, attrs)
+        is_flat = op.derivative is ZERO
+        numbers = self.numbers
         inputs: list[Any] = []
+        values: list[Any] = []
+        nested = numeric = False
+        other = not numbers  # whether an operand is no differentiated number of Python
         for a in args:
-            if type(a) is Tracer:
+            kind = type(a)
+            if kind is Tracer:
                 if a._view is not None:
                     a._refresh()
                 if a._trace is self:
-                    inputs.append(a._var)
+                    a = a._var
+                    inputs.append(a)
+                    if a in numbers:
+                        numeric = True
+                    else:
+                        other = True
+                    a = a.data
+                    if a is None:
+                        raise self.let_go()
+                    if type(a) is Tracer:
+                        nested = True
+                    values.append(a)
                     continue
                 if not a._trace.alive:
                     raise a._trace.leaked()
                 a = Tracer(a._trace, a._var)
-            elif (
-                isinstance(a, np.ndarray)
-                and (op.residual or self.regions or a.dtype.kind in "iub")
-                and op.derivative is not ZERO
-            ):
-                a = self.hold(a)
+            elif isinstance(a, np.ndarray) and not is_flat:
+                if op.residual or self.regions or a.dtype.kind in "iub":
+                    a = self.hold(a)
             inputs.append(a)
-        other = True
-        if self.numbers:
-            numeric, other = roles(self, inputs)
-            if numeric and other:
-                inputs = beside_arrays(self, op, inputs, weak_value)
+            values.append(a)
+            if kind not in NUMBERS:
+                nested = nested or type(a) is Tracer
+                other = other or not is_number(a)
+        if numeric and other:
+            before, inputs = inputs, beside_arrays(self, op, inputs, weak_value)
+            values = values if inputs is before else [x.data if type(x) is Value else x for x in inputs]
         known = self.known
-        mark = None
-        if known is not None and op.derivative is not ZERO:
+        mark = line = None
+        if known is not None and not is_flat:
             mark = number(op, inputs, attrs)
             earlier = None if mark is None else known.get(mark)
             if earlier is not None and earlier.data is not None:  # not let go by wg.checkpoint
                 return Tracer(self, earlier)
-        values: list[Any] = []
-        nested = False
-        for x in inputs:
-            if type(x) is Value:
-                x = x.data
-                if x is None:
-                    raise self.let_go()
-            if type(x) is Tracer:
-                nested = True
-            values.append(x)
         if type(op) is not Op and getattr(op, "custom", False):
             hold = frozen_or_same if self.regions else self.hold  # there it is called again
             y = op.derivative.begin(op, values, hold)  # type: ignore[union-attr]
         else:
             y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
-        if op.derivative is ZERO:
+        if is_flat:
             return y if other or attrs is not OPERATOR else compared(op, y)
-        line = self.recorder.nodes[-1].line if self.recorder and self.recorder.nodes else None
+        if self.recorder is not None and self.recorder.nodes:
+            line = self.recorder.nodes[-1].line
         if type(y) is tuple:
             outputs = tuple(Value(part) for part in y)
             self.nodes.append(Node(op, inputs, attrs, outputs, line))
@@ -303,7 +309,7 @@ class Tape(Trace):
             return y
         out = Value(y)
         if not other and attrs is OPERATOR:  # of Python numbers, an operator makes another one
-            self.numbers.add(out)
+            numbers.add(out)
         self.nodes.append(Node(op, inputs, attrs, (out,), line))
         if mark is not None and known is not None:
             known[mark] = out

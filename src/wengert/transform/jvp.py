@@ -45,13 +45,18 @@ class JvpTrace(Trace):
         xs: list[Any] = []
         ts: list[Any] = []
         ds: list[Any] = []
+        moves = False
         for a in args:
             if type(a) is Tracer:
-                a._refresh()
+                if a._view is not None:
+                    a._refresh()
                 if a._trace is self:
-                    xs.append(a._var.data)
-                    ts.append(a._var.tangent)
-                    ds.append(a._var)
+                    a = a._var
+                    xs.append(a.data)
+                    t = a.tangent
+                    ts.append(t)
+                    ds.append(a)
+                    moves = moves or t is not None
                     continue
             xs.append(a)
             ts.append(None)
@@ -63,9 +68,9 @@ class JvpTrace(Trace):
                 seen = beside_arrays(self, op, ds, as_number_of)
                 xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
         derivative = op.derivative
-        if getattr(op, "custom", False) and any(t is not None for t in ts):
+        if moves and getattr(op, "custom", False):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
-        elif type(op) is RegionOp and any(t is not None for t in ts):
+        elif moves and type(op) is RegionOp:
             with quiet():
                 ys, t = derivative.push(xs, ts, attrs)  # type: ignore[call-arg, union-attr]
             y, t = (tuple(ys), tuple(t)) if len(ys) > 1 else (ys[0], t[0])
@@ -77,7 +82,7 @@ class JvpTrace(Trace):
             if derivative is ZERO:
                 return y if other or attrs is not OPERATOR else compared(op, y)
             t = None
-            if any(t is not None for t in ts):
+            if moves:
                 with quiet():
                     t = push(op, y, xs, ts, attrs)
         if isinstance(y, tuple):

@@ -124,14 +124,18 @@ def linearize_flat(
     the leaves in place before the derivative is used.
     """
     with Tape() as tape:
-        given = leaves
-        if kept:
-            leaves = [tape.captured.keep(x) if isinstance(x, np.ndarray) else x for x in leaves]
-        args = [tape.input(x) if is_inexact(x) else x for x in leaves]
-        for a, x in zip(args, given, strict=True):
-            if isinstance(x, np.ndarray) and isinstance(a, Tracer):
-                a._layout = x.strides  # a copy that is kept has no gaps
-        roots = [a._var if isinstance(a, Tracer) and a._trace is tape else Value(a) for a in args]
+        args: list[Any] = []
+        roots: list[Value] = []
+        for x in leaves:
+            if is_inexact(x):
+                a = tape.input(x, kept)
+                roots.append(a._var)
+                if isinstance(x, np.ndarray):
+                    a._layout = x.strides  # a copy that is kept has no gaps
+            else:
+                a = tape.captured.keep(x) if kept and isinstance(x, np.ndarray) else x
+                roots.append(Value(a))
+            args.append(a)
         results = f(*args)
         outs: list[Value | None] = []
         ys = []

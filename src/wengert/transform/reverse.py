@@ -132,7 +132,7 @@ def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | N
             if ct is None:
                 continue
             cts.owned.discard(y)
-            if 0 in shape_of(ct):
+            if not ct.size if type(ct) is np.ndarray else 0 in shape_of(ct):
                 continue  # nothing depends on what is made of it, not even as 0 * inf
             primal = y.data
         else:
@@ -164,11 +164,13 @@ def pull(node: Node, ct: Any, y: Any, cts: Cotangents) -> None:
         for rule, v, x in zip(derivative.rules, inputs, xs, strict=True):
             if rule is None or not isinstance(v, Value):
                 continue
-            is_minus = isinstance(rule, Minus)
-            formula = rule.rule if is_minus else rule
-            part = ct if rule in (1, -1) else formula(ct, y, *xs, **attrs)
-            part = match(part, x)
-            cts.add(v, -part if is_minus or rule == -1 else part)
+            if type(rule) is int:
+                part = match(ct, x)
+                cts.add(v, part if rule == 1 else -part)
+            elif type(rule) is Minus:
+                cts.add(v, -match(rule.rule(ct, y, *xs, **attrs), x))
+            else:
+                cts.add(v, match(rule(ct, y, *xs, **attrs), x))
     elif kind is Transpose:
         _pull_linear(node, derivative, ct, y, xs, cts)
     elif kind is Fold:
