@@ -57,8 +57,8 @@ from wengert.ops.control import barrier
 from wengert.ops.index import getitem, index_add, index_set
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
-from wengert.trace.record import Trace, active_recorder, frozen, refreshed
-from wengert.trace.tracer import Tracer
+from wengert.trace.record import Trace, active_recorder
+from wengert.trace.tracer import Tracer, frozen, refreshed
 from wengert.transform.jvp import JvpTrace
 from wengert.transform.linear import quiet
 

@@ -11,8 +11,8 @@ from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, Node, Value, aval_of
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Scale, Traced, Transpose
-from wengert.trace.record import Trace, frozen
-from wengert.trace.tracer import Tracer, lower
+from wengert.trace.record import Trace
+from wengert.trace.tracer import Tracer, frozen, lower
 
 __all__ = ["AbstractTape", "vanishes"]
 

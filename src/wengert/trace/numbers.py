@@ -147,9 +147,10 @@ def beside_arrays(trace: Any, op: Op, inputs: list[Any], weakened: Any) -> list[
     for x in inputs if op is not ew.power else ():
         own = type(x) in kinds
         data = x.data if own else x
-        if type(data) is np.float64 or (type(data) is np.ndarray and data.dtype in _DOUBLES):
-            if not (own and x in numbers):
-                return inputs  # of double precision, which decides in any case
+        kind = type(data)
+        is_double = kind is np.float64 or (kind is np.ndarray and data.dtype in _DOUBLES)
+        if is_double and not (own and x in numbers):
+            return inputs  # which decides in any case
     return [weakened(trace, x) if type(x) in kinds and x in numbers else x for x in inputs]
 
 

@@ -54,7 +54,7 @@ from wengert.trace.numbers import (
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
 from wengert.trace.reachable import is_unreachable
 from wengert.trace.taped import taped, waiting
-from wengert.trace.tracer import OPERATOR, Tracer
+from wengert.trace.tracer import OPERATOR, Tracer, frozen_or_same
 
 __all__ = [
     "LEVELS",
@@ -63,7 +63,6 @@ __all__ = [
     "Trace",
     "active_recorder",
     "active_tapes",
-    "refreshed",
 ]
 
 LEVELS = itertools.count(1)
@@ -164,25 +163,6 @@ class Trace:
         return data._is_array() if isinstance(data, Tracer) else isinstance(data, np.ndarray)
 
 
-def frozen(t: Tracer) -> Tracer:
-    """Return a handle that later updates in place of `t` do not move."""
-    t._refresh()
-    return Tracer(t._trace, t._var)
-
-
-def frozen_or_same(x: Any) -> Any:
-    """Return a handle that later updates in place do not move; an array is returned itself."""
-    return frozen(x) if type(x) is Tracer else x
-
-
-def refreshed(outs: Sequence[Any]) -> Sequence[Any]:
-    """Bring flat results up to date while their trace can still compute."""
-    for y in outs:
-        if isinstance(y, Tracer):
-            y._refresh()
-    return outs
-
-
 class Tape(Trace):
     """The record that reverse mode and linearisation walk."""
 
@@ -271,17 +251,20 @@ class Tape(Trace):
                 if not a._trace.alive:
                     raise a._trace.leaked()
                 a = Tracer(a._trace, a._var)
-            elif isinstance(a, np.ndarray) and not is_flat:
-                if op.residual or self.regions or a.dtype.kind in "iub":
-                    a = self.hold(a)
+            elif (
+                isinstance(a, np.ndarray)
+                and (op.residual or self.regions or a.dtype.kind in "iub")
+                and not is_flat
+            ):
+                a = self.hold(a)
             inputs.append(a)
             values.append(a)
             if kind not in NUMBERS:
                 nested = nested or type(a) is Tracer
                 other = other or not is_number(a)
         if numeric and other:
-            before, inputs = inputs, beside_arrays(self, op, inputs, weak_value)
-            values = values if inputs is before else [x.data if type(x) is Value else x for x in inputs]
+            inputs = beside_arrays(self, op, inputs, weak_value)
+            values = [x.data if type(x) is Value else x for x in inputs]
         known = self.known
         mark = line = None
         if known is not None and not is_flat:
@@ -296,8 +279,8 @@ class Tape(Trace):
             y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if is_flat:
             return y if other or attrs is not OPERATOR else compared(op, y)
-        if self.recorder is not None and self.recorder.nodes:
-            line = self.recorder.nodes[-1].line
+        if known is not None and self.recorder.nodes:  # type: ignore[union-attr]
+            line = self.recorder.nodes[-1].line  # type: ignore[union-attr]
         if type(y) is tuple:
             outputs = tuple(Value(part) for part in y)
             self.nodes.append(Node(op, inputs, attrs, outputs, line))

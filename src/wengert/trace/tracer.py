@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ from wengert.trace.kinds import (
 from wengert.trace.numbers import as_python, number_type
 from wengert.trace.pending import Pending
 
-__all__ = ["Tracer", "lower"]
+__all__ = ["Tracer", "frozen", "frozen_or_same", "lower", "refreshed"]
 
 NAMESPACES: list[Any] = []
 """The array-API namespace of traced arrays, put here by `wengert.trace.numpy.namespace`."""
@@ -456,3 +456,22 @@ def lower(x: Any) -> Any:
         x._refresh()
         x = x._var.data
     return x
+
+
+def frozen(t: Tracer) -> Tracer:
+    """Return a handle that later updates in place of `t` do not move."""
+    t._refresh()
+    return Tracer(t._trace, t._var)
+
+
+def frozen_or_same(x: Any) -> Any:
+    """Return a handle that later updates in place do not move; an array is returned itself."""
+    return frozen(x) if type(x) is Tracer else x
+
+
+def refreshed(outs: Sequence[Any]) -> Sequence[Any]:
+    """Bring flat results up to date while their trace can still compute."""
+    for y in outs:
+        if isinstance(y, Tracer):
+            y._refresh()
+    return outs

@@ -10,8 +10,8 @@ from wengert.ops.control import as_number
 from wengert.ops.elementwise import convert
 from wengert.trace.alarm import heeding
 from wengert.trace.numbers import beside_arrays, compared, is_number, plain_number, roles
-from wengert.trace.record import Trace, frozen, refreshed
-from wengert.trace.tracer import OPERATOR, Tracer
+from wengert.trace.record import Trace
+from wengert.trace.tracer import OPERATOR, Tracer, frozen, refreshed
 from wengert.transform.forward import push
 from wengert.transform.linear import as_recorded, quiet
 

@@ -126,6 +126,7 @@ def linearize_flat(
     with Tape() as tape:
         args: list[Any] = []
         roots: list[Value] = []
+        a: Any
         for x in leaves:
             if is_inexact(x):
                 a = tape.input(x, kept)
