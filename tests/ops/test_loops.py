@@ -123,11 +123,6 @@ def test_sources_show_bodies_as_functions():
     assert "scan(" in source
 
 
-def test_native_plans_list_the_call():
-    plan = wg.jit(wg.grad(total(4))).plan(0.5)
-    assert plan.host_calls == {"scan": 2}
-
-
 def test_while_loops_take_any_number_of_trips_without_a_new_recording():
     def f(x):
         return wg.while_loop(lambda c: c[0] < 50.0, lambda c: (c[0] * x, c[1] + 1), (1.0, 0))[0]

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple, Protocol
 
 from wengert.ir.graph import Graph, GuardMiss, Value
 
-__all__ = ["Backend", "Footprint", "GuardMiss", "Held", "Program"]
+__all__ = ["Backend", "Footprint", "GuardMiss", "Held", "Program", "from_handler"]
+
+
+def from_handler(error: BaseException) -> bool:
+    """Whether the handler of a signal raised an exception while native code ran.
+
+    It has nothing to do with the program, which is not run in another way then.
+    """
+    return getattr(error, "_of_handler", False)
 
 
 class Held(NamedTuple):

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from wengert.backend.base import from_handler
 from wengert.backend.native.run.footprint import footprint
 from wengert.backend.native.schedule.schedule import Unsupported
 from wengert.backend.numpy import NumpyBackend
@@ -122,6 +123,8 @@ class Jitted:
             try:
                 return leaf.rebuild(leaf.run(leaves))
             except Exception as stopped:
+                if from_handler(stopped):
+                    raise
                 found = tree.resume(root, leaves, leaf, stopped)
             if found is not None:
                 return found[0].rebuild(found[1])
@@ -139,6 +142,8 @@ class Jitted:
         try:
             found = self._run(key, leaves)
         except Exception as error:
+            if from_handler(error):
+                raise
             raised = error
         if raised is not None:  # not inside of the handler, so that it is no context
             return self._raising(key, args, kwargs, raised)
@@ -189,8 +194,9 @@ class Jitted:
                 return tree.root.last.plan.run_into(out, leaves)
             except WengertError:
                 raise
-            except Exception:  # a guard missed, or an operation raised
-                pass
+            except Exception as error:  # a guard missed, or an operation raised
+                if from_handler(error):
+                    raise
         return copy_into(out, self._any(args, kwargs), self._name)
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
@@ -280,7 +286,9 @@ class Jitted:
             self._fallbacks.repeated(key)
         try:
             outputs = leaf.run(leaves)
-        except Exception:
+        except Exception as error:
+            if from_handler(error):
+                raise
             rounded = True
         else:
             rounded = False

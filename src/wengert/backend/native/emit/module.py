@@ -19,14 +19,16 @@ from wengert.backend.native.emit.parallel import (
     parts,
     task,
 )
+from wengert.backend.native.emit.repeated import Repeated
+from wengert.backend.native.scalar.registers import FAILED, INTERRUPTED, POLL
 from wengert.backend.native.schedule.layout import Buffer, View
 from wengert.backend.native.schedule.schedule import Schedule
-from wengert.backend.native.schedule.steps import Contraction, Loop, Reduce
+from wengert.backend.native.schedule.steps import Contraction, Host, Loop, Reduce, Repeat
 from wengert.ir.graph import RAISES, TESTS, Guard
 from wengert.llvm import engine
 from wengert.llvm.code import MEMORY, number
 
-__all__ = ["OUT_OF_RANGE", "Module"]
+__all__ = ["NOT_CONTIGUOUS", "OUT_OF_RANGE", "POLL", "STOPPED", "Module"]
 
 # Offsets in NumPy's PyArrayObject (stable since NumPy 1.7): data, then flags.
 DATA, FLAGS = 16, 64
@@ -48,8 +50,14 @@ RARE = 500
 NOT_CONTIGUOUS = -1
 """What native code returns before anything else where an input's layout is not the usual one."""
 
-OUT_OF_RANGE = -2
+OUT_OF_RANGE = -1 - FAILED
 """What native code returns where an index is out of range."""
+
+STOPPED = -1 - INTERRUPTED
+"""What native code returns where a handler of a signal raised an exception."""
+
+FAST = "reassoc nnan ninf nsz arcp contract afn "
+"""What floating-point instructions may do where asked for."""
 
 
 def _rare(steps: list[Any]) -> set[int]:
@@ -99,12 +107,12 @@ class Module:
     apart = False
     """Whether kernels are written so that the same one serves as many places as possible."""
 
-    def __init__(self, schedule: Schedule, fast: bool) -> None:
+    def __init__(self, schedule: Schedule, fast: bool, outer: Module | None = None) -> None:
         self.schedule = schedule
-        self.externals: dict[str, str] = {}
-        self.fast = "reassoc nnan ninf nsz arcp contract afn " if fast else ""
-        self.kernels: dict[str, str] = {}
-        self.combinations: dict[str, str] = {}
+        self.externals: dict[str, str] = {} if outer is None else outer.externals
+        self.fast = FAST if fast else ""
+        self.kernels: dict[str, str] = {} if outer is None else outer.kernels
+        self.combinations: dict[str, str] = {} if outer is None else outer.combinations
         self.segments: list[tuple[str, Any]] = []
         self.functions: list[str] = []
         self.lines: list[str] = []
@@ -117,10 +125,14 @@ class Module:
         self.written: dict[int, Kernel] = {}  # before the buffers have their places
         self.shared: dict[int, Parts] = {}
         self.products: dict[int, Product] = {}
-        self.vectors: set[str] = set()  # names of the kernels that LLVM's passes gain from
+        # names of the kernels that LLVM's passes gain from
+        self.vectors: set[str] = set() if outer is None else outer.vectors
         for step in loops:
             if any(isinstance(x, Reduce) for x in step.items) and self._may_share(step):
                 self._share(step)
+        self.repeats = {
+            step.step: Repeated(step, self) for step in schedule.steps if isinstance(step, Repeat)
+        }
 
     def _may_share(self, loop: Loop) -> bool:
         return loop.elements >= SMALL and is_large(loop)
@@ -147,10 +159,8 @@ class Module:
         self._begin()
         for step in schedule.steps:
             guards = self._checks(guards, step.step)
-            if isinstance(step, Loop):
-                self._loop(step)
-            elif isinstance(step, Contraction):
-                self._product(step)
+            if not isinstance(step, Host):
+                self._native(step)
             else:
                 self._end()
                 self.segments.append(("host", step))
@@ -174,6 +184,26 @@ class Module:
         of_loops = {k: v for k, v in self.externals.items() if k in named}
         of_rest = {k: v for k, v in self.externals.items() if not k.startswith(engine.WIDE)}
         return [(_joined(seen, of_loops), 2), (_joined([*called, *rest], of_rest), 1)]
+
+    def region(self, schedule: Schedule) -> Region:
+        """Return what writes the schedule of a region of a node."""
+        return Region(schedule, bool(self.fast), self)
+
+    def _native(self, step: Any) -> None:
+        """Write a step that needs no Python."""
+        if isinstance(step, Loop):
+            self._loop(step)
+        elif isinstance(step, Contraction):
+            self._product(step)
+        else:
+            self._repeat(step)
+
+    def _repeat(self, step: Repeat) -> None:
+        k = self.repeats[step.step].kernel()
+        name = self.kernels.setdefault(k.text, f"k{len(self.kernels)}")
+        if not step.regions:
+            self.vectors.add(name)
+        self._run_kernel(k, name, 1)
 
     def _begin(self) -> None:
         self.lines = []
@@ -286,8 +316,9 @@ class Module:
 
     def _check_index(self, bad: str | None) -> None:
         if bad:
-            ok = self._emit("icmp eq i8 " + self._emit(f"load i8, ptr {bad}") + ", 0")
-            self._unless(ok, OUT_OF_RANGE)
+            found = self._emit(f"load i8, ptr {bad}")
+            code = self._emit(f"sub i64 -1, {self._emit(f'zext i8 {found} to i64')}")
+            self._unless(self._emit(f"icmp eq i8 {found}, 0"), code)
 
     def _run_parts(self, k: Kernel, called: str, found: Parts) -> None:
         """Write a loop that threads share."""
@@ -430,3 +461,74 @@ class Module:
         full = f"llvm.{name}.{'f64' if kind == 'double' else 'f32'}"
         self.externals.setdefault(full, f"declare {kind} @{full}({kind})")
         return full
+
+
+class Region(Module):
+    """Writes the schedule of a region as instructions of the function that it is part of.
+
+    Memory is what that function says: a pointer for each input, output and constant, and one for
+    the region's part of the arena.
+    """
+
+    def inside(self, function: Any, names: dict[tuple[str, int], str]) -> list[str]:
+        """Return the instructions.
+
+        Parameters
+        ----------
+        function : Repeated
+            Its number of registers goes on from here.
+        names : dict
+            Pointers of inputs and outputs, by kind and index.
+        """
+        self.lines = []
+        self.frame = 0
+        self.pointers = {}
+        self.names = names
+        self.function = function
+        self.count = function.count
+        for step in self.schedule.steps:
+            self._native(step)
+        function.count = self.count
+        function.module.straight += self.straight
+        function.module.threaded |= self.threaded
+        self.straight = 0
+        return self.lines
+
+    def _pointer(self, b: Place, offset: int = 0) -> str:
+        if b is None:
+            return str(self.function.arena)
+        assert not isinstance(b, bytes)
+        key = (id(b), offset)
+        found = self.pointers.get(key)
+        if found is not None:
+            return found
+        if offset:
+            base = self._pointer(b)
+            found = self._emit(f"getelementptr i8, ptr {base}, i64 {offset * b.dtype.itemsize}")
+        elif b.kind == "arena":
+            found = self._emit(f"getelementptr i8, ptr {self.function.arena}, i64 {b.offset}")
+        elif b.kind == "const":
+            found = self.function.constant(b)
+        else:
+            found = self.names[b.kind, b.index]
+        self.pointers[key] = found
+        return found
+
+    def _slot(self, kind: str, value: str) -> str:
+        return "%bad"
+
+    def _check_index(self, bad: str | None) -> None:
+        if bad:
+            ok = self._emit("icmp eq i8 " + self._emit(f"load i8, ptr {bad}") + ", 0")
+            self._unless(ok, OUT_OF_RANGE)
+
+    def _unless(self, ok: str, code: int | str) -> None:
+        """Return where something went wrong: the function's caller looks why."""
+        self.count += 1
+        n = self.count
+        self.lines += [
+            f"br i1 {ok}, label %ok{n}, label %bad{n}",
+            f"bad{n}:",
+            "ret void",
+            f"ok{n}:",
+        ]

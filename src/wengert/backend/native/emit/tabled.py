@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.backend.native.emit.gemm import Product, threads_of_blas
 from wengert.backend.native.emit.kernel import Kernel
-from wengert.backend.native.emit.module import DATA, OUT_OF_RANGE, Module
+from wengert.backend.native.emit.module import DATA, Module
 from wengert.backend.native.emit.parallel import PARALLEL, PARALLEL_BLAS, Parts, combination
 from wengert.backend.native.schedule.layout import Buffer
 from wengert.backend.native.schedule.schedule import Schedule
@@ -224,8 +224,13 @@ def _watched(k: Kernel) -> tuple[list[str], list[str], str]:
     """Write what stands around the call of a loop that tells of indices out of range."""
     if not k.indexed:
         return [], [], "0"
-    after = ["%x = load i8, ptr %bad", "%ok = icmp eq i8 %x, 0"]
-    after.append(f"%code = select i1 %ok, i64 0, i64 {OUT_OF_RANGE}")
+    after = [
+        "%x = load i8, ptr %bad",
+        "%ok = icmp eq i8 %x, 0",
+        "%wide = zext i8 %x to i64",
+        "%why = sub i64 -1, %wide",
+        "%code = select i1 %ok, i64 0, i64 %why",
+    ]
     return ["%bad = alloca i8", "store i8 0, ptr %bad"], after, "%code"
 
 

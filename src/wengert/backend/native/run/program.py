@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from wengert.backend.base import Footprint
-from wengert.backend.native.emit.module import NOT_CONTIGUOUS, OUT_OF_RANGE
+from wengert.backend.native.emit.module import NOT_CONTIGUOUS, OUT_OF_RANGE, POLL, STOPPED
 from wengert.backend.native.emit.parallel import PARALLEL_BLAS
-from wengert.backend.native.run import pool
+from wengert.backend.native.run import interrupts, pool
 from wengert.backend.native.run.footprint import footprint, laid_out
 from wengert.backend.native.run.regions import with_programs
 from wengert.backend.native.run.verify import verify
@@ -63,6 +63,8 @@ class NativeProgram:
             verify(module, self.peak)
         if module.threaded:
             pool.ready(blas=PARALLEL_BLAS in module.externals)
+        if POLL in module.externals:
+            interrupts.ready()
         names = list(dict.fromkeys(name for kind, name in module.segments if kind == "native"))
         self._compiled = engine.compile_modules(modules, names)
         n = len(graph.inputs) + len(self._outputs)
@@ -254,6 +256,8 @@ class NativeProgram:
     ) -> Any:
         if code == OUT_OF_RANGE:
             return self._numpy(inputs)  # raises as NumPy does, or misses a guard before
+        if code == STOPPED:
+            interrupts.raised()
         index = code - 1
         guard = self.graph.guards[index]
         value = self._array(self._guards[index][1], inputs, outs, memory)[()]

@@ -38,6 +38,7 @@ from wengert.backend.native.schedule.steps import (
     Loop,
     Network,
     Reduce,
+    Repeat,
     Scan,
     Search,
     Sort,
@@ -211,6 +212,8 @@ class _Verifier:
                 self.loop(step)
             elif isinstance(step, Contraction):
                 self.product(step)
+            elif isinstance(step, Repeat):
+                self.repeat(step)
             else:
                 self.host(step)
         self.step = len(self.schedule.steps)
@@ -222,7 +225,11 @@ class _Verifier:
             self.fail("results are missing")
         for k, view in enumerate(self.schedule.results):
             b = view.buffer
-            if (b.kind, b.index) != ("output", k) or not view.is_contiguous or view.offset:
+            kept = (
+                b.owned and self.schedule.carried[b.index] == k and b.size == math.prod(view.shape)
+            )
+            own = kept or (b.kind, b.index) == ("output", k)
+            if not own or not view.is_contiguous or view.offset:
                 self.fail(f"result {k} is not an output of its own", b)
             self.reads(view, _dims(view, view.shape))
 
@@ -268,7 +275,7 @@ class _Verifier:
         self.within(view, dims)
         dims = _kept(dims)
         self.read.add(id(b))
-        if b.kind in ("input", "const"):
+        if b.kind in ("input", "const") and not b.owned:
             return
         state = self.state(b)
         if state.lost is not None:
@@ -281,7 +288,7 @@ class _Verifier:
     def writes(self, view: View, dims: Dims) -> None:
         """Note elements that are written."""
         b = view.buffer
-        if b.kind in ("input", "const"):
+        if b.kind in ("input", "const") and not b.owned:
             self.fail("what is not ours is written to", b)
         if any(n == 0 for n, _ in dims):
             return
@@ -419,6 +426,53 @@ class _Verifier:
         for view in step.outs:
             self.writes(view, _dims(view, view.shape))
 
+    def repeat(self, step: Repeat) -> None:
+        """Follow a loop or a branch: its operands and results here, its regions on their own.
+
+        What a trip reads of what is carried was written before the loop or by the trip before it,
+        and each region is checked to write all of its results.
+        """
+        for x in step.operands:
+            if isinstance(x, View):
+                self.reads(x, _dims(x, x.shape))
+        for view in step.spare:
+            self.writes(view, _dims(view, view.shape))
+        for view in step.outs:
+            self.writes(view, _dims(view, view.shape))
+        if step.scratch is not None:
+            self.fills(step.scratch)
+        repeated = self.module.repeats[step.step]
+        for region in repeated.regions:
+            if step.scratch is None or repeated.peak > step.scratch.size:
+                self.fail(f"a region takes {repeated.peak} bytes, more than there are")
+            _Verifier(region, repeated.peak).run()
+        self.places(step)
+
+    def places(self, step: Repeat) -> None:
+        """Check that a region and what is around it mean the same memory."""
+        attrs, name = step.node.attrs, step.node.op.name
+        for region in self.module.repeats[step.step].regions:
+            buffers = {b.index: b for b in region.schedule.buffers if b.kind == "input"}
+            given = step.operands[1:] if name == "cond" else step.operands
+            rows = attrs["consts"] + attrs["carries"] if name == "scan" else len(given)
+            for i, x in enumerate(given):
+                shape = x.shape if i < rows else x.shape[1:]
+                if i >= rows and x.shape[0] != attrs["length"]:
+                    self.fail(f"{attrs['length']} trips over {x.shape[0]} rows", x.buffer)
+                strides = x.strides if i < rows else x.strides[1:]
+                if not View(x.buffer, 0, strides, shape).is_contiguous:
+                    self.fail("a region gets an array with gaps", x.buffer)
+                if buffers[i].size != math.prod(shape) or buffers[i].dtype != x.buffer.dtype:
+                    self.fail("a region gets another array than it takes", x.buffer)
+        for k, (a, b) in enumerate(zip(step.spare, step.outs, strict=False)):
+            owned = self.module.repeats[step.step].regions[-1].schedule.results[k].buffer.owned
+            if owned != (a.buffer is b.buffer) or a.buffer.size != b.buffer.size:
+                self.fail("trips do not take turns where they should", b.buffer)
+        if name == "scan":
+            for view in step.outs[attrs["carries"] :]:
+                if view.shape[0] != attrs["length"]:
+                    self.fail(f"{attrs['length']} trips into {view.shape[0]} rows", view.buffer)
+
     def product(self, p: Contraction) -> None:
         """Follow a call of BLAS."""
         m, n, k = p.sizes
@@ -494,6 +548,8 @@ def _described(step: Any) -> str:
     """Say what a step does."""
     if isinstance(step, Host):
         return f"NumPy's {step.node.op.name}"
+    if isinstance(step, Repeat):
+        return f"a {step.node.op.name}"
     if isinstance(step, Contraction):
         return f"a product of {step.sizes}"
     items = [x[0].op.name if isinstance(x, tuple) else type(x).__name__ for x in step.items]

@@ -38,6 +38,8 @@ class Buffer:
         Latest steps that touch it so far, -1 for none.
     offset : int
         Place in the arena, in bytes.
+    owned : bool
+        Whether it is an input that may be changed: what a loop carries.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class Buffer:
         "last_read",
         "last_write",
         "offset",
+        "owned",
         "size",
         "strides",
     )
@@ -63,6 +66,7 @@ class Buffer:
         self.last_read = -1
         self.last_write = -1
         self.offset = 0
+        self.owned = False
 
     @property
     def nbytes(self) -> int:

@@ -7,17 +7,19 @@ is in memory. Reshapes, transposes, broadcasts and slices are views and cost not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from wengert.backend.native.scalar.expand import expansion, node_of
 from wengert.backend.native.scalar.lower import lowered
 from wengert.backend.native.schedule.again import computed_again
-from wengert.backend.native.schedule.expand import expansion, node_of
 from wengert.backend.native.schedule.gather import Place, located, spread
 from wengert.backend.native.schedule.layout import Buffer, View, contiguous, indexed, reshaped
 from wengert.backend.native.schedule.lines import LINES, lines
 from wengert.backend.native.schedule.products import contraction
+from wengert.backend.native.schedule.repeats import REPEATS, Unsupported, repeat
 from wengert.backend.native.schedule.steps import Gather, Host, Loop, Reduce, Scan, Term, Update
 from wengert.backend.native.schedule.updates import IDENTITY, Uses, late_updates
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
@@ -35,18 +37,29 @@ REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "any": "
 SCANS = ("cumsum", "cumprod", "cummax", "cummin", "recurrence")
 
 
-class Unsupported(Exception):
-    """The graph has something that native code cannot hold (a dtype)."""
-
-
 class Schedule:
     """The steps of a graph, and where its arrays live."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(
+        self, graph: Graph, outer: Schedule | None = None, carried: Mapping[int, int] | None = None
+    ) -> None:
+        """Schedule a graph, or a region of a node of another one.
+
+        Parameters
+        ----------
+        graph : Graph
+        outer : Schedule, optional
+            That of the other graph, which holds the constants of both.
+        carried : mapping, optional
+            Inputs whose memory belongs to the loop, each with the output that the next trip gets in
+            its place. They may be changed, and then are that output.
+        """
         self.graph = graph
+        self.outer = outer
+        self.carried = dict(carried or {})
         self.steps: list[Any] = []
         self.buffers: list[Buffer] = []
-        self.consts: list[Const] = []
+        self.consts: list[Const] = [] if outer is None else outer.consts
         self.outputs: list[Buffer] = []
         self.made_for: dict[int, Any] = {}  # whose elements a buffer is for, by its id
         self.guards: list[tuple[int, View]] = []  # step after which it is known, and where
@@ -63,6 +76,7 @@ class Schedule:
         self._uses = Uses(graph, nodes)
         for i, v in enumerate(graph.inputs):
             buffer = self._new("input", i, v)
+            buffer.owned = i in self.carried
             self._view[v] = contiguous(buffer, v.shape)
             self._ready[v] = 0
         for position, node in enumerate(nodes):
@@ -160,7 +174,7 @@ class Schedule:
             self._concatenate(node)
         elif lowered(node):
             self._elementwise(node)
-        else:
+        elif name not in REPEATS or not repeat(self, node):
             self._host(node)
 
     def _alias(self, node: Node) -> None:
@@ -410,7 +424,7 @@ class Schedule:
                 view = self.view(x, self.ready(x))
             if (
                 view is not None
-                and view.buffer.kind == "arena"
+                and (view.buffer.kind == "arena" or view.buffer.owned)
                 and view.is_contiguous
                 and view.buffer.size == v.aval.size
                 and view.buffer.dtype == v.dtype
@@ -468,6 +482,8 @@ class Schedule:
         self._ready[v] = ready
 
     def _host(self, node: Node) -> None:
+        if self.outer is not None:
+            raise Unsupported(f"{node.op.name}, which only NumPy has, in a loop")
         step = len(self.steps)
         operands = [
             self.view(x, step) if isinstance(self._value(x), (Value, Const)) else x
@@ -496,9 +512,14 @@ class Schedule:
         for k, y in enumerate(self.graph.outputs):
             y = self._value(y)
             if not isinstance(y, (Value, Const)):
-                raise Unsupported("a constant result")
+                if self.outer is None:
+                    raise Unsupported("a constant result")
+                y = Const(np.asarray(y))
             view = self.view(y, self.ready(y))
             whole = view.is_contiguous and view.offset == 0 and view.buffer.size == y.aval.size
+            if whole and view.buffer.owned and self.carried[view.buffer.index] == k:
+                self.results.append(view)  # where it was
+                continue
             if view.buffer.kind == "arena" and whole and id(view.buffer) not in guarded:
                 view.buffer.kind, view.buffer.index = "output", k
                 self.outputs.append(view.buffer)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.backend.native.schedule.layout import View
+from wengert.backend.native.schedule.layout import Buffer, View
 from wengert.ir.graph import Node, Value
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Loop",
     "Network",
     "Reduce",
+    "Repeat",
     "Scan",
     "Search",
     "Sort",
@@ -193,3 +194,38 @@ class Host:
         self.node = node
         self.operands = operands
         self.outs = outs
+
+
+class Repeat:
+    """A loop or branch of the graph, whose regions run in native code.
+
+    Attributes
+    ----------
+    operands : list of View or number
+        Those of the node; what a loop carries is in the first of its results already.
+    outs : list of View
+    regions : list of Schedule
+        Of its regions; none where they are written as numbers in registers.
+    spare : list of View
+        Second memory of what a loop carries, of which trips take turns with the first.
+    scratch : Buffer or None
+        Memory of the regions, which is as large as they turn out to need.
+    """
+
+    def __init__(
+        self,
+        step: int,
+        node: Node,
+        operands: list[Any],
+        outs: list[View],
+        regions: list[Any],
+        spare: list[View],
+        scratch: Buffer | None,
+    ) -> None:
+        self.step = step
+        self.node = node
+        self.operands = operands
+        self.outs = outs
+        self.regions = regions
+        self.spare = spare
+        self.scratch = scratch
