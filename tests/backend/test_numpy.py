@@ -14,9 +14,11 @@ from op_cases import CASES
 
 import wengert as wg
 from wengert.backend.numpy import NumpyBackend, Storage, _shares
+from wengert.backends import BACKENDS
 from wengert.ir.build import Builder, evaluate
 from wengert.ir.graph import SLOT, Aval, Const, GuardMiss, Node, Value, aval_of
 from wengert.ir.simplify import simplify
+from wengert.ir.text import parse
 from wengert.ir.verify import verify
 from wengert.ops.base import TABLE
 
@@ -392,6 +394,27 @@ def test_operations_named_like_python_functions():
     f = wg.jit(lambda x: np.sum(x) + np.max(x) if np.all(x > 0) else np.min(x))
     assert f(np.array([1.0, 2.0])) == 5
     assert f(np.array([-1.0, 2.0])) == -1
+
+
+def test_a_loop_over_nothing():
+    """What a reverse pass makes of rows that nothing depends on has no operands."""
+    graph = parse(
+        """
+graph(%0: f64[])
+%1: f64[3] = scan() body={
+  graph()
+  %0: f64[] = exp(2.0)
+  -> (%0)
+} length=3 consts=0 carries=0 reverse=False
+%2: f64[3] = multiply(%1, %0)
+-> (%2)
+""".strip(),
+        TABLE,
+    )
+    verify(graph)
+    for backend in (NumpyBackend(), BACKENDS["native"]()):
+        (y,) = backend.compile(graph).run([np.float64(0.5)])
+        np.testing.assert_allclose(y, np.full(3, 0.5 * np.exp(2.0)), rtol=1e-15)
 
 
 def test_long_programs():

@@ -347,16 +347,16 @@ class Writer:
                 name += "_"
             self.scope[name] = function
             self.names[id(function)] = name
-        return f"{name}({', '.join(args)}{self._attrs(node)})"
+        return f"{name}({', '.join([*args, *self._attrs(node)])})"
 
-    def _attrs(self, node: Node) -> str:
+    def _attrs(self, node: Node) -> list[str]:
         parts = []
         for k, value in map_attributes(node.attrs, self._region).items():
             plain = isinstance(value, (bool, int, str)) or (
                 isinstance(value, tuple) and all(type(p) is int for p in value)
             )
-            parts.append(f", {k}={value!r}" if plain else f", {k}={self._constant('a', value)}")
-        return "".join(parts)
+            parts.append(f"{k}={value!r}" if plain else f"{k}={self._constant('a', value)}")
+        return parts
 
     def _region(self, graph: Graph) -> NumpyProgram:
         """Compile the body of a loop or a branch, to be a function of its own."""
