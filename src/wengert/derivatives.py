@@ -26,6 +26,7 @@ from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
 from wengert.transform.linear import Linearized, as_recorded, linearize_flat, quiet
 from wengert.transform.reverse import Cotangents, backward
+from wengert.transform.rolled import rolled
 from wengert.transform.vmap import vmap as mapped
 
 __all__ = [
@@ -98,6 +99,8 @@ def value_and_grad(
         grads: list[Any] = [None] * len(leaves)
         if seed is not None:
             tape.captured.verify()
+            tape, roots, (seed,) = rolled(tape, roots, [seed])
+            y = seed.data
             cts = Cotangents()
             cts.add(seed, dtype_of(y).type(1))
             with quiet():

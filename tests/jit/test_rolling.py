@@ -9,8 +9,7 @@ from tests.rolling.test_roll import LOOPS, D, X
 
 import wengert as wg
 from wengert.errors import BatchedControlError
-from wengert.jit.rolling import rolling
-from wengert.rolling.roll import ALL
+from wengert.rolling.limits import ALL, rolling
 
 
 def found(f, backend, limits, *args):

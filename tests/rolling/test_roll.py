@@ -11,8 +11,8 @@ from wengert.errors import BatchedControlError
 from wengert.ir.build import evaluate
 from wengert.ir.graph import Graph
 from wengert.ir.verify import verify
-from wengert.jit.rolling import rolling
-from wengert.rolling.roll import ALL, Limits, roll
+from wengert.rolling.limits import ALL, Limits, rolling
+from wengert.rolling.roll import roll
 
 X = np.array([0.4, 0.7, 0.3, 0.8, 0.6])
 D = np.array([0.1, -0.2, 0.05, 0.1, -0.1])

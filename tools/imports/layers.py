@@ -21,7 +21,7 @@ rolling: ir, ops
 trees: errors, ir, ops
 trace: errors, ir, ops
 trace.numpy: errors, ops, trace
-transform: errors, ir, ops, trees, trace
+transform: errors, ir, ops, rolling, trees, trace
 sparse.colouring: errors, loopc
 sparse: errors, sparse.colouring
 sparse.detection: errors, ir, ops, trace, sparse

@@ -29,7 +29,6 @@ from wengert.jit.keywords import bytes_of, refuse_options, refuse_unknown, sees_
 from wengert.jit.plan import Plan
 from wengert.jit.progress import Patience
 from wengert.jit.record import Recorded, record, uncompiled
-from wengert.jit.rolling import rolled
 from wengert.jit.specialise import DecisionTree, Leaf
 from wengert.jit.state import States
 from wengert.memory.profile import size_text
@@ -39,6 +38,8 @@ from wengert.ops.base import Traced
 from wengert.ops.leaves import is_array
 from wengert.ops.options import check_flag, check_function, integers
 from wengert.ops.options import names as option_names
+from wengert.rolling.limits import current
+from wengert.rolling.roll import roll
 from wengert.trace.alarm import stops
 from wengert.trace.record import GraphRecorder, OuterValueError
 
@@ -249,6 +250,7 @@ class Jitted:
         with Patience(f"recording {self._name} ...") as patience:
             bound = None if self._budget is None else self._budget // 2
             recorder = GraphRecorder(bound=bound)
+            recorder.rolls = None if self._budget is not None else current()
             recorded = record(self._f, leaves, form, recorder=recorder, state=state)
             if recorded.why:
                 return self._once(key, recorded, args, kwargs)
@@ -264,7 +266,7 @@ class Jitted:
                 patience.say(f"compiling {self._name}, {number:,} operations on arrays ...")
                 recorded, again = self._within_budget(recorded)
                 if self._budget is None:
-                    recorded = recorded._replace(graph=rolled(recorded.graph))
+                    recorded = recorded._replace(graph=roll(recorded.graph, recorder.rolls))
                 program = self._backend.compile(recorded.graph)
         if same is None:
             backend = getattr(program, "backend", self._backend.name)

@@ -15,7 +15,7 @@ from wengert import trees
 from wengert.errors import MutationError, cause_of, user_line
 from wengert.ir.build import strip
 from wengert.ir.graph import Const, Graph, Value
-from wengert.ir.simplify import simplify
+from wengert.ir.simplify import remove_dead, simplify
 from wengert.jit.fastpath import OUTPUT, builder
 from wengert.jit.form import DYNAMIC, Form
 from wengert.jit.state import State
@@ -158,7 +158,7 @@ def record(
     if alarm.why and alarm.why != "followed":
         values = [concrete(y) for y in graph.outputs]
     recorder.store.clear()
-    graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
+    graph = remove_dead(Graph(roots, graph.nodes, graph.outputs, graph.guards))
     graph = kept(simplify(fold_fixed(graph), differentiable=differentiable))
     graph = strip(graph if differentiable else twice(graph))
     return Recorded(

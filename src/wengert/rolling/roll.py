@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from wengert.ir.simplify import remove_dead, simplify
 from wengert.ops.base import TABLE
 from wengert.ops.index import getitem
 from wengert.rolling.body import LoopWriter
+from wengert.rolling.limits import Limits
 from wengert.rolling.periods import Stretch, stretches
 from wengert.rolling.reads import through_updates
 from wengert.rolling.table import Table
 from wengert.rolling.wiring import Wiring, wired
 from wengert.rolling.writer import RefusedError, Row, Writer, together
 
-__all__ = ["ALL", "Limits", "roll"]
+__all__ = ["roll"]
 
 VIEWS = frozenset({"getitem", "reshape"})
 """A stretch of these alone is no loop: what they read is read in place."""
@@ -33,36 +34,17 @@ MOST = 256
 """How many loops are written in one graph."""
 
 
-class Limits(NamedTuple):
-    """From when on a loop is rolled.
-
-    Attributes
-    ----------
-    trips : int
-        The least number of trips.
-    saved : int
-        The least number of operations that go.
-    nodes : int
-        Shorter graphs are left as they are.
-    """
-
-    trips: int = 4
-    saved: int = 64
-    nodes: int = 100_000
-
-
-ALL = Limits(3, 4, 8)
-"""Rolls whatever can be rolled."""
-
-
-def roll(graph: Graph, limits: Limits = Limits()) -> Graph:  # noqa: B008
+def roll(graph: Graph, limits: Limits | None, *, differentiable: bool = False) -> Graph:
     """Return a graph with loops in the place of what repeats; the graph itself where nothing does.
 
     Parameters
     ----------
     graph : Graph
-        Simplified; its derivative is not to be taken any more.
-    limits : Limits
+        Simplified.
+    limits : Limits or None
+        None leaves it as it is.
+    differentiable : bool
+        Keep what matters to derivatives only.
 
     Returns
     -------
@@ -70,12 +52,12 @@ def roll(graph: Graph, limits: Limits = Limits()) -> Graph:  # noqa: B008
         Of the same inputs, outputs and guards. Loops within loops are rolled, too. Where it is not
         certain that a stretch is a loop, it stays as it is.
     """
-    if len(graph.nodes) < limits.nodes:
+    if limits is None or len(graph.nodes) < limits.nodes:
         return graph
     rolled = _rolled(through_updates(graph), limits, lambda x: Const(x, fixed=True))
     if rolled is None:
         return graph
-    return simplify(rolled)
+    return simplify(rolled, differentiable=differentiable)
 
 
 def _within(graph: Graph, limits: Limits) -> tuple[Graph, list[Any]]:

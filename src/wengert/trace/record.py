@@ -345,6 +345,8 @@ class GraphRecorder(Trace):
     sites : dict or None
         For the memory of each plain array: the instructions of the user's code that were at work
         when it became an operand. None where nobody asks.
+    rolls : object
+        From when on the loops of what is recorded are rolled (`wengert.rolling.limits.Limits`).
     pulled : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
@@ -361,6 +363,7 @@ class GraphRecorder(Trace):
         self.custom = False
         self.laid = False
         self.sites: dict[int, set[Any]] | None = None
+        self.rolls: Any = None
         self.pulled: Place | None = None
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.alarm = Alarm()
