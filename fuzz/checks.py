@@ -19,6 +19,8 @@ from fuzz.outcome import Outcome, is_refusal
 from fuzz.point import At, dot, dot_traced, is_real, loss, smooth_places
 from fuzz.program import Program, Raised, leaves, run
 from fuzz.values import relaid
+from wengert.jit.rolling import rolling
+from wengert.rolling.roll import ALL
 
 SMALL = 40
 """Largest number of inputs or results of a program whose whole Jacobian is compared."""
@@ -178,6 +180,17 @@ def jit_grad(backend: str) -> Callable[[Outcome], None]:
         f, places = total(o)
         made = wg.value_and_grad(f, places)
         in_order(o, wg.jit(made, backend=backend), made, 100)
+
+    return check
+
+
+def rolled(backend: str, second: bool = False) -> Callable[[Outcome], None]:
+    """The compiled derivative of a program with loops, all of which become loops of its graph."""
+
+    def check(o: Outcome) -> None:
+        if "for " in o.program.source or "while " in o.program.source:
+            with rolling(ALL):
+                jit_second(o) if second else jit_grad(backend)(o)
 
     return check
 
@@ -377,6 +390,9 @@ CHECKS = {
     "jit grad native": Check(jit_grad("native"), 35),
     "jit grad numpy": Check(jit_grad("numpy"), 30),
     "jit second": Check(jit_second, 8),
+    "rolled native": Check(rolled("native"), 50),
+    "rolled numpy": Check(rolled("numpy"), 50),
+    "rolled second": Check(rolled("native", second=True), 12),
     "held native": Check(held("native", rebind=False), 60),
     "held numpy": Check(held("numpy", rebind=False), 40),
     "rebound": Check(held("numpy", rebind=True), 40),
