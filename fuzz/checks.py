@@ -19,8 +19,7 @@ from fuzz.outcome import Outcome, is_refusal
 from fuzz.point import At, dot, dot_traced, is_real, loss, smooth_places
 from fuzz.program import Program, Raised, leaves, run
 from fuzz.values import relaid
-from wengert.jit.rolling import rolling
-from wengert.rolling.roll import ALL
+from wengert.rolling.limits import ALL, rolling
 
 SMALL = 40
 """Largest number of inputs or results of a program whose whole Jacobian is compared."""
