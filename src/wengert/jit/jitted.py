@@ -347,7 +347,14 @@ class Jitted:
         if budget is None:
             return recorded, (0, None)
         try:
-            found = fitted(recorded.graph, budget, functools.partial(footprint, fast=self._fast))
+            measure = functools.partial(footprint, fast=self._fast)
+            graph = roll(recorded.graph, current())
+            found = fitted(graph, budget, measure)
+            if not found.within and graph is not recorded.graph:
+                found = min(
+                    (found, fitted(recorded.graph, budget, measure)),
+                    key=lambda x: (not x.within, x.peak),
+                )
         except Unsupported as error:
             raise UnsupportedError(
                 f"{self._name} runs in NumPy because of {error}, which native code lacks, so its "

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from wengert.ir.graph import Graph, Node, Value
 from wengert.memory.chain import Chain
+from wengert.memory.loops import divided
 from wengert.memory.milp import relaxed, replayed, solved
 from wengert.memory.segments import Segments, first_backward
 
@@ -93,6 +94,11 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
     free = [Fitted(g, x.peak, 0, x.peak <= budget, 0.0) for g, x in orders]
     if any(x.within for x in free):
         return min((x for x in free if x.within), key=lambda x: x.peak)
+    again = divided(graph, budget, measure)
+    if again is not None:
+        free.append(Fitted(again.graph, again.peak, again.extra, again.peak <= budget))
+        if free[-1].within:
+            return free[-1]
     searches = [_Search(g, x, budget, measure) for g, x in orders]
     searches = [x for x in searches if x.segments.stages]
     if not searches:
