@@ -85,9 +85,11 @@ class Selection:
             args[i] = rebuild(leaves[start : start + n])
             start += n
         out = f(*args, **kwargs)
-        if any(getattr(x, "_version", 0) for x in leaves):
-            others = [x for i, x in enumerate(self.args) if i not in self.argnums]
-            apart(leaves, self.leaves, flatten((others, kwargs))[0])
+        for x in leaves:
+            if getattr(x, "_version", 0):
+                others = [x for i, x in enumerate(self.args) if i not in self.argnums]
+                apart(leaves, self.leaves, flatten((others, kwargs))[0])
+                break
         return out
 
     def pack(self, leaves: Sequence[Any]) -> Any:

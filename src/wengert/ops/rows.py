@@ -47,13 +47,13 @@ def batch_elementwise(
     op: Op, args: tuple[Any, ...], batched: tuple[bool, ...], attrs: dict[str, Any]
 ) -> Any:
     """Line up the batch axis before the axes of every argument."""
-    rank = max(len(shape_of(a)) - b for a, b in zip(args, batched, strict=True))
-    lined = []
-    for a, b in zip(args, batched, strict=True):
-        shape = shape_of(a)
-        if b and len(shape) - 1 < rank:
-            a = np.reshape(a, shape[:1] + (1,) * (rank - len(shape) + 1) + shape[1:])
-        lined.append(a)
+    shapes = [shape_of(a) for a in args]
+    ranks = [len(s) - b for s, b in zip(shapes, batched, strict=True)]
+    rank = max(ranks)
+    lined = list(args)
+    for k, r in enumerate(ranks):
+        if r < rank and batched[k]:
+            lined[k] = np.reshape(args[k], shapes[k][:1] + (1,) * (rank - r) + shapes[k][1:])
     return op(*lined, **attrs)
 
 

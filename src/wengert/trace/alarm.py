@@ -107,7 +107,9 @@ class heeding(noticing):
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         """End."""
         super().__exit__(kind, error, traceback)
-        if self.errors and not self.passed_on() and error is None:
+        if not self.errors:
+            return
+        if not self.passed_on() and error is None:
             refusal = self.errors[-1]
             warnings.warn(
                 f"the function catches the {type(refusal).__name__} by which wengert says what it "

@@ -136,7 +136,15 @@ def call_function(like: Any, func: Any, args: Any, kwargs: Any) -> Any:
     implementation = FUNCTIONS.get(func)
     if implementation is None:
         raise _unknown(f"{func.__module__}.{func.__name__}")
-    args = _all_checked(args, func)
+    for x in args:
+        kind = type(x)
+        if (
+            kind not in _FINE
+            and not (kind is np.ndarray and x.dtype.kind in "fiubc")
+            and not (kind is list and _FINE.issuperset(map(type, x)))
+        ):
+            args = _all_checked(args, func)
+            break
     if kwargs:
         kwargs = {k: _all_checked(x, func) for k, x in kwargs.items()}
     if READING.sets and func.__name__ not in _BY_REFERENCE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from wengert.trace.kinds import class_of, deny
 __all__ = ["along", "assign", "check_fits", "parse", "read", "without_ones"]
 
 _INT = frozenset({int})
+_PLAIN_BOUNDS = frozenset({int, type(None)})
 
 
 def stack_nested(x: Any) -> Any:
@@ -116,9 +118,9 @@ def _check_mask(
 def _plain_slice(s: slice) -> slice:
     """Turn traced bounds into plain integers (a guard under ``jit``)."""
     bounds = (s.start, s.stop, s.step)
-    if any(b is not None and type(b) is not int for b in bounds):
-        return slice(*(None if b is None else b.__index__() for b in bounds))
-    return s
+    if _PLAIN_BOUNDS.issuperset(map(type, bounds)):
+        return s
+    return slice(*(None if b is None else operator.index(b) for b in bounds))
 
 
 def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> tuple[int, ...]:
@@ -174,10 +176,11 @@ def read(x: Any, index: Any) -> Any:
     shape = x._trace.shape(x._var)
     if not shape:
         deny(x, "__getitem__", 4)
-    if type(index) is int:
-        attrs: dict[str, Any] = {"spec": (index,)}
+    kind = type(index)
+    if kind is int or kind is slice:
+        attrs: dict[str, Any] = {"spec": (index if kind is int else _plain_slice(index),)}
         y = x._trace.process(getitem, (x,), attrs)
-        if len(shape) > 1 and type(y) is type(x):
+        if (len(shape) > 1 or kind is slice) and type(y) is type(x):
             views.attach(y, x, getitem, attrs)
         return y
     spec, arrays = parse(index, shape)

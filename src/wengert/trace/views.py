@@ -125,7 +125,7 @@ def attach(view: Any, base: Any, op: Any, attrs: dict[str, Any]) -> Any:
 
     A view of one of NumPy's scalars is a copy.
     """
-    if view is not base and hasattr(base, "_clock") and type(view) is type(base):
+    if type(view) is type(base) and issubclass(type(base), Traced) and view is not base:
         if not base.shape and not base._is_array():
             return view
         if base._clock is None:

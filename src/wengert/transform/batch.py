@@ -79,14 +79,16 @@ class BatchTrace(Trace):
         batched: list[bool] = []
         for a in args:
             if type(a) is Tracer:
-                a._refresh()
+                if a._view is not None:
+                    a._refresh()
                 if a._trace is self:
-                    xs.append(a._var.data)
-                    batched.append(a._var.batched)
+                    a = a._var
+                    xs.append(a.data)
+                    batched.append(a.batched)
                     continue
             xs.append(a)
             batched.append(False)
-        if any(batched):
+        if True in batched:
             if type(op) is RegionOp:
                 ys, flags = op.derivative.batched(xs, batched, attrs)  # type: ignore[union-attr]
                 made = [
@@ -105,6 +107,8 @@ class BatchTrace(Trace):
             flag = False
         if isinstance(y, tuple):
             return tuple(Tracer(self, Batched(part, flag, fresh=True)) for part in y)
+        if op.ufunc is not None:
+            return Tracer(self, Batched(y, flag, False, True))
         fresh = op.alias is None or not is_basic(attrs.get("spec", ()))
         return Tracer(self, Batched(y, flag, _makes_array(op, args[0], attrs), fresh))
 

@@ -103,7 +103,7 @@ def where(condition: Any, *branches: Any) -> Any:
         return nonzero(condition)
     if len(branches) != 2:
         raise ValueError("either both or neither of x and y should be given" + user_line())
-    a, b = (x if number_type(x) else traced(x) for x in branches)
+    a, b = (x if isinstance(x, Traced) or number_type(x) else traced(x) for x in branches)
     if condition.dtype.kind != "b":
         condition = np.not_equal(condition, 0)
     return ew.select(condition, a, b)

@@ -115,11 +115,13 @@ def _in_order(a: Any, order: str) -> tuple[Any, bool]:
 def transpose(a: Any, axes: Any = None) -> Any:
     """Stand for `numpy.transpose`."""
     a = traced(a)
-    order = (
-        tuple(range(a.ndim))[::-1] if axes is None else tuple(axis_index(i, a.ndim) for i in axes)
-    )
-    if sorted(order) != list(range(a.ndim)):
-        raise ShapeError(f"axes {axes} do not fit an array of {a.ndim} axes" + user_line())
+    rank = a.ndim
+    if axes is None:
+        order = tuple(range(rank - 1, -1, -1))
+    else:
+        order = tuple(axis_index(i, rank) for i in axes)
+        if sorted(order) != list(range(rank)):
+            raise ShapeError(f"axes {axes} do not fit an array of {rank} axes" + user_line())
     return _view(a, sh.transpose, axes=order)
 
 
@@ -247,32 +249,34 @@ def concatenate(
     arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     """Stand for `numpy.concatenate`."""
-    given = [traced(a) for a in arrays]
-    for a in given:
-        if not np.can_cast(a.dtype, dtype or a.dtype, casting):
-            raise TypeError(
-                f"np.concatenate cannot cast {a.dtype} to {np.dtype(dtype)} by {casting!r}"
-                + user_line()
-            )
-    parts = [cast(a, dtype) for a in given]
+    parts = [traced(a) for a in arrays]
+    if dtype is not None or casting != "same_kind":
+        for a in parts:
+            if not np.can_cast(a.dtype, dtype or a.dtype, casting):
+                raise TypeError(
+                    f"np.concatenate cannot cast {a.dtype} to {np.dtype(dtype)} by {casting!r}"
+                    + user_line()
+                )
+        parts = [cast(a, dtype) for a in parts]
     if axis is None:
         parts, axis = [reshape(p, -1) for p in parts], 0
-    rank = parts[0].ndim
+    shapes = [p.shape for p in parts]
+    rank = len(shapes[0])
     if rank == 0:
         raise ValueError(
             "zero-dimensional arrays cannot be concatenated; use np.stack" + user_line()
         )
     axis = axis_index(axis, rank)
-    for p in parts:
-        if (
-            p.ndim != rank
-            or p.shape[:axis] + p.shape[axis + 1 :]
-            != parts[0].shape[:axis] + parts[0].shape[axis + 1 :]
-        ):
-            shapes = ", ".join(str(q.shape) for q in parts)
-            raise ShapeError(f"cannot concatenate shapes {shapes} along axis {axis}" + user_line())
-    dtype = np.result_type(*(p.dtype for p in parts))
-    return deliver(sh.concatenate(*(cast(p, dtype) for p in parts), axis=axis), out)
+    rest = shapes[0][:axis] + shapes[0][axis + 1 :]
+    for s in shapes:
+        if len(s) != rank or s[:axis] + s[axis + 1 :] != rest:
+            shown = ", ".join(map(str, shapes))
+            raise ShapeError(f"cannot concatenate shapes {shown} along axis {axis}" + user_line())
+    dtypes = {p.dtype for p in parts}
+    if len(dtypes) > 1:
+        dtype = np.result_type(*dtypes)
+        parts = [cast(p, dtype) for p in parts]
+    return deliver(sh.concatenate(*parts, axis=axis), out)
 
 
 @implements(np.stack)
