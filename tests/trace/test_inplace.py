@@ -570,3 +570,10 @@ def test_plain_arrays_beside_traced_ones_are_broadcast_as_by_numpy(shapes):
 
     np.testing.assert_array_equal(wg.vjp(f, x)[0], f(x))
     np.testing.assert_array_equal(wg.jit(f, backend="numpy")(x), f(x))
+
+
+@pytest.mark.parametrize("index", [slice(0.5, None), slice(None, 1.0), slice(None, None, "a")])
+def test_bounds_of_slices_are_integers(index):
+    for x in (np.ones(3), np.ones((3, 2))):
+        with pytest.raises(TypeError):
+            wg.grad(lambda x: np.sum(x[index]))(x)
