@@ -64,6 +64,48 @@ def test_decisions_lead_to_another_program(backend):
             np.testing.assert_allclose(compiled(np.float64(x)), f(np.float64(x)), rtol=1e-12)
 
 
+def early(x):
+    """Ends when it is large enough, and does something else for a while."""
+    y, trips = x[0], 0
+    for t in range(40):
+        if y > 2 + x[1]:
+            break
+        y = np.sin(y) + x[2] if y < x[3] + 0.02 * t else y * (1.1 + 0.01 * x[4])
+        trips += 1
+    return y * trips
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("mode", ["value", "grad", "jvp"])
+def test_each_path_through_the_decisions_of_a_loop_has_its_program(mode, backend):
+    f = modes(early)[mode]
+    rng = np.random.default_rng(8)
+    points = [X, *(rng.random((6, 5)) * 1.5)]
+    with rolling(ALL):
+        compiled = wg.jit(f, backend=backend)
+        for x in [*points, *points, *reversed(points)]:
+            found, wanted = compiled(x, D), f(x, D)
+            for a, b in zip(wg.trees.flatten(found)[0], wg.trees.flatten(wanted)[0], strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+    info = compiled.cache_info()
+    assert info.fallbacks == 0
+    assert info.traces == info.specialisations <= len(points)
+
+
+def test_a_plan_says_what_it_holds_for():
+    def f(x):
+        y = x
+        for _ in range(20):
+            y = y * 1.1 if y > 0 else y - 1
+        return y
+
+    with rolling(ALL):
+        plan = wg.jit(f).plan(1.0)
+    assert "each of 20 decisions in a loop is as it was recorded" in str(plan)
+    with pytest.raises(wg.errors.PlanMismatchError, match="otherwise at number 1"):
+        plan(-1.0)
+
+
 def test_limits_are_those_of_the_innermost_block():
     f = LOOPS[0](12)
     with rolling(None), rolling(ALL):

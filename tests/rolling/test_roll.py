@@ -12,7 +12,7 @@ from wengert.ir.build import evaluate
 from wengert.ir.graph import Graph
 from wengert.ir.verify import verify
 from wengert.rolling.limits import ALL, Limits, rolling
-from wengert.rolling.roll import roll
+from wengert.rolling.roll import roll, rolled_with_decisions
 
 X = np.array([0.4, 0.7, 0.3, 0.8, 0.6])
 D = np.array([0.1, -0.2, 0.05, 0.1, -0.1])
@@ -36,9 +36,14 @@ def scans(graph):
 
 def check(graph, *args):
     """Roll a graph, and compare the results; return the rolled one."""
-    made = verify(roll(graph, ALL))
+    made, decisions = rolled_with_decisions(graph, ALL)
+    verify(made)
     assert [v.aval for v in made.inputs] == [v.aval for v in graph.inputs]
-    assert [(g.kind, g.outcome) for g in made.guards] == [(g.kind, g.outcome) for g in graph.guards]
+    outcomes = []
+    for g, folded in zip(made.guards, decisions, strict=True):
+        assert folded is None or (g.kind, g.outcome) == ("int", len(folded))
+        outcomes += [g.outcome] if folded is None else folded
+    assert outcomes == [g.outcome for g in graph.guards]
     for scale in (1.0, 0.7):
         xs = [a * scale for a in args]
         with np.errstate(all="ignore"):
@@ -300,15 +305,53 @@ def test_exponents_that_differ_by_trip_are_left():
     check(unrolled(wg.grad(f), X), X)
 
 
-def test_decisions_on_values_stay_guards():
+def test_decisions_in_a_loop_are_one_guard():
     def f(x):
         y = x[0]
         for _ in range(12):
-            y = y + 1 if y < 5 else np.sin(y)
+            if y > 5:
+                return y
+            y = np.sin(y) + x[1] if x[2] > y - 5 else np.cos(y)
         return y
 
     graph = unrolled(f, X)
-    assert len(check(graph, X).guards) == len(graph.guards) == 12
+    made = check(graph, X)
+    assert len(graph.guards) == 24
+    assert len(made.guards) <= 4
+
+
+@pytest.mark.parametrize("at", [0, 1, 7, 11])
+def test_the_first_decision_that_differs_is_found(at):
+    def f(x):
+        y = np.sum(x) * 0
+        for t in range(12):
+            y = y + x[t] if x[t] > 0 else y
+            if y < 100:
+                y = y * 0.5
+        return y
+
+    x = np.ones(12)
+    made, (folded,) = rolled_with_decisions(unrolled(f, x), ALL)
+    assert folded == (True, True) * 12
+    (guard,) = made.guards
+    asked = Graph(made.inputs, made.nodes, [guard.value])
+    x[at] = -1.0
+    assert evaluate(asked, [x]) == [2 * at]
+    x[:] = 1.0
+    assert evaluate(asked, [x]) == [24]
+
+
+def test_decisions_beside_operations_that_raise_stay_guards():
+    def f(x):
+        m = np.eye(3) * (1 + x[0])
+        for _ in range(8):
+            if m[0, 0] < 0.1:
+                return m
+            m = m @ np.linalg.inv(m + np.eye(3)) + np.eye(3)
+        return m
+
+    graph = unrolled(f, X)
+    assert len(check(graph, X).guards) == len(graph.guards)
 
 
 def test_two_stores_a_trip_keep_their_order():
@@ -406,9 +449,21 @@ def test_python_numbers_stay_what_they_are(mode):
 
 def test_short_graphs_are_left_as_they_are():
     graph = unrolled(carried(30), X)
+    assert roll(graph, None) is graph
     assert roll(graph, Limits(3, 4, 1000)) is graph
     assert roll(graph, Limits(3, 1000, 8)) is graph
     assert roll(graph, Limits(100, 4, 8)) is graph
+
+
+def test_graphs_of_large_arrays_are_left_until_they_are_long():
+    def f(x):
+        for _ in range(20):
+            x = np.sin(x) * 0.5
+        return x
+
+    graph = unrolled(f, np.ones(20_000))
+    assert roll(graph, Limits(3, 4, 8, 1000)) is graph
+    assert len(roll(graph, ALL).nodes) == 1
 
 
 def test_a_long_loop_takes_little_time_to_roll():

@@ -39,7 +39,7 @@ from wengert.ops.leaves import is_array
 from wengert.ops.options import check_flag, check_function, integers
 from wengert.ops.options import names as option_names
 from wengert.rolling.limits import current
-from wengert.rolling.roll import roll
+from wengert.rolling.roll import rolled_with_decisions
 from wengert.trace.alarm import stops
 from wengert.trace.record import GraphRecorder, OuterValueError
 
@@ -265,8 +265,8 @@ class Jitted:
                 number = len(recorded.graph.nodes)
                 patience.say(f"compiling {self._name}, {number:,} operations on arrays ...")
                 recorded, again = self._within_budget(recorded)
-                if self._budget is None:
-                    recorded = recorded._replace(graph=roll(recorded.graph, recorder.rolls))
+                graph, folded = rolled_with_decisions(recorded.graph, recorder.rolls)
+                recorded = recorded._replace(graph=graph)
                 program = self._backend.compile(recorded.graph)
         if same is None:
             backend = getattr(program, "backend", self._backend.name)
@@ -280,7 +280,7 @@ class Jitted:
                 self._name, recorded, program, backend, self._split, form, match, laid,
                 self._budget, *again,
             )  # fmt: skip
-            plan.state = state.guard
+            plan.state, plan.folded = state.guard, folded
             run = program.quick() if hasattr(program, "quick") else program.run
             leaf = Leaf(plan, run, recorded.result.rebuild)
         else:  # rounding led native code to another path than NumPy, as it may do again

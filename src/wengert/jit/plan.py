@@ -57,6 +57,8 @@ class Plan:
         self._laid = laid
         self._result = recorded.result
         self._budget = budget, extra, gap
+        self.folded: list[tuple[bool, ...] | None] = [None] * len(self.graph.guards)
+        """Of a guard of a loop, the decisions of the trips that it stands for."""
         self.state: Any = None  # what the function looked up, where there is such
 
     @property
@@ -210,9 +212,12 @@ class Plan:
         if guard.kind in TESTS:
             error, reason = TESTS[guard.kind]
             return error(f"in {self.name}, {reason}" + user_line())
+        folded, found = self.folded[miss.index], repr(miss.outcome)
+        if folded is not None:
+            found = f"otherwise at number {miss.outcome + 1}"
         return PlanMismatchError(
-            f"this plan of {self.name} holds where {_decision(guard)}; "
-            f"here it is {miss.outcome!r}. Call the wg.jit function itself, which keeps a plan for "
+            f"this plan of {self.name} holds where {_decision(guard, folded)}; "
+            f"here it is {found}. Call the wg.jit function itself, which keeps a plan for "
             f"each outcome." + user_line()
         )
 
@@ -261,7 +266,11 @@ class Plan:
             f"plan of {self.name}({inputs}) -> {outputs or 'None'}",
             f"  {self.backend} backend, {len(self.graph.nodes)} operations on arrays",
             *self._host_line(),
-            *(f"  holds where {_decision(g)}" for g in self.graph.guards if g.kind not in EFFECTS),
+            *(
+                f"  holds where {_decision(g, f)}"
+                for g, f in zip(self.graph.guards, self.folded, strict=True)
+                if g.kind not in EFFECTS
+            ),
             f"  {self.cost}",
             f"  memory: {self.memory}",
         ]
@@ -302,8 +311,10 @@ def _strides(layout: Any) -> str:
 _NATIVE = {"float64", "float32", "int64", "int32", "bool"}
 
 
-def _decision(guard: Guard) -> str:
+def _decision(guard: Guard, folded: tuple[bool, ...] | None) -> str:
     """Describe a guard in the user's terms."""
+    if folded is not None:
+        return f"each of {len(folded):,} decisions in a loop is as it was recorded"
     return f"{guard.kind}() of a {guard.value.aval} is {guard.outcome!r}"
 
 

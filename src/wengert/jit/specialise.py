@@ -30,17 +30,33 @@ class Leaf:
         From outputs to the function's result.
     """
 
-    __slots__ = ("outcomes", "places", "plan", "rebuild", "run")
+    __slots__ = ("folded", "outcomes", "places", "plan", "rebuild", "run")
 
     def __init__(self, plan: Any, run: Any, rebuild: Callable[..., Any]) -> None:
         self.plan = plan
         self.run = run
         self.rebuild = rebuild
         guards = () if plan is None else plan.graph.guards
-        # What other leaves of the same code hold under as well, whatever else they compute.
-        decides = [g.kind not in EFFECTS for g in guards]
-        self.outcomes = tuple(key(g.outcome) for g, d in zip(guards, decides, strict=True) if d)
-        self.places = [sum(decides[:k]) if d else None for k, d in enumerate(decides)]
+        # What other leaves of the same code hold under as well, whatever else they compute. A guard
+        # of a loop stands for those of all its trips.
+        self.folded = [None] * len(guards) if plan is None else plan.folded
+        self.places: list[int | None] = []
+        outcomes: list[Any] = []
+        for guard, folded in zip(guards, self.folded, strict=True):
+            if guard.kind in EFFECTS:
+                self.places.append(None)
+                continue
+            self.places.append(len(outcomes))
+            outcomes += map(key, [guard.outcome] if folded is None else folded)
+        self.outcomes = tuple(outcomes)
+
+    def missed(self, miss: GuardMiss) -> tuple[int | None, Any]:
+        """Return which of the outcomes was another one, and what it was; None for an exception."""
+        place, folded = self.places[miss.index], self.folded[miss.index]
+        if place is None or folded is None:
+            return place, miss.outcome
+        k = int(miss.outcome)
+        return place + k, not folded[k]
 
 
 class Branch:
@@ -134,12 +150,12 @@ class DecisionTree:
         """Go on below the branch where `leaf` missed, until a specialisation holds."""
         depth = 0
         while True:
-            place = leaf.places[miss.index]
+            place, found = leaf.missed(miss)
             if place is None:
                 return None  # plain Python would raise
             for outcome in leaf.outcomes[depth:place]:
                 branch = branch.children[outcome]
-            child = branch.children.get(key(miss.outcome))
+            child = branch.children.get(key(found))
             if child is None:
                 return None
             branch, depth, leaf = child, place + 1, child.last

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.ir.graph import SLOT, Const, Graph, Node, Value, aval_of
+from wengert.ir.graph import SLOT, Const, Graph, Guard, Node, Value, aval_of
 from wengert.ops.base import TABLE
 from wengert.ops.control import as_number
 from wengert.ops.index import getitem
 from wengert.ops.loops import scan
+from wengert.rolling.decisions import first_other, only_computes
 from wengert.rolling.stores import Stores, found_stores
 from wengert.rolling.table import AT, INDEXED, Run, Table, masked
 from wengert.rolling.wiring import CARRIED, FIXED, Wiring
@@ -75,6 +76,8 @@ class LoopWriter:
         self.rows: dict[Any, tuple[Value, Any]] = {}
         self.carries: dict[int, list[_Carry]] = {}
         self.numbers: dict[Value, Value] = {}
+        self.asked: list[tuple[Any, bool]] = []
+        """The decisions of a trip, and what they were."""
         self.used = self._used_outside()
         self.backwards = self._goes_backwards()
         self.stores: list[Stores] = found_stores(table, loop, self.used)
@@ -119,6 +122,8 @@ class LoopWriter:
         for j in range(loop.period):
             if j not in self.silent:
                 self._item(j)
+        if self.asked:
+            only_computes(self._items())
         finals, stacks = self._results()
         handed = [(k, c) for k, cs in self.carries.items() for c in cs]
         begins: list[Any] = []
@@ -159,7 +164,16 @@ class LoopWriter:
         outer.nodes.append(Node(scan, tuple(operands), attrs, outputs, outer.line))
         made = dict(zip(ys, outputs[len(ends) :], strict=True))
         found = {mark: made[y] for mark, y in stacks.items()}
+        self.answers = [found["asked", k] for k in range(len(self.asked))]
         return self._settled({k: outputs[i] for k, i in at.items()}, found)
+
+    def decision(self) -> tuple[Value, tuple[bool, ...]] | None:
+        """Write what one guard asks for all trips; return it, and what it stands for."""
+        if not self.asked:
+            return None
+        n, outcomes = self.loop.trips, [outcome for _, outcome in self.asked]
+        found = first_other(self.outer, self.answers, outcomes, n, self.backwards)
+        return found, tuple(outcomes) * n
 
     def _items(self) -> Sequence[Any]:
         return self.table.items[self.loop.start : self.loop.start + self.loop.period]
@@ -177,6 +191,8 @@ class LoopWriter:
                 finals.append(k)
             else:
                 stacks[k] = self.local[k]
+        for k, (x, _) in enumerate(self.asked):
+            stacks["asked", k] = x
         for c in [u.value for s in self.stores for u in s.updates]:
             if loop.kinds[c] == CARRIED:
                 stacks["value", c] = self._value_of(c)
@@ -238,7 +254,10 @@ class LoopWriter:
     def _item(self, j: int) -> None:
         table, loop, at = self.table, self.loop, self.loop.start + j
         node = table.items[at]
-        assert type(node) is Node
+        if isinstance(node, Guard):
+            c = int(table.begin[at] - table.begin[loop.start])
+            self.asked.append((self._value_of(c), bool(node.outcome)))
+            return
         self.inner.line = node.line
         first = int(table.first[at] - table.first[loop.start])
         columns = range(*(int(b - table.begin[loop.start]) for b in table.begin[at : at + 2]))
@@ -260,12 +279,12 @@ class LoopWriter:
         loop = self.loop
         kind, number = loop.kinds[c], int(loop.relative[c])
         if kind == FIXED:
-            return self._of_all(number)
+            return self._of_all(number, node)
         if kind == CARRIED:
-            return self.local[number] if number >= 0 else self._carried(c, number)
+            return self.local[number] if number >= 0 else self._carried(c, number, node)
         return self._row(c, node)
 
-    def _of_all(self, number: int) -> Any:
+    def _of_all(self, number: int, node: Node | None) -> Any:
         """Return the input for what is the same in each trip, or the number that it is."""
         x = self.outer.read(self.operand(number))
         aval = aval_of(x)
@@ -273,18 +292,18 @@ class LoopWriter:
             return x
         if number not in self.fixed:
             self.fixed[number] = Value(aval=strong(aval)), self.outer.strong(x)
-        return self._given(self.fixed[number][0], aval.weak)
+        return self._given(self.fixed[number][0], aval.weak, node)
 
-    def _given(self, v: Value, weak: bool) -> Value:
-        """Return what an input of the body is for its nodes."""
-        if not weak:
+    def _given(self, v: Value, weak: bool, node: Node | None) -> Value:
+        """Return what an input of the body is for a node."""
+        if not weak or (node is not None and _is_of_doubles(node)):
             return v
         if v not in self.numbers:
             self.numbers[v] = y = Value(aval=aval_of(0.0)._replace(dtype=v.dtype))
             self.inner.nodes.insert(0, Node(as_number, (v,), {}, (y,), self.inner.line))
         return self.numbers[v]
 
-    def _carried(self, c: int, number: int) -> Any:
+    def _carried(self, c: int, number: int, node: Node | None) -> Any:
         loop = self.loop
         k, lag = number % loop.made, -(number // loop.made)
         begins = [int(loop.operands[lag - i, c]) for i in range(1, lag + 1)]
@@ -299,7 +318,7 @@ class LoopWriter:
         for begin in begins[len(carry.begins) :]:
             carry.begins.append(begin)
             carry.inputs.append(Value(aval=strong(aval)))
-        return self._given(carry.inputs[lag - 1], aval.weak)
+        return self._given(carry.inputs[lag - 1], aval.weak, node)
 
     def _row(self, c: int, node: Node | None) -> Any:
         """Return the input for what differs by trip."""
@@ -316,7 +335,7 @@ class LoopWriter:
         if aval.weak and aval.dtype.kind != "f":
             raise RefusedError("numbers of Python that differ by trip")
         mark = (tuple(self.loop.operands[:, c].tolist()), aval)
-        return self._given(self._input(mark, entries, strong(aval)), aval.weak)
+        return self._given(self._input(mark, entries, strong(aval)), aval.weak, node)
 
     def _input(self, mark: Any, entries: list[Any], aval: Any) -> Value:
         if mark not in self.rows:
@@ -337,7 +356,7 @@ class LoopWriter:
         if any(r is None for r in rows):
             return False
         mark = ("read", source, places.tobytes(), repr(template), aval)
-        self.local[first] = self._given(self._input(mark, rows, strong(aval)), aval.weak)
+        self.local[first] = self._given(self._input(mark, rows, strong(aval)), aval.weak, None)
         return True
 
     def _moving(self, node: Node, places: Any) -> tuple[dict[str, Any], list[tuple[int, Value]]]:
@@ -378,6 +397,17 @@ class LoopWriter:
 
 def _no_constant(x: Any) -> Any:
     raise RefusedError("an array in the body of a loop")
+
+
+def _is_of_doubles(node: Node) -> bool:
+    """Whether a number of Python among the operands may be one of NumPy as well."""
+    avals = [aval_of(x) for x in node.inputs]
+    return (
+        node.op.ufunc is not None
+        and not node.outputs[0].aval.weak
+        and all(a.dtype == np.float64 or (a.weak and a.dtype.kind == "i") for a in avals)
+        and any(a.dtype == np.float64 and not a.weak for a in avals)
+    )
 
 
 def _takes_floats(node: Node, entries: Sequence[Any]) -> bool:

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from wengert.ir.graph import Graph
+
 __all__ = ["ALL", "Limits", "current", "rolling"]
 
 
@@ -20,14 +22,29 @@ class Limits(NamedTuple):
         The least number of operations that go.
     nodes : int
         Shorter graphs are left as they are.
+    large : int
+        So are those that are shorter than this and work on arrays of more than `LARGE` bytes: their
+        time is that of the arrays, and what is kept for the way back is chosen with more care.
     """
 
     trips: int = 4
-    saved: int = 64
-    nodes: int = 100_000
+    saved: int = 200
+    nodes: int = 600
+    large: int = 20_000
+
+    def leave(self, graph: Graph) -> bool:
+        """Whether a graph is to be left as it is."""
+        n = len(graph.nodes)
+        if n < self.nodes:
+            return True
+        return n < self.large and any(
+            v.aval.nbytes > LARGE for node in graph.nodes for v in node.outputs
+        )
 
 
-ALL = Limits(3, 4, 8)
+LARGE = 1 << 17
+
+ALL = Limits(3, 4, 8, 8)
 """Rolls whatever can be rolled."""
 
 _LIMITS: list[Limits | None] = [Limits()]

@@ -18,6 +18,7 @@ from wengert.ir.simplify import remove_dead, simplify
 from wengert.ops.base import TABLE
 from wengert.ops.index import getitem
 from wengert.rolling.body import LoopWriter
+from wengert.rolling.decisions import Decisions
 from wengert.rolling.limits import Limits
 from wengert.rolling.periods import Stretch, stretches
 from wengert.rolling.reads import through_updates
@@ -25,7 +26,7 @@ from wengert.rolling.table import Table
 from wengert.rolling.wiring import Wiring, wired
 from wengert.rolling.writer import RefusedError, Row, Writer, together
 
-__all__ = ["roll"]
+__all__ = ["roll", "rolled_with_decisions"]
 
 VIEWS = frozenset({"getitem", "reshape"})
 """A stretch of these alone is no loop: what they read is read in place."""
@@ -49,15 +50,24 @@ def roll(graph: Graph, limits: Limits | None, *, differentiable: bool = False) -
     Returns
     -------
     Graph
-        Of the same inputs, outputs and guards. Loops within loops are rolled, too. Where it is not
-        certain that a stretch is a loop, it stays as it is.
+        Of the same inputs and outputs. One guard stands for those in the trips of a loop. Loops
+        within loops are rolled, too. Where it is not certain that a stretch is a loop, it stays as
+        it is.
     """
-    if limits is None or len(graph.nodes) < limits.nodes:
-        return graph
+    return rolled_with_decisions(graph, limits, differentiable=differentiable)[0]
+
+
+def rolled_with_decisions(
+    graph: Graph, limits: Limits | None, *, differentiable: bool = False
+) -> tuple[Graph, list[Decisions]]:
+    """Roll a graph like `roll`; return also what each guard of the rolled graph stands for."""
+    if limits is None or limits.leave(graph):
+        return graph, [None] * len(graph.guards)
     rolled = _rolled(through_updates(graph), limits, lambda x: Const(x, fixed=True))
     if rolled is None:
-        return graph
-    return simplify(rolled, differentiable=differentiable)
+        return graph, [None] * len(graph.guards)
+    made, decisions = rolled
+    return simplify(made, differentiable=differentiable), decisions
 
 
 def _within(graph: Graph, limits: Limits) -> tuple[Graph, list[Any]]:
@@ -73,12 +83,13 @@ def _within(graph: Graph, limits: Limits) -> tuple[Graph, list[Any]]:
     rolled = _rolled(through_updates(graph), limits, constant)
     if rolled is None:
         return graph, []
-    return Graph([*inputs, *rolled.inputs], rolled.nodes, rolled.outputs), arrays
+    made = rolled[0]
+    return Graph([*inputs, *made.inputs], made.nodes, made.outputs), arrays
 
 
 def _rolled(
     graph: Graph, limits: Limits, constant: Callable[[np.ndarray[Any, Any]], Any]
-) -> Graph | None:
+) -> tuple[Graph, list[Decisions]] | None:
     table = Table(graph)
     found = _loops(table, limits)
     if not found:
@@ -87,7 +98,7 @@ def _rolled(
     made = rewriter.rewrite(found)
     if not rewriter.written:
         return None
-    return remove_dead(made)
+    return remove_dead(made), rewriter.decisions
 
 
 def _loops(table: Table, limits: Limits) -> list[Wiring]:
@@ -150,6 +161,7 @@ class _Rewriter(Writer):
         self.table = table
         self.limits = limits
         self.guards: list[Guard] = []
+        self.decisions: list[Decisions] = []
         self.stands: dict[int, Any] = {}
         self.written = 0
 
@@ -167,6 +179,11 @@ class _Rewriter(Writer):
                 found = writer.write()
             except RefusedError:
                 continue  # what was written by then is not used
+            asked = writer.decision()
+            if asked is not None:
+                value, outcomes = asked
+                self.guards.append(Guard(value, "int", len(outcomes), len(self.nodes)))
+                self.decisions.append(outcomes)
             self.stands.update(found)
             self.written += 1
             at = loop.stop
@@ -186,6 +203,7 @@ class _Rewriter(Writer):
             item = self.table.items[k]
             if type(item) is Guard:
                 value = self.read(self._operand(int(self.table.operands[self.table.begin[k]])))
+                self.decisions.append(None)
                 self.guards.append(item._replace(value=value, position=len(self.nodes)))
             else:
                 self._node(k, item)

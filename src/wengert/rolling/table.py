@@ -133,8 +133,7 @@ class Table:
                     self.values.append(v)
                     self._aval_numbers.append(self._aval(v.aval))
             else:
-                marks.append(len(self._marks))
-                self._marks[id(item)] = len(self._marks)
+                marks.append(self._asked(item))
                 operands.append(self._number(item.value))
             first.append(len(self.values))
             begin.append(len(operands))
@@ -171,6 +170,12 @@ class Table:
 
     def _kind(self, number: int) -> int:
         return self._aval_numbers[number] if number >= 0 else self._outside_avals[-1 - number]
+
+    def _asked(self, guard: Guard) -> int:
+        """Return the mark of a guard; one that asks for more than yes or no is like no other."""
+        is_bool = guard.kind == "bool" and guard.value.aval[:2] == ((), np.dtype(bool))
+        mark = ("guard", bool(guard.outcome)) if is_bool else id(guard)
+        return self._marks.setdefault(mark, len(self._marks))
 
     def _mark(self, node: Node, operands: list[int], places: list[int]) -> int:
         numbers = [self._number(x) for x in node.inputs]

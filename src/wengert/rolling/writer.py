@@ -120,12 +120,12 @@ class Writer:
         return self.emit(as_number, x)
 
     def strong(self, x: Any) -> Any:
-        """Make an array of a number of Python, which is a floating-point number."""
+        """Make an array of a number of Python, which is of one type whatever it is."""
         aval = aval_of(x)
         if not aval.weak:
             return x
-        if aval.dtype.kind != "f":
-            raise RefusedError("a number of Python that is no floating-point number")
+        if aval.dtype.kind not in "fb":
+            raise RefusedError("a Python number of another kind, such as an integer")
         if isinstance(x, Value):
             return self.emit(TABLE["convert"], x, dtype=aval.dtype)
         return aval.dtype.type(x)

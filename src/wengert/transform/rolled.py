@@ -49,7 +49,7 @@ def rolled(tape: Tape, roots: list[Any], outs: list[Any]) -> Found:
     graph = reading.graph(tape, outs)
     if graph is None:
         return tape, roots, outs
-    limits = recorder.rolls._replace(nodes=0)
+    limits = recorder.rolls._replace(nodes=0, large=recorder.rolls.large // 3)
     made = roll(graph, limits, differentiable=True)
     if made is graph:
         return tape, roots, outs
