@@ -193,7 +193,19 @@ def swapped(n):
     return f
 
 
+def balanced(n):
+    def f(x):
+        k, u = np.exp(-np.outer(x, x)), np.ones(5)
+        for _ in range(n):
+            v = 0.3 / (k.T @ u + x)
+            u = 0.3 / (k @ v)
+        return np.sum(u * v)
+
+    return f
+
+
 LOOPS = [
+    balanced,
     carried, numbered, read_along, python_number, stored, listed, heated, nested, alternating,
     swapped,
 ]  # fmt: skip

@@ -206,6 +206,20 @@ def test_products_and_factorisations():
     agree(f, (1.3,), (2.0,))
 
 
+def test_what_may_raise_is_computed_once():
+    a = np.random.default_rng(4).random((3, 3)) * 0.2
+
+    def f(s):
+        y = np.ones(3)
+        for _ in range(N):
+            y = np.linalg.solve(a + s * np.eye(3), y) + s
+        return np.sum(y)
+
+    graph = graph_of(wg.grad(f), 1.5)
+    assert not graph.guards
+    assert len(graph.nodes) < 20
+
+
 def test_complex_numbers():
     def f(x):
         z = x[0] + 1j * x[1]

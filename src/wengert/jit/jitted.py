@@ -282,7 +282,7 @@ class Jitted:
             )  # fmt: skip
             plan.state, plan.folded = state.guard, folded
             run = program.quick() if hasattr(program, "quick") else program.run
-            leaf = Leaf(plan, run, recorded.result.rebuild)
+            leaf = Leaf(plan, run, recorded.result.rebuild, folded)
         else:  # rounding led native code to another path than NumPy, as it may do again
             leaf = same
             self._fallbacks.repeated(key)
@@ -315,8 +315,9 @@ class Jitted:
         """
         program = NumpyBackend().compile(leaf.plan.graph)
         if self._budget is not None:
-            return Leaf(leaf.plan, program.run, leaf.rebuild)
-        return Leaf(leaf.plan.run_by(program, "numpy"), program.run, leaf.rebuild)
+            return Leaf(leaf.plan, program.run, leaf.rebuild, leaf.folded)
+        plan = leaf.plan.run_by(program, "numpy")
+        return Leaf(plan, program.run, leaf.rebuild, leaf.folded)
 
     def _once(
         self, key: Any, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]

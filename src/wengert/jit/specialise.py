@@ -28,26 +28,33 @@ class Leaf:
         From inputs to outputs; raises `GuardMiss` where it does not hold.
     rebuild : callable
         From outputs to the function's result.
+    folded : sequence, optional
+        Of a guard of a loop, the decisions of its trips, which it stands for; else None.
     """
 
     __slots__ = ("folded", "outcomes", "places", "plan", "rebuild", "run")
 
-    def __init__(self, plan: Any, run: Any, rebuild: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        plan: Any,
+        run: Any,
+        rebuild: Callable[..., Any],
+        folded: Sequence[tuple[bool, ...] | None] = (),
+    ) -> None:
         self.plan = plan
         self.run = run
         self.rebuild = rebuild
         guards = () if plan is None else plan.graph.guards
-        # What other leaves of the same code hold under as well, whatever else they compute. A guard
-        # of a loop stands for those of all its trips.
-        self.folded = [None] * len(guards) if plan is None else plan.folded
+        # What other leaves of the same code hold under as well, whatever else they compute.
+        self.folded = tuple(folded) or (None,) * len(guards)
         self.places: list[int | None] = []
         outcomes: list[Any] = []
-        for guard, folded in zip(guards, self.folded, strict=True):
+        for guard, trips in zip(guards, self.folded, strict=True):
             if guard.kind in EFFECTS:
                 self.places.append(None)
                 continue
             self.places.append(len(outcomes))
-            outcomes += map(key, [guard.outcome] if folded is None else folded)
+            outcomes += map(key, [guard.outcome] if trips is None else trips)
         self.outcomes = tuple(outcomes)
 
     def missed(self, miss: GuardMiss) -> tuple[int | None, Any]:

@@ -31,9 +31,14 @@ class Stretch(NamedTuple):
     period: int
 
     @property
+    def items(self) -> int:
+        """How long it is."""
+        return self.stop - self.start
+
+    @property
     def trips(self) -> int:
         """How many whole periods there are."""
-        return (self.stop - self.start) // self.period
+        return self.items // self.period
 
     @property
     def saved(self) -> int:

@@ -70,14 +70,32 @@ def wired(table: Table, stretch: Stretch, trips: int) -> Wiring | None:
     """Return the longest loop in a stretch, of at least so many trips; None if there is none."""
     best = None
     for times in MULTIPLES:
-        found = _wired(table, stretch._replace(period=times * stretch.period), trips)
-        if found is None:
-            continue
-        if best is None or found.stop - found.start > 1.25 * (best.stop - best.start):
-            best = found
-        if best.stop - best.start > 0.75 * (stretch.stop - stretch.start):
+        if best is not None and times > 1 and best.stop - best.start > 0.75 * stretch.items:
             break
+        found = _wired(table, stretch._replace(period=times * stretch.period), trips)
+        if found is not None and (
+            best is None or found.stop - found.start > 1.25 * (best.stop - best.start)
+        ):
+            best = found
+    if best is None:
+        return None
+    times = _turns(best)
+    if times > 1:
+        longer = Stretch(best.start, best.stop, times * best.period)
+        found = _wired(table, longer, trips)
+        if found is not None and 4 * found.trips * found.period > 3 * longer.items:
+            return found
     return best
+
+
+def _turns(loop: Wiring) -> int:
+    """Return after how many trips what differs by trip is the same again; 1 if it never is."""
+    for times in MULTIPLES[1:]:
+        for c in np.flatnonzero(loop.kinds == ROW):
+            column = loop.operands[:, c]
+            if len(column) > 2 * times and np.array_equal(column[times:], column[:-times]):
+                return times
+    return 1
 
 
 def _wired(table: Table, stretch: Stretch, trips: int) -> Wiring | None:

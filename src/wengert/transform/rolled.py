@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Const, Graph, Node, Value, aval_of
+from wengert.ir.graph import RAISES, Const, Graph, Node, Value, aval_of
 from wengert.ops.base import RegionOp
 from wengert.rolling.roll import roll
 from wengert.trace.record import GraphRecorder, Tape, active_recorder
@@ -58,6 +58,7 @@ def rolled(tape: Tape, roots: list[Any], outs: list[Any]) -> Found:
         ys = as_function(made)(*inputs, *reading.outside)
     if not all(isinstance(y, Tracer) and y._trace is shorter for y in ys):
         return tape, roots, outs
+    reading.settle()
     return shorter, [x._var for x in inputs], [y._var for y in ys]
 
 
@@ -72,6 +73,7 @@ class _Reading:
         self.given: dict[Any, Value] = {}
         self.makers: dict[Any, Node] = {}
         self.roots = roots
+        self.used: set[Any] = set()
 
     def graph(self, tape: Tape, outs: Sequence[Any]) -> Graph | None:
         """Return the graph; None where a node is not what the recorder knows as well."""
@@ -90,8 +92,22 @@ class _Reading:
             nodes.append(made)
         if not all(v in self.values for v in outs):
             return None
+        self._mark_used(tape, outs)
         inputs = [self.values[v] for v in self.roots] + self.inputs
         return Graph(inputs, nodes, [self.values[v] for v in outs])
+
+    def _mark_used(self, tape: Tape, outs: Sequence[Any]) -> None:
+        """Note what the results are made of: it will be computed by what is written now."""
+        alive = set(outs)
+        for node in reversed(tape.nodes):
+            if not alive.isdisjoint(node.outputs):
+                alive.update(x for x in node.inputs if type(x) is Value)
+                self.used.update(v.data._var for v in node.outputs)
+
+    def settle(self) -> None:
+        """Drop the marks of operations that may raise where they are done again."""
+        guards = self.recorder.guards
+        guards[:] = [g for g in guards if g.kind != RAISES or g.value not in self.used]
 
     def _is_recorded(self, x: Any) -> bool:
         return type(x) is Tracer and x._trace is self.recorder
