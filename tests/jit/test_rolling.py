@@ -113,3 +113,16 @@ def test_limits_are_those_of_the_innermost_block():
     with rolling(ALL), rolling(None):
         outer = wg.jit(f, backend="numpy").plan(X)
     assert len(inner.graph.nodes) < len(outer.graph.nodes)
+
+
+def test_a_budget_and_decisions_go_together():
+    def f(x):
+        y = x
+        for _ in range(60):
+            y = np.sin(y) * 1.01 if y[0] > -5 else y * 0
+        return np.sum(y)
+
+    with rolling(ALL):
+        gradient = wg.jit(wg.grad(f), memory_budget="64KiB")
+        for x in (X, -10 * X - 10, X):
+            np.testing.assert_allclose(gradient(x), wg.grad(f)(x), rtol=1e-12)

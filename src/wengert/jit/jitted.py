@@ -21,6 +21,7 @@ from wengert.errors import (
     WengertError,
     user_line,
 )
+from wengert.ir.graph import Graph
 from wengert.jit.fallback import Fallbacks, NotCompiled, too_many, unplannable
 from wengert.jit.fastpath import matcher
 from wengert.jit.form import Form, Laid, bare, layouts, signature, split
@@ -38,7 +39,7 @@ from wengert.ops.base import Traced
 from wengert.ops.leaves import is_array
 from wengert.ops.options import check_flag, check_function, integers
 from wengert.ops.options import names as option_names
-from wengert.rolling.limits import current
+from wengert.rolling.limits import Limits, current
 from wengert.rolling.roll import rolled_with_decisions
 from wengert.trace.alarm import stops
 from wengert.trace.record import GraphRecorder, OuterValueError
@@ -250,7 +251,7 @@ class Jitted:
         with Patience(f"recording {self._name} ...") as patience:
             bound = None if self._budget is None else self._budget // 2
             recorder = GraphRecorder(bound=bound)
-            recorder.rolls = None if self._budget is not None else current()
+            recorder.rolls = self._limits()
             recorded = record(self._f, leaves, form, recorder=recorder, state=state)
             if recorded.why:
                 return self._once(key, recorded, args, kwargs)
@@ -264,9 +265,8 @@ class Jitted:
             if same is None:
                 number = len(recorded.graph.nodes)
                 patience.say(f"compiling {self._name}, {number:,} operations on arrays ...")
-                recorded, again = self._within_budget(recorded)
-                graph, folded = rolled_with_decisions(recorded.graph, recorder.rolls)
-                recorded = recorded._replace(graph=graph)
+                graph, folded = rolled_with_decisions(recorded.graph, current())
+                recorded, trips, again = self._within_budget(recorded, graph, folded)
                 program = self._backend.compile(recorded.graph)
         if same is None:
             backend = getattr(program, "backend", self._backend.name)
@@ -280,9 +280,9 @@ class Jitted:
                 self._name, recorded, program, backend, self._split, form, match, laid,
                 self._budget, *again,
             )  # fmt: skip
-            plan.state, plan.folded = state.guard, folded
+            plan.state, plan.folded = state.guard, trips or plan.folded
             run = program.quick() if hasattr(program, "quick") else program.run
-            leaf = Leaf(plan, run, recorded.result.rebuild, folded)
+            leaf = Leaf(plan, run, recorded.result.rebuild, trips)
         else:  # rounding led native code to another path than NumPy, as it may do again
             leaf = same
             self._fallbacks.repeated(key)
@@ -342,20 +342,43 @@ class Jitted:
             raise error
         return self._plain(args, kwargs)
 
-    def _within_budget(self, recorded: Recorded) -> tuple[Recorded, tuple[int, float | None]]:
-        """Return a recording that keeps to the budget, the operations done again, and the gap."""
+    def _limits(self) -> Limits | None:
+        """Return from when on a tape is rolled: later where a budget has to choose what to keep."""
+        limits = current()
+        if self._budget is None or limits is None:
+            return limits
+        return limits._replace(nodes=max(limits.nodes, limits.large))
+
+    def _within_budget(
+        self, recorded: Recorded, graph: Graph, folded: Sequence[Any]
+    ) -> tuple[Recorded, Sequence[Any], tuple[int, float | None]]:
+        """Return a recording that keeps to the budget.
+
+        Parameters
+        ----------
+        recorded : Recorded
+        graph : Graph
+            The recorded one, its loops rolled.
+        folded : sequence
+            What its guards stand for.
+
+        Returns
+        -------
+        recorded : Recorded
+        folded : sequence
+        again : (int, float or None)
+            The operations done again, and the gap.
+        """
         budget = self._budget
         if budget is None:
-            return recorded, (0, None)
+            return recorded._replace(graph=graph), folded, (0, None)
         try:
             measure = functools.partial(footprint, fast=self._fast)
-            graph = roll(recorded.graph, current())
             found = fitted(graph, budget, measure)
             if not found.within and graph is not recorded.graph:
-                found = min(
-                    (found, fitted(recorded.graph, budget, measure)),
-                    key=lambda x: (not x.within, x.peak),
-                )
+                other = fitted(recorded.graph, budget, measure)
+                if (not other.within, other.peak) < (not found.within, found.peak):
+                    found, folded = other, ()
         except Unsupported as error:
             raise UnsupportedError(
                 f"{self._name} runs in NumPy because of {error}, which native code lacks, so its "
@@ -368,7 +391,7 @@ class Jitted:
                 f"memory_budget={found.peak}" + user_line(),
                 found.peak,
             )
-        return recorded._replace(graph=found.graph), (found.extra, found.gap)
+        return recorded._replace(graph=found.graph), folded, (found.extra, found.gap)
 
     def _is_full(self, key: Any) -> bool:
         tree = self._trees.get(key)

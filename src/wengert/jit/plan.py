@@ -57,7 +57,7 @@ class Plan:
         self._laid = laid
         self._result = recorded.result
         self._budget = budget, extra, gap
-        self.folded: list[tuple[bool, ...] | None] = [None] * len(self.graph.guards)
+        self.folded: Sequence[tuple[bool, ...] | None] = [None] * len(self.graph.guards)
         """Of a guard of a loop, the decisions of the trips that it stands for."""
         self.state: Any = None  # what the function looked up, where there is such
 
