@@ -20,20 +20,6 @@ from wengert.ops.base import TABLE
 NATIVE = {np.dtype(t) for t in ("f8", "f4", "i8", "i4", "?")}
 """Dtypes of native code; a graph with others runs in NumPy."""
 
-MATH = {
-    **dict.fromkeys(("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "power"), 6),
-    **dict.fromkeys(("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "hypot"), 6),
-    **dict.fromkeys(("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "float_power"), 6),
-    **dict.fromkeys(("expit", "log_expit", "xlogy", "xlog1py", "entr"), 8),
-    **dict.fromkeys(("sech_squared", "expit_slope"), 12),  # squares of what is within 4
-    **dict.fromkeys(("gaussian", "root_square_plus_one"), 6),
-    "erf": 8,
-    "erfc": 1000,  # SciPy's is wrong by 500 ulp at 25; test_native_accuracy.py measures ours
-    "logaddexp": 6,
-    "logaddexp2": 6,
-}
-"""Largest difference between the backends in ulp: each is within about 4 of the exact value."""
-
 CANCELS = {"logaddexp", "logaddexp2"}
 """Those whose result can be much smaller than what it is computed from: the ulp is that of 1."""
 
@@ -145,10 +131,10 @@ def close(got: Any, want: Any, units: float, what: str = "", scale: float = 0.0)
 
 def agree(name: str, got: Any, want: Any, args: Sequence[Any] = ()) -> None:
     """Compare the results of an operation as its kind allows."""
-    if np.asarray(want).dtype.kind == "f" and name in MATH:
-        near(got, want, MATH[name], name, name in CANCELS)
+    if np.asarray(want).dtype.kind == "f" and TABLE[name].ulp:
+        near(got, want, TABLE[name].ulp, name, name in CANCELS)
     elif name in LOOPS and np.asarray(want).dtype.kind in "fc":
-        close(got, want, 100, name)  # what the cases' bodies make of the functions in MATH
+        close(got, want, 100, name)  # what the cases' bodies make of functions
     elif name in SUMS and np.asarray(want).dtype.kind in "fc":
         # condition-aware: relative to what the absolute values sum or multiply up to
         size = max((np.size(x) for x in args), default=1)

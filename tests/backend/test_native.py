@@ -13,11 +13,13 @@ from op_cases import CASES, Case
 import wengert as wg
 from wengert.backend.native.emit.module import STRAIGHT
 from wengert.backend.native.run.footprint import laid_out
+from wengert.backend.native.scalar.lower import LOWER
 from wengert.backend.native.schedule.schedule import Schedule
 from wengert.backend.native.schedule.steps import Host
 from wengert.ir.build import Builder
 from wengert.ir.verify import verify
-from wengert.ops.base import dtype_of
+from wengert.ops.base import TABLE, dtype_of
+from wengert.ops.rows import batch_elementwise
 
 EVERY = [case for cases in CASES.values() for case in cases]
 
@@ -82,6 +84,11 @@ def has_empty(graph: Any) -> bool:
     return any(0 in x.shape for x in (*graph.inputs, *graph.outputs))
 
 
+def test_every_elementwise_row_has_native_code_or_says_that_it_has_none():
+    rows = {name for name, op in TABLE.items() if op.batch is batch_elementwise}
+    assert rows - NOT_NATIVE | {"as_number", "convert"} == set(LOWER)
+
+
 def test_what_runs_in_numpy_is_known():
     """Nothing drops out of native code unseen."""
     host = set()
@@ -97,25 +104,10 @@ def test_what_runs_in_numpy_is_known():
     assert host == HOST, host ^ HOST
 
 
-SPECIAL = {
-    *("erfinv", "logit", "gamma", "gammaln", "psi", "zeta", "iv", "jv", "ndtr", "log_ndtr"),
-    *(
-        "hazard",
-        "excess",
-        "erfinv_slope",
-        "ndtri_slope",
-        "ndtri",
-        "i0",
-        "i1",
-        "j0",
-        "j1",
-        "spacing",
-        "exponent",
-        "gcd",
-        "lcm",
-        "power",
-    ),
-}
+NOT_NATIVE = {name for name, op in TABLE.items() if not op.native}
+OTHER_DTYPES = {"bitwise_count", "complex_absolute", "complex_angle", "imag", "real"}
+"""Rows whose arguments or results have no dtype of native code."""
+
 LINALG = {
     *("cholesky", "eigh", "svd", "qr", "pinv", "solve_triangular", "inv", "det", "adjugate"),
     *("slogdet", "solve", "lu_solve", "lu_factor", "hermitian", "cholesky_push", "cholesky_pull"),
@@ -132,7 +124,8 @@ SPECTRAL = {
     *("svd_agree", "svd_along", "svd_chosen", "svd_pull", "svd_push", "svd_turned"),
     "over_separations",
 }
-HOST = {*SPECIAL, *LINALG, *LOOPS, *SPECTRAL, "partition", "argpartition", "as_number"}
+HOST = {*LINALG, *LOOPS, *SPECTRAL, "partition", "argpartition", "power", "as_number"}
+HOST |= NOT_NATIVE - OTHER_DTYPES
 """Operations that NumPy evaluates inside a native program, at least for some of their cases."""
 
 

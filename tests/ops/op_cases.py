@@ -17,6 +17,7 @@ import numpy as np
 import scipy.special as sp
 from oracle import inexact
 from scipy.linalg import lu_factor
+from tail_cases import UNARY
 
 from wengert.ops.base import TABLE, Op
 from wengert.ops.index import SLOT
@@ -136,7 +137,7 @@ def fixed(*values: Any) -> Draw:
 ANY, POSITIVE, UNIT, BEYOND, SMALL = (-2.0, 2.0), (0.3, 2.5), (-0.8, 0.8), (1.3, 3.0), (-1.2, 1.2)
 FRACTION = (0.1, 0.9)
 TURNS, ONE = (2.3, 2.7), (1.0, 1.1)
-UNARY = ((), (2, 0), (2, 1, 2))
+SHAPES = ((), (2, 0), (2, 1, 2))
 BINARY = (((), ()), ((3,), (3,)), ((2, 1), (3,)), ((), (2, 2)), ((0,), (1,)))
 
 SMOOTH: dict[str, tuple[tuple[float, float], ...]] = {
@@ -162,12 +163,14 @@ SMOOTH: dict[str, tuple[tuple[float, float], ...]] = {
     "ndtri": (FRACTION,),
     "sech_squared": (ANY,), "expit_slope": (ANY,), "gaussian": (ANY,), "arctan_slope": (ANY,),
     "one_minus_square": (ANY,), "bernoulli": (ANY,), "hazard": (ANY,), "excess": (ANY,),
+    "excess_slope": (ANY,),
     "root_one_minus_square": (UNIT,), "root_square_minus_one": (BEYOND,),
     "root_square_plus_one": (ANY,),
     "i0": (ANY,), "i1": (ANY,), "j0": (ANY,), "j1": (ANY,),
     "iv": (POSITIVE, POSITIVE), "jv": (POSITIVE, POSITIVE),
 }  # fmt: skip
 """Domains of the operations with a derivative that differences see, argument by argument."""
+SMOOTH |= {name: (tail.drawn,) for name, tail in UNARY.items() if tail.drawn is not None}
 
 ENTIRE = {
     *(
@@ -226,7 +229,7 @@ WHOLE = {
 
 
 def _shapes(n: int) -> tuple[Any, ...]:
-    return tuple((s,) for s in UNARY) if n == 1 else BINARY
+    return tuple((s,) for s in SHAPES) if n == 1 else BINARY
 
 
 def smooth_cases(name: str, domains: tuple[tuple[float, float], ...]) -> list[Case]:
@@ -338,11 +341,11 @@ ELEMENTWISE |= {
         Case("ldexp", (real(), integers(-2, 3, (2, 2), np.int32))),
         Case("ldexp", (real(shape=(0,)), integers(-2, 3, (), np.int32))),
     ],
-    "exponent": [Case("exponent", (signed(s),)) for s in UNARY],
-    "conjugate": [Case("conjugate", (draw(s),)) for draw in (quadrant,) for s in UNARY]
+    "exponent": [Case("exponent", (signed(s),)) for s in SHAPES],
+    "conjugate": [Case("conjugate", (draw(s),)) for draw in (quadrant,) for s in SHAPES]
     + [Case("conjugate", (real(shape=(2,)),))],
     **{
-        name: [Case(name, (quadrant(s),)) for s in UNARY]
+        name: [Case(name, (quadrant(s),)) for s in SHAPES]
         for name in ("real", "imag", "complex_absolute", "complex_angle")
     },
     "select": [
@@ -357,7 +360,7 @@ ELEMENTWISE |= {
         Case("select", (mask((2,)), fixed(1), fixed(2.0))),
     ],
     "convert": [
-        *(Case("convert", (real(shape=s),), {"dtype": np.dtype(complex)}) for s in UNARY),
+        *(Case("convert", (real(shape=s),), {"dtype": np.dtype(complex)}) for s in SHAPES),
         Case("convert", (quadrant((2, 2)),), {"dtype": np.dtype(float)}),
         Case("convert", (quadrant((2,)),), {"dtype": np.dtype(complex)}),
         Case(
@@ -488,9 +491,9 @@ SHAPE = {
         Case("concatenate", (real(shape=(2,), dtype=np.float32), real(shape=(1,))), {"axis": 0},
              narrow=False, wrt=(1,)),
     ],
-    "barrier": [Case("barrier", (real(shape=s),), analytic=True) for s in UNARY],
+    "barrier": [Case("barrier", (real(shape=s),), analytic=True) for s in SHAPES],
     "as_number": [Case("as_number", (real(shape=()),), narrow=False)],
-    "stop_gradient": [Case("stop_gradient", (real(shape=s),), smooth=False) for s in UNARY],
+    "stop_gradient": [Case("stop_gradient", (real(shape=s),), smooth=False) for s in SHAPES],
     "nonzero": [Case("nonzero", (fixed(True, False, True),), {"size": 2}),
                 Case("nonzero", (fixed([True, False], [False, False]),), {"size": 1})],
 }  # fmt: skip

@@ -41,6 +41,8 @@ class Tail:
         Units in the last place; of a callable, at the point.
     flush : bool
         Whether a derivative below the smallest normal number may be anything down to 0.
+    drawn : (float, float) or None
+        Between which numbers `op_cases` draws its arguments, where it does not say so itself.
     """
 
     first: Partial
@@ -50,6 +52,7 @@ class Tail:
     at: dict[float, tuple[float, float]] = field(default_factory=dict)
     bound: Any = 8.0
     flush: bool = False
+    drawn: tuple[float, float] | None = None
 
 
 def positive(x: float) -> bool:
@@ -117,6 +120,16 @@ def _log_ndtr(x: Any) -> tuple[Any, Any]:
 
 ROOT_PI, LN2, LN10 = mp.sqrt(mp.pi), mp.log(2), mp.log(10)
 
+
+def _erfcx(x: Any) -> tuple[Any, Any, Any]:
+    """Return exp(x**2) erfc(x) and its derivatives, by the continued series where x is large."""
+    if x > 1e20:
+        return 1 / (x * ROOT_PI), -1 / (x**2 * ROOT_PI), 2 / (x**3 * ROOT_PI)
+    y = mp.exp(x * x) * mp.erfc(x)
+    slope = 2 * x * y - 2 / ROOT_PI
+    return y, slope, 2 * y + 2 * x * slope
+
+
 UNARY: dict[str, Tail] = {
     "square": Tail(lambda x: 2 * x, lambda x: mp.mpf(2), limits=(-INF, 2.0, INF, 2.0)),
     "reciprocal": Tail(
@@ -162,6 +175,8 @@ UNARY: dict[str, Tail] = {
                 bound=squared),
     "erfc": Tail(lambda x: -2 / ROOT_PI * _gauss(x), lambda x: 4 * x / ROOT_PI * _gauss(x),
                  bound=squared),
+    "erfcx": Tail(lambda x: _erfcx(x)[1], lambda x: _erfcx(x)[2], lambda x: x > -20, bound=64.0,
+                  limits=(NAN, NAN, 0.0, 0.0), drawn=(-2.0, 2.0)),
     "ndtr": Tail(lambda x: _gauss(x / mp.sqrt(2)) / mp.sqrt(2 * mp.pi),
                  lambda x: -x * _gauss(x / mp.sqrt(2)) / mp.sqrt(2 * mp.pi), bound=squared),
     "log_ndtr": Tail(lambda x: _log_ndtr(x)[0], lambda x: _log_ndtr(x)[1],

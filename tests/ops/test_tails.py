@@ -222,7 +222,7 @@ def test_weights_of_nothing(shape: tuple[int, ...], axis: Any) -> None:
 
 def test_rows_of_python_numbers_give_python_numbers() -> None:
     """They do not promote float32 arrays that they meet afterwards."""
-    for name in ("sech_squared", "expit_slope", "gaussian", "hazard", "excess"):
+    for name in ("sech_squared", "expit_slope", "gaussian", "hazard", "excess", "excess_slope"):
         assert type(TABLE[name](0.5)) is float
 
 
@@ -238,7 +238,8 @@ PLAIN = {
     "a derivative of a row that is here, whose second derivative is its first": {
         "sech_squared", "expit_slope", "gaussian", "arctan_slope", "one_minus_square", "bernoulli",
         "root_one_minus_square", "root_square_minus_one", "root_square_plus_one", "over_squares",
-        "over_again", "direction", "hazard", "excess", "erfinv_slope", "ndtri_slope",
+        "over_again", "direction", "hazard", "excess", "excess_slope", "erfinv_slope",
+        "ndtri_slope",
     },
 }  # fmt: skip
 """Rows with an elementwise derivative that no table measures, by the reason."""

@@ -17,16 +17,15 @@ from typing import Any, NamedTuple
 from wengert.analysis.loops.recorder import LoopRecorder
 from wengert.analysis.trips import Ledger, Loop
 from wengert.cost.count import Count, PassCounts, count_nodes, names, plus, total_of
-from wengert.cost.operation import FORMULAS
 from wengert.devices.machine import Machine, measured
 from wengert.devices.roofline import Roofline, roofline
 from wengert.ir.graph import EFFECTS, BackwardPlace, Graph, Node, Place, Value
 from wengert.jit.plan import Memory, Plan
+from wengert.ops.base import TABLE
 
 __all__ = [
     "BOUND",
     "LOOP_HEAD",
-    "WHY",
     "Cost",
     "Roofline",
     "Row",
@@ -41,23 +40,6 @@ BOUND = 5.0
 
 DECISIONS = 3
 """How many lines with decisions are named."""
-
-_FACTORS = "the rule multiplies and solves with full matrices, while the formula counts triangles"
-WHY: dict[str, str] = {
-    "cholesky": "small factors are differentiated by full products and solves, which are more "
-    "operations than in blocks and take less time",
-    **dict.fromkeys(
-        ("cholesky_push", "cholesky_pull", "qr", "solve_triangular", "pinv", "eigh", "eig", "svd"),
-        _FACTORS,
-    ),
-    "adjugate": "the second derivative of a determinant covers singular matrices too, by singular "
-    "values, which take more than the inverse",
-    **dict.fromkeys(
-        ("maximum", "minimum", "fmax", "fmin", "power", "float_power"),
-        "cotangents of broadcast arguments are summed, while the value is one operation or a few",
-    ),
-}
-"""Why the derivative of an operation takes more than `BOUND` allows."""
 
 
 class Row(NamedTuple):
@@ -107,7 +89,8 @@ class Row(NamedTuple):
         """Why the ratio is above `BOUND`; empty where it is not."""
         if not self.exceeds:
             return ""
-        return WHY.get(self.op, "sums for broadcast arguments, or accumulation, outweigh the value")
+        why = self.op in TABLE and TABLE[self.op].excess
+        return why or "sums for broadcast arguments, or accumulation, outweigh the value"
 
     @property
     def place(self) -> str:
@@ -264,7 +247,8 @@ class Cost(PassCounts):
     def notes(self) -> list[str]:
         """Say what the numbers hold for, and what stands out."""
         notes = [f"above {BOUND:g}: {row.op} ({row.ratio:.3g}): {row.why}" for row in self.above]
-        formulas = [f"{n} {FORMULAS[n]}" for n in sorted(self.by_op) if n in FORMULAS]
+        rows = [TABLE[n] for n in sorted(self.by_op) if n in TABLE]
+        formulas = [f"{op.name} {op.formula}" for op in rows if op.formula]
         if formulas:
             notes.append(f"by formula, leading term: {'; '.join(formulas)}")
         if self.unknown:

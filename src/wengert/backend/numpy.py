@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.errors import VerificationError
 from wengert.ir import checking
-from wengert.ir.build import BY_KIND, typed
+from wengert.ir.build import typed
 from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, GuardMiss, Node, Value, aval_of
 from wengert.ir.regions import map_attributes
 from wengert.ir.simplify import key
@@ -27,7 +27,6 @@ __all__ = ["NumpyBackend", "NumpyProgram"]
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 UPDATES = {"index_add": add_into, "index_set": set_into}
 """Operations that may work in their first argument's memory, and the functions that do."""
-IDENTITY = {"stop_gradient", "barrier"}
 CHECKS = {**dict.fromkeys(("bool", *TESTS), "bool({})"), "int": "int({})", "index": "int({})"}
 """How guards with exact outcomes read; the others compare bits."""
 RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o"}
@@ -137,7 +136,7 @@ def _shares(node: Node) -> bool:
     op = node.op
     if op.alias == "getitem":
         return may_be_view(node.inputs[1:])
-    return op.name in IDENTITY or op.alias is not None
+    return op.identity or op.alias is not None
 
 
 def _apart(out: Any, others: Sequence[Any]) -> None:
@@ -302,12 +301,12 @@ class Writer:
         """Return the expression of a node, and the argument whose memory it writes into."""
         op = node.op
         args = [self._name(x) for x in node.inputs]
-        if op.name in IDENTITY:
+        if op.identity:
             return args[0], None
         if op.name in UPDATES and self._works_in(node.inputs[0], i, node):
             function = UPDATES[op.name]
             return self._apply(function, args, node, function.__name__), node.inputs[0]
-        if op.ufunc is None and op.name not in BY_KIND:
+        if not op.by_kind:
             args = [
                 f"strong({a})" if aval_of(x).weak else a
                 for a, x in zip(args, node.inputs, strict=True)

@@ -7,11 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from wengert.cost.operation import KINDS, bytes_of, count_operation
+from wengert.cost.operation import KINDS, bytes_of, count_operation, is_literal
 from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
 from wengert.ir.simplify import key
 from wengert.ops.base import RegionOp
-from wengert.ops.elementwise import float_power, power
 
 __all__ = [
     "Count",
@@ -265,14 +264,19 @@ def count_nodes(graph: Graph) -> tuple[list[int], list[NodeCount]]:
         avals.update(zip(node.outputs, outputs, strict=True))
         update = id(node) in in_place
         attrs = tuple([(name, key(a)) for name, a in node.attrs.items()]) if node.attrs else ()
-        exponent = key(node.inputs[1]) if node.op in (power, float_power) else None
-        mark = node.op, attrs, exponent, update, tuple(inputs), tuple(outputs)
+        literals = _literals(node) if callable(node.op.counts) else None
+        mark = node.op, attrs, literals, update, tuple(inputs), tuple(outputs)
         number = numbers.get(mark)
         if number is None:
             number = numbers[mark] = len(found)
             found.append(_count_node(node, inputs, outputs, update))
         each.append(number)
     return each, found
+
+
+def _literals(node: Node) -> tuple[Any, ...]:
+    """Return the numbers in the program among a node's operands, on which its count may depend."""
+    return tuple([key(x) if is_literal(x) else None for x in node.inputs])
 
 
 def _count_node(node: Node, inputs: list[Aval], outputs: list[Aval], in_place: bool) -> NodeCount:

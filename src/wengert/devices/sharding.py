@@ -18,22 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
+from wengert.ops.blocks import Labelled, Listed
 from wengert.ops.contract import contract
-from wengert.ops.control import barrier, stop_gradient
-from wengert.ops.elementwise import (
-    add,
-    conjugate,
-    convert,
-    divide,
-    multiply,
-    negative,
-    positive,
-    subtract,
-)
 from wengert.ops.index import getitem, index_add, index_set, is_basic
+from wengert.ops.patterns import Moving
 from wengert.ops.reduce import reduce_sum
 from wengert.ops.rows import batch_elementwise
-from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
+from wengert.ops.shape import concatenate, reshape
 
 __all__ = ["PARTIAL", "WHOLE", "Along", "Placement", "Rule", "rules", "share"]
 
@@ -124,22 +115,13 @@ def rules(node: Node) -> list[Rule]:
 
 def _rules(node: Node, avals: list[Aval], out: Aval) -> Iterator[Rule]:
     op = node.op
-    if _is_elementwise(op):
+    if op.batch is batch_elementwise:
         yield from _elementwise(avals, out)
-        yield from _linear_elementwise(node, avals, out)
+        yield from _linear(node, avals, out)
     elif op is contract:
         yield from _contraction(node.attrs["spec"], avals)
-    elif op is transpose:
-        axes = node.attrs["axes"]
-        yield from _moved(avals[0], out, [(a, i) for i, a in enumerate(axes)])
     elif op is reshape:
         yield from _moved(avals[0], out, _kept_by_reshape(avals[0].shape, out.shape))
-    elif op is broadcast_to:
-        lead = out.ndim - avals[0].ndim
-        same = [(i, i + lead) for i, n in enumerate(avals[0].shape) if n == out.shape[i + lead]]
-        yield from _moved(avals[0], out, same)
-        new = set(range(out.ndim)) - {b for _, b in same}
-        yield from (Rule((WHOLE,), a, (out.shape[a],)) for a in sorted(new))
     elif op is concatenate:
         for a, n in enumerate(out.shape):
             if a != node.attrs["axis"]:
@@ -152,21 +134,25 @@ def _rules(node: Node, avals: list[Aval], out: Aval) -> Iterator[Rule]:
         yield from _update(node, avals)
     elif "axis" in node.attrs and len(avals) == 1:
         yield from _along_axis(node, avals[0], out)
-    elif op.name in _SOLVES and out.ndim > 2:
-        yield from (
-            r for r in _elementwise(avals, out) if r.output not in (out.ndim - 2, out.ndim - 1)
-        )
-    elif op.name in _ON_MATRICES and len(avals) == 1:
-        yield from _moved(avals[0], out, [(a, a) for a in range(avals[0].ndim - 2)], linear=False)
+    else:
+        yield from _labelled(node, avals, out)
 
 
-_LINEAR = (negative, positive, convert, conjugate, barrier)
-_SOLVES = frozenset({"solve", "solve_triangular"})
-_ON_MATRICES = frozenset({"inv", "det", "adjugate", "cholesky", "pinv"})
-
-
-def _is_elementwise(op: Any) -> bool:
-    return op.batch is batch_elementwise or op in (barrier, stop_gradient)
+def _labelled(node: Node, avals: list[Aval], out: Aval) -> Iterator[Rule]:
+    """Split along the diagonals of the local Jacobians: each slice is computed on its own."""
+    blocks = [node.op.local_jacobian(k, out, *avals, **node.attrs) for k in range(len(avals))]
+    if not blocks or not all(isinstance(b, (Labelled, Listed)) for b in blocks):
+        return
+    free = any(b.is_matrix_free for b in blocks)
+    for axis, n in enumerate(out.shape):
+        places = [
+            b.columns.index(b.rows[axis]) if b.rows[axis : axis + 1] in [*b.columns] else WHOLE
+            for b in blocks
+        ]
+        if n > 1 and not (free and all(place == WHOLE for place in places)):
+            yield Rule(tuple(places), axis, (n,))
+    if type(node.op.pattern) is Moving:  # the summands of what is moved are summands of the result
+        yield Rule((PARTIAL,) * len(blocks), PARTIAL)
 
 
 def _elementwise(avals: list[Aval], out: Aval) -> Iterator[Rule]:
@@ -180,31 +166,25 @@ def _elementwise(avals: list[Aval], out: Aval) -> Iterator[Rule]:
         yield Rule(tuple(places), a, (n,))
 
 
-def _linear_elementwise(node: Node, avals: list[Aval], out: Aval) -> Iterator[Rule]:
+def _linear(node: Node, avals: list[Aval], out: Aval) -> Iterator[Rule]:
     """Partial sums that stay such: of what is linear in them, in floating point."""
-    op = node.op
     if out.dtype.kind not in "fc":
         return
     fits = [
         isinstance(x, Value) and a.dtype.kind in "fc"
         for x, a in zip(node.inputs, avals, strict=True)
     ]
-    if op in (add, subtract):
-        if all(fits):
-            yield Rule((PARTIAL, PARTIAL), PARTIAL)
-        for k in (0, 1):
-            other = node.inputs[1 - k]
-            if fits[k] and isinstance(other, (int, float)) and other == 0:
+    linear, together = node.op.linear_in(len(avals))
+    if together and len(avals) > 1:
+        if all(fits) and all(linear):
+            yield Rule((PARTIAL,) * len(avals), PARTIAL)
+        for k, other in enumerate(reversed(node.inputs)):
+            if len(avals) == 2 and fits[k] and isinstance(other, (int, float)) and other == 0:
                 yield Rule(tuple(PARTIAL if i == k else WHOLE for i in (0, 1)), PARTIAL)
-    elif op is multiply:
-        if fits[0]:
-            yield Rule((PARTIAL, WHOLE), PARTIAL)
-        if fits[1]:
-            yield Rule((WHOLE, PARTIAL), PARTIAL)
-    elif op is divide and fits[0]:
-        yield Rule((PARTIAL, WHOLE), PARTIAL)
-    elif fits[0] and (op in _LINEAR or op.name in ("real", "imag")):
-        yield Rule((PARTIAL,), PARTIAL)
+        return
+    for k, fit in enumerate(fits):
+        if fit and linear[k]:
+            yield Rule(tuple(PARTIAL if i == k else WHOLE for i in range(len(avals))), PARTIAL)
 
 
 def _contraction(spec: str, avals: list[Aval]) -> Iterator[Rule]:

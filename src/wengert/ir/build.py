@@ -16,7 +16,6 @@ from wengert.errors import GraphError
 from wengert.ir.graph import RAISES, Aval, Const, Graph, Guard, Node, Value, aval_of
 
 __all__ = [
-    "BY_KIND",
     "Builder",
     "Emit",
     "Operand",
@@ -279,10 +278,6 @@ def evaluate(
 
 
 _KINDS = frozenset(PLAIN)
-BY_KIND = frozenset(
-    {"select", "convert", "stop_gradient", "barrier", "as_number", "index_add", "index_set"}
-)
-"""Operations besides ufuncs that take Python numbers by their kind only."""
 
 
 def computed(node: Node, values: Sequence[Any]) -> Any:
@@ -300,7 +295,7 @@ def computed(node: Node, values: Sequence[Any]) -> Any:
 def applied(op: Any, values: Sequence[Any], attrs: Mapping[str, Any], by_operator: bool) -> Any:
     """Apply an operation to operands some of which are Python numbers."""
     if op.ufunc is None:
-        if op.name not in BY_KIND:
+        if not op.by_kind:
             values = [np.asarray(x)[()] if type(x) in _KINDS else x for x in values]
     elif _KINDS.issuperset(map(type, values)):
         if by_operator and op.python is not None:

@@ -32,6 +32,7 @@ __all__ = [
     "Operation",
     "Place",
     "Slot",
+    "TangentPlace",
     "Value",
     "aval_of",
     "dtype_name",
@@ -169,15 +170,27 @@ class Const:
 
 
 class Place(tuple[str, int]):
-    """The user's ``(file, line)`` of an operation that ran inside a loop.
+    """The user's ``(file, line)`` of an operation.
+
+    Each operation that is recorded has an object of its own, which passes keep.
 
     Attributes
     ----------
     trip : object or None
-        The trip of that loop, where the recorder tells trips apart.
+        The trip of the loop that it ran in, where the recorder tells trips apart.
+    calls : tuple of (str, str, int)
+        File, function and line of the calls that led there, innermost first.
+    stage : str
+        ``value``, ``tangent``, ``backward``, or ``again`` for what is computed again on the way
+        back.
+    primal : Place or None
+        The place of the operation whose derivative it computes, or that it computes again.
     """
 
     trip: Any = None
+    calls: tuple[tuple[str, str, int], ...] = ()
+    stage: str = "value"
+    primal: Place | None = None
 
     def __new__(cls, place: tuple[str, int], trip: Any = None) -> Place:
         """Mark a place."""
@@ -185,6 +198,20 @@ class Place(tuple[str, int]):
         if trip is not None:
             made.trip = trip
         return made
+
+    def of(self, place: tuple[str, int] | None) -> Any:
+        """Take over what is known of the operation that this one is for."""
+        if isinstance(place, Place):
+            self.calls, self.primal = place.calls, place
+            if place.trip is not None:
+                self.trip = place.trip
+        return self
+
+
+class TangentPlace(Place):
+    """The place of an operation whose tangent a node carries forward."""
+
+    stage = "tangent"
 
 
 class BackwardPlace(Place):
@@ -197,13 +224,13 @@ class BackwardPlace(Place):
     """
 
     op: str
+    stage = "backward"
 
     def __new__(cls, place: tuple[str, int] | None, op: str) -> BackwardPlace:
         """Mark a place, the empty one where it is not known."""
         made = tuple.__new__(cls, place or ("", 0))
         made.op = op
-        if isinstance(place, Place):
-            made.trip = place.trip
+        made.of(place)
         return made
 
 

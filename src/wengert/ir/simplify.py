@@ -27,11 +27,14 @@ from wengert.ir.identities import IDENTITIES, Identity, Source
 from wengert.ir.regions import map_regions
 from wengert.ir.verify import verify
 
-__all__ = ["apply_identities", "fold_constants", "merge_common", "remove_dead", "simplify"]
-
-KEPT = frozenset({"barrier"})
-"""Names of operations that are never merged, folded or replaced. So are those whose row has a true
-`effect`, which are never removed either."""
+__all__ = [
+    "apply_identities",
+    "fold_constants",
+    "is_kept",
+    "merge_common",
+    "remove_dead",
+    "simplify",
+]
 
 
 def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
@@ -128,7 +131,7 @@ class _Walk:
     def __call__(self, node: Node, emit: Emit) -> tuple[Any, ...] | None:
         """Rewrite one node."""
         first = node
-        while not _is_kept(node.op):
+        while not is_kept(node.op):
             found = self._fired(node)
             if isinstance(found, tuple):
                 return found
@@ -160,8 +163,9 @@ class _Walk:
         return any(y in self.guarded and not isinstance(x, Value) for y, x in pairs)
 
 
-def _is_kept(op: Any) -> bool:
-    return op.name in KEPT or getattr(op, "effect", False)
+def is_kept(op: Any) -> bool:
+    """Whether an operation is never merged, folded or replaced."""
+    return getattr(op, "kept", False) or getattr(op, "effect", False)
 
 
 # --- folding --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from wengert.ir.graph import EFFECTS, TESTS, Const, Guard, GuardMiss, aval_of
 from wengert.jit.fastpath import Match
 from wengert.jit.form import Form, layouts
 from wengert.jit.into import share, targets
+from wengert.jit.nodes import PlanNode, nodes_of
 from wengert.jit.record import Recorded
 from wengert.memory.profile import Memory
 
@@ -72,6 +73,7 @@ class Plan:
         made._program, made.backend = program, backend
         made.__dict__.pop("host_calls", None)
         made.__dict__.pop("memory", None)
+        made.__dict__.pop("nodes", None)
         return made
 
     @cached_property
@@ -143,6 +145,11 @@ class Plan:
             graph,
             getattr(self._program, "footprint", None),
         )
+
+    @cached_property
+    def nodes(self) -> tuple[PlanNode, ...]:
+        """Its operations in order: the source of each, what it differentiates, costs and holds."""
+        return nodes_of(self.graph, self.memory)
 
     @cached_property
     def host_calls(self) -> dict[str, int]:

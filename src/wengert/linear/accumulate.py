@@ -16,13 +16,14 @@ ed., section 7.1), with the indices propagated ahead of time. It does not suit e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.errors import cause_of
 from wengert.ir.graph import Const
+from wengert.linear.blocks import coefficients
 from wengert.linear.terms import (
     SPARSE,
     JacobianTerm,
@@ -38,25 +39,20 @@ from wengert.linear.terms import (
     place,
     scale,
     sum_over,
-    uniform,
     whole,
 )
 from wengert.ops import elementwise as ew
 from wengert.ops.base import (
     ZERO,
-    Fold,
     Op,
-    Scale,
     Traced,
     dtype_of,
     is_inexact,
     shape_of,
 )
-from wengert.ops.contract import contract
-from wengert.ops.control import barrier
-from wengert.ops.index import getitem, index_add, index_set
-from wengert.ops.reduce import expand, reduce_sum
-from wengert.ops.shape import broadcast_to, concatenate, reshape, transpose
+from wengert.ops.blocks import Joined, Labelled, Moved, Written, Zero
+from wengert.ops.index import getitem, index_set
+from wengert.ops.shape import reshape
 from wengert.trace.record import Trace, active_recorder
 from wengert.trace.tracer import Tracer, frozen, refreshed
 from wengert.transform.jvp import JvpTrace
@@ -142,104 +138,75 @@ class AccumulateTrace(JvpTrace):
             return y
         terms: list[JacobianTerm] = []
         if any(ts):
-            if dtype_of(y).kind == "c" or any(
-                t and dtype_of(x).kind == "c" for x, t in zip(xs, ts, strict=True)
-            ):
+            if dtype_of(y).kind == "c":  # so no value with terms is complex
                 raise NotAccumulable("complex numbers")
             with quiet():
                 terms = self.spread(op, y, xs, ts, attrs)
-            if sum(t.columns.size for t in terms) > self.most or len(terms) > MOST_TERMS:
+            if sum([t.columns.size for t in terms]) > self.most or len(terms) > MOST_TERMS:
                 raise NotAccumulable(f"{op.name} of shape {shape_of(y)} depends on too much")
         return Tracer(self, _Dual(y, terms))
 
-    # --- families of operations -------------------------------------------------------------------
+    # --- families of blocks -----------------------------------------------------------------------
     def spread(
         self, op: Op, y: Any, xs: list[Any], ts: list[list[JacobianTerm]], attrs: dict[str, Any]
     ) -> list[JacobianTerm]:
-        """Return the terms of a result."""
-        derivative = op.derivative
-        shape = shape_of(y)
-        if isinstance(derivative, Scale):
-            found = []
-            for rule, terms, x in zip(derivative.rules, ts, xs, strict=False):
-                if rule is None or not terms:
-                    continue
-                p = rule if rule in (1, -1) else _factor(rule, y, map(uniform, xs), attrs)
-                before = shape_of(x)
-                found += [scale(t, p, shape, before) for t in terms]
-            return merge(found, shape)
-        if op in (ew.convert, barrier):
-            return ts[0]
-        if op is reduce_sum:
-            return sum_over(ts[0], shape_of(xs[0]), attrs["axis"], shape)
-        if isinstance(derivative, Fold):
-            (x,), (terms,) = xs, ts
-            axis = attrs["axis"]
-            p = derivative.rule(1.0, expand(y, x, axis), x, **attrs)
-            size = shape_of(x)
-            return sum_over([scale(t, p, size, size) for t in terms], size, axis, shape)
-        if op is contract:
-            found = []
-            for k in (0, 1):
-                found += self._contracted(ts[k], xs[k], xs[1 - k], k, shape, attrs["spec"])
-            return merge(found, shape)
-        if op in (reshape, transpose, broadcast_to, getitem):
-            rest = [self._plain(i) for i in xs[1:]]
-            return [move(op, t, shape_of(xs[0]), xs[1:], rest, attrs) for t in ts[0]]
-        if op is concatenate:
-            return join(ts, [shape_of(x) for x in xs], attrs["axis"])
-        if op in (index_add, index_set):
-            return self._written(op, shape, xs, ts, attrs["spec"])
-        raise NotAccumulable(f"{op.name} mixes entries")
+        """Return the terms of a result: those of its arguments, multiplied by local Jacobians."""
+        found: list[JacobianTerm] = []
+        shape: tuple[int, ...] = ()
+        for k, terms in enumerate(ts):
+            if not terms:
+                continue
+            block = op.local_jacobian(k, y, *xs, **attrs)
+            shape = block.of.result
+            if isinstance(block, Joined):
+                return join(ts, [shape_of(x) for x in xs], attrs["axis"])
+            if isinstance(block, Written):
+                return self._written(block, xs, ts)
+            if isinstance(block, Moved):
+                index = xs[1:]
+                plain = [self._plain(i) for i in index]
+                return [move(op, t, shape_of(xs[0]), index, plain, attrs) for t in terms]
+            if type(block) is Labelled and block.factor is not None:
+                found += self._labelled(block, terms, coefficients(block, y, xs, attrs))
+            elif not isinstance(block, Zero):
+                raise NotAccumulable(f"{op.name} mixes entries")
+        return merge(found, shape)
 
-    def _contracted(
-        self,
-        terms: list[JacobianTerm],
-        x: Any,
-        other: Any,
-        k: int,
-        shape: tuple[int, ...],
-        spec: str,
-    ) -> list[JacobianTerm]:
-        """Multiply by the other operand with a leading axis for each label that is summed."""
-        if not terms:
-            return []
-        operands, out = spec.split("->")
-        names = operands.split(",")
-        mine, its = names[k], names[1 - k]
-        sizes = dict(zip(mine + its, shape_of(x) + shape_of(other), strict=True))
-        inner = "".join(s for s in mine if s not in out)
-        every = inner + out
+    def _labelled(self, block: Labelled, terms: list[JacobianTerm], p: Any) -> list[JacobianTerm]:
+        """Multiply by coefficients over the labels of the result, and those that are summed."""
+        result, operand = block.of.result, block.of.operand
+        if block.rows == block.columns == (block.inside or block.rows) or block.is_pointwise:
+            return [scale(t, p, result, operand) for t in terms]
+        if block.is_sum:
+            made = [scale(t, p, operand, operand) for t in terms] if block.inside else terms
+            return sum_over(made, operand, block.summed_axes, result)
+        inner = block.summed
+        every, sizes = inner + block.rows, block.sizes
         full = tuple(sizes[s] for s in every)
         if (
             math.prod(full) * max([t.columns.shape[0] for t in terms if t.rows is None], default=1)
             > self.most
         ):
-            raise NotAccumulable(f"contract of shape {shape} depends on too much")
-        p = uniform(other)
-        p = p if is_number(p) else align(p, its, every, 0)
+            raise NotAccumulable(f"{block.of.op.name} of shape {result} depends on too much")
+        p = p if is_number(p) else align(p, block.inside, every, 0)
+        numbers = np.arange(math.prod(operand)).reshape(operand)
+        source = np.broadcast_to(align(numbers, block.columns, every, 0), full)
         found = []
-        numbers = np.arange(math.prod(shape_of(x))).reshape(shape_of(x))
-        source = np.broadcast_to(align(numbers, mine, every, 0), full)
         for t in terms:
             if t.rows is not None:
                 found.append(scale(copy_entries(t, source), p, full, full))
                 continue
-            cols = align(t.columns, mine, every, 1)
+            cols = align(t.columns, block.columns, every, 1)
             c = t.coefficient
-            c = c if is_number(c) else align(c, mine, every, 1)
+            c = c if is_number(c) else align(c, block.columns, every, 1)
             found.append(scale(JacobianTerm(c, cols, t.clean), p, full, full))
-        return sum_over(found, full, tuple(range(len(inner))), shape)
+        return sum_over(found, full, tuple(range(len(inner))), result)
 
     def _written(
-        self,
-        op: Op,
-        shape: tuple[int, ...],
-        xs: list[Any],
-        ts: list[list[JacobianTerm]],
-        spec: tuple[Any, ...],
+        self, block: Written, xs: list[Any], ts: list[list[JacobianTerm]]
     ) -> list[JacobianTerm]:
         _, v, *index = xs
+        shape, spec = block.of.result, block.spec
         plain = [self._plain(i) for i in index]
         part = getitem(np.broadcast_to(False, shape), *plain, spec=spec).shape
         size = math.prod(shape)
@@ -247,11 +214,11 @@ class AccumulateTrace(JvpTrace):
         written = np.zeros(size, np.bool_)
         written[np.ravel(where)] = True
         once = int(written.sum()) == where.size
-        if op is index_set and not once:
-            raise NotAccumulable("index_set writes to a place twice")
+        if not block.adds and not once:
+            raise NotAccumulable(f"{block.of.op.name} writes to a place twice")
         found = []
         for t in ts[0]:
-            if op is index_add:
+            if block.adds:
                 found.append(t)
             elif t.rows is not None:
                 found.append(keep_entries(t, ~written[t.rows]))
@@ -318,15 +285,6 @@ class AccumulateTrace(JvpTrace):
         if isinstance(index, np.ndarray):
             self.indices[id(index)] = index
         return index
-
-
-def _factor(rule: Any, y: Any, xs: Iterable[Any], attrs: dict[str, Any]) -> Any:
-    """Return a partial derivative; a number, where it is one and NumPy's scalars do not matter."""
-    given = list(xs)
-    try:
-        return rule(1.0, y, *given, **attrs)
-    except ArithmeticError:  # of Python numbers: the function divides by a length that is 0
-        return rule(np.float64(1.0), y, *given, **attrs)
 
 
 def accumulate_flat(

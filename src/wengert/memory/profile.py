@@ -97,6 +97,13 @@ class Memory:
             return ()
         return _arrays(self._graph, self._laid_out.held)
 
+    @property
+    def spans(self) -> dict[Value, tuple[int, int]]:
+        """Between which steps memory holds the values of the plan's graph."""
+        if self._footprint is None:
+            return {}
+        return {h.value: (h.first, h.last) for h in self._laid_out.held}
+
     @cached_property
     def _laid_out(self) -> Any:
         assert self._footprint is not None

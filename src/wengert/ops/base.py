@@ -29,13 +29,14 @@ Rules are ordinary NumPy, so they run on arrays at once and are recorded when gi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from wengert.ir.graph import Aval, aval_of
+from wengert.ops.blocks import Call
 
 __all__ = [
     "TABLE",
@@ -63,6 +64,7 @@ __all__ = [
 ]
 
 Rule = Any  # Callable[..., Any] | 1 | -1 | None
+Counts = str | Mapping[str, int] | Callable[..., Mapping[str, int]]
 
 
 class Minus:
@@ -217,10 +219,24 @@ class Op:
         batch where `batched` says so; the outputs' axis 0 is the batch.
     flops : callable
         ``flops(out, *avals, **attrs)``: operations of one evaluation, multiply-add being 2.
-    counts : str
-        The kind of those operations: ``add``, ``multiply``, ``transcendental``, ``compare``,
-        ``move`` or ``mixed``.
-    pattern : callable
+    counts : str, mapping or callable
+        The kinds of those operations: ``add``, ``multiply``, ``transcendental``, ``compare`` or
+        ``move``; ``mixed`` for half multiplications, half additions; a mapping of kinds to shares;
+        or ``counts(n, out, *operands) -> mapping`` of `n` operations.
+    kinds : mapping
+        Operations of one evaluation by kind, where they are the same for all arguments.
+    is_slow : bool
+        Whether it takes a transcendental function.
+    complex_counts : mapping or callable, optional
+        Real operations of one evaluation at a complex number, where it is not made of complex
+        products, sums and elementary functions; `counts` again where that is of complex numbers.
+    macs : bool
+        Whether each addition goes with a multiplication, as in a contraction.
+    formula : str
+        The leading term, for people, where operations are counted by a formula.
+    excess : str
+        Why the derivative takes more than five times the operations, where it does.
+    pattern : Pattern
         ``pattern(k, out, *avals, **attrs) -> (rows, columns)``: indices of the structural nonzeros
         of the local Jacobian with respect to argument `k`, in flattened order.
     residual : bool
@@ -231,29 +247,48 @@ class Op:
         For elementwise operations, so that backends can pass ``out=``.
     python : callable or None
         The operator of Python, where Python numbers among themselves are not NumPy's.
+    integers : str
+        What the operator does with Python's integers, which have no bound: it ``compares`` them,
+        the result ``fits`` into as many bits or ``grows``; it ``divides``, or is a ``power``.
     like : numpy.ufunc or None
         The ufunc whose dtypes an elementwise operation has; `ufunc` where it is one.
     along : Op or None
         What forward mode differentiates in its place: ``along(x, t, *results)``, whose results may
         depend on the direction `t` where those of the operation are not determined.
+    linear : tuple of int
+        The arguments that an elementwise operation with a `Scale` derivative is linear in.
+    together : bool
+        Whether it is linear in them together, as ``add`` is, or in each alone, as ``multiply``.
+    returns : str or callable
+        What the result is in NumPy where it has no axes: ``scalar``, ``array``, or ``same`` for
+        what the first argument is; ``returns(**attrs)`` where attributes decide.
+    by_kind : bool
+        Whether Python numbers take part by their kind, as they do in ufuncs; else as arrays.
+    identity : bool
+        Whether the result is the first argument.
+    kept : bool
+        Whether simplification never merges, folds or removes it while its result is used.
+    may_raise : bool
+        Whether it may raise for some numbers though the shapes fit.
+    waits : bool
+        Whether its evaluation on large arrays may wait while a function is recorded.
+    folds : numpy.ufunc or None
+        What a reduction or a cumulative operation applies again and again.
+    libm : str or None
+        The function of C's mathematical library that is the operation on real numbers.
+    native : bool
+        Whether native code has instructions for it, if it is elementwise; else NumPy is called.
+    ulp : float
+        Units in the last place within which different backends agree; 0 where they do exactly.
     """
 
     __slots__ = (
-        "alias",
-        "along",
-        "batch",
-        "counts",
-        "derivative",
-        "evaluate",
-        "flops",
-        "infer",
-        "like",
-        "name",
-        "pattern",
-        "python",
-        "residual",
-        "ufunc",
-    )
+        "_zero_at_zero", "alias", "along", "batch", "by_kind", "complex_counts", "counts",
+        "derivative", "evaluate", "excess", "flops", "folds", "formula", "identity", "infer",
+        "integers", "is_slow", "kept", "kinds", "libm", "like", "linear", "macs", "may_raise",
+        "name", "native", "pattern", "python", "residual", "returns", "together", "ufunc", "ulp",
+        "waits",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -264,14 +299,32 @@ class Op:
         derivative: Derivative,
         batch: Callable[..., Any],
         flops: Callable[..., Any],
-        pattern: Callable[..., Any],
-        counts: str = "add",
+        pattern: Any,
+        counts: Counts = "add",
+        complex_counts: Counts | None = None,
+        macs: bool = False,
+        is_slow: bool = False,
+        formula: str = "",
+        excess: str = "",
         residual: bool = True,
         alias: str | None = None,
         ufunc: np.ufunc | None = None,
         python: Callable[..., Any] | None = None,
+        integers: str = "",
         like: np.ufunc | None = None,
         along: Op | None = None,
+        linear: tuple[int, ...] = (),
+        together: bool = False,
+        returns: str | Callable[..., str] = "scalar",
+        by_kind: bool = False,
+        identity: bool = False,
+        kept: bool = False,
+        may_raise: bool = True,
+        waits: bool = False,
+        folds: Any = None,
+        libm: str | None = None,
+        native: bool = True,
+        ulp: float = 0,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -281,12 +334,90 @@ class Op:
         self.flops = flops
         self.pattern = pattern
         self.counts = counts
+        kinds = {counts: 1} if isinstance(counts, str) else counts
+        self.kinds: Mapping[str, int] = kinds if isinstance(kinds, Mapping) else {}
+        self.is_slow = is_slow or "transcendental" in self.kinds
+        self.complex_counts = complex_counts
+        self.macs = macs or counts == "mixed"
+        self.formula = formula
+        self.excess = excess
         self.residual = residual
         self.alias = alias
         self.ufunc = ufunc
         self.python = python
+        self.integers = integers
         self.like = like or ufunc
         self.along = along
+        self.linear = linear
+        self.together = together
+        self.returns = returns
+        self.by_kind = by_kind or ufunc is not None
+        self.identity = identity
+        self.kept = kept
+        self.may_raise = may_raise
+        self.waits = waits
+        self.folds = folds
+        self.libm = libm
+        self.native = native
+        self.ulp = ulp
+        self._zero_at_zero: bool | None = None
+
+    @property
+    def zero_at_zero(self) -> bool:
+        """Whether it is an elementwise function of one argument that is zero at zero."""
+        if self._zero_at_zero is None:
+            self._zero_at_zero = self._vanishes()
+        return self._zero_at_zero
+
+    def _vanishes(self) -> bool:
+        if self.identity:
+            return True
+        if isinstance(self.derivative, Transpose):
+            return bool(self.pattern.is_entrywise)
+        if isinstance(self.derivative, Scale) and len(self.derivative.rules) == len(self.linear):
+            return len(self.linear) == 1
+        if self.like is None or self.like.nin != 1:
+            return False
+        try:
+            with np.errstate(all="ignore"):
+                return bool(self.evaluate(np.float64(0.0)) == 0)
+        except TypeError:  # of integers only, or of more arguments than the ufunc it is like
+            return False
+
+    def local_jacobian(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
+        """Return the Jacobian of the result with respect to argument `k`, as data.
+
+        Parameters
+        ----------
+        k : int
+        out, *xs : arrays, values or abstract values
+            The result and the arguments. Only shapes and dtypes are read, except of arrays that are
+            indices.
+
+        Returns
+        -------
+        Block
+            For several results, a tuple of them.
+        """
+        block, operand = self.pattern.block, shape_of(xs[k])
+        if type(out) is tuple:
+            return tuple(
+                block(Call(self, k, i, shape_of(y), operand, out, xs, attrs))
+                for i, y in enumerate(out)
+            )
+        return block(Call(self, k, None, shape_of(out), operand, out, xs, attrs))
+
+    def linear_in(self, n: int) -> tuple[list[bool], bool]:
+        """Return which of `n` arguments the operation is linear in, and whether together."""
+        derivative = self.derivative
+        if isinstance(derivative, Transpose):
+            rules = derivative.rules
+            return [callable(rules) or rules[k] is not None for k in range(n)], derivative.joint
+        return [k in self.linear for k in range(n)], self.together
+
+    def makes(self, attrs: Mapping[str, Any]) -> str:
+        """Return what a result without axes is in NumPy: ``scalar``, ``array`` or ``same``."""
+        return self.returns if isinstance(self.returns, str) else self.returns(**attrs)
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Apply the operation: at once to plain arrays, else through the innermost trace."""

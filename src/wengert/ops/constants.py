@@ -14,7 +14,6 @@ import numpy as np
 
 from wengert.ir.build import Emit, computed, map_graph
 from wengert.ir.graph import RAISES, SLOT, Aval, Const, Graph, Node, Value, aval_of
-from wengert.ops.control import barrier
 from wengert.ops.elementwise import select
 from wengert.ops.index import getitem, index_add, index_set
 from wengert.ops.shape import broadcast_to
@@ -68,7 +67,7 @@ def is_fixed(x: Any) -> bool:
 
 def _computed(node: Node) -> Any:
     """Return the result of an operation on fixed arrays: a number, or an array of moderate size."""
-    if node.op is barrier or len(node.outputs) > 1 or getattr(node.op, "effect", False):
+    if node.op.kept or len(node.outputs) > 1 or getattr(node.op, "effect", False):
         return None
     aval = node.outputs[0].aval
     if aval.nbytes > LARGEST:

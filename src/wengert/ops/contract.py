@@ -164,6 +164,11 @@ def _flops(out: Any, a: Any, b: Any, *, spec: str) -> int:
     return 2 * products if any(n > 1 for s, n in sizes.items() if s not in result) else products
 
 
+def _counts(n: int, out: Aval, a: Aval, b: Aval) -> dict[str, int]:
+    """Count products only where nothing is summed."""
+    return {"multiply": n} if n == out.size else {"multiply": n // 2, "add": n // 2}
+
+
 contract: Op = register(
     Op(
         "contract",
@@ -177,7 +182,10 @@ contract: Op = register(
         ),
         batch=_batch,
         flops=_flops,
-        counts="mixed",
+        counts=_counts,
+        macs=True,
         pattern=patterns.contraction,
+        may_raise=False,
+        waits=True,
     )
 )

@@ -27,6 +27,11 @@ stop_gradient = register(
         counts="move",
         pattern=patterns.nothing,
         residual=False,
+        returns="same",
+        by_kind=True,
+        identity=True,
+        may_raise=False,
+        waits=True,
     )
 )
 
@@ -43,6 +48,11 @@ barrier = register(
         counts="move",
         pattern=patterns.elementwise,
         residual=False,
+        returns="same",
+        by_kind=True,
+        identity=True,
+        kept=True,
+        may_raise=False,
     )
 )
 
@@ -62,6 +72,9 @@ as_number = register(
         counts="move",
         pattern=patterns.elementwise,
         residual=False,
+        linear=(0,),
+        by_kind=True,
+        may_raise=False,
     )
 )
 
@@ -85,5 +98,6 @@ nonzero = register(
         counts="compare",
         pattern=patterns.nothing,
         residual=False,
+        may_raise=False,
     )
 )

@@ -33,6 +33,7 @@ from wengert.ops import patterns
 from wengert.ops.base import ZERO, Jvp, Op, dtype_of, shape_of
 from wengert.ops.hermitian import hermitian
 from wengert.ops.linalg import (
+    FACTORS,
     adjoint,
     inv,
     per_matrix,
@@ -92,6 +93,8 @@ eigh = _with_frames(
         ),
         derivative=ZERO,
         flops=per_matrix(lambda m, n: 9 * n**3),  # section 8.3.5
+        formula="9n^3",
+        excess=FACTORS,
     ),
     Framed(eigen_frames, 0, _eigh_tangent, lambda y: y[1]),
 )
@@ -137,6 +140,8 @@ eig = row(
     ),
     derivative=Jvp((_eig_tangent,)),
     flops=per_matrix(lambda m, n: 25 * n**3),  # section 7.5.6
+    formula="25n^3",
+    excess=FACTORS,
 )
 
 
@@ -197,6 +202,8 @@ svd = _with_frames(
         derivative=ZERO,
         # Figure 8.6.1, R-SVD with U1, S and V.
         flops=per_matrix(lambda m, n: 6 * max(m, n) * min(m, n) ** 2 + 20 * min(m, n) ** 3),
+        formula="6mn^2 + 20n^3",
+        excess=FACTORS,
     ),
     Framed(singular_frames, 1, _svd_tangent, lambda y: _above(y[0], y[2])),
 )
@@ -235,4 +242,7 @@ qr = row(
     infer=_infer_qr,
     derivative=Jvp((_qr_tangent,)),
     flops=per_matrix(lambda m, n: 2 * (2 * m * n**2 - 2 * n**3 / 3)),
+    formula="2(2mn^2 - 2n^3/3)",
+    excess=FACTORS,
+    may_raise=False,
 )

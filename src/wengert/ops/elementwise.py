@@ -1,4 +1,4 @@
-"""Elementwise operations: NumPy's ufuncs, SciPy's special functions, `select` and `convert`.
+"""Elementwise operations: NumPy's ufuncs, `select` and `convert`.
 
 A row reads ``row(ufunc, rules...)``: a rule ``lambda t, y, x: t * dy/dx`` per argument.
 """
@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, aval_of
-from wengert.ops import patterns, slopes
+from wengert.ops import patterns, slopes, special  # noqa: F401 (its rows join UFUNCS)
 from wengert.ops.base import (
     ZERO,
-    Derivative,
     Jvp,
     Minus,
     Op,
@@ -27,70 +25,21 @@ from wengert.ops.base import (
     register,
     shape_of,
 )
-from wengert.ops.rows import batch_elementwise, flops_each, infer_ufunc, plain, promotable
-from wengert.ops.slopes import ROOT_HALF
-from wengert.ops.special import ufunc_of
-from wengert.ops.special import ufuncs as sp
+from wengert.ops.rows import (
+    LOG_OF_SUM,
+    UFUNCS,
+    batch_elementwise,
+    elementwise,
+    flops_each,
+    promotable,
+    row,
+)
+from wengert.ops.ufuncs import ufuncs as sp
 
-__all__ = ["UFUNCS", "convert", "promotable", "select"]
-
-UFUNCS: dict[np.ufunc, Op] = {}
-"""The operation that each NumPy or SciPy ufunc stands for."""
+__all__ = ["UFUNCS", "convert", "promotable", "row", "select"]
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
-TWO_OVER_SQRT_PI = float(2 / np.sqrt(np.pi))
-SQRT_TWO_PI = float(np.sqrt(2 * np.pi))
-SPECIAL = 20
-"""Operations of a special function: ten multiply-adds, as the rational approximation of ``erf`` has
-in Moshier's Cephes library, which SciPy uses. It is no gate of a circuit, as exp and log are."""
-
-
-def row(
-    ufunc: np.ufunc,
-    *rules: Any,
-    derivative: Derivative | None = None,
-    evaluate: Callable[..., Any] | None = None,
-    name: str | None = None,
-    counts: str = "transcendental",
-    flops: int = 1,
-    residual: bool = True,
-    pattern: Any = patterns.elementwise,
-) -> Op:
-    """Register a ufunc with a rule per argument."""
-    kind = derivative if derivative is not None else Scale(rules) if rules else ZERO
-    op = register(
-        Op(
-            name or ufunc.__name__,
-            evaluate or ufunc,
-            infer=infer_ufunc(ufunc),
-            derivative=kind,
-            batch=batch_elementwise,
-            flops=flops_each(flops),
-            counts=counts,
-            pattern=patterns.nothing if kind is ZERO else pattern,
-            residual=residual,
-            ufunc=ufunc,
-            python=_PYTHON.get(ufunc) if name is None else None,
-        )
-    )
-    if name is None:
-        UFUNCS[ufunc] = op
-    return op
-
-
-_PYTHON: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul,
-    np.divide: operator.truediv, np.power: operator.pow, np.float_power: operator.pow,
-    np.floor_divide: operator.floordiv, np.remainder: operator.mod,
-    np.negative: operator.neg, np.positive: operator.pos, np.absolute: abs,
-    np.invert: operator.invert, np.bitwise_and: operator.and_, np.bitwise_or: operator.or_,
-    np.bitwise_xor: operator.xor, np.left_shift: operator.lshift,
-    np.right_shift: operator.rshift, np.less: operator.lt, np.less_equal: operator.le,
-    np.greater: operator.gt, np.greater_equal: operator.ge, np.equal: operator.eq,
-    np.not_equal: operator.ne,
-}  # fmt: skip
-"""The operators of Python that ufuncs stand for."""
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
@@ -100,15 +49,6 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
 def _gap(a: Any, b: Any) -> Any:
     """Return ``a - b``, and 0 where both are the same infinity."""
     return np.where((a == b) & np.isinf(a), 0, a - b)
-
-
-def _no_rule(name: str, argument: str) -> Callable[..., Any]:
-    """Refuse a derivative that has no closed form, rather than take it for zero."""
-
-    def rule(*_: Any) -> Any:
-        raise DerivativeError(f"{name} has no derivative with respect to its argument {argument}")
-
-    return rule
 
 
 def _power_base(t: Any, y: Any, a: Any, b: Any) -> Any:
@@ -143,68 +83,172 @@ def _is_zero(x: Any) -> Any:
 
 
 # --- arithmetic ---------------------------------------------------------------------------------
-add = row(np.add, 1, 1, evaluate=operator.add, counts="add", residual=False)
-subtract = row(np.subtract, 1, -1, evaluate=operator.sub, counts="add", residual=False)
+_BROADCAST = (
+    "cotangents of broadcast arguments are summed, while the value is an operation or a few"
+)
+add = row(
+    np.add,
+    1,
+    1,
+    evaluate=operator.add,
+    python=operator.add,
+    integers="grows",
+    counts="add",
+    residual=False,
+    linear=(0, 1),
+    together=True,
+)
+subtract = row(
+    np.subtract,
+    1,
+    -1,
+    evaluate=operator.sub,
+    python=operator.sub,
+    integers="grows",
+    counts="add",
+    residual=False,
+    linear=(0, 1),
+    together=True,
+)
 multiply = row(
     np.multiply,
     lambda t, y, a, b: t * b,
     lambda t, y, a, b: t * a,
     evaluate=operator.mul,
+    python=operator.mul,
+    integers="grows",
     counts="multiply",
     pattern=patterns.Elementwise(zeros={0: ((1,), _is_zero), 1: ((0,), _is_zero)}),
+    linear=(0, 1),
 )
+_DIVISION = {"multiply": 8, "add": 3}
 divide = row(
     np.divide,
     lambda t, y, a, b: t / b,
     Minus(_divided),
     evaluate=operator.truediv,
+    python=operator.truediv,
     counts="multiply",
+    complex_counts=_DIVISION,
     pattern=patterns.Elementwise(zeros={1: ((0,), _is_zero)}),
+    linear=(0,),
 )
 _POWERS = patterns.Elementwise(
     zeros={0: ((1,), _is_zero), 1: ((0,), lambda a: _is_zero(a) | np.equal(a, 1))}
 )
-power = row(np.power, _power_base, _power_exponent, evaluate=operator.pow, pattern=_POWERS)
-negative = row(np.negative, -1, evaluate=operator.neg, counts="add", residual=False)
-positive = row(np.positive, 1, counts="move", residual=False)
-float_power = row(np.float_power, _power_base, _power_exponent, pattern=_POWERS)
-square = row(np.square, lambda t, y, x: t * (2 * x), counts="multiply")
-reciprocal = row(np.reciprocal, lambda t, y, x: -((t * y) * y), counts="multiply")
-absolute = row(np.absolute, lambda t, y, x: t * np.sign(x), counts="add")
-fabs = row(np.fabs, lambda t, y, x: t * np.sign(x), counts="add")
-floor_divide = row(np.floor_divide, counts="multiply", flops=2)
-remainder = row(
-    np.remainder, 1, lambda t, y, a, b: -(t * np.floor_divide(a, b)), counts="multiply", flops=4
+LARGEST_PRODUCT = 16
+"""Up to this exponent a power is a product."""
+
+
+def _of_power(n: int, out: Any, a: Any, b: Any) -> dict[str, int]:
+    """Count ``exp(b log(a))``; of a small integer power, products by squaring.
+
+    ``x**5`` is ``x * (x * x)**2``, three multiplications; a reciprocal is one more.
+    """
+    if isinstance(b, Aval):
+        return {"multiply": n, "transcendental": 2 * n}
+    if not 1 <= abs(b) <= LARGEST_PRODUCT or b != int(b):
+        return {"transcendental": n}
+    size = abs(int(b))
+    return {"multiply": n * (size.bit_length() + size.bit_count() - 2 + bool(b < 0))}
+
+
+def _of_float_power(n: int, out: Any, a: Any, b: Any) -> dict[str, int]:
+    return (
+        {"multiply": n, "transcendental": 2 * n} if isinstance(b, Aval) else {"transcendental": n}
+    )
+
+
+power = row(
+    np.power,
+    _power_base,
+    _power_exponent,
+    evaluate=operator.pow,
+    python=operator.pow,
+    integers="power",
+    counts=_of_power,
+    is_slow=True,
+    pattern=_POWERS,
+    may_raise=True,
+    excess=_BROADCAST,
+    ulp=6,
 )
-fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts="multiply", flops=4)
+negative = row(
+    np.negative,
+    -1,
+    evaluate=operator.neg,
+    python=operator.neg,
+    integers="fits",
+    counts="add",
+    residual=False,
+    linear=(0,),
+)
+positive = row(np.positive, 1, python=operator.pos, counts="move", residual=False, linear=(0,))
+float_power = row(
+    np.float_power,
+    _power_base,
+    _power_exponent,
+    python=operator.pow,
+    counts=_of_float_power,
+    is_slow=True,
+    pattern=_POWERS,
+    excess=_BROADCAST,
+    ulp=6,
+)
+square = row(np.square, lambda t, y, x: t * (2 * x), counts="multiply")
+reciprocal = row(
+    np.reciprocal, lambda t, y, x: -((t * y) * y), counts="multiply", complex_counts=_DIVISION
+)
+absolute = row(
+    np.absolute, lambda t, y, x: t * np.sign(x), python=abs, integers="fits", counts="add"
+)
+fabs = row(np.fabs, lambda t, y, x: t * np.sign(x), counts="add")
+floor_divide = row(
+    np.floor_divide, python=operator.floordiv, integers="divides", counts="multiply", flops=2
+)
+_REMAINDER = {"multiply": 2, "add": 1, "compare": 1}  # a - b floor(a / b)
+remainder = row(
+    np.remainder,
+    1,
+    lambda t, y, a, b: -(t * np.floor_divide(a, b)),
+    python=operator.mod,
+    integers="divides",
+    counts=_REMAINDER,
+)
+fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts=_REMAINDER)
 
 # --- exponentials, logarithms, roots ------------------------------------------------------------
-exp = row(np.exp, lambda t, y, x: t * y)
-exp2 = row(np.exp2, lambda t, y, x: t * (LN2 * y))
-expm1 = row(np.expm1, lambda t, y, x: t * np.exp(x))
-log = row(np.log, lambda t, y, x: t / x)
-log2 = row(np.log2, lambda t, y, x: (t * (1 / LN2)) / x)
-log10 = row(np.log10, lambda t, y, x: (t * (1 / LN10)) / x)
-log1p = row(np.log1p, lambda t, y, x: t / (1 + x))
+exp = row(np.exp, lambda t, y, x: t * y, libm="exp", ulp=6)
+exp2 = row(np.exp2, lambda t, y, x: t * (LN2 * y), libm="exp2", ulp=6)
+expm1 = row(np.expm1, lambda t, y, x: t * np.exp(x), libm="expm1", ulp=6)
+log = row(np.log, lambda t, y, x: t / x, libm="log", ulp=6)
+log2 = row(np.log2, lambda t, y, x: (t * (1 / LN2)) / x, libm="log2", ulp=6)
+log10 = row(np.log10, lambda t, y, x: (t * (1 / LN10)) / x, libm="log10", ulp=6)
+log1p = row(np.log1p, lambda t, y, x: t / (1 + x), libm="log1p", ulp=6)
 sqrt = row(np.sqrt, lambda t, y, x: t * (0.5 / y))
-cbrt = row(np.cbrt, lambda t, y, x: (t / y) / (3 * y))
+cbrt = row(np.cbrt, lambda t, y, x: (t / y) / (3 * y), libm="cbrt", ulp=6)
+_LENGTH = {"multiply": 2, "add": 1, "transcendental": 1}  # sqrt(a a + b b)
 hypot = row(
     np.hypot,
     lambda t, y, a, b: t * slopes.direction(a, b, y),
     lambda t, y, a, b: t * slopes.direction(b, a, y),
-    flops=4,
+    counts=_LENGTH,
+    libm="hypot",
+    ulp=6,
 )
 logaddexp = row(
     np.logaddexp,
     lambda t, y, a, b: t * sp.expit(_gap(a, b)),
     lambda t, y, a, b: t * sp.expit(_gap(b, a)),
-    flops=6,
+    counts=LOG_OF_SUM,
+    ulp=6,
 )
 logaddexp2 = row(
     np.logaddexp2,
     lambda t, y, a, b: t * sp.expit(LN2 * _gap(a, b)),
     lambda t, y, a, b: t * sp.expit(LN2 * _gap(b, a)),
-    flops=6,
+    counts=LOG_OF_SUM,
+    ulp=6,
 )
 
 
@@ -223,28 +267,72 @@ def _arctanh(t: Any, y: Any, x: Any) -> Any:
     return t / slopes.one_minus_square(x)
 
 
-sin = row(np.sin, lambda t, y, x: t * np.cos(x))
-cos = row(np.cos, lambda t, y, x: -(t * np.sin(x)))
-tan = row(np.tan, _tan)
-arcsin = row(np.arcsin, lambda t, y, x: t / slopes.root_one_minus_square(x))
-arccos = row(np.arccos, lambda t, y, x: -(t / slopes.root_one_minus_square(x)), flops=2)
-arctan = row(np.arctan, lambda t, y, x: t * slopes.arctan_slope(x))
+_LOGARITHM = {"multiply": 8, "add": 6, "transcendental": 6}
+"""Inverse functions of complex numbers: arcsin(z) is -i log(i z + sqrt(1 - z z))."""
+_ANGLE = {"multiply": 1, "transcendental": 1, "compare": 1, "add": 1}  # arctan(a / b), the quadrant
+sin = row(np.sin, lambda t, y, x: t * np.cos(x), libm="sin", ulp=6)
+cos = row(np.cos, lambda t, y, x: -(t * np.sin(x)), libm="cos", ulp=6)
+tan = row(np.tan, _tan, libm="tan", ulp=6)
+arcsin = row(
+    np.arcsin,
+    lambda t, y, x: t / slopes.root_one_minus_square(x),
+    complex_counts=_LOGARITHM,
+    libm="asin",
+    ulp=6,
+)
+arccos = row(
+    np.arccos,
+    lambda t, y, x: -(t / slopes.root_one_minus_square(x)),
+    counts={"transcendental": 1, "add": 1},  # pi / 2 - arcsin(x)
+    complex_counts=_LOGARITHM,
+    libm="acos",
+    ulp=6,
+)
+arctan = row(
+    np.arctan,
+    lambda t, y, x: t * slopes.arctan_slope(x),
+    complex_counts=_LOGARITHM,
+    libm="atan",
+    ulp=6,
+)
 arctan2 = row(
     np.arctan2,
     lambda t, y, a, b: t * slopes.over_squares(b, a, np.hypot(a, b)),
     lambda t, y, a, b: -(t * slopes.over_squares(a, b, np.hypot(a, b))),
-    flops=4,
+    counts=_ANGLE,
+    libm="atan2",
+    ulp=6,
 )
-sinh = row(np.sinh, lambda t, y, x: t * np.cosh(x))
-cosh = row(np.cosh, lambda t, y, x: t * np.sinh(x))
-tanh = row(np.tanh, lambda t, y, x: t * slopes.sech_squared(x))
-arcsinh = row(np.arcsinh, lambda t, y, x: t / slopes.root_square_plus_one(x))
-arccosh = row(np.arccosh, lambda t, y, x: t / slopes.root_square_minus_one(x))
-arctanh = row(np.arctanh, _arctanh)
-degrees = row(np.degrees, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
-rad2deg = row(np.rad2deg, lambda t, y, x: t * (180 / np.pi), counts="multiply", residual=False)
-radians = row(np.radians, lambda t, y, x: t * (np.pi / 180), counts="multiply", residual=False)
-deg2rad = row(np.deg2rad, lambda t, y, x: t * (np.pi / 180), counts="multiply", residual=False)
+sinh = row(np.sinh, lambda t, y, x: t * np.cosh(x), libm="sinh", ulp=6)
+cosh = row(np.cosh, lambda t, y, x: t * np.sinh(x), libm="cosh", ulp=6)
+tanh = row(np.tanh, lambda t, y, x: t * slopes.sech_squared(x), ulp=6)
+arcsinh = row(
+    np.arcsinh,
+    lambda t, y, x: t / slopes.root_square_plus_one(x),
+    complex_counts=_LOGARITHM,
+    libm="asinh",
+    ulp=6,
+)
+arccosh = row(
+    np.arccosh,
+    lambda t, y, x: t / slopes.root_square_minus_one(x),
+    complex_counts=_LOGARITHM,
+    libm="acosh",
+    ulp=6,
+)
+arctanh = row(np.arctanh, _arctanh, complex_counts=_LOGARITHM, libm="atanh", ulp=6)
+_ufunc: np.ufunc
+for _ufunc, _factor in {
+    np.degrees: 180 / np.pi, np.rad2deg: 180 / np.pi,
+    np.radians: np.pi / 180, np.deg2rad: np.pi / 180,
+}.items():  # fmt: skip
+    row(
+        _ufunc,
+        lambda t, y, x, factor=_factor: t * factor,
+        counts="multiply",
+        residual=False,
+        linear=(0,),
+    )
 
 
 # --- choices: a tie gives half to each side, as balanced subgradients do --------------------------
@@ -267,8 +355,9 @@ def _choice(ufunc: np.ufunc, worse: np.ufunc, better: np.ufunc, first_nan: bool)
             derivative=Scale((lambda s, y, t, a, b: part_of_first(s, a, b), None, None)),
             batch=batch_elementwise,
             flops=flops_each(2),
-            counts="compare",
+            counts={"compare": 1, "multiply": 1},
             pattern=patterns.ByArgument({0: patterns.Elementwise(choices={0: ((1, 2), worse)})}),
+            may_raise=False,
         )
     )
     return row(
@@ -277,6 +366,7 @@ def _choice(ufunc: np.ufunc, worse: np.ufunc, better: np.ufunc, first_nan: bool)
         lambda t, y, a, b: part_of_first(t, b, a),
         counts="compare",
         pattern=patterns.Elementwise(choices={0: ((0, 1), worse), 1: ((0, 1), better)}),
+        excess=_BROADCAST,
     )
 
 
@@ -299,74 +389,34 @@ heaviside = row(
     counts="compare",
     pattern=patterns.Elementwise(choices={1: ((0,), lambda x: np.not_equal(x, 0))}),
 )
-ldexp = row(np.ldexp, lambda t, y, x, i: np.ldexp(t, i), None, counts="multiply")
-nextafter = row(np.nextafter, 1, None, counts="move")
+ldexp = row(np.ldexp, lambda t, y, x, i: np.ldexp(t, i), None, counts="multiply", linear=(0,))
+nextafter = row(np.nextafter, 1, None, counts="move", libm="nextafter")
 
 # --- piecewise constant -------------------------------------------------------------------------
-for _ufunc in (np.floor, np.ceil, np.trunc, np.rint, np.sign, np.spacing):
+for _ufunc in (np.floor, np.ceil, np.trunc, np.rint, np.sign):
     row(_ufunc, counts="compare")
+row(np.spacing, counts="compare", native=False)
+for _ufunc, _operator in {
+    np.greater: operator.gt, np.greater_equal: operator.ge, np.less: operator.lt,
+    np.less_equal: operator.le, np.equal: operator.eq, np.not_equal: operator.ne,
+}.items():  # fmt: skip
+    row(_ufunc, counts="compare", python=_operator, integers="compares")
+row(np.invert, counts="compare", python=operator.invert, integers="fits")
+row(np.bitwise_and, counts="compare", python=operator.and_, integers="fits")
+row(np.bitwise_or, counts="compare", python=operator.or_, integers="fits")
+row(np.bitwise_xor, counts="compare", python=operator.xor, integers="fits")
+row(np.left_shift, counts="compare", python=operator.lshift)
+row(np.right_shift, counts="compare", python=operator.rshift)
 for _ufunc in (
-    np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isnan, np.isinf, np.isfinite, np.signbit,
-    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift,
-    np.gcd, np.lcm, *((np.bitwise_count,) if hasattr(np, "bitwise_count") else ()),
 ):  # fmt: skip
     row(_ufunc, counts="compare")
-
-
-# --- special functions --------------------------------------------------------------------------
-erf = row(sp.erf, lambda t, y, x: t * (TWO_OVER_SQRT_PI * slopes.gaussian(x)), flops=SPECIAL)
-erfc = row(sp.erfc, lambda t, y, x: -(t * (TWO_OVER_SQRT_PI * slopes.gaussian(x))), flops=SPECIAL)
-erfinv = row(sp.erfinv, lambda t, y, x: t * slopes.erfinv_slope(x, y), flops=SPECIAL)
-expit = row(sp.expit, lambda t, y, x: t * slopes.expit_slope(x), flops=4)
-logit = row(sp.logit, lambda t, y, x: t / slopes.bernoulli(x), flops=3)
-log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x), flops=6)
-gamma = row(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)), flops=SPECIAL)
-gammaln = row(sp.gammaln, lambda t, y, x: t * sp.psi(x), flops=SPECIAL)
-psi = row(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x), flops=SPECIAL)
-zeta = row(
-    ufunc_of("zeta", 2),
-    _no_rule("zeta", "0"),
-    lambda t, y, s, x: -(t * (s * sp.zeta(s + 1, x))),
-    name="zeta",
-    flops=SPECIAL,
-)
-UFUNCS[zeta.ufunc] = zeta  # type: ignore[index]
-xlogy = row(
-    sp.xlogy,
-    lambda t, y, a, b: t * plain(np.log(b), b),
-    lambda t, y, a, b: t * (a / np.where((a == 0) & (b == 0), 1, b)),
-    flops=3,
-)
-xlog1py = row(
-    sp.xlog1py,
-    lambda t, y, a, b: t * plain(np.log1p(b), b),
-    lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),
-    flops=3,
-)
-entr = row(sp.entr, lambda t, y, x: -(t * (np.log(x) + 1)), flops=3)
-ndtr = row(
-    sp.ndtr, lambda t, y, x: t * (slopes.gaussian(ROOT_HALF * x) / SQRT_TWO_PI), flops=SPECIAL
-)
-log_ndtr = row(sp.log_ndtr, lambda t, y, x: t * slopes.hazard(x), flops=SPECIAL)
-ndtri = row(sp.ndtri, lambda t, y, x: t * slopes.ndtri_slope(x, y), flops=SPECIAL)
-iv = row(
-    sp.iv,
-    _no_rule("iv", "v (the order)"),
-    lambda t, y, v, x: t * (0.5 * (sp.iv(v - 1, x) + sp.iv(v + 1, x))),
-    flops=SPECIAL,
-)
-jv = row(
-    sp.jv,
-    _no_rule("jv", "v (the order)"),
-    lambda t, y, v, x: t * (0.5 * (sp.jv(v - 1, x) - sp.jv(v + 1, x))),
-    flops=SPECIAL,
-)
-i0 = row(sp.i0, lambda t, y, x: t * sp.i1(x), flops=SPECIAL)
-i1 = row(sp.i1, lambda t, y, x: t * (0.5 * (sp.i0(x) + sp.iv(2.0, x))), flops=SPECIAL)
-j0 = row(sp.j0, lambda t, y, x: -(t * sp.j1(x)), flops=SPECIAL)
-j1 = row(sp.j1, lambda t, y, x: t * (0.5 * (sp.j0(x) - sp.jv(2.0, x))), flops=SPECIAL)
+for _ufunc in (
+    *(np.gcd, np.lcm),
+    *((np.bitwise_count,) if hasattr(np, "bitwise_count") else ()),
+):
+    row(_ufunc, counts="compare", native=False)
 
 
 # --- complex parts: real-linear maps, with the pairing Re(ct * t) as in JAX ---------------------
@@ -381,12 +431,16 @@ def _conj(ct: Any, x: Any) -> Any:
 conjugate = row(np.conjugate, derivative=Transpose((_conj,)), counts="move", residual=False)
 
 
+def _infer_real(x: Any) -> Aval:
+    return Aval(shape_of(x), np.zeros((), dtype_of(x)).real.dtype)
+
+
 def _part(name: str, evaluate: Callable[..., Any], rule: Callable[..., Any]) -> Op:
     return register(
         Op(
             name,
             evaluate,
-            infer=lambda x: Aval(shape_of(x), np.zeros((), dtype_of(x)).real.dtype),
+            infer=_infer_real,
             derivative=Transpose((rule,)),
             batch=batch_elementwise,
             flops=lambda out, x: 0,
@@ -394,6 +448,8 @@ def _part(name: str, evaluate: Callable[..., Any], rule: Callable[..., Any]) -> 
             pattern=patterns.elementwise,
             residual=False,
             alias=name,
+            may_raise=False,
+            native=False,
         )
     )
 
@@ -416,20 +472,23 @@ def _angle_tangent(t: Any, y: Any, x: Any) -> Any:
 complex_absolute = row(
     np.absolute,
     name="complex_absolute",
-    flops=4,
+    infer=_infer_real,
+    python=abs,
+    counts=_LENGTH,
+    complex_counts=_LENGTH,
+    native=False,
     derivative=Jvp((_absolute_tangent,)),
 )
-complex_absolute.python = abs
-angle = row(
-    np.arctan2,  # only for its name and shape rule; see below
-    name="complex_angle",
-    flops=4,
+angle = elementwise(
+    "complex_angle",
+    np.angle,
+    like=None,
+    infer=_infer_real,
+    counts=_ANGLE,
+    complex_counts=_ANGLE,
+    native=False,
     derivative=Jvp((_angle_tangent,)),
 )
-angle.evaluate = np.angle
-angle.ufunc = angle.like = None
-angle.infer = lambda x: Aval(shape_of(x), np.zeros((), dtype_of(x)).real.dtype)
-complex_absolute.infer = angle.infer
 
 
 exponent = register(
@@ -443,6 +502,8 @@ exponent = register(
         counts="compare",
         pattern=patterns.nothing,
         residual=False,
+        may_raise=False,
+        native=False,
     )
 )
 
@@ -475,6 +536,12 @@ select = register(
         flops=lambda out, *xs: out.size,
         counts="compare",
         pattern=patterns.ByArgument(dict.fromkeys((1, 2), _BRANCHES)),
+        linear=(1, 2),
+        together=True,
+        returns="array",
+        by_kind=True,
+        may_raise=False,
+        waits=True,
     )
 )
 
@@ -508,5 +575,9 @@ convert: Op = register(
         counts="move",
         pattern=patterns.elementwise,
         residual=False,
+        returns="same",
+        by_kind=True,
+        may_raise=False,
+        waits=True,
     )
 )

@@ -26,6 +26,7 @@ import scipy.linalg.blas as blas
 from wengert.ops import patterns
 from wengert.ops.base import Jvp, Op, Transpose, dtype_of, shape_of
 from wengert.ops.linalg import (
+    FACTORS,
     adjoint,
     evaluate_triangular,
     per_matrix,
@@ -99,6 +100,7 @@ hermitian: Op = row(
     ),
     flops=per_matrix(lambda m, n: 2 * n**2),
     residual=False,
+    may_raise=False,
 )
 hermitian.pattern = patterns.within_matrix
 
@@ -217,6 +219,8 @@ def _factor_row(
         infer=same,
         derivative=Transpose((lambda ct, t, factor: other()(ct, factor), None), jvps=(None, moved)),
         flops=_flops,
+        formula="about n^3, in blocks",
+        excess=FACTORS,
     )
     op.pattern = patterns.ByArgument(dict.fromkeys((0, 1), patterns.within_matrix))
     return op
@@ -244,4 +248,7 @@ cholesky = row(
     infer=same,
     derivative=Jvp((_cholesky_tangent,)),
     flops=per_matrix(lambda m, n: n**3 / 3),
+    formula="n^3/3",
+    excess="small factors are differentiated by full products and solves, which are more "
+    "operations than in blocks and take less time",
 )

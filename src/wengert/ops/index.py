@@ -216,6 +216,8 @@ getitem = register(
         pattern=patterns.Moving(_getitem, data=1),
         residual=False,
         alias="getitem",
+        returns=lambda *, spec: "array" if ... in spec else "scalar",
+        waits=True,
     )
 )
 
@@ -330,6 +332,9 @@ index_add = register(
         counts="add",
         pattern=patterns.Writing(_getitem, _index_set, adds=True),
         residual=False,
+        returns="array",
+        by_kind=True,
+        waits=True,
     )
 )
 
@@ -344,5 +349,8 @@ index_set = register(
         counts="move",
         pattern=patterns.Writing(_getitem, _index_set, adds=False),
         residual=False,
+        returns="array",
+        by_kind=True,
+        waits=True,
     )
 )

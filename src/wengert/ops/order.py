@@ -23,6 +23,7 @@ from wengert.ops.base import (
 from wengert.ops.index import SLOT, count, getitem
 
 __all__ = [
+    "CUMULATIVE",
     "argpartition",
     "argsort",
     "cummax",
@@ -46,6 +47,10 @@ def _batch_axis(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
     return op(*lined, **{**attrs, "axis": attrs["axis"] + 1})
 
 
+CUMULATIVE: dict[np.ufunc, Op] = {}
+"""The cumulative operation of each ufunc that has a row."""
+
+
 def _along(
     name: str,
     evaluate: Callable[..., Any],
@@ -55,8 +60,10 @@ def _along(
     pattern: Any = patterns.prefix,
     flops: Callable[..., int] | None = None,
     dtype: Callable[[Any], Any] = lambda given: given,
+    folds: np.ufunc | None = None,
+    formula: str = "",
 ) -> Op:
-    return register(
+    op = register(
         Op(
             name,
             evaluate,
@@ -69,8 +76,14 @@ def _along(
             counts=counts,
             pattern=patterns.nothing if derivative is ZERO else pattern,
             residual=isinstance(derivative, Jvp) or name == "recurrence",
+            may_raise=False,
+            folds=folds,
+            formula=formula,
         )
     )
+    if folds is not None:
+        CUMULATIVE[folds] = op
+    return op
 
 
 def _steps(out: Aval, *_: Any, axis: int) -> int:
@@ -98,6 +111,7 @@ cumsum = _along(
     counts="add",
     flops=_steps,
     dtype=_accumulated,
+    folds=np.add,
 )
 
 
@@ -153,6 +167,7 @@ cumprod = _along(
     counts="multiply",
     flops=_steps,
     dtype=_accumulated,
+    folds=np.multiply,
 )
 
 
@@ -182,6 +197,7 @@ def _running(name: str, ufunc: np.ufunc) -> Op:
         Jvp((lambda t, y, x, *, axis: take_along(t, _argcummax(x, y, axis), axis),)),
         counts="compare",
         pattern=patterns.Permuting(order, earlier=True),
+        folds=ufunc,
     )
 
 
@@ -200,6 +216,7 @@ sort = _along(
     Jvp((lambda t, y, x, *, axis: take_along(t, argsort(x, axis=axis), axis),)),
     counts="compare",
     flops=_sorting_flops,
+    formula="n log2 n comparisons",
     pattern=patterns.Permuting(lambda x, *, axis: np.argsort(x, axis, kind="stable")),
 )
 argsort: Op = _along(
@@ -208,6 +225,7 @@ argsort: Op = _along(
     ZERO,
     counts="compare",
     flops=_sorting_flops,
+    formula="n log2 n comparisons",
     dtype=lambda given: np.intp,
 )
 partition = _along(
@@ -216,6 +234,7 @@ partition = _along(
     Jvp((lambda t, y, x, *, axis, kth: take_along(t, argpartition(x, axis=axis, kth=kth), axis),)),
     counts="compare",
     flops=lambda out, *xs, **_: 2 * out.size,
+    formula="2n comparisons",
     pattern=patterns.Permuting(lambda x, *, axis, kth: np.argpartition(x, kth, axis)),
 )
 argpartition: Op = _along(
@@ -224,6 +243,7 @@ argpartition: Op = _along(
     ZERO,
     counts="compare",
     flops=lambda out, *xs, **_: 2 * out.size,
+    formula="2n comparisons",
     dtype=lambda given: np.intp,
 )
 
@@ -248,7 +268,9 @@ searchsorted = register(
             out.size * max(math.ceil(math.log2(max(shape_of(a)[0], 1))), 1)
         ),
         counts="compare",
+        formula="log2 n comparisons for each value",
         pattern=patterns.nothing,
         residual=False,
+        may_raise=False,
     )
 )

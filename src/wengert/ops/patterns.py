@@ -14,12 +14,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from wengert.ops.base import shape_of
+from wengert.ops.base import Fold, Op, Scale, Transpose, dtype_of, shape_of
+from wengert.ops.blocks import (
+    LETTERS,
+    Block,
+    Call,
+    Joined,
+    Labelled,
+    Listed,
+    Moved,
+    Running,
+    Written,
+    Zero,
+)
 
 __all__ = [
     "ByArgument",
@@ -41,6 +53,7 @@ __all__ = [
     "lines",
     "nothing",
     "prefix",
+    "repeated",
     "within_column",
     "within_matrix",
     "within_vector",
@@ -56,9 +69,39 @@ def _ids(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     return np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
 
 
+class Pattern:
+    """What the families share."""
+
+    is_entrywise: ClassVar[bool] = False
+
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        return Listed(of)
+
+    def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
+        """Return the entries."""
+        raise NotImplementedError
+
+
+def repeated(result: tuple[int, ...], operand: tuple[int, ...]) -> tuple[str, str]:
+    """Return the labels of a result and of an argument that is broadcast to it.
+
+    Leading axes of length 1 that the result lacks have labels of their own, as all that repeat.
+    """
+    rank, lead = len(result), len(result) - len(operand)
+    rows = LETTERS[:rank]
+    if operand == result:
+        return rows, rows
+    columns = [
+        rows[i + lead] if i + lead >= 0 and n == result[i + lead] else LETTERS[rank + i]
+        for i, n in enumerate(operand)
+    ]
+    return rows, "".join(columns)
+
+
 # --- entry by entry -------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Elementwise:
+class Elementwise(Pattern):
     """Diagonal up to broadcasting.
 
     Parameters
@@ -72,24 +115,54 @@ class Elementwise:
 
     zeros: Masks = field(default_factory=dict)
     choices: Masks = field(default_factory=dict)
+    is_entrywise: ClassVar[bool] = True
 
     def __call__(self, k: int, out: Any, *xs: Any, **_: Any) -> Pair:
         """Return the entries."""
         columns = np.broadcast_to(_ids(shape_of(xs[k])), shape_of(out)).ravel()
         return np.arange(columns.size), columns
 
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        derivative = of.op.derivative
+        factor: Any = None
+        if isinstance(derivative, Scale):
+            factor = derivative.rules[of.k]
+            if factor is None:
+                return Zero(of)
+        elif isinstance(derivative, Transpose) and dtype_of(of.xs[of.k]).kind != "c":
+            one = np.ones((1,) * len(of.operand))
+            factor = int(np.real(of.op.evaluate(one, **of.attrs)).item())  # linear: 1 or 0
+        if of.operand == of.result:
+            rows = columns = LETTERS[: len(of.result)]
+        else:
+            rows, columns = repeated(of.result, of.operand)
+        inside = "" if isinstance(factor, int) else rows
+        return Labelled(
+            of, rows, columns, inside, factor,
+            self.zeros.get(of.k), self.choices.get(of.k),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
-class Nothing:
+class Nothing(Pattern):
     """No dependence that a derivative sees."""
 
     def __call__(self, k: int, out: Any, *xs: Any, **_: Any) -> Pair:
         """Return no entries."""
-        return np.empty(0, np.int64), np.empty(0, np.int64)
+        return _no_entries()
+
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        return Zero(of)
+
+
+def _no_entries() -> Pair:
+    return np.empty(0, np.int64), np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class ByArgument:
+class ByArgument(Pattern):
     """A pattern for each of some arguments; the others have none."""
 
     which: Mapping[int, Any]
@@ -98,17 +171,23 @@ class ByArgument:
         """Return the entries."""
         return self.which.get(k, nothing)(k, out, *xs, **attrs)
 
+    def block(self, of: Call) -> Block:
+        """Return the block of the argument's own pattern."""
+        return self.which.get(of.k, nothing).block(of)  # type: ignore[no-any-return]
+
 
 @dataclass(frozen=True)
-class Moving:
+class Moving(Pattern):
     """Operations whose outputs are copies of inputs: run them on the numbers of the elements.
 
     Arguments other than `k` are filled with -1; those after the first `data` are indices, used as
-    they are.
+    they are. `labels`, for what permutes or repeats axes, gives those of the result and of the
+    argument: ``labels(result, operand, **attrs)``.
     """
 
     evaluate: Callable[..., Any]
     data: int | None = None
+    labels: Callable[..., tuple[str, str]] | None = None
 
     def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Pair:
         """Return the entries."""
@@ -123,9 +202,20 @@ class Moving:
         rows = np.flatnonzero(moved >= 0)
         return rows, moved[rows]
 
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        if self.data is not None and of.k >= self.data:
+            return Zero(of)
+        if self.labels is not None:
+            rows, columns = self.labels(of.result, of.operand, **of.attrs)
+            return Labelled(of, rows, columns, "", 1)
+        index = of.xs[self.data :] if self.data is not None else ()
+        kind = Joined if len(of.xs) > 1 and self.data is None else Moved
+        return kind(of, index, of.attrs)
+
 
 @dataclass(frozen=True)
-class Writing:
+class Writing(Pattern):
     """``op(x, v, *index, spec=)``: `v` is added into a part of `x`, or replaces it.
 
     Parameters
@@ -149,10 +239,16 @@ class Writing:
         part = self.getitem(_ids(shape_of(x)), *index, spec=spec)
         return np.ravel(part), np.broadcast_to(_ids(shape_of(v)), np.shape(part)).ravel()
 
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        if of.k > 1:
+            return Zero(of)
+        return Written(of, of.xs[2:], of.attrs["spec"], self.adds)
+
 
 # --- along axes -----------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Grouped:
+class Grouped(Pattern):
     """Reductions over ``axis``: an output depends on the entries that it folds.
 
     Parameters
@@ -171,9 +267,37 @@ class Grouped:
         rows = np.broadcast_to(_ids(kept), shape).ravel()
         return rows, np.arange(rows.size)
 
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        axis, rank = of.attrs["axis"], len(of.operand)
+        columns = LETTERS[:rank]
+        if of.attrs["keepdims"]:
+            rows = [LETTERS[rank + i] if i in axis else s for i, s in enumerate(columns)]
+        else:
+            rows = [s for i, s in enumerate(columns) if i not in axis]
+        fold = isinstance(of.op.derivative, Fold)
+        return Labelled(
+            of, "".join(rows), columns,
+            columns if fold else "", of.op.derivative.rule if fold else 1,
+            choices=None if self.skips is None else ((0,), Skipped(of.op, self.skips, of.attrs)),
+        )  # fmt: skip
+
+
+class Skipped:
+    """The entries of a reduction that did not win."""
+
+    def __init__(self, op: Op, skips: Callable[..., Any], attrs: Mapping[str, Any]) -> None:
+        self.op = op
+        self.skips = skips
+        self.attrs = {**attrs, "keepdims": True}
+
+    def __call__(self, x: Any) -> Any:
+        """Return a mask."""
+        return self.skips(x, self.op.evaluate(x, **self.attrs))
+
 
 @dataclass(frozen=True)
-class Mixing:
+class Mixing(Pattern):
     """An output depends on all entries at its place along every axis but some.
 
     Parameters
@@ -203,9 +327,20 @@ class Mixing:
             np.broadcast_to(columns.reshape(count, 1, n), grid).ravel(),
         )
 
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        rank = len(of.operand)
+        mixed = self.axes(rank, of.attrs)
+        columns = LETTERS[:rank]
+        rows = "".join(
+            columns[i] if i < rank and i not in mixed else LETTERS[rank + i]
+            for i in range(len(of.result))
+        )
+        return Labelled(of, rows, columns, rows + columns, None)
+
 
 @dataclass(frozen=True)
-class Permuting:
+class Permuting(Pattern):
     """Each output along ``axis`` is one of the line's entries, which depends on the values.
 
     Parameters
@@ -224,9 +359,26 @@ class Permuting:
         found: Pair = (prefix if self.earlier else lines)(k, out, *xs, **attrs)
         return found
 
+    def block(self, of: Call) -> Block:
+        """Return the block for any order."""
+        whole: Pattern = prefix if self.earlier else lines
+        return replace(whole.block(of), choice=Ordered(self.order, of.attrs))  # type: ignore[call-arg]
+
+
+class Ordered:
+    """Which entry each result of an operation along an axis is."""
+
+    def __init__(self, order: Callable[..., Any], attrs: Mapping[str, Any]) -> None:
+        self.order = order
+        self.attrs = attrs
+
+    def __call__(self, x: Any) -> Any:
+        """Return the order."""
+        return self.order(x, **self.attrs)
+
 
 @dataclass(frozen=True)
-class Prefix:
+class Prefix(Pattern):
     """An output along ``axis`` depends on the line's entries at the same or an earlier place.
 
     Parameters
@@ -247,10 +399,15 @@ class Prefix:
         flat = line.reshape(math.prod(line.shape[:-1]), n)
         return flat[:, i].ravel(), flat[:, j].ravel()
 
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        like: Any = lines.block(of)
+        return Running(of, like.rows, like.columns, of.attrs["axis"], self.first)
+
 
 # --- linear algebra -------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Contraction:
+class Contraction(Pattern):
     """Pair outputs with the entries of one operand that share labels."""
 
     def __call__(self, k: int, out: Any, a: Any, b: Any, *, spec: str) -> Pair:
@@ -274,9 +431,26 @@ class Contraction:
 
         return numbered(result), numbered(labels[k])
 
+    def block(self, of: Call) -> Block:
+        """Return the block of a result and an argument."""
+        operands, rows = of.attrs["spec"].split("->")
+        terms, k = operands.split(","), of.k
+        return Labelled(
+            of, rows, terms[k], terms[1 - k],
+            _second if k == 0 else _first, weights=1 - k,
+        )  # fmt: skip
+
+
+def _first(t: Any, y: Any, a: Any, b: Any, **_: Any) -> Any:
+    return a
+
+
+def _second(t: Any, y: Any, a: Any, b: Any, **_: Any) -> Any:
+    return b
+
 
 @dataclass(frozen=True)
-class TriangularSolve:
+class TriangularSolve(Pattern):
     """``x = a^-1 b`` of which one triangle of `a` is read: its inverse has that triangle too.
 
     ``x[i]`` depends on ``b[j]`` and on row ``a[j]`` (column, if transposed) of the triangle for the
@@ -299,6 +473,11 @@ class TriangularSolve:
         at, entry = np.nonzero(i[:, None] * 0 + j[:, None] == p[None, :])
         rows, source = out_ids[:, i[at], :], ids[:, p[entry], q[entry], None]
         return rows.ravel(), np.broadcast_to(source, rows.shape).ravel()
+
+    def block(self, of: Call) -> Block:
+        """Return a list, with the labels of a matrix without zeros."""
+        like: Any = (within_column if of.k else within_matrix).block(of)
+        return Listed(of, like.rows, like.columns)
 
 
 # --- the instances --------------------------------------------------------------------------------

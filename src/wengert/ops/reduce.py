@@ -10,13 +10,25 @@ import numpy as np
 
 from wengert.ir.graph import Aval
 from wengert.ops import patterns
-from wengert.ops.base import ZERO, Derivative, Fold, Op, Transpose, dtype_of, register, shape_of
+from wengert.ops.base import (
+    ZERO,
+    Counts,
+    Derivative,
+    Fold,
+    Op,
+    Transpose,
+    dtype_of,
+    register,
+    shape_of,
+)
 from wengert.ops.shape import filled, reshape
 
 __all__ = [
+    "REDUCTIONS",
     "argmax",
     "argmin",
     "expand",
+    "neutral",
     "reduce_all",
     "reduce_any",
     "reduce_logsumexp",
@@ -46,16 +58,34 @@ def _batch_reduction(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> 
     return op(args[0], **{**attrs, "axis": shifted})
 
 
+REDUCTIONS: dict[np.ufunc, Op] = {}
+"""The reduction by each ufunc that has a row."""
+
+
+def neutral(ufunc: np.ufunc, dtype: np.dtype[Any]) -> Any:
+    """Return what a reduction by a ufunc begins with: it changes no other number of the dtype."""
+    if ufunc.identity is not None:
+        return ufunc.identity
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return info.min if ufunc is np.maximum else info.max
+    ends = (False, True) if dtype.kind == "b" else (-np.inf, np.inf)
+    return ends[ufunc is not np.maximum]
+
+
 def _reduction(
     name: str,
     evaluate: Callable[..., Any],
     derivative: Derivative,
     dtype: Callable[[Any], Any],
-    counts: str = "add",
+    folds: np.ufunc,
+    counts: Counts = "add",
     flops: Callable[..., int] | None = None,
     pattern: Any = patterns.grouped,
+    waits: bool = False,
+    is_slow: bool = False,
 ) -> Op:
-    return register(
+    REDUCTIONS[folds] = op = register(
         Op(
             name,
             evaluate,
@@ -68,8 +98,13 @@ def _reduction(
             counts=counts,
             pattern=patterns.nothing if derivative is ZERO else pattern,
             residual=isinstance(derivative, Fold),
+            may_raise=False,
+            folds=folds,
+            waits=waits,
+            is_slow=is_slow,
         )
     )
+    return op
 
 
 _add: Any = np.add.reduce
@@ -91,7 +126,7 @@ def _spread(ct: Any, x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return filled(ct if keepdims else expand(ct, x, axis), shape=shape_of(x))
 
 
-reduce_sum = _reduction("sum", _sum, Transpose((_spread,)), _sum_dtype)
+reduce_sum = _reduction("sum", _sum, Transpose((_spread,)), _sum_dtype, np.add, waits=True)
 
 
 def _tied(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
@@ -109,16 +144,20 @@ reduce_max = _reduction(
     lambda x, *, axis, keepdims: np.maximum.reduce(x, axis, keepdims=keepdims),
     Fold(_tied),
     _native_dtype,
+    np.maximum,
     counts="compare",
     pattern=patterns.Grouped(np.less),
+    waits=True,
 )
 reduce_min = _reduction(
     "min",
     lambda x, *, axis, keepdims: np.minimum.reduce(x, axis, keepdims=keepdims),
     Fold(_tied),
     _native_dtype,
+    np.minimum,
     counts="compare",
     pattern=patterns.Grouped(np.greater),
+    waits=True,
 )
 
 
@@ -150,6 +189,7 @@ reduce_prod = _reduction(
     lambda x, *, axis, keepdims: np.multiply.reduce(x, axis, keepdims=keepdims),
     Fold(lambda t, y, x, *, axis, **_: t * _others(x, axis)),
     lambda x: np.multiply.reduce(np.ones(1, dtype_of(x))).dtype,
+    np.multiply,
     counts="multiply",
 )
 
@@ -179,22 +219,30 @@ def _softmax(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
     return (t / np.sum(w, axis=axis, keepdims=True)) * w
 
 
+def _of_logsumexp(n: int, out: Aval, x: Aval) -> dict[str, int]:
+    """Count the maximum, the differences to it, exponentials, their sum and logarithm."""
+    m = min(out.size, x.size)
+    return {"compare": x.size - m, "add": 2 * x.size, "transcendental": n - 3 * x.size + m}
+
+
 reduce_logsumexp = _reduction(
     "logsumexp",
     _logsumexp,
     Fold(_softmax),
     lambda x: np.result_type(dtype_of(x), np.float16) if dtype_of(x).kind in "fc" else np.float64,
-    counts="transcendental",
+    np.logaddexp,
+    counts=_of_logsumexp,
+    is_slow=True,
     flops=lambda out, x, **_: 4 * math.prod(shape_of(x)),
 )
 
 reduce_any = _reduction(
     "any", lambda x, *, axis, keepdims: np.logical_or.reduce(x, axis, keepdims=keepdims), ZERO,
-    lambda x: np.bool_, counts="compare",
+    lambda x: np.bool_, np.logical_or, counts="compare",
 )  # fmt: skip
 reduce_all = _reduction(
     "all", lambda x, *, axis, keepdims: np.logical_and.reduce(x, axis, keepdims=keepdims), ZERO,
-    lambda x: np.bool_, counts="compare",
+    lambda x: np.bool_, np.logical_and, counts="compare",
 )  # fmt: skip
 
 
@@ -213,6 +261,7 @@ def _arg(name: str, evaluate: Callable[..., Any]) -> Op:
             counts="compare",
             pattern=patterns.nothing,
             residual=False,
+            may_raise=False,
         )
     )
 

@@ -45,6 +45,9 @@ reshape: Op = register(
         pattern=patterns.Moving(_reshape),
         residual=False,
         alias="reshape",
+        returns="array",
+        may_raise=False,
+        waits=True,
     )
 )
 
@@ -61,6 +64,13 @@ def _transpose(x: Any, *, axes: tuple[int, ...]) -> Any:
     return x.transpose(axes)
 
 
+def _permuted(
+    result: tuple[int, ...], operand: tuple[int, ...], *, axes: tuple[int, ...]
+) -> tuple[str, str]:
+    columns = patterns.repeated(operand, operand)[0]
+    return "".join(columns[a] for a in axes), columns
+
+
 transpose: Op = register(
     Op(
         "transpose",
@@ -72,9 +82,12 @@ transpose: Op = register(
         ),
         flops=no_flops,
         counts="move",
-        pattern=patterns.Moving(_transpose),
+        pattern=patterns.Moving(_transpose, labels=_permuted),
         residual=False,
         alias="transpose",
+        returns="same",
+        may_raise=False,
+        waits=True,
     )
 )
 
@@ -90,6 +103,10 @@ def _broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
         made.flags.writeable = False
         return made
     return np.broadcast_to(x, shape)
+
+
+def _spread(result: tuple[int, ...], operand: tuple[int, ...], **_: Any) -> tuple[str, str]:
+    return patterns.repeated(result, operand)
 
 
 def _batch_broadcast(op: Op, args: Any, batched: Any, attrs: dict[str, Any]) -> Any:
@@ -109,9 +126,12 @@ broadcast_to = register(
         batch=_batch_broadcast,
         flops=no_flops,
         counts="move",
-        pattern=patterns.Moving(_broadcast_to),
+        pattern=patterns.Moving(_broadcast_to, labels=_spread),
         residual=False,
         alias="readonly",
+        returns="array",
+        may_raise=False,
+        waits=True,
     )
 )
 
@@ -168,6 +188,8 @@ concatenate = register(
         counts="move",
         pattern=patterns.Moving(_concatenate),
         residual=False,
+        may_raise=False,
+        waits=True,
     )
 )
 

@@ -11,7 +11,7 @@ argument is taken for the largest finite number: `bounded`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from wengert.ir.graph import Aval
 from wengert.ops import patterns
 from wengert.ops.base import Op, Scale, dtype_of, register, shape_of
 from wengert.ops.rows import batch_elementwise, flops_each, infer_ufunc, plain
-from wengert.ops.special import ufuncs as sp
+from wengert.ops.ufuncs import ufuncs as sp
 
 __all__ = [
     "arctan_slope",
@@ -28,6 +28,7 @@ __all__ = [
     "direction",
     "erfinv_slope",
     "excess",
+    "excess_slope",
     "expit_slope",
     "gaussian",
     "hazard",
@@ -52,8 +53,9 @@ def slope(
     like: np.ufunc,
     evaluate: Callable[..., Any],
     *rules: Any,
-    counts: str = "transcendental",
-    flops: int = 1,
+    counts: Mapping[str, int],
+    native: bool = True,
+    ulp: float = 0,
 ) -> Op:
     """Register an elementwise operation with the dtypes of a ufunc."""
 
@@ -71,10 +73,13 @@ def slope(
             ),
             derivative=Scale(rules),
             batch=batch_elementwise,
-            flops=flops_each(flops),
+            flops=flops_each(sum(counts.values())),
             counts=counts,
             pattern=patterns.elementwise,
             like=like,
+            may_raise=False,
+            native=native,
+            ulp=ulp,
         )
     )
 
@@ -109,7 +114,12 @@ def _sech_squared(x: Any) -> Any:
 
 # 1 / cosh(x)**2: the derivative of tanh.
 sech_squared: Op = slope(
-    "sech_squared", np.tanh, _sech_squared, lambda t, y, x: t * (-2 * (np.tanh(x) * y)), flops=2
+    "sech_squared",
+    np.tanh,
+    _sech_squared,
+    lambda t, y, x: t * (-2 * (np.tanh(x) * y)),
+    counts={"transcendental": 1, "multiply": 1},  # (1 / cosh(x))**2
+    ulp=12,  # the square of what is within 4
 )
 
 
@@ -121,7 +131,12 @@ def _expit_slope(x: Any) -> Any:
 
 # 1 / (2 cosh(x / 2))**2: the derivative of the logistic function.
 expit_slope: Op = slope(
-    "expit_slope", sp.expit, _expit_slope, lambda t, y, x: -(t * (np.tanh(0.5 * x) * y)), flops=4
+    "expit_slope",
+    sp.expit,
+    _expit_slope,
+    lambda t, y, x: -(t * (np.tanh(0.5 * x) * y)),
+    counts={"transcendental": 1, "add": 1, "multiply": 2},  # e / (1 + e)**2, e = exp(-abs(x))
+    ulp=12,
 )
 
 # exp(-x**2)
@@ -130,7 +145,8 @@ gaussian: Op = slope(
     np.exp,
     lambda x: np.exp(-(x * x)),
     lambda t, y, x: t * (-2 * (bounded(x) * y)),
-    flops=3,
+    counts={"transcendental": 1, "add": 1, "multiply": 1},
+    ulp=6,
 )
 
 
@@ -149,8 +165,7 @@ arctan_slope: Op = slope(
     np.arctan,
     lambda x: _complex_arctan_slope(x) if _is_complex(x) else 1 / (1 + x * x),
     lambda t, y, x: t * (-2 * ((bounded(x) * y) * y)),
-    counts="multiply",
-    flops=3,
+    counts={"multiply": 2, "add": 1},
 )
 
 # 1 - x**2, to the last place beside 1 too.
@@ -159,9 +174,10 @@ one_minus_square: Op = slope(
     np.sin,
     lambda x: (1 - x) * (1 + x),
     lambda t, y, x: t * (-2 * x),
-    counts="multiply",
-    flops=3,
+    counts={"multiply": 1, "add": 2},  # (1 - x) (1 + x)
 )
+
+_ROOT = {"multiply": 1, "add": 1, "transcendental": 1}
 
 # sqrt(1 - x**2), to the last place beside 1 too.
 root_one_minus_square: Op = slope(
@@ -169,7 +185,7 @@ root_one_minus_square: Op = slope(
     np.sqrt,
     lambda x: np.sqrt(1 - x) * np.sqrt(1 + x) if _is_complex(x) else np.sqrt((1 - x) * (1 + x)),
     lambda t, y, x: -(t * (x / y)),
-    flops=3,
+    counts=_ROOT,
 )
 
 # sqrt(x**2 - 1) and sqrt(x**2 + 1), which do not overflow.
@@ -178,14 +194,15 @@ root_square_minus_one: Op = slope(
     np.sqrt,
     lambda x: np.sqrt(x - 1) * np.sqrt(x + 1),
     lambda t, y, x: t * (bounded(x) / y),
-    flops=3,
+    counts=_ROOT,
 )
 root_square_plus_one: Op = slope(
     "root_square_plus_one",
     np.sqrt,
     lambda x: np.sqrt(1 + 1j * x) * np.sqrt(1 - 1j * x) if _is_complex(x) else np.hypot(x, 1),
     lambda t, y, x: t * (bounded(x) / y),
-    flops=3,
+    counts=_ROOT,
+    ulp=6,
 )
 
 # x (1 - x)
@@ -194,8 +211,7 @@ bernoulli: Op = slope(
     np.sin,
     lambda x: x * (1 - x),
     lambda t, y, x: t * (1 - 2 * x),
-    counts="multiply",
-    flops=2,
+    counts={"multiply": 1, "add": 1},
 )
 
 
@@ -223,8 +239,7 @@ over_squares: Op = slope(
     lambda t, y, a, b, h: _difference_of_squares(t, over_squares(b, a, h), y),
     lambda t, y, a, b, h: t * (-2 * (y * over_squares(b, a, h))),
     None,
-    counts="multiply",
-    flops=2,
+    counts={"multiply": 2},
 )
 
 
@@ -251,7 +266,7 @@ direction: Op = slope(
     lambda t, y, a, b, h: _over_size(t * np.square(direction(b, a, h)), h),
     lambda t, y, a, b, h: -_over_size(t * (y * direction(b, a, h)), h),
     None,
-    counts="multiply",
+    counts={"multiply": 1},
 )
 
 
@@ -263,7 +278,7 @@ over_again: Op = slope(
     lambda t, s, a, b, y: (t / b) / b,
     lambda t, s, a, b, y: t * (-2 * (s / b)),
     None,
-    counts="multiply",
+    counts={"multiply": 1},
 )
 
 
@@ -278,7 +293,8 @@ hazard: Op = slope(
     sp.log_ndtr,
     lambda x: ROOT_TWO_OVER_PI / sp.erfcx(-ROOT_HALF * x),
     lambda t, y, x: -(t * (bounded(y) * bounded(excess(x)))),
-    flops=20,
+    counts={"multiply": 12, "add": 9, "transcendental": 1},  # of erfcx, a product and a quotient
+    native=False,
 )
 
 FRACTION_FROM = -4.0
@@ -291,11 +307,28 @@ def _excess(x: Any) -> Any:
     y = np.asarray(x + hazard(x))
     low = np.asarray(x) < FRACTION_FROM
     if low.any():
-        u = -bounded(np.asarray(x, y.dtype)[low])
-        tail = u
-        for k in range(LEVELS, 1, -1):
-            tail = u + k / tail
-        y[low] = 1 / tail
+        u, rest = _fraction(np.asarray(x, y.dtype)[low])
+        y[low] = 1 / (u + rest)
+    return y[()]
+
+
+def _fraction(x: Any) -> tuple[Any, Any]:
+    """Return u = -x and ``2 / (u + 3 / (u + ...))``."""
+    u = -bounded(x)
+    rest = 0 * u
+    for k in range(LEVELS, 1, -1):
+        rest = k / (u + rest)
+    return u, rest
+
+
+def _excess_slope(x: Any) -> Any:
+    """Evaluate ``1 - hazard(x) excess(x)``: ``e (r - e)`` with e = 1 / (u + r), r the fraction."""
+    y = np.asarray(1 - hazard(x) * excess(x))
+    low = np.asarray(x) < FRACTION_FROM
+    if low.any():
+        u, rest = _fraction(np.asarray(x, y.dtype)[low])
+        e = 1 / (u + rest)
+        y[low] = e * (rest - e)
     return y[()]
 
 
@@ -306,6 +339,8 @@ def _over_tail(factor: float, y: Any, rest: Any) -> Any:
     return found if np.all(rest) else np.where(rest == 0, np.inf, found).astype(found.dtype)[()]
 
 
+_TAIL = {"multiply": 12, "add": 10, "transcendental": 1}
+
 # The derivatives of y = erfinv(x), exp(y**2) sqrt(pi) / 2, and of y = ndtri(x). No square is in an
 # exponent, because erfc(y) is 1 - x. y is data that belongs to x.
 erfinv_slope: Op = slope(
@@ -314,7 +349,8 @@ erfinv_slope: Op = slope(
     lambda x, y: _over_tail(HALF_ROOT_PI, y, 1 - np.abs(x)),
     lambda t, s, x, y: t * (2 * ((y * s) * s)),
     None,
-    flops=20,
+    counts=_TAIL,
+    native=False,
 )
 ndtri_slope: Op = slope(
     "ndtri_slope",
@@ -322,10 +358,24 @@ ndtri_slope: Op = slope(
     lambda x, y: _over_tail(ROOT_HALF_PI, ROOT_HALF * y, np.minimum(x, 1 - x)),
     lambda t, s, x, y: t * ((y * s) * s),
     None,
-    flops=20,
+    counts=_TAIL,
+    native=False,
 )
 
 # x + hazard(x), which goes to -1/x far to the left.
 excess: Op = slope(
-    "excess", sp.log_ndtr, _excess, lambda t, y, x: t * (1 - hazard(x) * y), flops=40
+    "excess",
+    sp.log_ndtr,
+    _excess,
+    lambda t, y, x: t * excess_slope(x),
+    counts={"multiply": 12, "add": 10, "transcendental": 1},
+    native=False,
+)
+excess_slope: Op = slope(
+    "excess_slope",
+    sp.log_ndtr,
+    _excess_slope,
+    lambda t, y, x: t * (hazard(x) * (np.square(excess(x)) - y)),
+    counts={"multiply": 13, "add": 11, "transcendental": 1},
+    native=False,
 )

@@ -108,6 +108,7 @@ ratio: Op = register(
         flops=flops_each(2),
         counts="multiply",
         pattern=patterns.elementwise,
+        native=False,
     )
 )
 

@@ -12,13 +12,10 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import Aval, Graph, Guard, Node, Value, aval_of
-from wengert.ir.simplify import KEPT, key
-from wengert.ops.index import getitem, index_add, index_set
+from wengert.ir.simplify import is_kept, key
+from wengert.ops.raising import INDEXED
 
 __all__ = ["AT", "INDEXED", "Run", "Table", "masked"]
-
-INDEXED = {getitem: 1, index_add: 2, index_set: 2}
-"""Operations with an index template, and where its arrays begin among the inputs."""
 
 AT = "at"
 """Stands for an integer in an index template whose integers are taken out."""
@@ -181,7 +178,7 @@ class Table:
         numbers = [self._number(x) for x in node.inputs]
         operands += numbers
         op, attrs = node.op, node.attrs
-        if op.name in KEPT or getattr(op, "effect", False):
+        if is_kept(op):
             return self._marks.setdefault(id(node), len(self._marks))
         if not attrs:
             marked: Any = ()

@@ -9,21 +9,11 @@ import numpy as np
 
 from wengert.errors import DerivativeError
 from wengert.ir.graph import Aval, Node, Value, aval_of
-from wengert.ops import elementwise as ew
-from wengert.ops.base import Op, Scale, Traced, Transpose
+from wengert.ops.base import Op, Traced
 from wengert.trace.record import Trace
 from wengert.trace.tracer import Tracer, frozen, lower
 
 __all__ = ["AbstractTape", "vanishes"]
-
-_LINEAR = {
-    ew.add: None, ew.subtract: None, ew.negative: None, ew.positive: None, ew.multiply: 1,
-    ew.divide: 0,
-    ew.select: None, ew.degrees: None, ew.rad2deg: None, ew.radians: None, ew.deg2rad: None,
-    ew.ldexp: 0,
-}  # fmt: skip
-"""Elementwise operations that are linear: in all arguments together (None), in any single one (1),
-or in the first (0)."""
 
 
 def vanishes(x: Any) -> bool:
@@ -86,27 +76,11 @@ class AbstractTape(Trace):
         raise self.not_linear(f"{kind}() of a tangent")
 
     def _check_linear(self, op: Op, inputs: list[Any]) -> None:
-        derivative = op.derivative
         traced = [isinstance(x, _Shape) for x in inputs]
-        added = [False] * len(traced)
-        if isinstance(derivative, Scale):
-            rule = _LINEAR.get(op, -1)
-            ok = rule is None or (sum(traced) == 1 and (rule == 1 or (rule == 0 and traced[0])))
-            if rule is None:
-                added = [not t for t in traced]
-            if op is ew.select:
-                ok = not traced[0]
-                added[0] = False
-        elif isinstance(derivative, Transpose):
-            rules = derivative.rules
-            linear = [True] * len(traced) if callable(rules) else [r is not None for r in rules]
-            ok = derivative.joint or sum(traced) == 1
-            ok = ok and all(lin for lin, t in zip(linear, traced, strict=False) if t)
-            if derivative.joint:
-                linear += [False] * (len(traced) - len(linear))
-                added = [lin and not t for lin, t in zip(linear, traced, strict=True)]
-        else:
-            ok = False
+        linear, together = op.linear_in(len(traced))
+        ok = together or sum(traced) == 1
+        ok = ok and all(lin for lin, t in zip(linear, traced, strict=True) if t)
+        added = [together and lin and not t for lin, t in zip(linear, traced, strict=True)]
         if ok and self.hold is not None:
             ok = all(vanishes(x) for x, a in zip(inputs, added, strict=True) if a)
         if not ok:

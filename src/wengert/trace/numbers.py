@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.build import BY_KIND
 from wengert.ir.graph import Const, Node, Value
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced, dtype_of
@@ -42,12 +41,8 @@ LARGEST = 9e18
 round."""
 
 _DOUBLES = {np.dtype(np.float64), np.dtype(np.complex128)}
-_COMPARING = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
-_GROWING = {"add", "subtract", "multiply"}
-_SAFE = {*_COMPARING, "add", "subtract", "multiply", "negative", "absolute"}
-"""Operations that neither raise nor change the type of floats."""
-_BITS = {"negative", "absolute", "bitwise_and", "bitwise_or", "bitwise_xor", "invert", *_COMPARING}
-"""Operations on integers whose results need no more bits."""
+_SAFE = ("compares", "fits", "grows")
+"""What operators do with integers that neither raise of floats nor change their type."""
 _KINDS = {int: "int", float: "float", bool: "bool", complex: "complex"}
 
 
@@ -96,7 +91,7 @@ def compared(op: Op, y: Any) -> Any:
 
     That of a comparison is a Python bool.
     """
-    if op.name not in _COMPARING:
+    if op.integers != "compares":
         return y
     if not isinstance(y, Traced):
         return bool(y) if isinstance(y, np.generic) else y
@@ -141,7 +136,7 @@ def beside_arrays(trace: Any, op: Op, inputs: list[Any], weakened: Any) -> list[
     Among each other they are computed as NumPy's scalars are. Beside an array of float32, a Python
     float takes part as a float32 (NumPy enhancement proposal 50).
     """
-    if op.ufunc is None and op.name not in BY_KIND:
+    if not op.by_kind:
         return inputs
     kinds, numbers = trace.kinds, trace.numbers
     for x in inputs if op is not ew.power else ():
@@ -171,14 +166,14 @@ def by_operator(recorder: Any, op: Op, inputs: list[Any]) -> Any:
     kinds = set(map(type, values))
     if op.name == "positive" and bool not in kinds:
         return inputs[0]
-    if bool in kinds and (op.name not in _COMPARING or op.python is None):
+    if bool in kinds and (op.integers != "compares" or op.python is None):
         return _by_value(recorder, op, inputs)
     if op.python is None:
         return recorder.append(op, inputs, op.ufunc(*values).item())  # type: ignore[misc]
     if complex in kinds:
         return recorder.append(op, inputs, _computed(recorder, op, values))
     if float in kinds or op.name == "divide":
-        if op.name in _SAFE:
+        if op.integers in _SAFE:
             return recorder.append(op, inputs, op.python(*values))
         return _if_finite(recorder, op, inputs, values)
     return _of_integers(recorder, op, inputs, values)
@@ -204,22 +199,22 @@ def _if_finite(recorder: Any, op: Op, inputs: list[Any], values: list[Any]) -> A
     made = recorder.append(op, inputs, y if type(y) is float else float("nan"))
     if recorder.asks(np.isfinite, made):
         return made
-    divided = op.name != "power" and values[1] == 0
+    divided = op.integers != "power" and values[1] == 0
     return _by_value(recorder, op, inputs, (1,) if divided else (0, 1))
 
 
 def _of_integers(recorder: Any, op: Op, inputs: list[Any], values: list[Any]) -> Any:
-    if op.name in _BITS or not recorder.checks:
+    if op.integers in ("fits", "compares") or not recorder.checks:
         return recorder.append(op, inputs, op.python(*values))  # type: ignore[misc]
-    if op.name in ("floor_divide", "remainder"):
+    if op.integers == "divides":
         if not recorder.asks(np.not_equal, inputs[1], 0):
             return _by_value(recorder, op, inputs, (1,))
         return recorder.append(op, inputs, op.python(*values))  # type: ignore[misc]
-    if op.name == "power":
+    if op.integers == "power":
         if not recorder.asks(np.greater_equal, inputs[1], 0):
             return _if_finite(recorder, ew.float_power, inputs, values)
         estimated = ew.float_power
-    elif op.name in _GROWING:
+    elif op.integers == "grows":
         estimated = op
     else:  # shifts
         return _by_value(recorder, op, inputs)

@@ -16,12 +16,8 @@ import numpy as np
 from wengert.errors import GraphError
 from wengert.ir.build import applied, infer
 from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
-from wengert.ops import contract, control, shape  # noqa: F401 (they fill the table)
-from wengert.ops.base import TABLE, Op
-from wengert.ops.elementwise import convert
-from wengert.ops.index import getitem
+from wengert.ops.base import Op
 from wengert.ops.raising import INDEXED
-from wengert.ops.reduce import reduce_max, reduce_min, reduce_sum
 
 __all__ = ["LARGE", "Pending", "Store", "may_fail", "promised"]
 
@@ -31,38 +27,6 @@ each, as much as computing a small one)."""
 
 SILENT = {"ignore", "warn"}
 """States of NumPy's error handling under which operations on large arrays may wait."""
-
-_ARRAYS = frozenset(
-    TABLE[name]
-    for name in (
-        "reshape", "transpose", "broadcast_to", "concatenate", "contract", "select", "convert",
-        "sum", "max", "min", "getitem", "index_add", "index_set", "stop_gradient",
-    )
-)  # fmt: skip
-"""Operations, besides elementwise ones, that cannot fail once their shapes fit."""
-
-_SAFE = frozenset(
-    {
-        *("maximum_part", "minimum_part", "fmax_part", "fmin_part", "real", "imag"),
-        *("complex_angle", "exponent", "barrier", "as_number", "nonzero", "prod", "logsumexp"),
-        *("any", "all"),
-        *("argmax", "argmin", "fft", "rfft", "irfft", "cumsum", "recurrence", "cumprod", "cummax"),
-        *(
-            "cummin",
-            "det",
-            "slogdet",
-            "adjugate",
-            "qr",
-            "sort",
-            "argsort",
-            "partition",
-            "argpartition",
-            "searchsorted",
-            "hermitian",
-        ),
-    }
-)
-"""Others that cannot fail either."""
 
 
 class Pending(Value):
@@ -207,9 +171,9 @@ def may_fail(op: Op, inputs: Sequence[Any]) -> bool:
     """Whether an operation whose shapes fit may still raise for some numbers."""
     if op in INDEXED:
         return len(inputs) > INDEXED[op]
-    if op.like is not None:
-        return op.name == "power" and all(aval_of(x).dtype.kind in "iu" for x in inputs)
-    return op not in _ARRAYS and op.name not in _SAFE
+    if op.like is not None:  # integers to negative integer powers raise
+        return op.may_raise and all(aval_of(x).dtype.kind in "iu" for x in inputs)
+    return op.may_raise
 
 
 def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | None:
@@ -229,7 +193,7 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
                 break
     else:
         return None
-    if op not in _ARRAYS and (op.like is None or op.like.nout > 1):
+    if not (op.waits if op.like is None else op.like.nout == 1):
         return None
     if not SILENT.issuperset(np.geterr().values()):
         return None  # what the numbers are decides whether it raises
@@ -244,15 +208,8 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
         (aval,) = infer(op, inputs, attrs)
     except GraphError:
         return None  # which evaluating it says in NumPy's words
-    array = not aval.shape and op.like is None and not _makes_scalar(op, attrs)
+    array = not aval.shape and op.like is None and op.makes(attrs) != "scalar"
     return None if array or not _is_numeric(aval.dtype) else aval
-
-
-def _makes_scalar(op: Op, attrs: dict[str, Any]) -> bool:
-    """Whether a result without axes is a scalar of NumPy, and no array."""
-    if op is getitem:
-        return all(s is not Ellipsis for s in attrs["spec"])
-    return op in (reduce_sum, reduce_max, reduce_min, convert)
 
 
 def _are_within(indices: Sequence[Any], spec: Sequence[Any], sizes: tuple[int, ...]) -> bool:

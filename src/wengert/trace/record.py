@@ -21,7 +21,6 @@ from wengert.errors import (
     MutationError,
     cause_of,
     is_users,
-    user_frame,
     user_line,
 )
 from wengert.ir.build import applied
@@ -52,6 +51,7 @@ from wengert.trace.numbers import (
     weak_value,
 )
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
+from wengert.trace.places import place_here
 from wengert.trace.reachable import is_unreachable
 from wengert.trace.taped import taped, waiting
 from wengert.trace.tracer import OPERATOR, Tracer, frozen_or_same
@@ -365,6 +365,7 @@ class GraphRecorder(Trace):
         self.sites: dict[int, set[Any]] | None = None
         self.rolls: Any = None
         self.pulled: Place | None = None
+        self.calls: dict[Any, tuple[Any, ...]] = {}
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.alarm = Alarm()
 
@@ -470,7 +471,9 @@ class GraphRecorder(Trace):
 
     def _place(self) -> tuple[str, int] | None:
         """Return the user's line that a node made now stands for."""
-        return user_frame() if self.pulled is None else self.pulled
+        if self.pulled is not None:
+            return self.pulled
+        return place_here(self.alarm.root, self.calls)
 
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation and append its node; return its value, or a tuple of values."""

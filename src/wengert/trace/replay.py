@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import GraphError
-from wengert.ir.build import BY_KIND, computed, typed
+from wengert.ir.build import computed, typed
 from wengert.ir.graph import Const, Graph, Node, Value
 from wengert.ops.base import Traced
 from wengert.trace.numbers import NUMBERS, is_number
@@ -67,7 +67,7 @@ def _bound(node: Node, xs: list[Any]) -> Any:
         if isinstance(made, tuple):
             return tuple(typed(y, v.aval) for y, v in zip(made, node.outputs, strict=True))
         return typed(made, node.outputs[0].aval)
-    if op.ufunc is None and op.name not in BY_KIND:
+    if not op.by_kind:
         xs = [np.asarray(x)[()] if type(x) in NUMBERS else x for x in xs]
     if not node.attrs and node.outputs[0].aval.weak and all(map(_is_weak, xs)):
         top = max((x for x in xs if isinstance(x, Tracer)), key=lambda x: x._trace.level)

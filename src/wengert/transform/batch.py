@@ -138,13 +138,10 @@ class BatchTrace(Trace):
 
 def _makes_array(op: Op, x: Any, attrs: dict[str, Any]) -> bool:
     """Whether a result without axes is an array in NumPy."""
-    if op.alias == "getitem":
-        return any(s is Ellipsis for s in attrs["spec"])
-    if op.alias == "reshape" and shape_of(x):
-        return True
-    if op.alias == "reshape" or op.name in ("convert", "index_set", "index_add", "transpose"):
+    makes = op.makes(attrs)
+    if makes == "same" or (op.alias == "reshape" and not shape_of(x)):
         return x._is_array() if isinstance(x, Tracer) else isinstance(x, np.ndarray)
-    return op.alias == "readonly" or op.name == "select"
+    return makes == "array"
 
 
 def front(x: Any, axis: int) -> Any:

@@ -80,6 +80,7 @@ class Segment:
         if recorder is not None:
             first = next(_flat(self.nodes))
             recorder.pulled = BackwardPlace(first.line, first.op.name)
+            recorder.pulled.stage = "again"
         shadow = {v: barrier(v.data) for v in self.external}
         for node in self.nodes:
             if isinstance(node, Segment):
@@ -88,6 +89,7 @@ class Segment:
             elif any(v.data is None for v in node.outputs):
                 if recorder is not None:
                     recorder.pulled = BackwardPlace(node.line, node.op.name)
+                    recorder.pulled.stage = "again"
                 xs = [shadow.get(v, v.data) if isinstance(v, Value) else v for v in node.inputs]
                 if getattr(node.op, "custom", False):
                     y = self._called_again(node, xs)

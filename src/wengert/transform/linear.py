@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import Node, Place, Value
+from wengert.ir.graph import Node, TangentPlace, Value
 from wengert.ops.base import ZERO, is_inexact
 from wengert.trace.record import GraphRecorder, Tape, active_recorder
 from wengert.trace.tracer import Tracer
@@ -98,7 +98,7 @@ def _forward(
             node.forward(table, forward)
             continue
         if recorder is not None and node.line is not None:
-            recorder.pulled = Place(node.line, getattr(node.line, "trip", None))
+            recorder.pulled = TangentPlace(node.line).of(node.line)
         if node.op.derivative is ZERO:
             continue
         ts = [table.get(v) if isinstance(v, Value) else None for v in node.inputs]

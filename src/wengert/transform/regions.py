@@ -18,6 +18,7 @@ from wengert.ir.build import strip
 from wengert.ir.graph import Graph, Node, Value, aval_of
 from wengert.ir.simplify import simplify
 from wengert.ops.base import shape_of
+from wengert.ops.rows import batch_elementwise
 from wengert.ops.shape import filled
 from wengert.trace.region import Region, record_region
 from wengert.trace.replay import as_function
@@ -43,14 +44,8 @@ __all__ = [
 R = TypeVar("R")
 MOST = 512
 """How many graphs are kept."""
-CHEAP = frozenset(
-    {
-        *("add", "subtract", "multiply", "negative", "square", "convert", "reshape", "transpose"),
-        *("getitem", "broadcast_to", "select", "logical_not", "logical_and", "logical_or"),
-        *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "reciprocal"),
-    }
-)
-"""Operations that a reverse pass does again rather than have their results kept."""
+CHEAP = frozenset({"add", "multiply", "compare", "move"})
+"""Kinds of operations that a reverse pass does again rather than have their results kept."""
 
 _MADE: dict[Any, Any] = {}
 _LOCK = threading.Lock()
@@ -301,6 +296,14 @@ def split(
     return once(("split", region.text, active, kept, summed, wanted), make)
 
 
+def _is_cheap(node: Node) -> bool:
+    """Whether a node is elementwise, of one operation, or moves elements."""
+    op = node.op
+    moves = op.counts == "move" and not op.kept
+    single = op.batch is batch_elementwise and sum(op.kinds.values()) == 1
+    return len(node.outputs) == 1 and (moves or (single and op.kinds.keys() <= CHEAP))
+
+
 def _cut(recorded: Region, n: int, count: int, kept: Sequence[bool], active: Any) -> Split:
     """Cut a graph into what depends on its first `n` inputs only, and the rest."""
     whole, extra = recorded.graph, recorded.captured
@@ -329,7 +332,7 @@ def _cut(recorded: Region, n: int, count: int, kept: Sequence[bool], active: Any
     while waiting:
         v = waiting.pop(0)
         i, node = makers[v]
-        if node.op.name not in CHEAP or len(node.outputs) > 1:
+        if not _is_cheap(node):
             continue
         more = {
             x

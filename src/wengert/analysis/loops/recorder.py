@@ -148,8 +148,10 @@ class LoopRecorder(GraphRecorder):
     def _place(self) -> tuple[str, int] | None:
         if self.pulled is not None:
             return self.pulled
-        place, trip = user_frame(), self.trip()
-        return place if place is None or trip is None else Place(place, trip)
+        place, trip = super()._place(), self.trip()
+        if isinstance(place, Place) and trip is not None:
+            place.trip = trip
+        return place
 
     def _frames(self, depth: int = 2) -> Iterator[FrameType]:
         """Iterate over the frames from the caller's to that of the recording."""

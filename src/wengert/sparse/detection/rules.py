@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.ir.graph import Node, aval_of
 from wengert.ops import patterns
-from wengert.ops.base import Scale
+from wengert.ops.blocks import Block, Labelled, Running, Zero
 from wengert.sparse.detection.rows import Rows, Space, join, union
 
 __all__ = ["Known", "spread"]
@@ -48,63 +48,153 @@ class Known(Protocol):
 
 def spread(known: Known, node: Node, parts: Parts) -> list[Rows]:
     """Return the dependences of a node's outputs, given those of its inputs."""
-    made = _by_family(known, node, node.op.pattern, parts)
-    return made if isinstance(made, list) else [made]
-
-
-def _by_family(known: Known, node: Node, pattern: Any, parts: Parts) -> Any:
     nothing = [known.space.nothing(y.shape) for y in node.outputs]
-    if all(p is None for p in parts) or type(pattern) is patterns.Nothing:
+    pattern = node.op.pattern
+    if type(pattern) is patterns.Nothing:
         return nothing
-    rule: Callable[..., Any] = FAMILIES.get(type(pattern), _listed)
-    return rule(known, node, pattern, parts)
-
-
-def _by_argument(
-    known: Known, node: Node, pattern: patterns.ByArgument, parts: Parts
-) -> list[Rows]:
-    """Unite what comes from each argument alone."""
-    found: list[list[Rows]] = [[known.space.nothing(y.shape)] for y in node.outputs]
-    for k, one in pattern.which.items():
-        alone = [p if i == k else None for i, p in enumerate(parts)]
-        made = _by_family(known, node, one, alone)
-        for rows, part in zip(found, made if isinstance(made, list) else [made], strict=True):
-            rows.append(part)
+    whole = FAMILIES.get(type(pattern))
+    if whole is not None:
+        return [whole(known, node, pattern, parts)]
+    found = [[none] for none in nothing]
+    avals = [aval_of(x) for x in node.inputs]
+    out: Any = tuple(y.aval for y in node.outputs)
+    out = out if len(out) > 1 else out[0]
+    for k, part in enumerate(parts):
+        if part is None:
+            continue
+        made = node.op.local_jacobian(k, out, *avals, **node.attrs)
+        for rows, block in zip(found, made if type(made) is tuple else (made,), strict=True):
+            if not isinstance(block, Zero):
+                rows.append(_times(known, node, block, part))
     return [union(rows) for rows in found]
 
 
-# --- entry by entry -------------------------------------------------------------------------------
-def _elementwise(known: Known, node: Node, pattern: patterns.Elementwise, parts: Parts) -> Rows:
-    shape = node.outputs[0].shape
-    derivative = node.op.derivative
-    rules = derivative.rules if isinstance(derivative, Scale) else (1,) * len(parts)
-    found = [known.space.nothing(shape)]
-    for k, part in enumerate(parts):
-        if part is not None and rules[k] is not None:
-            found.append(_unmasked(known, node, pattern, k, part.broadcast(shape)))
-    return union(found)
+def _times(known: Known, node: Node, block: Block, part: Rows) -> Rows:
+    """Return the dependence of a result through one argument alone."""
+    if isinstance(block, (Labelled, Running)) and block.choice is not None:
+        values = known.chosen(node.inputs)
+        if values is not None:
+            return _chosen(known, node, block.choice, values, part)
+    if isinstance(block, Labelled):
+        return _labelled(known, node, block, part)
+    if isinstance(block, Running):
+        lines = part.broadcast(block.result)
+        if not block.first:
+            lines = lines.without(_first(lines.shape, block.axis))
+        return lines.prefix(block.axis)
+    return part.gathered(*block.entries(), block.result)
 
 
-def _unmasked(known: Known, node: Node, pattern: patterns.Elementwise, k: int, part: Rows) -> Rows:
+# --- labels ---------------------------------------------------------------------------------------
+def _labelled(known: Known, node: Node, block: Labelled, part: Rows) -> Rows:
+    """Unite along the labels that are summed; drop what a coefficient is known to cut."""
+    if block.weights is not None:
+        found = _weighted(known, node, block, part)
+        if found is not None:
+            return found
+    if block.is_sum and block.inside:
+        return _spread_labels(block, _unmasked(known, node, block, part))
+    return _unmasked(known, node, block, _spread_labels(block, part))
+
+
+def _spread_labels(block: Labelled, part: Rows) -> Rows:
+    """Bring a dependence from the labels of the argument to those of the result."""
+    rows, columns = block.rows, block.columns
+    if rows == columns:
+        return part
+    summed = block.summed_axes
+    reduced = part.reduced(summed)
+    order = [columns.index(s) for s in rows if s in columns]
+    order += summed
+    kept = tuple([reduced.shape[columns.index(s)] if s in columns else 1 for s in rows])
+    if order != list(range(len(order))):
+        reduced = reduced.moved(lambda x: x.transpose(order).reshape(kept), kept)
+    return reduced.reshaped(kept).broadcast(block.result)
+
+
+def _unmasked(known: Known, node: Node, block: Labelled, part: Rows) -> Rows:
     """Drop the dependences that a constant factor or a choice is known to cut."""
-    for masks, read in ((pattern.zeros, known.fixed), (pattern.choices, known.chosen)):
-        if k in masks:
-            places, function = masks[k]
-            inputs = [node.inputs[i] for i in places]
-            values = read(inputs)
-            if values is not None:
-                mask = function(*values)
-                if np.any(mask):
-                    known.rely(inputs, function, mask)
-                    part = part.without(mask)
-            elif len(inputs) == 1 and masks is pattern.zeros and function(0.0):
-                mask = known.vanishing(inputs[0])
-                part = part if mask is None else part.without(mask)
+    for mask, read in ((block.zeros, known.fixed), (block.choices, known.chosen)):
+        if mask is None:
+            continue
+        places, function = mask
+        inputs = [node.inputs[i] for i in places]
+        values = read(inputs)
+        if values is not None:
+            cut = function(*values)
+            if np.any(cut):
+                known.rely(inputs, function, cut)
+                part = part.without(cut)
+        elif len(inputs) == 1 and mask is block.zeros and function(0.0):
+            cut = known.vanishing(inputs[0])
+            part = part if cut is None else part.without(cut)
     return part
 
 
+def _weighted(known: Known, node: Node, block: Labelled, part: Rows) -> Rows | None:
+    """Contract with a constant whose nonzeros are known: only those carry a dependence."""
+    assert block.weights is not None
+    other = node.inputs[block.weights]
+    values = known.fixed([other])
+    mask = known.vanishing(other) if values is None else np.equal(values[0], 0)
+    if mask is None:
+        return None
+    there = ~np.asarray(mask)
+    sizes = block.sizes
+    free = [s for s in block.columns if s not in block.inside]
+    size = math.prod(sizes[s] for s in free)
+    if there.all() or np.count_nonzero(there) * size > LARGEST_PRODUCT:
+        return None
+    if values is not None:
+        known.rely([other], _differs, there)
+    width = 1 + len(free)
+    where = np.nonzero(there) if block.inside else ()  # NumPy has no places in a number
+    places = {
+        s: i.reshape((-1,) + (1,) * len(free)) for s, i in zip(block.inside, where, strict=True)
+    }
+    for k, s in enumerate(free):
+        lengths = [1] * width
+        lengths[k + 1] = sizes[s]
+        places[s] = np.arange(sizes[s]).reshape(lengths)
+    grid = (int(np.count_nonzero(there)), *(sizes[s] for s in free))
+
+    def flat(labels: str, lengths: Sequence[int]) -> Any:
+        number: Any = np.zeros((1,) * width, np.int64)
+        for s, n in zip(labels, lengths, strict=True):
+            number = number * n + places[s]
+        return np.broadcast_to(number, grid).reshape(-1)
+
+    columns = flat(block.columns, block.operand)
+    return part.gathered(flat(block.rows, block.result), columns, block.result)
+
+
+def _differs(x: Any) -> Any:
+    return np.not_equal(x, 0)
+
+
+def _chosen(
+    known: Known, node: Node, choice: Callable[..., Any], values: list[Any], part: Rows
+) -> Rows:
+    """Copy the entries that are known to be chosen along an axis."""
+    order = choice(*values)
+    known.rely(node.inputs, choice, order)
+    axis = node.attrs["axis"]
+    return part.moved(lambda x: np.take_along_axis(x, order, axis), part.shape)
+
+
+def _first(shape: tuple[int, ...], axis: int) -> Any:
+    """Mark the first entry of each line."""
+    lengths = [1] * len(shape)
+    lengths[axis] = shape[axis]
+    return np.broadcast_to((np.arange(shape[axis]) == 0).reshape(lengths), shape)
+
+
+# --- moving and writing ---------------------------------------------------------------------------
 def _moving(known: Known, node: Node, pattern: patterns.Moving, parts: Parts) -> Rows:
     attrs, shape = node.attrs, node.outputs[0].shape
+    if pattern.labels is not None and parts[0] is not None:
+        block = node.op.local_jacobian(0, node.outputs[0], node.inputs[0], **attrs)
+        return _spread_labels(block, parts[0])
     if pattern.data is None:
         full = [
             known.space.nothing(aval_of(x).shape) if p is None else p
@@ -181,157 +271,7 @@ def _rely_on(known: Known, inputs: Sequence[Any], values: Sequence[Any]) -> None
         known.rely([x], np.asarray, value)
 
 
-# --- along axes -----------------------------------------------------------------------------------
-def _grouped(known: Known, node: Node, pattern: patterns.Grouped, parts: Parts) -> Rows:
-    (part,), axis = parts, node.attrs["axis"]
-    assert part is not None
-    if pattern.skips is not None:
-        values = known.chosen(node.inputs)
-        if values is not None:
-            skipped = _Skipped(node, pattern.skips)
-            mask = skipped(*values)
-            known.rely(node.inputs, skipped, mask)
-            part = part.without(mask)
-    return part.reduced(axis).reshaped(node.outputs[0].shape)
-
-
-class _Skipped:
-    """The entries of a reduction that did not win."""
-
-    def __init__(self, node: Node, skips: Callable[..., Any]) -> None:
-        self.node = node
-        self.skips = skips
-
-    def __call__(self, x: Any) -> Any:
-        """Return a mask."""
-        attrs = {**self.node.attrs, "keepdims": True}
-        return self.skips(x, self.node.op.evaluate(x, **attrs))
-
-
-def _mixing(known: Known, node: Node, pattern: patterns.Mixing, parts: Parts) -> list[Rows]:
-    found: list[list[Rows]] = [[known.space.nothing(y.shape)] for y in node.outputs]
-    for part in parts:
-        if part is None:
-            continue
-        rank = len(part.shape)
-        mixed = pattern.axes(rank, node.attrs)
-        reduced = part.reduced(mixed)
-        for rows, y in zip(found, node.outputs, strict=True):
-            if len(y.shape) == rank:
-                rows.append(reduced.broadcast(y.shape))
-            else:  # the axes that do not mix come first
-                kept = reduced.shape[: rank - len(mixed)]
-                lined = (*kept, *(1,) * (len(y.shape) - len(kept)))
-                rows.append(reduced.reshaped(lined).broadcast(y.shape))
-    return [union(rows) for rows in found]
-
-
-def _permuting(known: Known, node: Node, pattern: patterns.Permuting, parts: Parts) -> Any:
-    values = known.chosen(node.inputs)
-    (part,) = parts
-    assert part is not None
-    if values is None:
-        if pattern.earlier:
-            return part.prefix(node.attrs["axis"])
-        return _mixing(known, node, patterns.lines, parts)
-    ordered = _Ordered(node, pattern)
-    order = ordered(*values)
-    known.rely(node.inputs, ordered, order)
-    axis = node.attrs["axis"]
-    return part.moved(lambda x: np.take_along_axis(x, order, axis), part.shape)
-
-
-class _Ordered:
-    """Which entry each result of an operation along an axis is."""
-
-    def __init__(self, node: Node, pattern: patterns.Permuting) -> None:
-        self.attrs = node.attrs
-        self.pattern = pattern
-
-    def __call__(self, x: Any) -> Any:
-        """Return the order."""
-        return self.pattern.order(x, **self.attrs)
-
-
-def _prefix(known: Known, node: Node, pattern: patterns.Prefix, parts: Parts) -> Rows:
-    axis = node.attrs["axis"]
-    whole = union([p.broadcast(node.outputs[0].shape) for p in parts if p is not None])
-    if not pattern.first:
-        whole = whole.without(_first(whole.shape, axis))
-    return whole.prefix(axis)
-
-
-def _first(shape: tuple[int, ...], axis: int) -> Any:
-    """Mark the first entry of each line."""
-    lengths = [1] * len(shape)
-    lengths[axis] = shape[axis]
-    return np.broadcast_to((np.arange(shape[axis]) == 0).reshape(lengths), shape)
-
-
 # --- linear algebra -------------------------------------------------------------------------------
-def _contraction(known: Known, node: Node, pattern: patterns.Contraction, parts: Parts) -> Rows:
-    operands, result = node.attrs["spec"].split("->")
-    terms = operands.split(",")
-    shape = node.outputs[0].shape
-    found = [known.space.nothing(shape)]
-    for k, part in enumerate(parts):
-        if part is None:
-            continue
-        other = node.inputs[1 - k]
-        values = known.fixed([other])
-        mask = known.vanishing(other) if values is None else np.equal(values[0], 0)
-        if mask is not None:
-            there = ~np.asarray(mask)
-            free = math.prod(
-                n for s, n in zip(terms[k], part.shape, strict=True) if s not in terms[1 - k]
-            )
-            if not there.all() and np.count_nonzero(there) * free <= LARGEST_PRODUCT:
-                if values is not None:
-                    known.rely([other], _differs, there)
-                found.append(_weighted(part, there, terms[k], terms[1 - k], result, shape))
-                continue
-        found.append(_summed(part, terms[k], result, shape))
-    return union(found)
-
-
-def _differs(x: Any) -> Any:
-    return np.not_equal(x, 0)
-
-
-def _summed(part: Rows, term: str, result: str, shape: tuple[int, ...]) -> Rows:
-    """Contract with something dense: unite along the labels that are summed."""
-    reduced = part.reduced([i for i, s in enumerate(term) if s not in result])
-    order = [term.index(s) for s in result if s in term]
-    order += [i for i, s in enumerate(term) if s not in result]
-    kept = tuple(reduced.shape[term.index(s)] if s in term else 1 for s in result)
-    lined = reduced.moved(lambda x: x.transpose(order).reshape(kept), kept)
-    return lined.broadcast(shape)
-
-
-def _weighted(
-    part: Rows, there: Any, term: str, other: str, result: str, shape: tuple[int, ...]
-) -> Rows:
-    """Contract with a constant whose nonzeros are known: only those carry a dependence."""
-    free = [s for s in term if s not in other]
-    sizes = dict(zip(term, part.shape, strict=True))
-    width = 1 + len(free)
-    where = np.nonzero(there) if other else ()  # NumPy has no places in a number
-    places = {s: i.reshape((-1,) + (1,) * len(free)) for s, i in zip(other, where, strict=True)}
-    for k, s in enumerate(free):
-        lengths = [1] * width
-        lengths[k + 1] = sizes[s]
-        places[s] = np.arange(sizes[s]).reshape(lengths)
-    grid = (int(np.count_nonzero(there)), *(sizes[s] for s in free))
-
-    def flat(labels: str, lengths: Sequence[int]) -> Any:
-        number: Any = np.zeros((1,) * width, np.int64)
-        for s, n in zip(labels, lengths, strict=True):
-            number = number * n + places[s]
-        return np.broadcast_to(number, grid).reshape(-1)
-
-    return part.gathered(flat(result, shape), flat(term, part.shape), shape)
-
-
 def _triangular(known: Known, node: Node, pattern: Any, parts: Parts) -> Rows:
     lower, transposed = node.attrs["lower"], node.attrs["transposed"]
     shape = node.outputs[0].shape
@@ -354,30 +294,9 @@ def _triangular(known: Known, node: Node, pattern: Any, parts: Parts) -> Rows:
     return union([turned(turned(r).prefix(len(shape) - 2)).broadcast(shape) for r in found])
 
 
-# --- anything else --------------------------------------------------------------------------------
-def _listed(known: Known, node: Node, pattern: Any, parts: Parts) -> list[Rows]:
-    """List the entries of the local Jacobians."""
-    avals = [aval_of(x) for x in node.inputs]
-    outs = tuple(y.aval for y in node.outputs)
-    found: list[list[Rows]] = [[known.space.nothing(y.shape)] for y in outs]
-    for k, part in enumerate(parts):
-        if part is None:
-            continue
-        pairs = pattern(k, outs if len(outs) > 1 else outs[0], *avals, **node.attrs)
-        for rows, (i, j), y in zip(found, pairs if len(outs) > 1 else (pairs,), outs, strict=True):
-            rows.append(part.gathered(i, j, y.shape))
-    return [union(rows) for rows in found]
-
-
-FAMILIES: dict[type, Callable[..., Any]] = {
-    patterns.ByArgument: _by_argument,
-    patterns.Elementwise: _elementwise,
+FAMILIES: dict[type, Callable[..., Rows]] = {
     patterns.Moving: _moving,
     patterns.Writing: _writing,
-    patterns.Grouped: _grouped,
-    patterns.Mixing: _mixing,
-    patterns.Permuting: _permuting,
-    patterns.Prefix: _prefix,
-    patterns.Contraction: _contraction,
     patterns.TriangularSolve: _triangular,
 }
+"""Families whose arguments are put together, or make one dependence together."""

@@ -7,23 +7,18 @@ elsewhere: what they multiply does not matter to a second derivative.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, Protocol
 
 import numpy as np
 
 from wengert.ir.graph import Const, Node, Value, aval_of
 from wengert.ops import patterns
+from wengert.ops.elementwise import select
 from wengert.ops.index import fill
 
 __all__ = ["Zeros", "is_zero"]
 
-KEEPS_ZERO = frozenset({
-    "negative", "positive", "conjugate", "real", "imag", "convert", "barrier", "as_number",
-    "stop_gradient",
-    "degrees", "rad2deg", "radians", "deg2rad", "absolute", "fabs", "square", "sqrt", "cbrt", "sin",
-    "tan", "arcsin", "arctan", "sinh", "tanh", "arcsinh", "arctanh", "expm1", "log1p", "sign",
-})  # fmt: skip
-"""Elementwise operations of one argument that are zero at zero."""
 LARGEST_CONTRACTION = 1 << 28
 """Contractions of more operations are not carried out on zeros."""
 
@@ -72,13 +67,20 @@ class Zeros:
                 self.masks[y] = np.broadcast_to(found, y.shape)
 
     def _found(self, node: Node) -> Any:
-        name, inputs = node.op.name, node.inputs
-        rule = RULES.get(name)
-        if rule is not None:
-            return rule(self, node)
-        if name in KEEPS_ZERO:
-            return self.of(inputs[0])
-        pattern = node.op.pattern
+        op, pattern = node.op, node.op.pattern
+        if op is select:
+            return _select(self, node)
+        linear, together = op.linear_in(len(node.inputs))
+        if pattern.is_entrywise and len(linear) > 1:
+            masks = [self.of(x) for x, lin in zip(node.inputs, linear, strict=True) if lin]
+            known = [m for m in masks if m is not None]
+            if not known or (together and len(known) < len(masks)):
+                return None
+            return reduce(np.logical_and if together else np.logical_or, known)
+        if op.zero_at_zero:
+            return self.of(node.inputs[0])
+        if any(linear) and type(pattern) in FAMILIES:
+            return FAMILIES[type(pattern)](self, node)
         if type(pattern) is patterns.Moving:
             return self._moved(node, pattern)
         if type(pattern) is patterns.Writing:
@@ -110,20 +112,6 @@ class Zeros:
         other = np.array(~self._full(x))
         np.logical_or.at(other, fill(spec, tuple(values)), ~self._full(v))
         return ~other
-
-
-def _product(zeros: Zeros, node: Node) -> Any:
-    a, b = (zeros.of(x) for x in node.inputs)
-    return b if a is None else a if b is None else a | b
-
-
-def _sum(zeros: Zeros, node: Node) -> Any:
-    a, b = (zeros.of(x) for x in node.inputs)
-    return None if a is None or b is None else a & b
-
-
-def _quotient(zeros: Zeros, node: Node) -> Any:
-    return zeros.of(node.inputs[0])
 
 
 def _select(zeros: Zeros, node: Node) -> Any:
@@ -165,13 +153,9 @@ def _contracted(zeros: Zeros, node: Node) -> Any:
     return node.op.evaluate(*there, **node.attrs) == 0
 
 
-RULES: dict[str, Callable[[Zeros, Node], Any]] = {
-    "multiply": _product,
-    "divide": _quotient,
-    "add": _sum,
-    "subtract": _sum,
-    "select": _select,
-    "sum": _reduced,
-    "cumsum": _running,
-    "contract": _contracted,
+FAMILIES: dict[type, Callable[[Zeros, Node], Any]] = {
+    patterns.Grouped: _reduced,
+    patterns.Prefix: _running,
+    patterns.Contraction: _contracted,
 }
+"""Of linear operations, by the family of their patterns."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import UnsupportedError, user_line
-from wengert.ops import elementwise as ew
+from wengert.ops import special
 from wengert.ops.base import Traced, dtype_of
 from wengert.ops.index import SLOT, getitem
 from wengert.trace.numbers import number_type
@@ -353,7 +353,7 @@ SINC_TERMS = 11
 def i0(x: Any) -> Any:
     """Stand for `numpy.i0`."""
     x = traced(x)
-    return cast(ew.i0(x), x.dtype if x.dtype.kind == "f" else None)
+    return cast(special.i0(x), x.dtype if x.dtype.kind == "f" else None)
 
 
 # --- grids ----------------------------------------------------------------------------------------

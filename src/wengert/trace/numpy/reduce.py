@@ -54,25 +54,9 @@ def where_of(where: Any, a: Any) -> Any:
     return mask
 
 
-def _identity(name: str, dtype: np.dtype[Any]) -> Any:
-    if name in ("sum", "prod"):
-        return int(name == "prod")
-    if name == "logsumexp":
-        return -np.inf
-    if name in ("any", "all"):
-        return name == "all"
-    low = -np.inf if dtype.kind == "f" else np.iinfo(dtype).min if dtype.kind in "iu" else False
-    high = np.inf if dtype.kind == "f" else np.iinfo(dtype).max if dtype.kind in "iu" else True
-    return low if name == "max" else high
+def _reduction(op: Op) -> Callable[..., Any]:
+    name, folds = op.name, op.folds
 
-
-_COMBINE: dict[str, Any] = {
-    "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
-    "logsumexp": np.logaddexp, "any": np.logical_or, "all": np.logical_and,
-}  # fmt: skip
-
-
-def _reduction(name: str, op: Op) -> Callable[..., Any]:
     def implementation(
         a: Any,
         axis: Any = None,
@@ -85,7 +69,7 @@ def _reduction(name: str, op: Op) -> Callable[..., Any]:
         a = traced(a)
         dims = axes_of_ufunc(axis, a.ndim)
         target = None if dtype is None or dtype is NO_VALUE else np.dtype(dtype)
-        reduce, combine = op, _COMBINE[name]
+        reduce, combine = op, folds
         if target is not None:
             a = cast(a, target)
             if name in ("any", "all") and target.kind != "b":
@@ -107,7 +91,7 @@ def _reduction(name: str, op: Op) -> Callable[..., Any]:
         kept = _keep(keepdims)
         if mask is not True:
             unused = initial if a.dtype.kind == "c" and name in ("max", "min") else None
-            a = np.where(mask, a, _identity(name, a.dtype) if unused is None else unused)
+            a = np.where(mask, a, red.neutral(folds, a.dtype) if unused is None else unused)
         if a.size == 0 and name in ("max", "min") and any(a.shape[i] == 0 for i in dims):
             first = _initial(initial, a.dtype)
             return deliver(np.broadcast_to(first, red.reduced(a.shape, dims, kept)) + 0, out)
@@ -140,8 +124,8 @@ def _initial(initial: Any, dtype: np.dtype[Any]) -> Any:
     return cast(first, dtype)
 
 
-def _extremum(name: str, op: Op) -> Callable[..., Any]:
-    general = _reduction(name, op)
+def _extremum(op: Op) -> Callable[..., Any]:
+    general = _general[op.name]
 
     def implementation(
         a: Any,
@@ -156,18 +140,11 @@ def _extremum(name: str, op: Op) -> Callable[..., Any]:
     return implementation
 
 
-_general = {
-    name: _reduction(name, op)
-    for name, op in {
-        "sum": red.reduce_sum, "prod": red.reduce_prod, "max": red.reduce_max,
-        "min": red.reduce_min, "logsumexp": red.reduce_logsumexp,
-        "any": red.reduce_any, "all": red.reduce_all,
-    }.items()
-}  # fmt: skip
+_general = {op.name: _reduction(op) for op in red.REDUCTIONS.values()}
 np_sum = implements(np.sum)(_general["sum"])
 np_prod = implements(np.prod)(_general["prod"])
-np_max = implements(np.max, np.amax)(_extremum("max", red.reduce_max))
-np_min = implements(np.min, np.amin)(_extremum("min", red.reduce_min))
+np_max = implements(np.max, np.amax)(_extremum(red.reduce_max))
+np_min = implements(np.min, np.amin)(_extremum(red.reduce_min))
 
 
 @implements(np.any)
@@ -201,12 +178,8 @@ def _ufunc_reduce(name: str) -> Callable[..., Any]:
     return implementation
 
 
-for _ufunc, _name in {
-    np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min",
-    np.logaddexp: "logsumexp",
-    np.logical_and: "all", np.logical_or: "any",
-}.items():  # fmt: skip
-    UFUNC_METHODS[(_ufunc, "reduce")] = _ufunc_reduce(_name)
+for _ufunc, _op in red.REDUCTIONS.items():
+    UFUNC_METHODS[(_ufunc, "reduce")] = _ufunc_reduce(_op.name)
 
 
 def _running(op: Op, a: Any, axis: Any, dtype: Any) -> Any:
@@ -232,10 +205,7 @@ def _accumulate(op: Op) -> Callable[..., Any]:
     return implementation
 
 
-for _ufunc, _op in {
-    np.add: order_ops.cumsum, np.multiply: order_ops.cumprod,
-    np.maximum: order_ops.cummax, np.minimum: order_ops.cummin,
-}.items():  # fmt: skip
+for _ufunc, _op in order_ops.CUMULATIVE.items():
     UFUNC_METHODS[(_ufunc, "accumulate")] = _accumulate(_op)
 
 

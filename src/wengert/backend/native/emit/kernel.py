@@ -20,8 +20,6 @@ from wengert.llvm.code import BOOL, I64, TYPES, Code, number
 
 __all__ = ["Kernel", "Place", "kernel"]
 
-SLOW = "transcendental"
-"""The kind of operations whose calls leave time for everything else."""
 
 LARGE = 1 << 15
 """Iterations from which a loop with calls is worth more time to compile."""
@@ -380,7 +378,7 @@ class _Writer:
         if d < len(self.dims) - 1:
             return ""
         sums = any(isinstance(item, Reduce) for item in self.loop.items)
-        slow = any(isinstance(x, tuple) and x[0].op.counts == SLOW for x in self.loop.items)
+        slow = any(isinstance(x, tuple) and x[0].op.is_slow for x in self.loop.items)
         if (sums and not slow) or (slow and self.loop.elements >= LARGE):
             return ""  # better off several at a time
         self.code.externals.setdefault("llvm.loop", MARKS)

@@ -96,7 +96,7 @@ def _weight(loop: Loop) -> int:
 
 
 def _is_heavy(node: Node) -> bool:
-    return bool(node.op.counts == "transcendental")
+    return bool(node.op.is_slow)
 
 
 def task(name: str, kernel: Kernel, called: str, found: Parts) -> str:

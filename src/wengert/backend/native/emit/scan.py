@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from wengert.backend.native.scalar.lower import LOWER
+from wengert.backend.native.scalar.folds import identity, step
 from wengert.backend.native.schedule.steps import Scan
 from wengert.ir.graph import Node
 from wengert.llvm.code import TYPES, Code, number
 
 __all__ = ["first_of", "identity", "scanned"]
-
-IDENTITIES: dict[str, Any] = {"sum": 0, "prod": 1, "any": False, "all": True}
-
-
-def identity(kind: str, dtype: np.dtype[Any]) -> Any:
-    """Return what a reduction begins with."""
-    if kind in IDENTITIES:
-        return IDENTITIES[kind]
-    if dtype.kind == "f":
-        return -np.inf if kind == "max" else np.inf
-    if dtype.kind == "b":
-        return kind == "min"
-    info = np.iinfo(dtype)
-    return info.min if kind == "max" else info.max
 
 
 def first_of(scan: Scan) -> str:
@@ -33,9 +15,8 @@ def first_of(scan: Scan) -> str:
     dtype = scan.out.dtype
     if scan.kind == "recurrence":
         return number(0, dtype)
-    kind = scan.kind.removeprefix("cum")
-    start = identity(kind, dtype)
-    if kind == "sum" and dtype.kind == "f":
+    start = identity(scan.kind, dtype)
+    if scan.kind == "cumsum" and dtype.kind == "f":
         start = -0.0  # 0 would turn a first -0 into 0
     return number(start, dtype)
 
@@ -51,5 +32,4 @@ def scanned(code: Code, scan: Scan, last: str, xs: list[str]) -> str:
     if scan.kind == "recurrence":
         times = code.emit(f"{'fmul' if real else 'mul'} {t} {xs[0]}, {last}")
         return code.emit(f"{'fadd' if real else 'add'} {t} {times}, {xs[1]}")
-    name = {"cummax": "maximum", "cummin": "minimum"}[scan.kind]
-    return LOWER[name](code, (last, xs[0]), dtype, Node(None, (), {}, ()))
+    return step(scan.kind)(code, (last, xs[0]), dtype, Node(None, (), {}, ()))

@@ -337,13 +337,6 @@ def _const_view(base: Any, view: View) -> Any:
     )
 
 
-ARRAYS = {"reshape", "broadcast_to", "select", "index_add", "index_set"}
-"""Operations whose results in NumPy are arrays even without axes; others make scalars."""
-
-KEEPS = {"transpose", "convert", "stop_gradient", "barrier"}
-"""Operations whose results are of the kind of their argument."""
-
-
 def _arrays(graph: Graph) -> tuple[set[Any], dict[Any, int]]:
     """Return values without axes that NumPy makes arrays of, not scalars.
 
@@ -353,13 +346,10 @@ def _arrays(graph: Graph) -> tuple[set[Any], dict[Any, int]]:
     like: dict[Any, int] = {v: i for i, v in enumerate(graph.inputs) if v.shape == ()}
     for node in graph.nodes:
         x = node.inputs[0] if node.inputs else None
-        if node.op.name in KEEPS and isinstance(x, Value) and x in like:
+        makes = node.op.returns if type(node.op.returns) is str else node.op.makes(node.attrs)
+        if makes == "same" and isinstance(x, Value) and x in like:
             like.update((v, like[x]) for v in node.outputs)
-        kept = node.op.name in KEEPS and x in found
-        part = node.op.name == "getitem" and Ellipsis in [
-            s for s in node.attrs["spec"] if s is Ellipsis
-        ]
-        if node.op.name in ARRAYS or kept or part:
+        if makes == "array" or (makes == "same" and x in found):
             found.update(v for v in node.outputs if v.shape == ())
     return found, like
 

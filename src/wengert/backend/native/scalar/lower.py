@@ -17,6 +17,7 @@ from wengert.backend.native.scalar.slopes import SLOPES
 from wengert.ir.graph import Node, aval_of
 from wengert.llvm.code import BOOL, F64, I64, TYPES, Code, number
 from wengert.ops.base import Op
+from wengert.ops.elementwise import UFUNCS
 
 __all__ = ["LOWER", "loop_dtypes", "lowered"]
 
@@ -401,18 +402,10 @@ for _name in ("sqrt", "floor", "ceil", "trunc", "rint"):
     LOWER[_name] = _rounding(_name)
 FLOAT_ONLY.update(("sqrt", "rint"))  # of integers, the others are those integers
 
-LIBM = {
-    "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10",
-    "log1p": "log1p", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin",
-    "arccos": "acos", "arctan": "atan", "sinh": "sinh", "cosh": "cosh",
-    "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "erf": "erf", "erfc": "erfc",
-    "arctan2": "atan2", "hypot": "hypot", "nextafter": "nextafter",
-}  # fmt: skip
-"""Operations and their names in libm."""
-
-for _name, _function in LIBM.items():
-    LOWER[_name] = _call_of(_function)
-    FLOAT_ONLY.add(_name)
+for _op in UFUNCS.values():
+    if _op.libm is not None:
+        LOWER[_op.name] = _call_of(_op.libm)
+        FLOAT_ONLY.add(_op.name)
 
 
 @_lower("copysign")

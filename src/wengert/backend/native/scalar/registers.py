@@ -36,8 +36,6 @@ POLL = "wengert_poll"
 WORK = 1 << 23
 """Units of work after which a loop looks for signals: some milliseconds."""
 
-IDENTITY = {"stop_gradient", "barrier"}
-
 Cells = tuple[Any, np.dtype[Any]]
 """Registers as an array of names, and the dtype of what they hold."""
 
@@ -208,7 +206,7 @@ class _Writer:
         name = node.op.name
         if any(v.aval.size > ELEMENTS or v.dtype not in TYPES for v in node.outputs):
             raise TooLarge
-        if name in IDENTITY:
+        if node.op.identity:
             (v,) = node.outputs
             x = node.inputs[0]
             self.table[v] = self.found(x) or (self.cells(x, v.dtype), v.dtype)
@@ -248,7 +246,7 @@ class _Writer:
         assert dtypes is not None
         arguments, out = dtypes
         (v,) = node.outputs
-        slow = node.op.counts == "transcendental"
+        slow = node.op.is_slow
         if slow and v.aval.size >= VECTOR:
             raise TooLarge
         self.spend(v.aval.size * (8 if slow else 1))

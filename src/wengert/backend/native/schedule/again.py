@@ -97,7 +97,7 @@ def _collect(
     if x not in made or len(order) >= OPERATIONS:
         return False
     node, operands = made[x]
-    if node.op.counts == "transcendental" and node.op is not sech_squared:
+    if node.op.is_slow and node.op is not sech_squared:
         return False
     for y in operands:
         if isinstance(y, Value):

@@ -21,7 +21,7 @@ from wengert.backend.native.schedule.lines import LINES, lines
 from wengert.backend.native.schedule.products import contraction
 from wengert.backend.native.schedule.repeats import REPEATS, Unsupported, repeat
 from wengert.backend.native.schedule.steps import Gather, Host, Loop, Reduce, Scan, Term, Update
-from wengert.backend.native.schedule.updates import IDENTITY, Uses, late_updates
+from wengert.backend.native.schedule.updates import Uses, late_updates
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.llvm.code import TYPES
 
@@ -33,7 +33,7 @@ CHUNK = 400
 LOOP_CHUNK = 200
 """Nodes of one loop body."""
 
-REDUCTIONS = {"sum": "sum", "prod": "prod", "max": "max", "min": "min", "any": "any", "all": "all"}
+REDUCTIONS = ("sum", "prod", "max", "min", "any", "all")
 SCANS = ("cumsum", "cumprod", "cummax", "cummin", "recurrence")
 
 
@@ -144,7 +144,7 @@ class Schedule:
     # --- visiting ---------------------------------------------------------------------------------
     def _node(self, position: int, node: Node) -> None:
         name = node.op.name
-        if name in IDENTITY:
+        if node.op.identity:
             (v,) = node.outputs
             if isinstance(node.inputs[0], Value):
                 self._canon[v] = self._value(node.inputs[0])
@@ -311,9 +311,7 @@ class Schedule:
                 spread.append(next(strides))
         target = View(out.buffer, 0, tuple(spread), shape)
         out.buffer.write_at(loop.step)
-        loop.items.append(
-            Reduce(REDUCTIONS[node.op.name], self.operand(x, loop), axis, target, v.dtype)
-        )
+        loop.items.append(Reduce(node.op.name, self.operand(x, loop), axis, target, v.dtype))
         self._view[v] = out
         self._ready[v] = loop.step + 1
 

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 from wengert.ir.graph import Graph, Node, Value
 
-__all__ = ["IDENTITY", "UPDATES", "Uses", "late_updates"]
-
-IDENTITY = {"stop_gradient", "barrier"}
-"""Operations whose results are their arguments."""
+__all__ = ["UPDATES", "Uses", "late_updates"]
 
 UPDATES = ("index_add", "index_set")
 
@@ -57,7 +54,7 @@ class Uses:
         for i, node in enumerate(nodes):
             self._last.update((x, i) for x in node.inputs if isinstance(x, Value))
             x = node.inputs[0] if node.inputs else None
-            if isinstance(x, Value) and (node.op.alias is not None or node.op.name in IDENTITY):
+            if isinstance(x, Value) and (node.op.alias is not None or node.op.identity):
                 self._join(node.outputs[0], x)
         for y in (*graph.outputs, *(g.value for g in graph.guards)):
             if isinstance(y, Value):
