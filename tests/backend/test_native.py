@@ -118,13 +118,12 @@ EMPTY = {
 }
 """Operations that NumPy evaluates where an array is empty."""
 
-LOOPS = {"scan", "while_loop", "cond"}
 SPECTRAL = {
     *("eigh_agree", "eigh_along", "eigh_chosen", "eigh_pull", "eigh_push", "eigh_turned"),
     *("svd_agree", "svd_along", "svd_chosen", "svd_pull", "svd_push", "svd_turned"),
     "over_separations",
 }
-HOST = {*LINALG, *LOOPS, *SPECTRAL, "partition", "argpartition", "power", "as_number"}
+HOST = {*LINALG, *SPECTRAL, "partition", "argpartition", "power", "as_number"}
 HOST |= NOT_NATIVE - OTHER_DTYPES
 """Operations that NumPy evaluates inside a native program, at least for some of their cases."""
 
