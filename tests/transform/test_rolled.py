@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.rolling.programs import program
-from tests.rolling.test_roll import LOOPS, X, scans, size
+from tests.rolling.programs import modes, program
+from tests.rolling.test_roll import LOOPS, D, X, scans, size
 
 import wengert as wg
 from wengert.rolling.limits import ALL, rolling
@@ -71,6 +71,19 @@ def test_many_random_programs(block):
 def test_second_derivatives(make):
     f = make(N)
     agree(lambda x: np.sum(wg.grad(f)(x) ** 2), (X,))
+
+
+@pytest.mark.parametrize("mode", ["second", "vmap of grad"])
+@pytest.mark.parametrize("make", LOOPS[:7], ids=lambda f: f.__name__)
+def test_tapes_over_other_transformations(make, mode):
+    sizes = []
+    for n in (12, 24):
+        f = modes(make(n))[mode]
+        found, wanted = compiled(f)(X, D), f(X, D)
+        for a, b in zip(wg.trees.flatten(found)[0], wg.trees.flatten(wanted)[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+        sizes.append(size(graph_of(f, X, D)))
+    assert sizes[1] <= sizes[0] + 4
 
 
 def test_value_and_aux_come_with_it():

@@ -7,6 +7,7 @@ stays behind in the recording and is removed there where no decision reads it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from wengert.ir.graph import RAISES, Const, Graph, Node, Value, aval_of
 from wengert.ops.base import RegionOp
 from wengert.rolling.roll import roll
+from wengert.trace.numbers import is_number
 from wengert.trace.record import GraphRecorder, Tape, active_recorder
 from wengert.trace.replay import as_function
 from wengert.trace.tracer import Tracer
@@ -63,101 +65,107 @@ def rolled(tape: Tape, roots: list[Any], outs: list[Any]) -> Found:
 
 
 class _Reading:
-    """Reads a tape as a graph of the arrays that a recorder knows."""
+    """Reads a tape as a graph of arrays that are traced below it."""
 
     def __init__(self, recorder: GraphRecorder, roots: Sequence[Any]) -> None:
         self.recorder = recorder
+        self.roots = roots
         self.values: dict[Any, Value] = {}
         self.inputs: list[Value] = []
         self.outside: list[Any] = []
-        self.given: dict[Any, Value] = {}
-        self.makers: dict[Any, Node] = {}
-        self.roots = roots
+        self.given: dict[int, Value] = {}
         self.used: set[Any] = set()
+        self.seen: Counter[int] | None = None
 
     def graph(self, tape: Tape, outs: Sequence[Any]) -> Graph | None:
-        """Return the graph; None where a node is not what the recorder knows as well."""
-        for v in self.roots:
-            if not self._is_recorded(v.data):
-                return None
-            self.values[v] = Value(aval=aval_of(v.data._var))
-        for node in self.recorder.nodes:
-            for v in node.outputs:
-                self.makers[v] = node
+        """Return the graph; None where the tape has something that cannot be applied again."""
+        alive = set(outs)
+        used = []
+        for node in reversed(tape.nodes):
+            if type(node) is not Node:
+                return None  # a part under `wengert.checkpoint`
+            if not alive.isdisjoint(node.outputs):
+                used.append(node)
+                alive.update([x for x in node.inputs if type(x) is Value])
+        used.reverse()
+        if not all(self._is_new(v) for v in self.roots):
+            return None
         nodes = []
-        for node in tape.nodes:
+        for node in used:
             made = self._node(node)
             if made is None:
                 return None
             nodes.append(made)
         if not all(v in self.values for v in outs):
             return None
-        self._mark_used(tape, outs)
         inputs = [self.values[v] for v in self.roots] + self.inputs
         return Graph(inputs, nodes, [self.values[v] for v in outs])
 
-    def _mark_used(self, tape: Tape, outs: Sequence[Any]) -> None:
-        """Note what the results are made of: it will be computed by what is written now."""
-        alive = set(outs)
-        for node in reversed(tape.nodes):
-            if not alive.isdisjoint(node.outputs):
-                alive.update(x for x in node.inputs if type(x) is Value)
-                self.used.update(v.data._var for v in node.outputs)
-
     def settle(self) -> None:
-        """Drop the marks of operations that may raise where they are done again."""
+        """Drop the marks of operations that may raise: they are done again."""
         guards = self.recorder.guards
         guards[:] = [g for g in guards if g.kind != RAISES or g.value not in self.used]
 
-    def _is_recorded(self, x: Any) -> bool:
-        return type(x) is Tracer and x._trace is self.recorder
+    def _is_new(self, v: Any) -> bool:
+        """Take in a value of the tape, if it is of traced values."""
+        x = v.data
+        if type(x) is not Tracer:
+            return False
+        var = x._var
+        if x._trace is self.recorder:
+            aval = aval_of(var)
+            self.used.add(var)
+        else:
+            aval = aval_of(x)._replace(weak=is_number(x))
+        self.values[v] = Value(aval=aval)
+        return True
 
-    def _node(self, node: Any) -> Node | None:
-        if type(node) is not Node or type(node.op) is RegionOp or not _is_plain(node.op):
+    def _node(self, node: Node) -> Node | None:
+        if type(node.op) is RegionOp or not _is_plain(node.op):
             return None
-        outputs = []
-        for v in node.outputs:
-            if not self._is_recorded(v.data):
-                return None
-            self.values[v] = value = Value(aval=aval_of(v.data._var))
-            outputs.append(value)
-        inputs = []
-        for k, x in enumerate(node.inputs):
-            found = self._operand(node, k, x)
+        values, inputs = self.values, []
+        for x in node.inputs:
+            found = values.get(x) if type(x) is Value else None
             if found is None:
-                return None
+                found = self._operand(x)
+                if found is None:
+                    return None
             inputs.append(found)
-        return Node(node.op, tuple(inputs), node.attrs, tuple(outputs), node.line)
+        for v in node.outputs:
+            if not self._is_new(v):
+                return None
+        outputs = tuple([values[v] for v in node.outputs])
+        return Node(node.op, tuple(inputs), node.attrs, outputs, node.line)
 
-    def _operand(self, node: Node, k: int, x: Any) -> Any:
+    def _operand(self, x: Any) -> Any:
         if type(x) is Value:
-            if x in self.values:
-                return self.values[x]
             x = x.data  # an array that the tape took in
-        if self._is_recorded(x):
-            return self._from_outside(x._var)
-        if type(x) is np.ndarray:
-            return self._array(node, k)
-        return None if isinstance(x, (Tracer, np.ndarray)) else x
+        if type(x) is Tracer:
+            return self._from_outside(x)
+        return self._array(x) if isinstance(x, np.ndarray) else x
 
-    def _from_outside(self, var: Any) -> Any:
+    def _from_outside(self, x: Tracer) -> Any:
         """Return the input for a value that the derivative does not go through."""
-        if type(var) is Const:
+        var = x._var
+        if type(var) is Const and x._trace is self.recorder:
             self.recorder._as_seen(var)
             return var
-        if var not in self.given:
-            self.given[var] = made = Value(aval=aval_of(var))
+        if id(var) not in self.given:
+            aval = aval_of(var) if x._trace is self.recorder else aval_of(x)
+            weak = aval.weak or is_number(x)
+            self.given[id(var)] = made = Value(aval=aval._replace(weak=weak))
             self.inputs.append(made)
-            self.outside.append(Tracer(self.recorder, var))
-        return self.given[var]
+            self.outside.append(Tracer(x._trace, var))
+        return self.given[id(var)]
 
-    def _array(self, node: Node, k: int) -> Any:
-        """Return the constant that the recorder made of a plain array when it was read."""
-        made = self.makers.get(node.outputs[0].data._var)
-        if made is None or made.op is not node.op or len(made.inputs) != len(node.inputs):
+    def _array(self, x: np.ndarray[Any, Any]) -> Const | None:
+        """Return the constant for a plain array, if it had one content while this was recorded."""
+        if self.seen is None:
+            self.seen = Counter(id(entry[0]) for entry in self.recorder.entries.values())
+        entry = self.recorder.consts.get(id(x))
+        if entry is None or self.seen[id(x)] != 1 or not self.recorder._unchanged(entry):
             return None
-        x = made.inputs[k]
-        return self._from_outside(x) if type(x) is Const else None
+        return entry[1]
 
 
 def _is_plain(op: Any) -> bool:
