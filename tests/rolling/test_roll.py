@@ -478,6 +478,18 @@ def test_graphs_of_large_arrays_are_left_until_they_are_long():
     assert len(roll(graph, ALL).nodes) == 1
 
 
+def test_graphs_with_factorisations_are_left_until_they_are_long():
+    def f(s):
+        m = np.eye(3) * s
+        for _ in range(20):
+            m = np.linalg.inv(m + np.eye(3)) * 0.5
+        return m
+
+    graph = unrolled(f, 0.5)
+    assert roll(graph, Limits(3, 4, 8, 1000)) is graph
+    assert len(roll(graph, ALL).nodes) < 10
+
+
 def test_a_long_loop_takes_little_time_to_roll():
     graph = unrolled(wg.grad(carried(1000)), X)
     assert size(roll(graph, ALL)) < 40

@@ -23,8 +23,10 @@ class Limits(NamedTuple):
     nodes : int
         Shorter graphs are left as they are.
     large : int
-        So are those that are shorter than this and work on arrays of more than `LARGE` bytes: their
-        time is that of the arrays, and what is kept for the way back is chosen with more care.
+        So are those that are shorter than this and work on arrays of more than `LARGE` bytes, whose
+        time is that of the arrays, and of which what is kept for the way back is chosen with more
+        care; and those with operations that NumPy evaluates, which make each trip of a loop a call
+        from Python.
     """
 
     trips: int = 4
@@ -38,11 +40,22 @@ class Limits(NamedTuple):
         if n < self.nodes:
             return True
         return n < self.large and any(
-            v.aval.nbytes > LARGE for node in graph.nodes for v in node.outputs
+            node.op.name in HOST or any(v.aval.nbytes > LARGE for v in node.outputs)
+            for node in graph.nodes
         )
 
 
 LARGE = 1 << 17
+
+HOST = frozenset(
+    {
+        *("inv", "lu_factor", "lu_solve", "solve", "solve_triangular", "det", "slogdet", "pinv"),
+        *("adjugate", "hermitian", "cholesky", "cholesky_push", "cholesky_pull", "qr", "eig"),
+        *("eigh", "eigh_along", "eigh_push", "eigh_pull", "svd", "svd_along", "svd_push"),
+        *("svd_pull", "fft", "rfft", "irfft"),
+    }
+)
+"""Operations that native code leaves to NumPy."""
 
 ALL = Limits(3, 4, 8, 8)
 """Rolls whatever can be rolled."""
