@@ -67,7 +67,7 @@ _SKIPPED = (
     f"{os.sep}contextlib.py",
     *("<frozen", "<__array_function__"),
 )
-_USERS: dict[str, bool] = {}
+USERS: dict[str, bool] = {}
 """Whether a file holds code of the user, by its name: asked for each recorded operation."""
 
 
@@ -254,8 +254,8 @@ def user_frame() -> tuple[str, int] | None:
 
 def is_users(name: str) -> bool:
     """Whether a file of this name holds code of the user, not of wengert or NumPy."""
-    users = _USERS.get(name)
+    users = USERS.get(name)
     if users is None:
         users = not name.startswith(_HERE) and not any(part in name for part in _SKIPPED)
-        _USERS[name] = users
+        USERS[name] = users
     return users

@@ -137,12 +137,12 @@ class Alarm:
         self.error: BaseException | None = None
         self._state: Any = None
         self._armed = self._first = ""
-        self.root: CodeType | None = None
+        self._root: CodeType | None = None
         self._noticing: Any = None
 
     def start(self, root: FrameType) -> None:
         """Begin, in the frame from which the function is called."""
-        self.root = root.f_code
+        self._root = root.f_code
         self._state = state()
         self._armed = self._first = armed()
         self._noticing = noticing()
@@ -162,7 +162,7 @@ class Alarm:
             self._state, self._armed = now, armed()
             if self._armed and self._armed != self._first:
                 self.why = "errors"
-        if self._armed == "errstate" or (self._armed and is_covered(self.root, warned=True)):
+        if self._armed == "errstate" or (self._armed and is_covered(self._root, warned=True)):
             self.why = "errors"
 
     def failed(self, op: Any, inputs: Sequence[Any], attrs: dict[str, Any]) -> None:
@@ -179,7 +179,7 @@ class Alarm:
 
     def is_covered(self) -> bool:
         """Whether a handler of the recorded function may catch what is raised here."""
-        return is_covered(self.root)
+        return is_covered(self._root)
 
 
 def is_covered(root: CodeType | None, warned: bool = False) -> bool:

@@ -6,38 +6,53 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
-from wengert.errors import is_users, user_frame
+from wengert.errors import USERS, is_users, user_frame
 from wengert.ir.graph import Place
 
-__all__ = ["place_here"]
+__all__ = ["Calls"]
 
 
-def place_here(root: CodeType | None, known: dict[Any, tuple[Any, ...]]) -> Place | None:
-    """Return the user's place that runs now, with the calls that led to it.
+class Calls:
+    """The calls that lead to operations, from the caller of a recorded function inwards."""
 
-    Parameters
-    ----------
-    root : code or None
-        The caller of the recorded function: calls outside of it are not told.
-    known : dict
-        The calls of places seen before.
-    """
-    seen: list[tuple[CodeType, int]] = []
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        code = frame.f_code
-        if code is root:
-            break
-        if is_users(code.co_filename):
-            seen.append((code, frame.f_lineno))
-        frame = frame.f_back
-    if not seen:
-        found = user_frame()
-        return None if found is None else Place(found)
-    key = tuple(seen)
-    calls = known.get(key)
-    if calls is None:
-        calls = known[key] = tuple((c.co_filename, c.co_qualname, n) for c, n in seen)
-    place = Place((seen[0][0].co_filename, seen[0][1]))
-    place.calls = calls
-    return place
+    __slots__ = ("_entry", "_known", "_root")
+
+    def __init__(self) -> None:
+        self._root: CodeType | None = None
+        self._entry: FrameType | None = None
+        self._known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    def start(self, root: FrameType) -> None:
+        """Begin, in the frame from which the function is called."""
+        self._root = root.f_code
+
+    def stop(self) -> None:
+        """Let go of frames."""
+        self._entry = None
+
+    def here(self) -> Place | None:
+        """Return the user's place that runs now."""
+        root, entry = self._root, self._entry
+        seen: list[tuple[str, str, int]] = []
+        first: FrameType | None = None  # of wengert, after the last one of the user's
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame is not entry:
+            code = frame.f_code
+            if code is root:
+                self._entry = first
+                break
+            name = code.co_filename
+            users = USERS.get(name)
+            if users or (users is None and is_users(name)):
+                seen.append((name, code.co_qualname, frame.f_lineno))
+                first = None
+            elif first is None and seen:
+                first = frame
+            frame = frame.f_back
+        if not seen:
+            found = user_frame()
+            return None if found is None else Place(found)
+        calls = tuple(seen)
+        place = tuple.__new__(Place, (seen[0][0], seen[0][2]))
+        place.calls = self._known.setdefault(calls, calls)
+        return place

@@ -51,7 +51,7 @@ from wengert.trace.numbers import (
     weak_value,
 )
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
-from wengert.trace.places import place_here
+from wengert.trace.places import Calls
 from wengert.trace.reachable import is_unreachable
 from wengert.trace.taped import taped, waiting
 from wengert.trace.tracer import OPERATOR, Tracer, frozen_or_same
@@ -365,7 +365,7 @@ class GraphRecorder(Trace):
         self.sites: dict[int, set[Any]] | None = None
         self.rolls: Any = None
         self.pulled: Place | None = None
-        self.calls: dict[Any, tuple[Any, ...]] = {}
+        self.calls = Calls()
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.alarm = Alarm()
 
@@ -376,12 +376,14 @@ class GraphRecorder(Trace):
         while frame.f_code.co_name == "__enter__" and frame.f_back is not None:
             frame = frame.f_back
         self.alarm.start(frame)
+        self.calls.start(frame)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this recorder cannot be used any more."""
         ACTIVE.recorders.pop()
         self.alarm.stop(error)
+        self.calls.stop()
         self.alive = False
 
     def constant(self, x: np.ndarray[Any, Any]) -> Tracer:
@@ -473,7 +475,7 @@ class GraphRecorder(Trace):
         """Return the user's line that a node made now stands for."""
         if self.pulled is not None:
             return self.pulled
-        return place_here(self.alarm.root, self.calls)
+        return self.calls.here()
 
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation and append its node; return its value, or a tuple of values."""
