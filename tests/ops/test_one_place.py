@@ -1,0 +1,86 @@
+"""What is true of an operation stands in its row, and not in tables elsewhere."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import wengert
+from wengert.ops.base import TABLE, Op
+
+SRC = Path(wengert.__file__).resolve().parent
+ROWS_AND_BACKENDS = ("wengert.ops", "wengert.backend.")
+"""Rows, and what backends register for rows, which tests/backend walks."""
+
+ALLOWED = {
+    "names of NumPy's functions and methods, some of which rows have too": {
+        "wengert.trace.dispatch._BY_REFERENCE", "wengert.trace.numpy.methods._FUNCTIONS",
+        "wengert.trace.views._SHARING", "wengert.trace.kinds.OF_NUMBERS",
+        "wengert.trace.lookups.VIEWS", "wengert.trace.lookups.WALKING",
+        "wengert.trace.lookups.EFFECTS",
+    },
+    "names of functions of C": {"wengert.llvm.engine._VECTOR"},
+    "kinds of operations": {"wengert.cost.operation.KINDS", "wengert.transform.regions.CHEAP"},
+    "rewrites, each of which is a rule": {"wengert.ir.identities.IDENTITIES"},
+    "what NumPy's functions do beside applying a row": {
+        "wengert.trace.functions.by_function", "wengert.trace.numpy.reduce._OF_BOOLEANS",
+        "wengert.trace.numpy.reduce._OF_TRUTH", "wengert.trace.memory._MOVES",
+    },
+    "what rolling knows of operations; they may become fields": {
+        "wengert.rolling.body.POWERS", "wengert.rolling.body.EXACT",
+        "wengert.rolling.decisions.SAFE", "wengert.rolling.decisions.RAISES",
+        "wengert.rolling.roll.VIEWS", "wengert.rolling.stores.UPDATES",
+    },
+}  # fmt: skip
+"""Tables with names of rows, by the reason why they are no facts of rows."""
+
+
+def tables() -> Iterator[str]:
+    """Find collections of two rows or more at the top level of modules."""
+    for found in pkgutil.walk_packages(wengert.__path__, "wengert."):
+        if found.name.endswith("__main__") or found.name.startswith(ROWS_AND_BACKENDS):
+            continue
+        module = importlib.import_module(found.name)
+        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+        for statement in ast.parse(source).body:
+            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+                continue
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            name = ast.unparse(target)
+            if name != "__all__" and rows_in(statement.value, sys.modules[found.name]) >= 2:
+                yield f"{found.name}.{name}"
+
+
+def rows_in(value: ast.AST, module: Any) -> int:
+    """Count the rows of the table, and the names of rows, in an expression."""
+    count = 0
+    for x in ast.walk(value):
+        if isinstance(x, ast.Constant):
+            count += isinstance(x.value, str) and x.value in TABLE
+        elif isinstance(x, ast.Name):
+            count += isinstance(getattr(module, x.id, None), Op)
+        elif isinstance(x, ast.Attribute) and isinstance(x.value, ast.Name):
+            count += isinstance(getattr(getattr(module, x.value.id, None), x.attr, None), Op)
+    return count
+
+
+def test_facts_of_rows_stand_in_rows() -> None:
+    """A table found here is a field that `Op` lacks."""
+    found = set(tables())
+    allowed = set().union(*ALLOWED.values())
+    assert found <= allowed, f"make these fields of the rows: {sorted(found - allowed)}"
+
+
+def test_tables_are_found() -> None:
+    value = ast.parse("{'tanh': 1, 'sinh': 2, 'nothing': 3}", mode="eval").body
+    assert rows_in(value, sys) == 2
+    allowed = set().union(*ALLOWED.values())
+    assert allowed - set(tables()) <= {
+        "wengert.trace.lookups.VIEWS",
+        "wengert.trace.lookups.EFFECTS",
+    }
