@@ -13,7 +13,8 @@ from op_cases import CASES, Case
 from wengert.ir.graph import aval_of
 from wengert.linear.blocks import densify
 from wengert.ops.base import TABLE, ZERO, OfRegions, dtype_of
-from wengert.ops.blocks import Block, Labelled
+from wengert.ops.blocks import Block
+from wengert.ops.index import SLOT
 from wengert.transform.forward import push
 
 KINDS = {
@@ -127,44 +128,70 @@ LABELLED: dict[str, tuple[Any, ...]] = {
     "max": ("max", 0, (X,), {"axis": (0,), "keepdims": False}),
     "transpose": ("transpose", 0, (X,), {"axes": (1, 0)}),
     "spread": ("broadcast_to", 0, (V,), {"shape": (2, 3, 4)}),
-    "inverse": ("inv", 0, (np.eye(3),), {}),
+    "inverse": ("inv", 0, (np.eye(4),), {}),
+    "inverses": ("inv", 0, (np.ones((2, 3, 3)),), {}),
+    "scaled inverses": ("multiply", 0, (np.ones((2, 3, 3)), np.ones(3)), {}),
+}
+LISTED: dict[str, tuple[Any, ...]] = {
+    "flat": ("reshape", 0, (X,), {"shape": (12,)}),
+    "square": ("reshape", 0, (np.ones(12),), {"shape": (3, 4)}),
+    "running sum": ("cumsum", 0, (X,), {"axis": 1}),
+    "sorted": ("sort", 0, (X,), {"axis": 0}),
+    "taken": ("getitem", 0, (X, np.array([2, 0, 2])), {"spec": (SLOT,)}),
+    "added": ("index_add", 1, (X, X, np.array([2, 0, 2])), {"spec": (SLOT,)}),
+    "below": ("concatenate", 1, (X, X), {"axis": 0}),
+    "nothing": ("floor", 0, (X,), {}),
 }
 
 
-def labelled(name: str) -> tuple[Labelled, Any, Any, Any]:
-    op, k, args, attrs = LABELLED[name]
+def made(name: str) -> tuple[Any, Any, Any, Any]:
+    op, k, args, attrs = (LABELLED | LISTED)[name]
     rng = np.random.default_rng(0)
-    args = tuple(rng.normal(size=x.shape) for x in args)
+    args = tuple(rng.normal(size=x.shape) if x.dtype == float else x for x in args)
     y = TABLE[op].evaluate(*args, **attrs)
     return TABLE[op].local_jacobian(k, y, *args, **attrs), y, args, attrs
 
 
 PAIRS = [
     (a, b)
-    for a, b in itertools.product(LABELLED, LABELLED)
-    if labelled(a)[0].operand == labelled(b)[0].result
+    for a, b in itertools.product(LABELLED | LISTED, LABELLED | LISTED)
+    if made(a)[0].operand == made(b)[0].result
 ]
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_a_product_is_told_before_it_is_computed(first: str, second: str) -> None:
-    """The labels of a product hold its nonzeros, and are not more than the structure demands."""
-    a, b = labelled(first), labelled(second)
+    """It holds the nonzeros, and no more than the structure of its factors demands."""
+    a, b = made(first), made(second)
     told = a[0].times(b[0])
-    want = densify(*a) @ densify(*b)
-    shape = (*a[0].result, *b[0].operand)
-    sizes = [told.sizes[s] for s in (*told.rows, *told.columns)]
-    assert tuple(sizes) == shape
-    names = told.rows + told.columns
-    grid = np.indices(shape).reshape(len(shape), -1)
-    same = np.ones(grid.shape[1], bool)
-    for i, j in itertools.combinations(range(len(names)), 2):
-        if names[i] == names[j]:
-            same &= grid[i] == grid[j]
-    assert told.nnz == np.count_nonzero(same)
-    assert not np.any(want.reshape(-1)[~same])
-    assert told.nnz == np.count_nonzero(structure(a[0]) @ structure(b[0]))
-    assert str(told.nnz) in str(told).replace(",", "")
+    there = structure(a[0]) @ structure(b[0])
+    assert told.shape == there.shape
+    assert told.nnz == np.count_nonzero(there)
+    assert f"{told.nnz:,} entries" in str(told)
+    assert told.flops >= 0
+    assert bool(told.products) is ((a[0].is_matrix_free or b[0].is_matrix_free) and told.nnz > 0)
+    if told.sizes:
+        want = densify(*a) @ densify(*b)
+        shape = (*a[0].result, *b[0].operand)
+        assert tuple(told.sizes[s] for s in (*told.rows, *told.columns)) == shape
+        names = told.rows + told.columns
+        grid = np.indices(shape).reshape(len(shape), -1)
+        same = np.ones(grid.shape[1], bool)
+        for i, j in itertools.combinations(range(len(names)), 2):
+            if names[i] == names[j]:
+                same &= grid[i] == grid[j]
+        assert not np.any(want.reshape(-1)[~same])
+
+
+def test_products_of_what_has_no_formula_are_applications() -> None:
+    """A batch of inverses is pushed through at once: a column for each entry of one of them."""
+    told = made("inverses")[0].times(made("scaled inverses")[0])
+    assert told.products == 9
+    assert told.flops == 9 * 2 * 2 * 3**3
+    assert made("running sum")[0].times(made("tanh")[0]).products == 12
+    assert made("row multiplied")[0].shape == (12, 4)
+    assert made("running sum")[0].times(made("row multiplied")[0]).products == 4
+    assert made("sum")[0].times(made("running sum")[0]).products == 3
 
 
 def structure(block: Block) -> Any:
@@ -187,7 +214,7 @@ COUNTS = [
 @pytest.mark.parametrize("count", COUNTS, ids=str)
 def test_the_operations_of_a_product(count: tuple[Any, ...]) -> None:
     first, second, times, plus = count
-    told = labelled(first)[0].times(labelled(second)[0])
+    told = made(first)[0].times(made(second)[0])
     assert (told.multiplications, told.additions, told.flops) == (times, plus, times + plus)
 
 

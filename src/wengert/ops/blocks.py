@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import scipy.sparse as sps
+
+from wengert.ir.graph import aval_of
 
 __all__ = [
     "LETTERS",
@@ -67,6 +70,53 @@ class Call(NamedTuple):
     out: Any
     xs: Sequence[Any]
     attrs: Mapping[str, Any]
+
+
+class Product(NamedTuple):
+    """What the product of two blocks is and costs, before it is computed.
+
+    Attributes
+    ----------
+    shape : (int, int)
+    nnz : int
+        How many entries can be nonzero.
+    multiplications, additions : int
+        Of coefficients; a factor of 1 or -1 is none. Of a block that is matrix-free, those of the
+        operation's products.
+    products : int
+        How often the operation of a block that is matrix-free is applied.
+    rows, columns, inside, summed : str
+        The labels of its axes, those that its coefficients depend on, and those that are summed
+        over; empty where a block has no labels.
+    sizes : mapping
+        The length of the axes of each label.
+    """
+
+    shape: tuple[int, int]
+    nnz: int
+    multiplications: int
+    additions: int
+    products: int = 0
+    rows: str = ""
+    columns: str = ""
+    inside: str = ""
+    summed: str = ""
+    sizes: Mapping[str, int] = {}
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions."""
+        return self.multiplications + self.additions
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        m, n = self.shape
+        labels = f"[{self.rows}, {self.columns}] of [{self.inside}], " if self.sizes else ""
+        applied = f", {self.products:,} products" if self.products else ""
+        return (
+            f"{labels}{m:,} x {n:,}, {self.nnz:,} entries, {self.multiplications:,} "
+            f"multiplications, {self.additions:,} additions{applied}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +167,27 @@ class Block:
         """Whether there are products with it and no formula of its entries."""
         return False
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether all entries are 1 or -1, so that to multiply by them is no operation."""
+        return False
+
+    def times(self, other: Block) -> Product:
+        """Say what this block times one of its argument with respect to another value is.
+
+        Parameters
+        ----------
+        other : Block
+            Its result has the shape of this block's argument.
+        """
+        return _listed_product(self, other)
+
+    def flops(self) -> int:
+        """Return the operations of a product with a vector, as the operation's row counts them."""
+        op, _, _, _, _, out, xs, attrs = self.of
+        first = out[0] if type(out) is tuple else out
+        return int(op.flops(aval_of(first), *map(aval_of, xs), **attrs))
+
     def __str__(self) -> str:
         """Return a line for people."""
         m, n = self.shape
@@ -141,48 +212,6 @@ class Zero(Block):
     def entries(self) -> Pair:
         """Return none."""
         return np.empty(0, np.int64), np.empty(0, np.int64)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Product:
-    """What a product of two labelled blocks is, before it is computed.
-
-    Attributes
-    ----------
-    rows, columns, inside : str
-        The labels of the block that it is.
-    summed : str
-        The labels that are summed over.
-    sizes : mapping
-        The length of the axes of each label.
-    multiplications, additions : int
-        Of coefficients; a factor of 1 or -1 is none.
-    """
-
-    rows: str
-    columns: str
-    inside: str
-    summed: str
-    sizes: Mapping[str, int]
-    multiplications: int
-    additions: int
-
-    @property
-    def nnz(self) -> int:
-        """How many entries can be nonzero."""
-        return math.prod(self.sizes[s] for s in {*self.rows, *self.columns})
-
-    @property
-    def flops(self) -> int:
-        """Multiplications and additions."""
-        return self.multiplications + self.additions
-
-    def __str__(self) -> str:
-        """Return a line for people."""
-        return (
-            f"[{self.rows}, {self.columns}] with coefficients [{self.inside}]: {self.nnz:,} "
-            f"entries, {self.multiplications:,} multiplications, {self.additions:,} additions"
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -292,13 +321,21 @@ class Labelled(Block):
         """How many entries can be nonzero."""
         return math.prod(self.result) * math.prod(self.sizes[s] for s in self.summed)
 
-    def times(self, other: Labelled) -> Product:
+    @property
+    def is_copy(self) -> bool:
+        """Whether all entries are 1 or -1."""
+        return isinstance(self.factor, int) and self.factor != 0
+
+    def times(self, other: Block) -> Product:
         """Say what this block times one of its argument with respect to another value is.
 
         The labels between them are joined. A label on both sides of the product is a diagonal of
         it; one on neither side is summed over, or multiplies by its length where no coefficient
-        depends on it.
+        depends on it. An operation without a formula is applied once for each column, or row, of
+        the other block, at once for all of a diagonal.
         """
+        if not isinstance(other, Labelled):
+            return _listed_product(self, other)
         names: dict[str, str] = dict(zip(other.rows, self.columns, strict=True))
         free = (s for s in LETTERS if s not in self.rows and s not in self.columns)
         for s in other.columns:
@@ -306,16 +343,24 @@ class Labelled(Block):
                 names[s] = next(free)
         columns = "".join(names[s] for s in other.columns)
         sizes = {**{names[s]: n for s, n in other.sizes.items()}, **self.sizes}
-        every = {*self.inside, *(names[s] for s in other.inside if s in names)}
+        every = {*self.inside, *(names[s] for s in other.inside)}
         kept = {*self.rows, *columns}
         inside = "".join(s for s in sizes if s in every and s in kept)
         summed = "".join(s for s in self.columns if s not in kept)
+        nnz = math.prod(sizes[s] for s in kept)
+        shape = self.shape[0], other.shape[1]
+        labels = self.rows, columns, inside, summed, sizes
+        if self.is_matrix_free or other.is_matrix_free:
+            last, first = (columns, self.rows) if self.is_matrix_free else (self.rows, columns)
+            count = math.prod(sizes[s] for s in last if s not in first)
+            work = count * (self if self.is_matrix_free else other).flops()
+            return Product(shape, nnz, work - work // 2, work // 2, count, *labels)
         work = math.prod(sizes[s] for s in every)
         made = math.prod(sizes[s] for s in inside)
-        plain = any(isinstance(b.factor, int) for b in (self, other))
+        plain = self.is_copy or other.is_copy
         repeated = any(sizes[s] > 1 and s not in every for s in summed)
         times = 0 if plain and not repeated else made if plain else work + made * repeated
-        return Product(self.rows, columns, inside, summed, sizes, times, work - made)
+        return Product(shape, nnz, times, work - made, 0, *labels)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -331,6 +376,11 @@ class Moved(Block):
 
     index: Sequence[Any]
     attrs: Mapping[str, Any]
+
+    @property
+    def is_copy(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def kind(self) -> str:
@@ -369,6 +419,11 @@ class Written(Block):
     index: Sequence[Any]
     spec: tuple[Any, ...]
     adds: bool
+
+    @property
+    def is_copy(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def kind(self) -> str:
@@ -428,3 +483,24 @@ class Running(Listed):
     def kind(self) -> str:
         """``triangle``."""
         return "triangle"
+
+
+def _listed_product(a: Block, b: Block) -> Product:
+    """Say what a product is by its entries, where a block has no labels."""
+    shape = a.shape[0], b.shape[1]
+    first, second = _boolean(a), _boolean(b)
+    nnz = (first @ second).nnz
+    if a.is_matrix_free or b.is_matrix_free:
+        used = (second.sum(0) if a.is_matrix_free else first.sum(1)) != 0
+        count = int(np.count_nonzero(used))
+        work = count * (a if a.is_matrix_free else b).flops()
+        return Product(shape, nnz, work - work // 2, work // 2, count)
+    work = int(first.sum(0) @ second.sum(1))
+    return Product(shape, nnz, 0 if a.is_copy or b.is_copy else work, work - nnz)
+
+
+def _boolean(block: Block) -> Any:
+    rows, columns = block.entries()
+    made = sps.coo_array((np.ones(len(rows), np.int64), (rows, columns)), shape=block.shape).tocsr()
+    made.data[:] = 1
+    return made
