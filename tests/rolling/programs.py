@@ -122,7 +122,7 @@ class Draw:
     def loop(self, depth: int) -> Step:
         """Draw a loop in a loop."""
         steps = [self.step(depth) for _ in range(int(self.rng.integers(1, 3)))]
-        trips = int(self.rng.integers(2, 6))
+        trips = min(int(self.rng.integers(2, 6)), self.trips)
         ragged = self.rng.random() < 0.2
 
         def run(st: State, t: int) -> None:

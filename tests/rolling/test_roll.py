@@ -307,6 +307,20 @@ def test_a_sum_over_what_earlier_trips_made_is_left():
     check(unrolled(wg.grad(f), X), X)
 
 
+def test_layers_with_weights_of_their_own_are_no_loop():
+    """They would have to be copied together at each call."""
+    weights = np.random.default_rng(9).random((12, 40, 40)) * 0.1
+
+    def f(*layers):
+        h = np.ones((4, 40))
+        for w in layers:
+            h = np.tanh(h @ w)
+        return np.sum(h)
+
+    graph = unrolled(wg.grad(f, argnums=range(12)), *weights)
+    assert roll(graph, ALL) is graph
+
+
 def test_exponents_that_differ_by_trip_are_left():
     def f(x):
         y = x[0]

@@ -18,6 +18,10 @@ from wengert.rolling.table import AT, Run, masked
 __all__ = ["RefusedError", "Row", "Writer", "in_steps", "sliced", "strong", "together"]
 
 
+DEAR = 256
+"""Bytes of a single value that is stacked which cost as much as another operation."""
+
+
 class RefusedError(Exception):
     """A stretch that looks like a loop is better left as it is."""
 
@@ -157,6 +161,7 @@ class Writer:
             elif not isinstance(x, Value):
                 parts.append(self.constant(_fixed(np.array(part, aval.dtype))))
             else:
+                self.spare -= aval.nbytes // DEAR
                 parts.append(self.shaped(self.strong(x), (1, *shape)))
             k += n
         if len(parts) == 1:
