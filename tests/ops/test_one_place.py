@@ -15,8 +15,8 @@ from wengert.ops.base import TABLE, Op
 
 SRC = Path(wengert.__file__).resolve().parent
 ELSEWHERE = ("wengert.ops", "wengert.backend.", "wengert.rolling.")
-"""Rows; what backends register for rows, which tests/backend walks; rolling, whose tables are yet to
-become fields."""
+"""Rows; what backends register for them, which tests/backend walks; rolling, whose tables may
+become fields yet."""
 
 ALLOWED = {
     "names of NumPy's functions and methods, some of which rows have too": {
