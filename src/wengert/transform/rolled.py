@@ -61,6 +61,7 @@ def rolled(tape: Tape, roots: list[Any], outs: list[Any]) -> Found:
     if not all(isinstance(y, Tracer) and y._trace is shorter for y in ys):
         return tape, roots, outs
     reading.settle()
+    recorder.rerolled = True
     return shorter, [x._var for x in inputs], [y._var for y in ys]
 
 
