@@ -16,7 +16,12 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.backend.native.run.program import NativeProgram
 from wengert.backend.native.scalar import registers
+from wengert.backend.numpy import NumpyBackend
+from wengert.ir.build import Builder
+from wengert.ops.base import TABLE
+from wengert.ops.control import as_number
 
 
 class Body(NamedTuple):
@@ -355,6 +360,30 @@ def test_an_array_that_is_stored_into_stays_where_it_is(how):
     plan = wg.jit(f).plan(0.9)
     assert plan.memory.peak < 1000  # the result is in the output, and there is no second one
     np.testing.assert_array_equal(plan(0.9), np.multiply.accumulate(np.r_[1.0, np.full(4999, 0.9)]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_of_python_in_bodies_cost_no_call(dtype):
+    """They have 64 bits, and leave the dtypes of others as they are."""
+    inner = Builder()
+    c, x = inner.input(np.zeros((), dtype)), inner.input(np.zeros((), dtype))
+    number = inner.add(as_number, x)
+    half = inner.add(TABLE["multiply"], c, number)
+    wide = inner.add(TABLE["convert"], number, dtype=np.dtype(np.float64))
+    body = inner.finish([inner.add(TABLE["convert"], half, dtype=np.dtype(dtype)), wide])
+    outer = Builder()
+    start, rows = outer.input(np.zeros((), dtype)), outer.input(np.zeros(3, dtype))
+    graph = outer.finish(
+        outer.add(
+            TABLE["scan"], start, rows, body=body, length=3, consts=0, carries=1, reverse=False
+        )
+    )
+    xs = [np.asarray(3, dtype), np.array([1, 2, 3], dtype)]
+    program = NativeProgram(graph)
+    assert not program.host_calls
+    for a, b in zip(program.run(xs), NumpyBackend().compile(graph).run(xs), strict=True):
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_trip_that_needs_numpy_runs_in_python():

@@ -12,7 +12,7 @@ import numpy as np
 
 from wengert.backend.native.emit.items import WRITERS, memory, touched, written
 from wengert.backend.native.emit.scan import first_of, identity
-from wengert.backend.native.scalar.lower import LOWER, loop_dtypes
+from wengert.backend.native.scalar.lower import CASTS, LOWER, loop_dtypes
 from wengert.backend.native.schedule.layout import Buffer, View
 from wengert.backend.native.schedule.steps import Compact, Gather, Loop, Reduce, Scan, Term, Update
 from wengert.ir.graph import Node, Value
@@ -492,7 +492,7 @@ class _Writer:
         xs = []
         for x, dtype in zip(operands, arguments, strict=True):
             xs.append(self.value(x, dtype))
-        if node.op.name == "convert":
+        if node.op.name in CASTS:
             y = self.code.cast(xs[0], arguments[0], out)
         elif node.op.name == "select":
             y = self.code.select(out, xs[0], xs[1], xs[2])

@@ -19,11 +19,14 @@ from wengert.llvm.code import BOOL, F64, I64, TYPES, Code, number
 from wengert.ops.base import Op
 from wengert.ops.elementwise import UFUNCS
 
-__all__ = ["LOWER", "loop_dtypes", "lowered"]
+__all__ = ["CASTS", "LOWER", "loop_dtypes", "lowered"]
 
 Lowering = Callable[[Code, Sequence[str], np.dtype[Any], Node], str]
 LOWER: dict[str, Lowering] = {}
 
+
+CASTS = {"convert", "as_number"}
+"""Operations that are a conversion; a number of Python has 64 bits."""
 
 Dtypes = tuple[tuple[np.dtype[Any], ...], np.dtype[Any]]
 
@@ -34,7 +37,7 @@ def loop_dtypes(node: Node) -> Dtypes | None:
     if op.name == "select":
         out = node.outputs[0].dtype
         return (_BOOL, out, out), out
-    if op.name == "convert":
+    if op.name in CASTS:
         return (aval_of(_plain(node.inputs[0])).dtype,), node.outputs[0].dtype
     if op.name in PARTS:
         compared = _resolved(np.maximum, tuple(map(_kind, node.inputs[1:])))
@@ -163,7 +166,7 @@ def _negative(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -
     return code.binary("sub", dtype, "0", xs[0])
 
 
-for _name in ("positive", "convert", "stop_gradient", "barrier", "as_number", "conjugate"):
+for _name in ("positive", "convert", "as_number", "stop_gradient", "barrier", "conjugate"):
     LOWER[_name] = lambda code, xs, dtype, node: xs[0]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.backend.native.scalar.cells import ELEMENTS, STRUCTURE, Memory, TooLarge, single
 from wengert.backend.native.scalar.expand import expansion, node_of
-from wengert.backend.native.scalar.lower import LOWER, loop_dtypes, lowered
+from wengert.backend.native.scalar.lower import CASTS, LOWER, loop_dtypes, lowered
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.llvm.code import BOOL, I64, MEMORY, TYPES, Code, number
 
@@ -258,7 +258,7 @@ class _Writer:
         code = self.code
         for i in np.ndindex(*v.shape):
             one = [x[i] for x in xs]
-            if node.op.name == "convert":
+            if node.op.name in CASTS:
                 made[i] = code.cast(one[0], arguments[0], out)
             elif node.op.name == "select":
                 made[i] = code.select(out, *one)
