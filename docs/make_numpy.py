@@ -62,7 +62,8 @@ Of `scipy.special`:
 
 {strides}
 
-Creation functions take `like=x`, which makes an array that traced values can be stored in:
+Creation functions make arrays that traced values can be stored in, in code that is
+[followed](following.md). They take `like=x` too, which does this in any code:
 
 {creation}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import Phase, settings
 
 settings.register_profile(
@@ -20,3 +21,11 @@ os.environ["WENGERT_CACHE_DIR"] = ""
 
 # All graphs and programs are checked as they are made, and native memory begins full of NaN.
 os.environ.setdefault("WENGERT_VERIFY", "1")
+
+from wengert.follow import functions  # noqa: E402
+
+
+@pytest.fixture
+def unfollowed(monkeypatch):
+    """Run functions as they stand, which is what code that wengert cannot reach does."""
+    monkeypatch.setattr(functions.STATE, "on", False)

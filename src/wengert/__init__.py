@@ -23,6 +23,7 @@ from wengert.derivatives import (
     vjp,
     vmap,
 )
+from wengert.follow.functions import unfollowed
 from wengert.jit.jitted import jit
 from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
 from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
@@ -68,6 +69,7 @@ __all__ = [
     "set_threads",
     "stop_gradient",
     "switch",
+    "unfollowed",
     "value_and_grad",
     "value_and_jacobian",
     "vjp",

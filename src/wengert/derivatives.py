@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert import trees
 from wengert.errors import DerivativeError, InputError, ShapeError, user_line
+from wengert.follow.functions import call as call_followed
 from wengert.jit.transformed import transformed
 from wengert.memory.dense import check_dense
 from wengert.ops import control
@@ -20,6 +21,7 @@ from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_flag, check_function, check_places
 from wengert.trace.numbers import as_python, number_type
 from wengert.trace.numpy import methods as methods  # fills the tables of NumPy's functions
+from wengert.trace.python import stand_ins as stand_ins  # fills those of followed code
 from wengert.trace.record import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
@@ -258,7 +260,7 @@ def _linearized(
     form: list[Any] = []
 
     def flat(*args: Any) -> list[Any]:
-        out = f(*pack(args))
+        out = call_followed(f, pack(args), {})
         trees.apart(args, leaves)
         if has_aux:
             out, aux = _pair(out, "vjp")
@@ -317,7 +319,7 @@ def jvp(
     form: list[Any] = []
 
     def flat(*args: Any) -> list[Any]:
-        out = f(*pack(args))
+        out = call_followed(f, pack(args), {})
         trees.apart(args, leaves)
         if has_aux:
             out, aux = _pair(out, "jvp")

@@ -9,6 +9,7 @@ import numpy as np
 import optree
 
 from wengert.errors import InputError, MutationError, ShapeError, user_line
+from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Value
 from wengert.ops.base import PythonComplex, PythonFloat, Traced, dtype_of, shape_of
 from wengert.ops.elementwise import convert
@@ -84,7 +85,7 @@ class Selection:
         for i, n, rebuild in zip(self.argnums, self.counts, self.rebuilds, strict=True):
             args[i] = rebuild(leaves[start : start + n])
             start += n
-        out = f(*args, **kwargs)
+        out = call_followed(f, args, kwargs)
         for x in leaves:
             if getattr(x, "_version", 0):
                 others = [x for i, x in enumerate(self.args) if i not in self.argnums]

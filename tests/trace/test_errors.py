@@ -17,6 +17,8 @@ from wengert.errors import (
     ShapeError,
 )
 
+pytestmark = pytest.mark.usefixtures("unfollowed")
+
 X = np.array([0.5, -1.5, 2.0])
 N = np.array([1, 2, 3])
 

@@ -12,6 +12,8 @@ import wengert as wg
 from wengert.errors import ConversionError
 from wengert.trace.alarm import RefusalCaught
 
+pytestmark = pytest.mark.usefixtures("unfollowed")
+
 X = np.linspace(1.0, 2.0, 3)
 
 

@@ -51,6 +51,7 @@ def test_branches_under_vmap():
         assert type(raised(lambda g=f_of_grad, args=args: wg.vmap(g)(args))) is BatchedControlError
 
 
+@pytest.mark.usefixtures("unfollowed")
 def test_a_plain_array_indexed_by_a_mapped_integer():
     def f(i):
         return X[i]  # <- plain indexed
@@ -195,6 +196,7 @@ def test_a_traced_value_is_no_dictionary_key():
         wg.grad(lambda x: {x: 1.0}[x])(1.0)
 
 
+@pytest.mark.usefixtures("unfollowed")
 def test_the_line_is_the_innermost_of_the_user():
     def helper(v):
         return math.exp(v)  # <- helper

@@ -13,15 +13,17 @@ _TABLE = """
 errors:
 naming:
 files:
+follow: errors
 llvm: errors, files
 loopc: errors, llvm
 ir: errors
 ops: errors, ir
 rolling: ir, ops
-trees: errors, ir, ops
-trace: errors, ir, ops
+trees: errors, follow, ir, ops
+trace: errors, follow, ir, ops
 trace.numpy: errors, ops, trace
-transform: errors, ir, ops, rolling, trees, trace
+trace.python: errors, follow, ops, trace, trace.numpy
+transform: errors, follow, ir, ops, rolling, trees, trace
 sparse.colouring: errors, loopc
 sparse: errors, sparse.colouring
 sparse.detection: errors, ir, ops, trace, sparse
@@ -35,14 +37,14 @@ backend.native.emit: errors, ir, llvm, backend.native.scalar, backend.native.sch
 backend.native.run: errors, ir, llvm, backend, backend.native.schedule, backend.native.emit
 backend.native: ir, backend, backend.native.schedule, backend.native.run
 backends: errors, backend, backend.native
-jit: errors, naming, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
+jit: errors, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
 devices: errors, ir, ops, cost, memory, jit
-derivatives: errors, ops, trees, trace, trace.numpy, transform, memory, jit
-matrices: errors, files, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
+derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, memory, jit
+matrices: errors, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
 chains: errors, ops, trees, memory, jit, derivatives
-analysis.loops: errors, ir, ops, trace
-analysis: errors, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
-"": errors, transform, backend.native.run, jit, derivatives, matrices, analysis
+analysis.loops: errors, follow, ir, ops, trace
+analysis: errors, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
+"": errors, follow, transform, backend.native.run, jit, derivatives, matrices, analysis
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, ""
 report: analysis, "", train

@@ -19,6 +19,7 @@ from wengert.cost.instrumented import run_counted
 from wengert.derivatives import value_and_grad, vjp
 from wengert.devices.machine import Machine
 from wengert.errors import InputError, user_line
+from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Aval, Graph, Value, aval_of
 from wengert.jit.fastpath import OUTPUT
 from wengert.jit.form import DYNAMIC, split
@@ -174,7 +175,7 @@ def _of_scalar(f: Callable[..., Any], nums: int | Sequence[int]) -> Callable[...
 
     @functools.wraps(f, updated=())
     def checked(*args: Any, **kwargs: Any) -> Any:
-        out = f(*args, **kwargs)
+        out = call_followed(f, args, kwargs)
         leaves = optree.tree_leaves(out)
         avals = [
             Aval(shape_of(y), dtype_of(y)) if isinstance(y, (Traced, *DYNAMIC)) else None

@@ -14,6 +14,7 @@ import numpy as np
 import optree
 
 from wengert.errors import InputError, MutationError, user_line
+from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import aval_of
 from wengert.ir.simplify import key
 from wengert.ops.base import Traced
@@ -99,7 +100,7 @@ class Form(NamedTuple):
                 args[k] = s.value
             else:
                 kwargs[k] = s.value
-        out = f(*args, **kwargs)
+        out = call_followed(f, args, kwargs)
         after = optree.tree_leaves(tree)
         if len(before) != len(after) or any(a is not b for a, b in zip(before, after, strict=True)):
             raise MutationError(

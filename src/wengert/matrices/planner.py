@@ -29,6 +29,7 @@ from wengert.errors import (
     UnsupportedError,
     user_line,
 )
+from wengert.follow.functions import call as call_followed
 from wengert.ir.build import evaluate
 from wengert.ir.graph import Const, Graph
 from wengert.ir.simplify import remove_dead
@@ -122,7 +123,7 @@ class Planner:
 
     def _noted(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, and remember the form of its result."""
-        out = self.request.f(*args, **kwargs)
+        out = call_followed(self.request.f, args, kwargs)
         leaves, spec = optree.tree_flatten(out)
         still = [None if isinstance(y, (Traced, *DYNAMIC)) else y for y in leaves]
         self.results.append((spec, [(y is None, y) for y in still]))

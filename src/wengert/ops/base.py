@@ -421,15 +421,19 @@ class Op:
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         """Apply the operation: at once to plain arrays, else through the innermost trace."""
-        top = None
+        top = below = None
         level = -1
         for a in args:
             if isinstance(a, Traced):
                 trace = a._trace
                 if trace.level > level:
                     top, level = trace, trace.level
+                if trace.level == 0:
+                    below = trace
         if top is None:
             return self.evaluate(*args, **attrs)
+        if below is not None and top is not below:
+            args = below.without(args)
         return top.process(self, args, attrs)
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ modules of `wengert.trace.numpy` fill the tables here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,36 @@ _FINE: set[type] = KNOWN - {np.ndarray} | {
     *(str, type(None), slice, type(Ellipsis), type, np.dtype)
 }
 """Types of arguments of functions that need no check."""
+
+
+def without_fresh(args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+    """Return arguments with the plain arrays that followed code made in the place of handles.
+
+    None where any of them is traced.
+    """
+    given = (list(args), dict(kwargs))
+    leaves = [x for x in _leaves(given) if isinstance(x, Traced)]
+    if any(x._trace.level for x in leaves):
+        return None
+    return _lowered(given)  # type: ignore[no-any-return]
+
+
+def _leaves(x: Any) -> Iterator[Any]:
+    if isinstance(x, (list, tuple)):
+        for item in x:
+            yield from _leaves(item)
+    elif isinstance(x, dict):
+        yield from _leaves(list(x.values()))
+    else:
+        yield x
+
+
+def _lowered(x: Any) -> Any:
+    if isinstance(x, Traced):
+        return x._trace.plain(x)
+    if type(x) in (list, tuple):
+        return type(x)(map(_lowered, x))
+    return {k: _lowered(y) for k, y in x.items()} if type(x) is dict else x
 
 
 def know(traced: type) -> None:
@@ -135,6 +165,9 @@ def call_function(like: Any, func: Any, args: Any, kwargs: Any) -> Any:
     """
     implementation = FUNCTIONS.get(func)
     if implementation is None:
+        plain = without_fresh(args, kwargs)
+        if plain is not None:
+            return func(*plain[0], **plain[1])
         raise _unknown(f"{func.__module__}.{func.__name__}")
     for x in args:
         kind = type(x)
@@ -204,9 +237,9 @@ def _call_method(
     implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
     if implementation is None:
         raise _unknown(f"numpy.{ufunc.__name__}.{method}")
-    own = () if (ufunc, method) in UFUNC_METHODS else (ufunc,)
-    made = implementation(*own, *inputs, **kwargs)
-    return views.delivered(getattr(ufunc, method), made, inputs, kwargs)
+    if (ufunc, method) in UFUNC_METHODS:
+        return implementation(*inputs, **kwargs)
+    return implementation(ufunc, *inputs, **kwargs)
 
 
 def _call_with_options(
@@ -239,6 +272,9 @@ def _call_with_options(
         inputs = _where_used(ufunc, inputs, where)
     if op is None:
         if composite is None:
+            plain = without_fresh(inputs, kwargs) if out is None else None
+            if plain is not None:
+                return ufunc(*plain[0], **plain[1])
             raise _unknown(f"numpy.{ufunc.__name__}")
         result = composite(*inputs, **kwargs)
     else:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import InputError, is_users, user_line
+from wengert.follow.rewrite import original
+from wengert.follow.tables import TABLES_FILE
 from wengert.trace.lookups import lookups, start_of
 from wengert.trace.numbers import number_type
 
@@ -60,7 +62,8 @@ def is_asked(depth: int = 2) -> bool:
                 INNER.add(name)
         if users:
             return True
-        if "<frozen abc" not in name and frame.f_code.co_name != "isscalar":
+        between = "<frozen abc" in name or name == TABLES_FILE or frame.f_code.co_name == "isscalar"
+        if not between:
             return False
         frame = frame.f_back
     return False
@@ -168,8 +171,10 @@ def attribute_of_number(x: Any, name: str) -> Any:
 def is_looked_up(depth: int = 2) -> bool:
     """Whether code of the user calls hasattr or getattr now, and not len, iter or the like."""
     frame = sys._getframe(depth)
-    code = frame.f_code
-    return is_users(code.co_filename) and start_of(code, frame.f_lasti) in _lookups_by_name(code)
+    if not is_users(frame.f_code.co_filename):
+        return False
+    code, at = original(frame.f_code, frame.f_lasti)
+    return start_of(code, at) in _lookups_by_name(code)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -23,6 +23,7 @@ from wengert.errors import (
     is_users,
     user_line,
 )
+from wengert.follow.rewrite import original
 from wengert.ir.build import applied
 from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Place, Value, aval_of
 from wengert.ir.simplify import key
@@ -322,7 +323,7 @@ def _at_work() -> list[Any]:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if is_users(frame.f_code.co_filename):
-            found.append((frame.f_code, frame.f_lasti))
+            found.append(original(frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return found
 
@@ -347,8 +348,6 @@ class GraphRecorder(Trace):
         when it became an operand. None where nobody asks.
     rolls : object
         From when on the loops of what is recorded are rolled (`wengert.rolling.limits.Limits`).
-    rerolled : bool
-        Whether that was done already, so that what was recorded trip by trip is left over.
     pulled : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
@@ -366,7 +365,6 @@ class GraphRecorder(Trace):
         self.laid = False
         self.sites: dict[int, set[Any]] | None = None
         self.rolls: Any = None
-        self.rerolled = False
         self.pulled: Place | None = None
         self.calls = Calls()
         self.known: dict[Any, Value | tuple[Value, ...]] = {}

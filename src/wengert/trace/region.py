@@ -17,6 +17,7 @@ from wengert.ops.base import Op, Traced, dtype_of, shape_of
 from wengert.ops.shape import broadcast_to
 from wengert.trace import views
 from wengert.trace.capture import COPY_BYTES, checksum, duplicate
+from wengert.trace.fresh import is_younger, now
 from wengert.trace.numbers import NUMBERS
 from wengert.trace.record import GraphRecorder
 from wengert.trace.tracer import Tracer
@@ -191,6 +192,7 @@ def record_region(
         When `f` changes an array from outside.
     """
     recorder = RegionRecorder(what, own)
+    begun = now()
     with recorder, views.watched() as moved, np.errstate(all="ignore"):
         inputs = [recorder.input(x if type(x) in NUMBERS else example(x)) for x in examples]
         outputs = list(f(*inputs))
@@ -198,8 +200,9 @@ def record_region(
             if isinstance(y, Tracer):
                 y._refresh()
         region = recorder.end(inputs, outputs)
-    for handle, trace, _ in moved:
-        if trace is not recorder and trace.level < recorder.level:
+    for handle, trace, var in moved:
+        outer = trace is not recorder and trace.level < recorder.level
+        if outer and not is_younger(var, begun):
             raise changed(what, handle.shape)
     return region
 

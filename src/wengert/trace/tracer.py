@@ -50,6 +50,9 @@ NAMESPACES: list[Any] = []
 OPERATOR: dict[str, Any] = {}
 """Attributes (none) of an operation applied by one of Python's operators, not by a function."""
 
+_CHANGING = frozenset({"byteswap", "partition", "resize", "setfield", "setflags"})
+"""Methods of arrays that would change a plain array, and a traced one does not have."""
+
 _OPERANDS = (np.ndarray, np.generic, int, float, complex)
 _NOT_NUMERIC = (str, bytes, dict, set, type(None))
 
@@ -308,9 +311,11 @@ class Tracer(Traced):
         """Return nested lists of traced scalars."""
         return [x.tolist() if hasattr(x, "tolist") else x for x in self] if self.shape else self
 
-    def __array__(self, *_: Any, **__: Any) -> Any:
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: a plain array would lose the derivative."""
         self._check_alive()
+        if self._trace.level == 0:  # it stands for a plain array
+            return np.array(self._trace.plain(self), *args, copy=None, **kwargs)
         if self.dtype.kind in "iub":
             raise ConversionError(
                 f"a traced array of {self.dtype} was turned into a plain NumPy array, as an index "
@@ -358,6 +363,8 @@ class Tracer(Traced):
         if hidden or not hasattr(np.ndarray, name):
             return attribute_of_number(self, name)
         deny(self, name)
+        if self._trace.level == 0 and name not in _CHANGING:
+            return getattr(self._trace.plain(self), name)
         raise UnsupportedError(  # no AttributeError: hasattr would say that arrays have none
             f"traced arrays have no .{name}, which NumPy's arrays have; see docs/numpy.md for "
             "what is supported, or take the value out of the derivative with wg.stop_gradient(x)"

@@ -14,11 +14,13 @@ import numpy as np
 
 from wengert import trees
 from wengert.errors import MutationError, user_line
+from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import BackwardPlace, Value
 from wengert.ops.base import dtype_of
 from wengert.ops.control import barrier
 from wengert.ops.options import check_function
 from wengert.trace import views
+from wengert.trace.fresh import is_younger, now
 from wengert.trace.pending import Pending
 from wengert.trace.record import GraphRecorder, Tape, active_recorder, active_tapes
 from wengert.trace.tracer import Tracer
@@ -208,21 +210,21 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         tapes = list(active_tapes())
         if not tapes:
-            return f(*args, **kwargs)
+            return call_followed(f, args, kwargs)
         for x in trees.flatten((args, kwargs))[0]:
             _lowered(x)
-        starts = [len(t.nodes) for t in tapes]
+        starts, begun = [len(t.nodes) for t in tapes], now()
         for tape in tapes:
             tape.regions += 1
         try:
             with views.watched() as moved:
-                out = f(*args, **kwargs)
+                out = call_followed(f, args, kwargs)
                 results = [_lowered(y) for y in trees.flatten(out)[0]]
         finally:
             for tape in tapes:
                 tape.regions -= 1
         recorded = [tape.nodes[start:] for tape, start in zip(tapes, starts, strict=True)]
-        kept = _kept(tapes, recorded, results, moved)
+        kept = _kept(tapes, recorded, results, moved, begun)
         segments = [
             Segment(nodes, found) if nodes else None
             for nodes, found in zip(recorded, kept, strict=True)
@@ -244,16 +246,17 @@ def _kept(
     recorded: list[list[Any]],
     results: list[Any],
     moved: list[tuple[Any, Any, Any]],
+    begun: int,
 ) -> list[set[Value]]:
     """Return the values of each tape that are needed outside.
 
     Those that the result holds, those that handles from outside stand for after an update in place,
-    and those that the nodes of tapes above refer to.
+    and those that the nodes of tapes above refer to. Arrays made after `begun` are inside.
     """
     found: list[set[Value]] = [set() for _ in tapes]
     defined = [{v for node in _flat(nodes) for v in node.outputs} for nodes in recorded]
     for handle, trace, var in moved:
-        if not (handle._trace.alive and trace.alive):
+        if is_younger(var, begun) or not (handle._trace.alive and trace.alive):
             continue
         before = Tracer(trace, var)
         inside = False

@@ -16,10 +16,11 @@ import optree
 
 from wengert import trees
 from wengert.errors import InputError, ShapeError, user_line
+from wengert.follow.functions import call as call_followed
+from wengert.follow.functions import following
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops import loops
 from wengert.ops.base import Traced, dtype_of, shape_of
-from wengert.trace.numbers import number_type
 from wengert.trace.record import active_recorder
 from wengert.trace.region import Region, example, record_region
 from wengert.trace.tracer import Tracer
@@ -156,15 +157,6 @@ def _differs(x: Any) -> bool:
     return False
 
 
-def _new(x: Any) -> Any:
-    """Return a result as an operation of a graph makes it: a new array in C order, or a scalar."""
-    if not isinstance(x, (np.ndarray, Traced)):
-        return x
-    if isinstance(x, Traced) and number_type(x) is not None:
-        return x
-    return np.copy(x, order="C") if shape_of(x) else x[()]  # type: ignore[call-overload, index]
-
-
 # --- scan -----------------------------------------------------------------------------------------
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
@@ -210,6 +202,7 @@ def scan(
     >>> wg.scan(lambda total, x: (total + x, total), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 1., 3.]))
     """
+    f = following(f)
     rows, pack_row = trees.flatten(xs)
     rows = [x if isinstance(x, (np.ndarray, Traced)) else np.asarray(x) for x in rows]
     n = _trips(rows, length)
@@ -275,9 +268,7 @@ def _python_scan(
         raise ShapeError(
             "scan: the body returns values of another form in some trips" + user_line()
         )
-    ys = [np.stack(column) for column in zip(*made, strict=True)]
-    ys = [_new(y) if len(shape_of(y)) > 2 else y for y in ys]  # rows may lie in another order
-    return carry.pack([_new(x) for x in leaves]), pack_y(ys)
+    return carry.pack(leaves), pack_y([np.stack(column) for column in zip(*made, strict=True)])
 
 
 def _rolled_scan(
@@ -343,6 +334,7 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     pytree of arrays
         As ``np.stack([f(x) for x in xs])``.
     """
+    f = following(f)
     return scan(lambda carry, x: (carry, f(x)), (), xs)[1]
 
 
@@ -376,6 +368,7 @@ def while_loop(
     ShapeError
         When `body_fun` returns a carry of another form, shape or dtype, showing both.
     """
+    cond_fun, body_fun = following(cond_fun), following(body_fun)
     carry = _Tree("while_loop", init_val)
     leaves = carry.leaves
     if not _is_compiled():
@@ -386,7 +379,7 @@ def while_loop(
             if _differs(p):
                 break
             if not p:
-                return carry.pack([_new(x) for x in (carry.leaves if first else leaves)])
+                return carry.pack(carry.leaves if first else leaves)
             new = body_fun(carry.pack(leaves))
             if first and carry.settled(new):
                 new = body_fun(carry.pack(carry.leaves))
@@ -465,6 +458,7 @@ def fori_loop(
                 f"fori_loop: {name} has to be an integer, not {bound!r}; write int({name}), or "
                 f"{name}.astype(int) for a traced one" + user_line()
             )
+    body_fun = following(body_fun)
     if isinstance(lower, Traced) or isinstance(upper, Traced):
         start = lower if isinstance(lower, Traced) else np.int64(lower)
         return while_loop(
@@ -505,7 +499,7 @@ def cond(
             f"cond: the condition has to be without axes, not {_kind(pred)}" + user_line()
         )
     if not isinstance(pred, Traced) or not (_is_compiled() or _differs(pred)):
-        return trees.map_leaves(_new, (true_fun if pred else false_fun)(*operands))
+        return (true_fun if pred else false_fun)(*operands)
     index = pred if dtype_of(pred).kind == "b" else np.not_equal(pred, 0)  # type: ignore[call-overload]
     return _branch("cond", index, (false_fun, true_fun), operands)
 
@@ -531,7 +525,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         raise InputError(f"switch: the index is an integer, not {_kind(index)}" + user_line())
     last = len(branches) - 1
     if not isinstance(index, Traced) or not (_is_compiled() or _differs(index)):
-        return trees.map_leaves(_new, branches[min(max(int(index), 0), last)](*operands))
+        return call_followed(branches[min(max(int(index), 0), last)], operands, {})
     return _branch("switch", index, tuple(branches), operands)
 
 
@@ -543,7 +537,7 @@ def _branch(name: str, index: Any, branches: Sequence[Any], operands: tuple[Any,
 
     def recorded(k: int) -> Region:
         def run(*xs: Any) -> list[Any]:
-            ys, spec = optree.tree_flatten(branches[k](*given.pack(xs)))
+            ys, spec = optree.tree_flatten(call_followed(branches[k], given.pack(xs), {}))
             forms.append((spec, [_kind(y) for y in ys]))
             return [y if isinstance(y, Traced) else np.asarray(y)[()] for y in ys]
 

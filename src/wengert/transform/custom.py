@@ -25,6 +25,7 @@ from wengert.errors import (
     WengertError,
     user_line,
 )
+from wengert.follow.functions import call as call_followed
 from wengert.ops.base import Traced, dtype_of
 from wengert.ops.options import check_function, integers
 from wengert.transform.custom_rules import CustomOp, JvpRule, VjpRule, check_closed, fitted
@@ -87,7 +88,7 @@ class _Custom(Generic[P, R]):
 
     def _plain(self, call: _Call, args: tuple[Any, ...]) -> Any:
         """Call the function as if it had no rule."""
-        y = self.f(*args)  # type: ignore[call-arg]
+        y = call_followed(self.f, args, {})
         check_closed(self.name, call.flat_result(y), ())
         return y
 
@@ -194,7 +195,7 @@ def _untouched(
     """
     given = [_guarded(x) for x in leaves]
     try:
-        out = function(*arguments(given))
+        out = call_followed(function, arguments(given), {})
     except ValueError as error:
         if isinstance(error, WengertError) or not _READ_ONLY.search(str(error)):
             raise

@@ -12,6 +12,7 @@ import optree
 
 from wengert import trees
 from wengert.errors import InputError, ShapeError, cause_of, user_line
+from wengert.follow.functions import call as call_followed
 from wengert.ops.base import Traced, shape_of
 from wengert.ops.shape import filled
 from wengert.trace.alarm import heeding
@@ -79,7 +80,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         )
         try:
             with heeding():
-                out = f(*pack(inputs), **keywords)
+                out = call_followed(f, pack(inputs), keywords)
             trees.apart(inputs, leaves)
             results, rebuild = trees.flatten(out)
             places = _broadcast_axes(out_axes, out)

@@ -19,6 +19,7 @@ from wengert.analysis.loops.decisions import decided
 from wengert.analysis.loops.sites import BODY, TARGET, TEST, Scope, Site, Trail, has_loops, scope_of
 from wengert.analysis.loops.steps import Steps
 from wengert.errors import is_users, user_frame
+from wengert.follow.rewrite import BUSY
 from wengert.ir.graph import Graph, Place
 from wengert.ops.base import Op, Traced
 from wengert.trace.record import GraphRecorder
@@ -163,7 +164,7 @@ class LoopRecorder(GraphRecorder):
     def _begun(self, frame: FrameType) -> Callable[[int], None] | None:
         """Follow a function that has begun, or goes on, where it has loops of the user's."""
         code = frame.f_code
-        if self._reads or self._pulled is not None:
+        if self._reads or self._pulled is not None or BUSY.on:
             return None
         if id(code) not in self._scopes:
             self._scopes[id(code)] = scope_of(code, frame.f_globals)

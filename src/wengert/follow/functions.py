@@ -1,0 +1,254 @@
+"""Which functions are followed, and how a function of the user is called.
+
+A function is followed into the calls that it makes: functions, methods, classes, objects that can
+be called, and `functools.partial` of them. Functions of the standard library, of NumPy and of other
+libraries run as they are; the tables say what stands for some of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sysconfig
+import threading
+from collections.abc import Callable
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, TracebackType
+from typing import Any
+
+from wengert.follow.rewrite import is_rewritten, rewritten
+from wengert.follow.tables import Calls, Tables
+
+__all__ = ["FINISH", "STAND_INS", "STAND_INS_BESIDE_STORES", "TABLES", "call", "followed",
+           "following", "is_followed_file", "method", "named", "unfollowed"]  # fmt: skip
+
+TABLES = Tables()
+"""What rewritten code asks."""
+
+STAND_INS: dict[Any, Any] = {}
+"""What is called in the place of a function or class of Python or NumPy."""
+
+STAND_INS_BESIDE_STORES: dict[Any, Any] = {}
+"""The same in code that writes into arrays, looked up first."""
+
+FINISH: list[Any] = []
+"""Two functions: how many arrays were made that may be written into, and what makes the result of a
+call plain again."""
+
+_UNFOLLOWED = "__wengert_unfollowed__"
+_TABLES = os.path.dirname(os.path.abspath(__file__))
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARY = tuple({os.path.join(p, "") for k, p in sysconfig.get_paths().items() if k in
+                  ("stdlib", "platstdlib")})  # fmt: skip
+_PACKAGES = ("site-packages", "dist-packages")
+_NOT_FOLLOWED = frozenset(
+    {"numpy", "scipy", "optree", "llvmlite", "rich", "bytecode", "pandas", "xarray", "matplotlib",
+     "torch", "jax", "jaxlib", "autograd", "casadi", "sklearn", "sympy", "numba", "dask", "h5py",
+     "pytest", "_pytest", "pluggy", "hypothesis", "IPython", "ipykernel", "mpmath", "networkx",
+     "statsmodels", "tqdm", "joblib", "cloudpickle", "typing_extensions", "attr", "pydantic"}
+)  # fmt: skip
+_FILES: dict[str, bool] = {}
+
+
+class _State(threading.local):
+    def __init__(self) -> None:
+        self.on = os.environ.get("WENGERT_FOLLOW", "1") != "0"
+
+
+STATE = _State()
+
+
+def is_followed_file(name: str) -> bool:
+    """Whether functions of a file are followed: those of the user are."""
+    known = _FILES.get(name)
+    if known is None:
+        known = _FILES[name] = _is_users(name)
+    return known
+
+
+def _is_users(name: str) -> bool:
+    if name.startswith((_HERE, "<frozen", "<wengert", "<__array_function__")):
+        return False
+    for packages in _PACKAGES:
+        _, found, inside = name.rpartition(f"{os.sep}{packages}{os.sep}")
+        if found:
+            return inside.partition(os.sep)[0].partition(".")[0] not in _NOT_FOLLOWED
+    return not name.startswith(_LIBRARY)
+
+
+def unfollowed(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a function, so that the code of it is run as it stands.
+
+    By default wengert runs a copy of the functions that it differentiates or compiles, in which
+    ``np.zeros``, ``math.exp``, ``float`` and the like take traced values. A marked function is
+    called itself, and its own calls are not followed. ``WENGERT_FOLLOW=0`` in the environment does
+    this to all functions.
+
+    Parameters
+    ----------
+    f : callable
+        A function of Python.
+
+    Returns
+    -------
+    callable
+        `f` itself.
+    """
+    setattr(f, _UNFOLLOWED, True)
+    return f
+
+
+def call(f: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call a function of the user, and follow it into the calls that it makes."""
+    if not FINISH or not STATE.on:
+        return f(*args, **kwargs)
+    count, finish = FINISH
+    before = count[0]
+    try:
+        out = TABLES.calls[f](*args, **kwargs)
+    except Exception as error:
+        error.__traceback__ = _shown(error.__traceback__)
+        raise
+    return out if count[0] == before else finish(out)
+
+
+def _shown(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of the tables."""
+    kept = []
+    while traceback is not None:
+        if os.path.dirname(traceback.tb_frame.f_code.co_filename) != _TABLES:
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    shown = None
+    for t in reversed(kept):
+        shown = TracebackType(shown, t.tb_frame, t.tb_lasti, t.tb_lineno)
+    return shown
+
+
+def following(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls `f`, and follows it."""
+
+    def calls(*args: Any, **kwargs: Any) -> Any:
+        return call(f, args, kwargs)
+
+    return named(calls, f)
+
+
+def named(made: Callable[..., Any], f: Any) -> Callable[..., Any]:
+    """Give a function the name and the docstring of another.
+
+    `functools.wraps` has a loop, which those who watch the loops of the user would see.
+    """
+    made.__name__ = getattr(f, "__name__", type(f).__name__)
+    made.__doc__ = getattr(f, "__doc__", None)
+    return made
+
+
+def followed(f: Any) -> Any:
+    """Return what is called in the place of `f` by code that is followed."""
+    return TABLES.calls[f] if STATE.on else f
+
+
+def _function(f: FunctionType) -> Any:
+    code = f.__code__
+    if is_rewritten(code):
+        return f
+    if f in STAND_INS:
+        return STAND_INS[f]
+    return _copied(f, code)
+
+
+def _function_beside_stores(f: FunctionType) -> Any:
+    return STAND_INS_BESIDE_STORES[f] if f in STAND_INS_BESIDE_STORES else _function(f)
+
+
+def _copied(f: FunctionType, code: CodeType) -> Any:
+    """Return a copy of a function that asks the tables."""
+    if not is_followed_file(code.co_filename):
+        return f
+    made = rewritten(code, TABLES)
+    if made is None or hasattr(f, _UNFOLLOWED):
+        return f
+    copy = FunctionType(made, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+    copy.__kwdefaults__ = f.__kwdefaults__
+    return copy
+
+
+def method(m: MethodType) -> Any:
+    """Return what is called in the place of a bound method."""
+    inner = m.__func__
+    if type(inner) is not FunctionType:
+        return m
+    made = _function(inner)
+    return m if made is inner else MethodType(made, m.__self__)
+
+
+def _class(kind: Any) -> Any:
+    found = STAND_INS.get(kind)
+    if found is not None:
+        return found
+    if type(kind).__call__ is not type.__call__ or kind.__new__ is not object.__new__:
+        return kind
+    begin = kind.__init__
+    if type(begin) is not FunctionType:
+        return kind
+    made = _function(begin)
+    return kind if made is begin else functools.partial(_constructed, kind, made)
+
+
+def _constructed(kind: Any, begin: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """Make an object of a class as calling the class does."""
+    made = object.__new__(kind)
+    if begin(made, *args, **kwargs) is not None:
+        raise TypeError("__init__() should return None")
+    return made
+
+
+def _partial(p: functools.partial[Any]) -> Any:
+    made = TABLES.calls[p.func]
+    return p if made is p.func else functools.partial(made, *p.args, **p.keywords)
+
+
+def _builtin(f: Any) -> Any:
+    return STAND_INS.get(f, f)
+
+
+def _builtin_beside_stores(f: Any) -> Any:
+    return STAND_INS_BESIDE_STORES.get(f) or STAND_INS.get(f, f)
+
+
+def _unknown(f: Any) -> Any:
+    """Decide about a callable of a type that was not met before."""
+    kind = type(f)
+    answer: Any = None
+    if isinstance(f, type):
+        answer = _class
+    else:
+        begin = getattr(kind, "__call__", None)  # noqa: B004
+        if type(begin) is FunctionType and is_followed_file(begin.__code__.co_filename):
+            answer = _object
+    for calls in (TABLES.calls, TABLES.calls_beside_stores):
+        if len(calls.kinds) < 1 << 12:
+            calls.kinds[kind] = answer
+    return f if answer is None else answer(f)
+
+
+def _object(f: Any) -> Any:
+    begin: Any = type(f).__call__
+    return MethodType(_function(begin), f)
+
+
+def _begin(calls: Calls, function: Any, builtin: Any) -> None:
+    calls.unknown = _unknown
+    calls.kinds.update(
+        {
+            FunctionType: function,
+            MethodType: method,
+            type: _class,
+            functools.partial: _partial,
+            BuiltinFunctionType: builtin,
+        }
+    )
+
+
+_begin(TABLES.calls, _function, _builtin)
+_begin(TABLES.calls_beside_stores, _function_beside_stores, _builtin_beside_stores)

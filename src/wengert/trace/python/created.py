@@ -1,0 +1,85 @@
+"""NumPy's functions that make arrays, which NumPy does not hand to traced values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.trace.dispatch import CREATION, FUNCTIONS
+from wengert.trace.fresh import fresh
+from wengert.trace.python.table import among, find, stands_for
+from wengert.trace.tracer import Tracer
+
+__all__: list[str] = []
+
+
+_FILLED: tuple[Any, ...] = (
+    *(np.zeros, np.ones, np.empty, np.full),
+    *(np.zeros_like, np.ones_like, np.empty_like, np.full_like),
+)
+_OFTEN_FILLED: tuple[Any, ...] = (
+    *(np.eye, np.identity, np.arange, np.linspace, np.tri, np.diag, np.tile, np.copy),
+)
+_CONVERTING: tuple[Any, ...] = (
+    *(np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray),
+)
+
+
+def joined_lists(x: Any) -> Any:
+    """Return nested lists with traced values as one array."""
+    like = find(x) if type(x) in (list, tuple) else None
+    return x if like is None else FUNCTIONS[np.array](like, x)
+
+
+def _filled(function: Any) -> Callable[..., Any]:
+    """Stand for a function whose result is made to be written into."""
+
+    @functools.wraps(function)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        if "like" in kwargs or kwargs.get("dtype") is object:
+            return function(*args, **kwargs)
+        x = among(args, kwargs)
+        if x is None:
+            return fresh(function(*args, **kwargs))
+        if function in CREATION and (function is np.full or x.dtype.kind in "fc"):
+            return FUNCTIONS[function](x, *args, **kwargs)
+        if function is np.full_like and type(args[0]) is not Tracer:
+            return FUNCTIONS[function](np.asarray(args[0]), *args[1:], **kwargs)
+        y = function(*map(joined_lists, args), **kwargs)
+        return fresh(y) if type(y) is np.ndarray and y.base is None else y
+
+    return made
+
+
+for _f in _FILLED:
+    stands_for(_f)(_filled(_f))
+
+for _f in _OFTEN_FILLED:
+    stands_for(_f, beside_stores=True)(_filled(_f))
+
+
+def _converted(function: Any, copies: bool, beside_stores: bool) -> Callable[..., Any]:
+    """Stand for a function that makes an array of what it is given."""
+    implementation = FUNCTIONS[function]
+
+    @functools.wraps(function)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        if "like" in kwargs or kwargs.get("dtype") is object:
+            return function(*args, **kwargs)
+        given = args[0] if args else kwargs.get("object", kwargs.get("a"))
+        x = find(given)
+        if x is not None:
+            return implementation(x, *args, **kwargs)
+        y = function(*args, **kwargs)
+        new = copies or isinstance(given, (list, tuple, int, float))
+        return fresh(y) if beside_stores and new and y.base is None and y is not given else y
+
+    return made
+
+
+for _f in _CONVERTING:
+    for _beside in (False, True):
+        stands_for(_f, beside_stores=_beside)(_converted(_f, _f is np.array, _beside))

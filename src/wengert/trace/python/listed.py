@@ -1,0 +1,52 @@
+"""NumPy's functions given lists with traced values: ``np.mean([x, x + 2])``.
+
+NumPy asks the arguments themselves who computes, and not the items of a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.follow.functions import STAND_INS, named
+from wengert.trace.python.created import joined_lists
+from wengert.trace.python.table import find
+
+__all__ = ["listed"]
+
+_NAMES = (
+    "concatenate", "stack", "vstack", "hstack", "dstack", "column_stack", "block", "choose",
+    "select", "piecewise", "lexsort", "meshgrid", "ix_", "broadcast_arrays", "atleast_1d",
+    "atleast_2d", "atleast_3d", "einsum_path", "histogramdd", "row_stack", "unravel_index",
+    "ravel_multi_index", "pad", "savez",
+)  # fmt: skip
+_SEQUENCES = {getattr(np, name) for name in _NAMES if hasattr(np, name)} | {np.linalg.multi_dot}
+"""Functions that take a sequence of arrays and ask each, or whose lists are no arrays."""
+
+_MADE: dict[Any, Callable[..., Any]] = {}
+
+
+def listed(f: Any) -> Any:
+    """Return what stands for a ufunc, or for a function that NumPy dispatches."""
+    made = _MADE.get(f)
+    if made is None:
+        made = _MADE[f] = STAND_INS.get(f) or (f if f in _SEQUENCES else _asking(f))
+    return made
+
+
+def _asking(f: Any) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            if type(a) is list or type(a) is tuple:
+                return f(*map(_array, args), **kwargs)
+        return f(*args, **kwargs)
+
+    return named(call, f)
+
+
+def _array(x: Any) -> Any:
+    """Return lists with traced numbers as an array; a shape with traced integers as it is."""
+    t = find(x) if type(x) in (list, tuple) else None
+    return x if t is None or t.dtype.kind not in "fc" else joined_lists(x)
