@@ -387,8 +387,42 @@ def test_numbers_of_python_in_bodies_cost_no_call(dtype):
 
 
 def test_a_trip_that_needs_numpy_runs_in_python():
-    f = wg.jit(
-        lambda x: wg.fori_loop(0, 3, lambda i, y: np.linalg.solve(np.outer(y, y) + np.eye(2), x), x)
-    )
-    plan = f.plan(np.ones(2))
+    def step(i, y):
+        return np.linalg.solve(np.outer(y, y) + np.eye(9), y)
+
+    plan = wg.jit(lambda x: wg.fori_loop(0, 3, step, x)).plan(np.ones(9))
     assert plan.host_calls == {"scan": 1}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_small_systems_in_registers(n, how):
+    """Also those that need swaps; a singular one is an error, or a determinant of 0."""
+
+    def f(x):
+        def step(c, r):
+            m = x * r[:, None] + np.eye(n)[::-1] * r[0]
+            y = np.linalg.solve(m, c) + np.linalg.inv(m) @ c
+            return y, (np.linalg.det(m), y)
+
+        return wg.scan(step, x[0], rows)
+
+    rows = np.random.default_rng(n).standard_normal((5, n))
+    xs = [np.random.default_rng(k).standard_normal((n, n)) for k in range(3)]
+    for transform in (lambda f: f, lambda f: wg.grad(lambda z: total(f(z)))):
+        native, plain = (wg.jit(transform(f), backend=b) for b in (None, "numpy"))
+        for x in xs:
+            compare(BODIES[-1], native(x), plain(x))
+        if how == "registers":
+            assert not native.plan(xs[0]).host_calls
+    # both rows, or all numbers, are the same
+    singular = wg.jit(lambda x: wg.fori_loop(0, 2, lambda i, c: np.linalg.solve(x, c), x[0]))
+    determinant = wg.jit(
+        wg.grad(lambda x: wg.fori_loop(0, 2, lambda i, c: c * np.linalg.det(x), 1.0))
+    )
+    ones = np.ones((n, n)) if n > 1 else np.zeros((1, 1))
+    singular(np.eye(n))
+    determinant(np.eye(n))
+    with pytest.raises(np.linalg.LinAlgError):
+        singular(ones)
+    np.testing.assert_allclose(determinant(ones), np.zeros((n, n)), atol=1e-12)
+    assert np.isnan(singular(np.full((n, n), np.nan))).all()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backend.native.scalar import matrices  # noqa: F401  (its rows of STRUCTURE)
 from wengert.backend.native.scalar.cells import ELEMENTS, STRUCTURE, Memory, TooLarge, single
 from wengert.backend.native.scalar.expand import expansion, node_of
 from wengert.backend.native.scalar.lower import CASTS, LOWER, loop_dtypes, lowered
