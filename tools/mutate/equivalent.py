@@ -15,7 +15,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "True -> False",
     ): "says that the compiler may compute with the constant; without it the program is slower",
     (
-        "ops/elementwise.py",
+        "ops/special.py",
         "lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),",
         "1 -> 2",
     ): "a is 0 where the 1 is taken",

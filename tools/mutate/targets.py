@@ -14,12 +14,18 @@ class Target(NamedTuple):
 
 TARGETS = {
     "elementwise": Target(
-        ("ops/elementwise.py",),
+        ("ops/elementwise.py", "ops/special.py"),
         ("ops/test_table.py", "ops/test_conventions.py", "ops/test_numpy_functions.py"),
     ),
     "rules": Target(
-        ("ops/contract.py", "ops/reduce.py", "ops/shape.py", "ops/index.py", "ops/order.py"),
-        ("ops/test_table.py", "ops/test_conventions.py", "ops/test_numpy_functions.py"),
+        (
+            *("ops/contract.py", "ops/reduce.py", "ops/shape.py", "ops/index.py", "ops/order.py"),
+            *("ops/blocks.py", "ops/patterns.py"),
+        ),
+        (
+            *("ops/test_table.py", "ops/test_conventions.py", "ops/test_numpy_functions.py"),
+            "ops/test_blocks.py",
+        ),
     ),
     "linalg": Target(
         ("ops/linalg.py", "ops/hermitian.py", "ops/decompose.py", "ops/fft.py"),
