@@ -14,9 +14,9 @@ import wengert
 from wengert.ops.base import TABLE, Op
 
 SRC = Path(wengert.__file__).resolve().parent
-ELSEWHERE = ("wengert.ops", "wengert.backend.", "wengert.rolling.")
+ELSEWHERE = ("wengert.ops", "wengert.backend.", "wengert.rolling.", "wengert.trace.python.")
 """Rows; what backends register for them, which tests/backend walks; rolling, whose tables may
-become fields yet."""
+become fields yet; and what stands for functions of Python, which has names of its own."""
 
 ALLOWED = {
     "names of NumPy's functions and methods, some of which rows have too": {
