@@ -161,3 +161,21 @@ def test_while_loops_keep_to_a_budget_too():
     full = wg.jit(wg.grad(f))
     tight = wg.jit(wg.grad(f), memory_budget=full.plan(1.5).memory.peak // 4)
     assert tight(1.5) == full(1.5)
+
+
+def test_a_loop_of_unknown_length_can_stand_in_a_program_within_a_budget():
+    def f(x):
+        y = wg.while_loop(lambda c: np.sum(c**2) > 0.3, lambda c: np.sin(c) * 0.8, x)
+        for _ in range(6):
+            y = np.tanh(y + x)
+        return np.sum(y)
+
+    x = np.linspace(0.1, 1.0, 100)
+    whole = wg.jit(wg.grad(f))
+    for part in (0.4, 0.6, 0.8, 0.9):
+        within = wg.jit(wg.grad(f), memory_budget=int(whole.plan(x).memory.peak * part))
+        try:
+            found = within(x)
+        except MemoryBudgetError:
+            continue
+        np.testing.assert_allclose(found, whole(x), rtol=1e-12)

@@ -428,8 +428,10 @@ class _Writer:
 
 
 def _operations(node: Node) -> int:
+    outs = [v.aval for v in node.outputs]
     try:
-        outs = [v.aval for v in node.outputs]
-        return int(node.op.flops(outs[0], *[aval_of(x) for x in node.inputs], **node.attrs))
-    except DerivativeError:  # not known: what it makes, at least
-        return sum(v.aval.size for v in node.outputs)
+        found = node.op.flops(outs[0], *[aval_of(x) for x in node.inputs], **node.attrs)
+    except DerivativeError:
+        found = None
+    # Not known where data decide how long a loop runs: what it makes, at least.
+    return sum(a.size for a in outs) if found is None else int(found)
