@@ -31,6 +31,26 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "not (where.size * 4 < acc.size or np.shape(v) != where.shape or where.size == 0)",
     ): "chooses between two ways to the same sums",
     (
+        "ops/index.py",
+        "return max((len(shape_of(a)) for a in arrays), default=1) - 1",
+        "1 -> 2",
+    ): "there is an array at each call",
+    (
+        "ops/hermitian.py",
+        'return x.conj() if x.dtype.kind == "c" else x',
+        "x.conj() if x.dtype.kind == 'c' else x -> x.conj()",
+    ): "of real numbers, it copies",
+    (
+        "ops/hermitian.py",
+        "return _conj(x.T if x.ndim == 2 else x.swapaxes(-1, -2))",
+        "x.T if x.ndim == 2 else x.swapaxes(-1, -2) -> x.swapaxes(-1, -2)",
+    ): "the same for matrices",
+    (
+        "ops/hermitian.py",
+        "if n <= base:",
+        "n <= base -> n < base",
+    ): "blocks of another size give the same",
+    (
         "backend/native/emit/order.py",
         "name = self.code.fresh()[1:]",
         "1 -> 2",
