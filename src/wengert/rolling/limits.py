@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from wengert.ir.graph import Graph
+from wengert.ir.graph import Graph, Node, aval_of
 
 __all__ = ["ALL", "Limits", "current", "rolling"]
 
@@ -40,9 +40,17 @@ class Limits(NamedTuple):
         if n < self.nodes:
             return True
         return n < self.large and any(
-            node.op.name in HOST or any(v.aval.nbytes > LARGE for v in node.outputs)
+            _is_of_numpy(node) or any(v.aval.nbytes > LARGE for v in node.outputs)
             for node in graph.nodes
         )
+
+
+def _is_of_numpy(node: Node) -> bool:
+    """Whether NumPy evaluates an operation in the trips of a loop."""
+    if node.op.name not in HOST:
+        return False
+    shape = aval_of(node.inputs[0]).shape
+    return node.op.name not in SMALL or len(shape) != 2 or max(shape) > 4
 
 
 LARGE = 1 << 17
@@ -56,6 +64,9 @@ HOST = frozenset(
     }
 )
 """Operations that native code leaves to NumPy."""
+
+SMALL = frozenset({"solve", "inv", "det", "adjugate"})
+"""Of these, those that it has for matrices of up to 4 x 4 in loops."""
 
 ALL = Limits(3, 4, 8, 8)
 """Rolls whatever can be rolled."""
