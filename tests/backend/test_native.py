@@ -123,7 +123,7 @@ SPECTRAL = {
     *("svd_agree", "svd_along", "svd_chosen", "svd_pull", "svd_push", "svd_turned"),
     "over_separations",
 }
-HOST = {*LINALG, *SPECTRAL, "partition", "argpartition", "power", "as_number"}
+HOST = {*LINALG, *SPECTRAL, "partition", "argpartition", "power"}
 HOST |= NOT_NATIVE - OTHER_DTYPES
 """Operations that NumPy evaluates inside a native program, at least for some of their cases."""
 
