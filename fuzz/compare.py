@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from fuzz.plain import NO_ROWS
+from fuzz.plain import NO_ROWS, OTHER_BRANCH
 from fuzz.program import Program, Raised, leaves, run
 from fuzz.values import relaid, wave
 from wengert.trace.tracer import Tracer
@@ -17,9 +17,10 @@ ROUNDING = {False: 1e-8, True: 2e-3}
 COARSEST = 0.05
 """Largest relative error that is tolerated, of second derivatives in single precision."""
 
-WIDER = ("The `like` argument must be an array-like", NO_ROWS)
+WIDER = ("The `like` argument must be an array-like", NO_ROWS, OTHER_BRANCH)
 """What plain NumPy says where wengert does more, on purpose: a number that is traced can be given
-as ``like=``, so that an array can be made for it, and a scan over no rows has a result."""
+as ``like=``, so that an array can be made for it, a scan over no rows has a result, and a branch
+that is not taken need not run."""
 OVERFLOWING = 1e100
 """Size of a derivative beyond which another order of its factors may overflow."""
 

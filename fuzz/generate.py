@@ -20,6 +20,8 @@ LARGEST = 400
 """Entries of an array that a statement leaves; larger ones within an expression are welcome."""
 RANGE = 50.0
 """Largest absolute value that a program may compute: differences lose their digits beyond."""
+DEEPEST = 5
+"""Blocks within each other; those inside have expressions only."""
 NAME = re.compile(r"[A-Za-z_]\w*")
 ERRORS = (Exception,)
 
@@ -92,7 +94,7 @@ class Scope:
 
     def _statement(self) -> str:
         statements = self.style["statements"]
-        if statements and self.rng.random() < 0.45:
+        if statements and self.depth < DEEPEST and self.rng.random() < 0.45:
             weights = [STATEMENTS[name][1] for name in statements]
             (name,) = self.rng.choices(statements, weights)
             return STATEMENTS[name][0](self)

@@ -10,6 +10,7 @@ import numpy as np
 import optree
 
 NO_ROWS = "a loop without trips shows no form of its results"
+OTHER_BRANCH = "a branch raises, which may be one that is not taken"
 
 
 def _kinds(tree: Any) -> Any:
@@ -33,6 +34,11 @@ def _stays(before: Any, after: Any) -> Any:
     return optree.tree_map(lambda x: np.asarray(x)[()] if _is_weak(x) else x, after)
 
 
+def _new(x: Any) -> Any:
+    """Return a result as wengert does: a new array in C order, or a scalar."""
+    return np.array(x, order="C")[()] if isinstance(x, np.ndarray) else x
+
+
 def scan(
     f: Callable[[Any, Any], Any],
     init: Any,
@@ -51,7 +57,8 @@ def scan(
         ys.append(y)
     if reverse:
         ys.reverse()
-    return carry, optree.tree_map(lambda *parts: np.stack(parts), *ys)
+    stacked = optree.tree_map(lambda *parts: _new(np.stack(parts)), *ys)
+    return optree.tree_map(_new, carry), stacked
 
 
 def map_rows(f: Callable[[Any], Any], xs: Any) -> Any:
@@ -62,22 +69,31 @@ def fori_loop(lower: int, upper: int, f: Callable[[int, Any], Any], init: Any) -
     carry = init
     for i in range(lower, upper):
         carry = _stays(carry, f(i, carry))
-    return carry
+    return optree.tree_map(_new, carry)
 
 
 def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
     carry = init
     while test(carry):
         carry = _stays(carry, body(carry))
-    return carry
+    return optree.tree_map(_new, carry)
 
 
 def cond(p: Any, f: Callable[..., Any], g: Callable[..., Any], *xs: Any) -> Any:
-    return f(*xs) if p else g(*xs)
+    return _chosen(0 if p else 1, (f, g), xs)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *xs: Any) -> Any:
-    return branches[min(max(int(index), 0), len(branches) - 1)](*xs)
+    return _chosen(min(max(int(index), 0), len(branches) - 1), branches, xs)
+
+
+def _chosen(index: int, branches: Sequence[Callable[..., Any]], xs: tuple[Any, ...]) -> Any:
+    """Run all branches, because a recording does, and return the result of one."""
+    try:
+        made = [branch(*xs) for branch in branches]
+    except Exception as error:
+        raise ValueError(OTHER_BRANCH) from error
+    return optree.tree_map(_new, made[index])
 
 
 def associative_scan(f: Callable[[Any, Any], Any], xs: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import MutationError
+from wengert.errors import MutationError, UnsupportedError
 
 PROGRAMS = {}
 """Functions of one array; each runs on plain arrays too, which is the reference."""
@@ -562,8 +562,10 @@ def test_plain_arrays_beside_traced_ones_are_broadcast_as_by_numpy(shapes):
     """NumPy still lets the results of broadcast_arrays be written into; it warns."""
     x = np.linspace(0.5, 2.0, np.prod(shapes[1])).reshape(shapes[1])
 
+    ones = np.ones(shapes[0])
+
     def f(x):
-        held = np.ones(shapes[0])
+        held = ones.copy()  # made by a method, so it is plain
         wide, other = np.broadcast_arrays(held, x)
         wide[...] *= 3.0
         return wide * other + held
@@ -577,3 +579,25 @@ def test_bounds_of_slices_are_integers(index):
     for x in (np.ones(3), np.ones((3, 2))):
         with pytest.raises(TypeError):
             wg.grad(lambda x: np.sum(x[index]))(x)
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power", "hypot"])
+@pytest.mark.parametrize("method", ["reduce", "accumulate", "reduceat", "outer"])
+@pytest.mark.parametrize("shape", [(1,), (1, 3), (2, 3)])
+def test_methods_of_ufuncs_return_new_arrays(name, method, shape):
+    x = np.linspace(0.5, 1.5, np.prod(shape)).reshape(shape)
+    more = {"reduceat": ([0],), "outer": (2.0,)}.get(method, ())
+
+    def f(x):
+        y = x * 1.0
+        made = getattr(getattr(np, name), method)(y, *more)
+        if np.ndim(made):
+            made *= 0.5
+        return y
+
+    try:
+        found = wg.vjp(f, x)[0]
+    except UnsupportedError:
+        assert method != "reduce"
+        return
+    np.testing.assert_array_equal(found, f(x))

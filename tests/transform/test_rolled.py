@@ -86,6 +86,39 @@ def test_tapes_over_other_transformations(make, mode):
     assert sizes[1] <= sizes[0] + 4
 
 
+@pytest.mark.parametrize("make", LOOPS[:7], ids=lambda f: f.__name__)
+def test_vjp_and_linearize(make):
+    def both(n):
+        f = make(n)
+
+        def g(x, d):
+            y, pull = wg.vjp(lambda x: (f(x), f(x) * x[0]), x)
+            z, push = wg.linearize(f, x)
+            return y, pull((d[0], d[1])), z, push(d)
+
+        return g
+
+    found, wanted = compiled(both(12))(X, D), both(12)(X, D)
+    for a, b in zip(wg.trees.flatten(found)[0], wg.trees.flatten(wanted)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+    sizes = [size(graph_of(both(n), X, D)) for n in (12, 24)]
+    assert sizes[1] <= sizes[0] + 8
+
+
+def test_python_numbers_come_back_as_such():
+    def f(r):
+        y = 0.3
+        for _ in range(N):
+            y = r * y * (1 - y)
+        return y
+
+    for g in (f, wg.grad(f), wg.value_and_grad(f), wg.grad(wg.grad(f))):
+        found, wanted = compiled(g)(3.2), g(3.2)
+        for a, b in zip(wg.trees.flatten(found)[0], wg.trees.flatten(wanted)[0], strict=True):
+            assert type(a) is type(b)
+            np.testing.assert_allclose(a, b, rtol=1e-11)
+
+
 def test_value_and_aux_come_with_it():
     def f(x):
         y, kept = x[0], []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import ShapeError
+from wengert.errors import MutationError, ShapeError
 
 RNG = np.random.default_rng(3)
 A, B = RNG.uniform(0.2, 1.5, size=(5, 4, 3)), RNG.uniform(0.2, 1.5, size=(5, 3))
@@ -224,3 +224,37 @@ def test_products_of_shapes_that_do_not_fit():
             f(x[0])  # NumPy's own
         with pytest.raises(ShapeError, match="matmul"):
             wg.vmap(f)(x)
+
+
+INDICES = [np.array([2, 0, 1, 0]), np.array([[1, 0], [2, 2], [0, 1]])]
+BESIDE = [(), (slice(None),), (slice(None), slice(None)), (slice(None, None, -1),), (0,), (None,)]
+
+
+@pytest.mark.parametrize("places", INDICES, ids=["line", "table"])
+@pytest.mark.parametrize("before", BESIDE, ids=str)
+@pytest.mark.parametrize("after", [(), (Ellipsis,), (slice(1, None),), (None,)], ids=str)
+@pytest.mark.parametrize("differs", [False, True], ids=["shared", "own"])
+def test_reads_at_places_are_those_of_each_example(places, before, after, differs):
+    """Values and their order in memory; an update of a reshape is seen, lost or refused."""
+    x = np.arange(2 * 3 * 3 * 3 * 3.0).reshape(2, 3, 3, 3, 3)
+    where = np.stack([places, places[::-1]])
+
+    def read(x, places):
+        y = x[(*before, places, *after)]
+        return y, np.ravel(y, "K"), np.sin(y).reshape(-1)
+
+    def update(x, places):
+        y = x[(*before, places, *after)]
+        y.reshape(-1)[1:] *= 2.0
+        return (y,)
+
+    for f in (read, update):
+        rows = [f(x[k], where[k] if differs else places) for k in (0, 1)]
+        shared = lambda x, f=f: f(x, places)  # noqa: E731
+        try:
+            found = wg.vmap(f)(x, where) if differs else wg.vmap(shared)(x)
+        except MutationError:
+            assert f is update
+            continue
+        for k, y in enumerate(found):
+            np.testing.assert_array_equal(y, np.stack([row[k] for row in rows]))

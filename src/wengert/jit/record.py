@@ -158,7 +158,9 @@ def record(
     if alarm.why and alarm.why != "followed":
         values = [concrete(y) for y in graph.outputs]
     recorder.store.clear()
-    graph = remove_dead(Graph(roots, graph.nodes, graph.outputs, graph.guards))
+    graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
+    if recorder.rerolled:
+        graph = remove_dead(graph)  # the trips that a loop stands for
     graph = kept(simplify(fold_fixed(graph), differentiable=differentiable))
     graph = strip(graph if differentiable else twice(graph))
     return Recorded(

@@ -308,6 +308,7 @@ class LoopWriter:
         k, lag = number % loop.made, -(number // loop.made)
         begins = [int(loop.operands[lag - i, c]) for i in range(1, lag + 1)]
         aval = self.table.values[loop.base + k].aval
+        self._refuse_exponents([self.operand(b) for b in begins], node)
         there = self.carries.setdefault(k, [])
         for carry in there:
             if all(a == b for a, b in zip(carry.begins, begins, strict=False)):
@@ -324,8 +325,7 @@ class LoopWriter:
         """Return the input for what differs by trip."""
         entries = [self.operand(int(k)) for k in self.loop.operands[:, c]]
         plain = [not isinstance(x, (Value, Const, Row)) for x in entries]
-        if any(plain) and node is not None and node.op.name in POWERS:
-            raise RefusedError("numbers that an operation may treat as special")
+        self._refuse_exponents(entries, node)
         aval = aval_of(entries[0].aval if type(entries[0]) is Row else entries[0])
         if aval.weak and aval.dtype.kind == "i":
             if not all(plain) or node is None or not _takes_floats(node, entries):
@@ -336,6 +336,11 @@ class LoopWriter:
             raise RefusedError("numbers of Python that differ by trip")
         mark = (tuple(self.loop.operands[:, c].tolist()), aval)
         return self._given(self._input(mark, entries, strong(aval)), aval.weak, node)
+
+    def _refuse_exponents(self, entries: Sequence[Any], node: Node | None) -> None:
+        plain = any(not isinstance(x, (Value, Const, Row)) for x in entries)
+        if plain and node is not None and node.op.name in POWERS:
+            raise RefusedError("numbers that an operation may treat as special")
 
     def _input(self, mark: Any, entries: list[Any], aval: Any) -> Value:
         if mark not in self.rows:

@@ -237,9 +237,9 @@ def _call_method(
     implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
     if implementation is None:
         raise _unknown(f"numpy.{ufunc.__name__}.{method}")
-    if (ufunc, method) in UFUNC_METHODS:
-        return implementation(*inputs, **kwargs)
-    return implementation(ufunc, *inputs, **kwargs)
+    own = () if (ufunc, method) in UFUNC_METHODS else (ufunc,)
+    made = implementation(*own, *inputs, **kwargs)
+    return views.delivered(getattr(ufunc, method), made, inputs, kwargs)
 
 
 def _call_with_options(

@@ -348,6 +348,8 @@ class GraphRecorder(Trace):
         when it became an operand. None where nobody asks.
     rolls : object
         From when on the loops of what is recorded are rolled (`wengert.rolling.limits.Limits`).
+    rerolled : bool
+        Whether that was done already, so that what was recorded trip by trip is left over.
     pulled : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
@@ -365,6 +367,7 @@ class GraphRecorder(Trace):
         self.laid = False
         self.sites: dict[int, set[Any]] | None = None
         self.rolls: Any = None
+        self.rerolled = False
         self.pulled: Place | None = None
         self.calls = Calls()
         self.known: dict[Any, Value | tuple[Value, ...]] = {}

@@ -21,6 +21,7 @@ from wengert.follow.functions import following
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops import loops
 from wengert.ops.base import Traced, dtype_of, shape_of
+from wengert.trace.numbers import number_type
 from wengert.trace.record import active_recorder
 from wengert.trace.region import Region, example, record_region
 from wengert.trace.tracer import Tracer
@@ -157,6 +158,15 @@ def _differs(x: Any) -> bool:
     return False
 
 
+def _new(x: Any) -> Any:
+    """Return a result as an operation of a graph makes it: a new array in C order, or a scalar."""
+    if not isinstance(x, (np.ndarray, Traced)):
+        return x
+    if isinstance(x, Traced) and number_type(x) is not None:
+        return x
+    return np.copy(x, order="C") if shape_of(x) else x[()]  # type: ignore[call-overload, index]
+
+
 # --- scan -----------------------------------------------------------------------------------------
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
@@ -268,7 +278,9 @@ def _python_scan(
         raise ShapeError(
             "scan: the body returns values of another form in some trips" + user_line()
         )
-    return carry.pack(leaves), pack_y([np.stack(column) for column in zip(*made, strict=True)])
+    ys = [np.stack(column) for column in zip(*made, strict=True)]
+    ys = [_new(y) if len(shape_of(y)) > 2 else y for y in ys]  # rows may lie in another order
+    return carry.pack([_new(x) for x in leaves]), pack_y(ys)
 
 
 def _rolled_scan(
@@ -379,7 +391,7 @@ def while_loop(
             if _differs(p):
                 break
             if not p:
-                return carry.pack(carry.leaves if first else leaves)
+                return carry.pack([_new(x) for x in (carry.leaves if first else leaves)])
             new = body_fun(carry.pack(leaves))
             if first and carry.settled(new):
                 new = body_fun(carry.pack(carry.leaves))
@@ -499,7 +511,7 @@ def cond(
             f"cond: the condition has to be without axes, not {_kind(pred)}" + user_line()
         )
     if not isinstance(pred, Traced) or not (_is_compiled() or _differs(pred)):
-        return (true_fun if pred else false_fun)(*operands)
+        return trees.map_leaves(_new, (true_fun if pred else false_fun)(*operands))
     index = pred if dtype_of(pred).kind == "b" else np.not_equal(pred, 0)  # type: ignore[call-overload]
     return _branch("cond", index, (false_fun, true_fun), operands)
 
@@ -525,7 +537,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         raise InputError(f"switch: the index is an integer, not {_kind(index)}" + user_line())
     last = len(branches) - 1
     if not isinstance(index, Traced) or not (_is_compiled() or _differs(index)):
-        return call_followed(branches[min(max(int(index), 0), last)], operands, {})
+        chosen = branches[min(max(int(index), 0), last)]
+        return trees.map_leaves(_new, call_followed(chosen, operands, {}))
     return _branch("switch", index, tuple(branches), operands)
 
 

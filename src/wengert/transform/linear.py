@@ -17,6 +17,7 @@ from wengert.trace.record import GraphRecorder, Tape, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.forward import push
 from wengert.transform.reverse import Cotangents, backward, with_provenance
+from wengert.transform.rolled import rolled
 
 __all__ = ["Linearized", "as_recorded", "forward", "linearize_flat", "quiet"]
 
@@ -150,4 +151,12 @@ def linearize_flat(
                 y._check_alive()
             outs.append(None)
             ys.append(y)
-    return Linearized(tape, roots, outs, ys)
+    moving = [k for k, a in enumerate(args) if isinstance(a, Tracer) and a._trace is tape]
+    there = [k for k, v in enumerate(outs) if v is not None]
+    shorter, ins, made = rolled(tape, [roots[k] for k in moving], [outs[k] for k in there])
+    if shorter is not tape:
+        for k, v in zip(moving, ins, strict=True):
+            roots[k] = v
+        for k, v in zip(there, made, strict=True):
+            outs[k], ys[k] = v, v.data
+    return Linearized(shorter, roots, outs, ys)

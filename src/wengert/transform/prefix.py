@@ -69,7 +69,9 @@ def associative_scan(
         return made
 
     ys = scanned(leaves)
-    ys = [np.copy(y) if y is x else y for y, x in zip(ys, leaves, strict=True)]  # of a single row
+    ys = [
+        np.copy(y, order="C") if y is x else y for y, x in zip(ys, leaves, strict=True)
+    ]  # of a single row
     if reverse:
         ys = [y[::-1] for y in ys]
     return pack([np.moveaxis(y, 0, axis) for y in ys])

@@ -55,12 +55,13 @@ def rolled(tape: Tape, roots: list[Any], outs: list[Any]) -> Found:
     made = roll(graph, limits, differentiable=True)
     if made is graph:
         return tape, roots, outs
-    with Tape() as shorter:
+    with Tape() as shorter, np.errstate(all="ignore"):  # what warns has warned
         inputs = [shorter.input(v.data) for v in roots]
         ys = as_function(made)(*inputs, *reading.outside)
     if not all(isinstance(y, Tracer) and y._trace is shorter for y in ys):
         return tape, roots, outs
     reading.settle()
+    recorder.rerolled = True
     return shorter, [x._var for x in inputs], [y._var for y in ys]
 
 
