@@ -562,10 +562,9 @@ def test_plain_arrays_beside_traced_ones_are_broadcast_as_by_numpy(shapes):
     """NumPy still lets the results of broadcast_arrays be written into; it warns."""
     x = np.linspace(0.5, 2.0, np.prod(shapes[1])).reshape(shapes[1])
 
-    ones = np.ones(shapes[0])
-
+    @wg.unfollowed
     def f(x):
-        held = ones.copy()  # made by a method, so it is plain
+        held = np.ones(shapes[0])
         wide, other = np.broadcast_arrays(held, x)
         wide[...] *= 3.0
         return wide * other + held
