@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import UnsupportedError, user_line
 from wengert.ir.graph import Const, Node, Value
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced, dtype_of
@@ -25,7 +26,9 @@ __all__ = [
     "as_python",
     "beside_arrays",
     "by_operator",
+    "check_operands",
     "compared",
+    "holds",
     "is_number",
     "number_type",
     "plain_number",
@@ -147,6 +150,58 @@ def beside_arrays(trace: Any, op: Op, inputs: list[Any], weakened: Any) -> list[
         if is_double and not (own and x in numbers):
             return inputs  # which decides in any case
     return [weakened(trace, x) if type(x) in kinds and x in numbers else x for x in inputs]
+
+
+def holds(condition: Any) -> bool:
+    """Decide by a condition; along a batch where it is the same for all examples."""
+    var = getattr(condition, "_var", None)
+    if not getattr(var, "batched", False):
+        return bool(condition)
+    examples = var.data  # type: ignore[union-attr]
+    if not holds(np.any(examples)):
+        return False
+    return True if holds(np.all(examples)) else bool(condition)  # which refuses to decide
+
+
+def check_operands(op: Op, values: Sequence[Any]) -> None:
+    """Raise where Python's operator raises for differentiated numbers, as it does for plain ones.
+
+    Raises
+    ------
+    ZeroDivisionError
+    OverflowError
+        For a power that is too large.
+    UnsupportedError
+        Where it makes a complex number of real ones.
+    """
+    if op.name == "divide" or op.integers == "divides":
+        if holds(values[1] == 0):
+            raise ZeroDivisionError(f"{_DIVISIONS[op.name]} by zero{user_line()}")
+    elif op.integers == "power":
+        base, exponent = values
+        whole = type(exponent) is int or (type(exponent) is float and exponent.is_integer())
+        if (not whole or exponent < 0) and holds((base == 0) & (np.real(exponent) < 0)):
+            raise ZeroDivisionError(f"0.0 cannot be raised to a negative power{user_line()}")
+        real = dtype_of(base).kind != "c" and dtype_of(exponent).kind != "c"
+        if not whole and real and holds((base < 0) & (exponent != np.floor(exponent))):
+            raise UnsupportedError(
+                "a negative number to a power that is no integer is a complex number in Python, "
+                "and a real function was differentiated up to here. Write complex(x) ** y, or "
+                "np.power(x, y), which is NaN there" + user_line()
+            )
+        with np.errstate(over="ignore"):
+            too_large = np.isinf(op(base, exponent))
+        for x in values:
+            too_large = too_large & ~np.isinf(x)
+        if holds(too_large):
+            raise OverflowError(34, f"Numerical result out of range{user_line()}")
+
+
+_DIVISIONS = {
+    "divide": "float division",
+    "floor_divide": "float floor division",
+    "remainder": "float modulo",
+}
 
 
 def are_numbers(inputs: list[Any]) -> bool:

@@ -26,10 +26,8 @@ from wengert.errors import (
 from wengert.follow.rewrite import original
 from wengert.ir.build import applied
 from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Place, Value, aval_of
-from wengert.ir.simplify import key
 from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, RegionOp
-from wengert.ops.control import barrier
 from wengert.trace.active import ACTIVE
 from wengert.trace.alarm import Alarm, heeding
 from wengert.trace.capture import (
@@ -41,11 +39,13 @@ from wengert.trace.capture import (
     memory_of,
     note_read,
 )
+from wengert.trace.numbering import number
 from wengert.trace.numbers import (
     NUMBERS,
     are_numbers,
     beside_arrays,
     by_operator,
+    check_operands,
     compared,
     is_number,
     plain_number,
@@ -79,30 +79,6 @@ def active_recorder() -> GraphRecorder | None:
 def active_tapes() -> list[Tape]:
     """Return the tapes that are recording in this thread, outermost first."""
     return ACTIVE.tapes
-
-
-def number(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
-    """Return a dictionary key that an operation shares with those that compute the same bits.
-
-    None where it is to be computed again each time. Operations are pure and values never change (an
-    update in place gives a handle another value), so equal keys mean equal results. Value numbering
-    is due to Cocke and Schwartz, *Programming Languages and Their Compilers*, 1970.
-    """
-    if type(op) is not Op or op is barrier:
-        return None
-    marks: list[Any] = [op, attrs is OPERATOR]
-    for x in inputs:
-        if type(x) is Value:
-            marks.append(x)
-        elif type(x) is Tracer:  # of an outer trace
-            marks.append(x._var)
-        elif isinstance(x, np.ndarray):
-            return None  # it may change
-        else:
-            marks.append(key(x))
-    if attrs:
-        marks.append(tuple([(name, key(a)) for name, a in attrs.items()]))
-    return tuple(marks)
 
 
 class Trace:
@@ -268,6 +244,9 @@ class Tape(Trace):
             values = [x.data if type(x) is Value else x for x in inputs]
         known = self.known
         mark = line = None
+        pythons = not other and attrs is OPERATOR  # Python's operator on numbers of Python
+        if pythons:
+            check_operands(op, values)
         if known is not None and not is_flat:
             mark = number(op, inputs, attrs)
             earlier = None if mark is None else known.get(mark)
@@ -279,7 +258,7 @@ class Tape(Trace):
         else:
             y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
         if is_flat:
-            return y if other or attrs is not OPERATOR else compared(op, y)
+            return compared(op, y) if pythons else y
         if known is not None and self.recorder.nodes:  # type: ignore[union-attr]
             line = self.recorder.nodes[-1].line  # type: ignore[union-attr]
         if type(y) is tuple:
@@ -292,7 +271,7 @@ class Tape(Trace):
         if op is ew.convert and y.dtype.kind not in "fc":
             return y
         out = Value(y)
-        if not other and attrs is OPERATOR:  # of Python numbers, an operator makes another one
+        if pythons:  # of Python numbers, an operator makes another one
             numbers.add(out)
         self.nodes.append(Node(op, inputs, attrs, (out,), line))
         if mark is not None and known is not None:

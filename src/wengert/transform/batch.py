@@ -14,8 +14,9 @@ from wengert.errors import BatchedControlError, ConversionError, user_line
 from wengert.ops.base import Op, RegionOp, shape_of
 from wengert.ops.index import is_basic
 from wengert.trace.alarm import is_covered
+from wengert.trace.numbers import check_operands, roles
 from wengert.trace.record import Trace
-from wengert.trace.tracer import Tracer
+from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = ["BatchTrace"]
 
@@ -34,6 +35,10 @@ class Batched:
         self.batched = batched
         self.array = array
         self.fresh = fresh
+
+
+def _vars(trace: Any, args: tuple[Any, ...]) -> list[Any]:
+    return [a._var if type(a) is Tracer and a._trace is trace else a for a in args]
 
 
 class BatchTrace(Trace):
@@ -88,14 +93,17 @@ class BatchTrace(Trace):
                     continue
             xs.append(a)
             batched.append(False)
+        pythons = bool(self.numbers) and attrs is OPERATOR and not roles(self, _vars(self, args))[1]
+        if pythons:
+            check_operands(op, args)
         if True in batched:
             if type(op) is RegionOp:
                 ys, flags = op.derivative.batched(xs, batched, attrs)  # type: ignore[union-attr]
-                made = [
+                parts = [
                     Tracer(self, Batched(part, True, fresh=True)) if f else part
                     for part, f in zip(ys, flags, strict=True)
                 ]
-                return tuple(made) if len(made) > 1 else made[0]
+                return tuple(parts) if len(parts) > 1 else parts[0]
             try:
                 y = op.batch(op, tuple(xs), tuple(batched), attrs)
             except Exception as error:
@@ -108,7 +116,10 @@ class BatchTrace(Trace):
         if isinstance(y, tuple):
             return tuple(Tracer(self, Batched(part, flag, fresh=True)) for part in y)
         if op.ufunc is not None:
-            return Tracer(self, Batched(y, flag, False, True))
+            made = Tracer(self, Batched(y, flag, False, True))
+            if pythons:
+                self.numbers.add(made._var)
+            return made
         fresh = op.alias is None or not is_basic(attrs.get("spec", ()))
         return Tracer(self, Batched(y, flag, _makes_array(op, args[0], attrs), fresh))
 

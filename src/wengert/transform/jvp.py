@@ -9,7 +9,14 @@ from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
 from wengert.ops.elementwise import convert
 from wengert.trace.alarm import heeding
-from wengert.trace.numbers import beside_arrays, compared, is_number, plain_number, roles
+from wengert.trace.numbers import (
+    beside_arrays,
+    check_operands,
+    compared,
+    is_number,
+    plain_number,
+    roles,
+)
 from wengert.trace.record import Trace
 from wengert.trace.tracer import OPERATOR, Tracer, frozen, refreshed
 from wengert.transform.forward import push
@@ -68,6 +75,9 @@ class JvpTrace(Trace):
                 seen = beside_arrays(self, op, ds, as_number_of)
                 xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
         derivative = op.derivative
+        pythons = not other and attrs is OPERATOR
+        if pythons:
+            check_operands(op, xs)
         if moves and getattr(op, "custom", False):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
         elif moves and type(op) is RegionOp:
@@ -80,7 +90,7 @@ class JvpTrace(Trace):
                 op, xs, ts = op.along, [xs[0], ts[0], *y], [ts[0], *(None for _ in (0, *y))]
                 y = op(*xs, **attrs)
             if derivative is ZERO:
-                return y if other or attrs is not OPERATOR else compared(op, y)
+                return compared(op, y) if pythons else y
             t = None
             if moves:
                 with quiet():
@@ -93,7 +103,7 @@ class JvpTrace(Trace):
         if op is convert and not is_inexact(y):
             return y
         made = Dual(y, t)
-        if not other and attrs is OPERATOR:
+        if pythons:
             self.numbers.add(made)
         return Tracer(self, made)
 

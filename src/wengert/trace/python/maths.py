@@ -17,8 +17,8 @@ import scipy.special
 
 from wengert.errors import InputError, user_line
 from wengert.ops import elementwise as ew
-from wengert.trace.numbers import as_python, number_type
-from wengert.trace.python.table import among, find, holds, stands_for
+from wengert.trace.numbers import as_python, holds, number_type
+from wengert.trace.python.table import among, find, stands_for
 from wengert.trace.tracer import Tracer
 
 __all__ = ["number"]

@@ -12,7 +12,7 @@ from wengert.follow.functions import FINISH, STAND_INS, STAND_INS_BESIDE_STORES
 from wengert.trace.fresh import COUNT, is_fresh, made_plain
 from wengert.trace.tracer import Tracer
 
-__all__ = ["among", "find", "holds", "stands_for"]
+__all__ = ["among", "find", "stands_for"]
 
 
 def stands_for(
@@ -57,17 +57,6 @@ def among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tracer | None:
     """Return a traced value among the arguments of a call, or None."""
     found = find(args)
     return find(list(kwargs.values())) if found is None and kwargs else found
-
-
-def holds(condition: Any) -> bool:
-    """Decide by a condition; along a batch where it is the same for all examples."""
-    of_batch = type(condition) is Tracer and getattr(condition._var, "batched", False)
-    if not of_batch:
-        return bool(condition)
-    examples = condition._var.data
-    if not holds(np.any(examples)):
-        return False
-    return True if holds(np.all(examples)) else bool(condition)  # which refuses to decide
 
 
 def _finish(out: Any) -> Any:
