@@ -142,7 +142,8 @@ Derivatives where mathematics leaves a choice. NumPy has no say here; most are J
 | `cholesky`, `eigh`, `eigvalsh` | those of the triangle that NumPy reads; 0 in the other one |
 | repeated eigenvalues, singular values | those of symmetric functions; see below |
 | `floor`, `round`, `argmax`, comparisons, integers, booleans | 0 |
-| `where(c, a, b)` | 0 in the branch not taken; make that branch safe where it is `nan` |
+| `where(c, a, b)` | 0 in the branch not taken, also where that branch is infinite or `nan` |
+| 0 times an infinite slope | 0 where the 0 is there by structure, else `nan`; see below |
 
 Symmetric functions of repeated eigenvalues (of `eigh`, `eigvalsh`) or of repeated singular
 values, such as sums of `f(w)`, products and norms, have their first and second derivatives. One
@@ -150,6 +151,25 @@ of the values alone has, forward, its derivative along the direction, in reverse
 basis, and no second derivative: `nan`. So are derivatives of their vectors, third derivatives,
 and most second derivatives of what `jacfwd` or `linearize` made (`jacfwd` of `jacfwd`); write
 `hessian`, `hvp`, `jvp` of `jvp`, or `grad` within.
+
+A tangent or cotangent is zero by structure in a branch that `where` does not take, in entries that
+are not read or not written, in what a maximum, a minimum, a clip or a sort leaves out, and where a
+tangent or cotangent is given as 0. Such a zero stays 0 when an infinite slope multiplies it, in
+forward and in reverse mode, eagerly and compiled: `np.where(x > 0, np.sqrt(x), 0)` has the
+derivative 0 at 0, and so has `np.cbrt(np.where(m, x, 0))` where m is false. A slope that happens to
+be 0 is another matter: `np.cbrt(x**3)` has the derivative 1 at 0, and the chain rule, which makes
+0 * inf of it, gives `nan`. Behind a `where` or a read by a mask, NaN in the data are left out as
+well; elsewhere they multiply a zero to `nan`. In sums of products (`A @ x`) an infinite or NaN
+entry meets the zeros of other entries, and gives `nan`.
+
+A derivative with respect to the tangent or cotangent itself is not cut: `t * slope` has the
+derivative `slope` at t = 0.
+
+`abs`, `hypot`, `norm` and `sqrt` have the conventions above wherever they stand. So what is smooth
+only as a whole has derivatives of its parts: `abs(x)**2`, `hypot(x, y)**2` and `norm(x)**2` have
+the derivative 0 at 0, which is right, and the second derivative 0 or `nan`, where `x * x` has 2;
+`sqrt(x)**2` has the derivative `nan` at 0. Write `x * x`, `np.sum(x * x)`, or for complex numbers
+`z.real**2 + z.imag**2`.
 
 A real function of complex `z = a + i b` has the gradient `df/da - i df/db`; a holomorphic function
 has its complex derivative with `holomorphic=True`. Derivatives have the dtype of what they belong

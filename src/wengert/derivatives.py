@@ -27,7 +27,7 @@ from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
 from wengert.transform.linear import Linearized, as_recorded, linearize_flat, quiet
-from wengert.transform.reverse import Cotangents, backward
+from wengert.transform.reverse import pulled
 from wengert.transform.rolled import rolled
 from wengert.transform.vmap import vmap as mapped
 
@@ -103,11 +103,8 @@ def value_and_grad(
             tape.captured.verify()
             tape, roots, (seed,) = rolled(tape, roots, [seed])
             y = seed.data
-            cts = Cotangents()
-            cts.add(seed, dtype_of(y).type(1))
             with quiet():
-                backward(tape.nodes, cts)
-            grads = [cts.table.get(r) for r in roots]
+                grads = pulled(tape.nodes, [(seed, dtype_of(y).type(1))], roots)
         result = chosen.pack(trees.own(grads, leaves))
         return ((y, aux), result) if has_aux else (y, result)
 

@@ -409,7 +409,7 @@ def test_rules_do_not_promote(case):
 # --- sparsity -----------------------------------------------------------------------------------
 LOOSE = {
     *("max", "min", "cummax", "cummin", "sort", "partition", "maximum", "minimum", "fmax", "fmin"),
-    *("select", "heaviside", "prod", "cumprod", "recurrence", "power", "index_set"),
+    *("select", "cut", "heaviside", "prod", "cumprod", "recurrence", "power", "index_set"),
     *("cholesky", "solve_triangular", "solve", "lu_solve", "adjugate", "slogdet", *DECOMPOSED),
     *("maximum_part", "minimum_part", "fmax_part", "fmin_part"),
     *("hermitian", "cholesky_push", "cholesky_pull", "eigh_push", "eigh_pull"),

@@ -45,6 +45,7 @@ from wengert.ops import elementwise as ew
 from wengert.ops.base import (
     ZERO,
     Op,
+    Scale,
     Traced,
     dtype_of,
     is_inexact,
@@ -57,6 +58,7 @@ from wengert.trace.record import Trace, active_recorder
 from wengert.trace.tracer import Tracer, frozen, refreshed
 from wengert.transform.jvp import JvpTrace
 from wengert.transform.linear import quiet
+from wengert.transform.reach import Reach, carried, is_elementwise, joined, slope_reach
 
 __all__ = ["Accumulation", "JacobianTerm", "NotAccumulable", "accumulate_flat"]
 
@@ -83,11 +85,12 @@ class Accumulation(NamedTuple):
 
 
 class _Dual:
-    __slots__ = ("data", "terms")
+    __slots__ = ("data", "reach", "terms")
 
-    def __init__(self, data: Any, terms: list[JacobianTerm]) -> None:
+    def __init__(self, data: Any, terms: list[JacobianTerm], reach: Reach | None = None) -> None:
         self.data = data
         self.terms = terms
+        self.reach = reach
 
     @property
     def tangent(self) -> Any:
@@ -113,6 +116,7 @@ class AccumulateTrace(JvpTrace):
             raise self.leaked()
         xs: list[Any] = []
         ts: list[list[JacobianTerm]] = []
+        rs: list[Reach | None] = []
         recorder = active_recorder()
         for a in args:
             if type(a) is Tracer:
@@ -120,11 +124,13 @@ class AccumulateTrace(JvpTrace):
                 if a._trace is self:
                     xs.append(a._var.data)
                     ts.append(a._var.terms)
+                    rs.append(a._var.reach)
                     continue
             elif type(a) is np.ndarray and recorder is not None and op.derivative is not ZERO:
                 a = recorder.constant(a)  # a later change of it is seen
             xs.append(a)
             ts.append([])
+            rs.append(None)
         if getattr(op, "custom", False) and any(ts):
             raise NotAccumulable(f"{op.name} has a derivative of its own")
         y = op(*xs, **attrs)
@@ -137,14 +143,18 @@ class AccumulateTrace(JvpTrace):
         if op is ew.convert and not is_inexact(y):
             return y
         terms: list[JacobianTerm] = []
+        reach: Reach | None = None
         if any(ts):
             if dtype_of(y).kind == "c":  # so no value with terms is complex
                 raise NotAccumulable("complex numbers")
             with quiet():
-                terms = self.spread(op, y, xs, ts, attrs)
+                if op.partial or any(rs):
+                    terms, reach = self.spread_within(op, y, xs, ts, rs, attrs)
+                else:
+                    terms = self.spread(op, y, xs, ts, attrs)
             if sum([t.columns.size for t in terms]) > self.most or len(terms) > MOST_TERMS:
                 raise NotAccumulable(f"{op.name} of shape {shape_of(y)} depends on too much")
-        return Tracer(self, _Dual(y, terms))
+        return Tracer(self, _Dual(y, terms, reach))
 
     # --- families of blocks -----------------------------------------------------------------------
     def spread(
@@ -171,6 +181,46 @@ class AccumulateTrace(JvpTrace):
             elif not isinstance(block, Zero):
                 raise NotAccumulable(f"{op.name} mixes entries")
         return merge(found, shape)
+
+    def spread_within(
+        self,
+        op: Op,
+        y: Any,
+        xs: list[Any],
+        ts: list[list[JacobianTerm]],
+        rs: list[Reach | None],
+        attrs: dict[str, Any],
+    ) -> tuple[list[JacobianTerm], Reach | None]:
+        """Return the terms of a result, and where they can differ from zero by structure."""
+        derivative, shape = op.derivative, shape_of(y)
+        active = [k for k, t in enumerate(ts) if t]
+        if isinstance(derivative, Scale):
+            active = [k for k in active if derivative.rules[k] is not None]
+            found = [slope_reach(op, k, rs[k], xs) for k in active]
+            found = [
+                # not chosen is a coefficient of 0 here, times what was there
+                r if r is None or all(is_number(t.coefficient) for t in ts[k]) else r.spoilt()
+                for k, r in zip(active, found, strict=True)
+            ]
+            none: list[JacobianTerm] = []
+            parts = [
+                self.spread(op, y, xs, [t if i == k else none for i, t in enumerate(ts)], attrs)
+                for k in active
+            ]
+            reach = found[0] if found else None
+            if len({r and r.clean() for r in found}) == 1:
+                spoilt = [r for r in found if r is not None and r.is_spoilt]
+                return merge([t for p in parts for t in p], shape), spoilt[0] if spoilt else reach
+            for r in found[1:]:
+                reach = joined(reach, r)
+            parts = [_settled(r, p, shape) for r, p in zip(found, parts, strict=True)]
+            return merge([t for p in parts for t in p], shape), reach
+        if is_elementwise(op, y):
+            return self.spread(op, y, xs, ts, attrs), rs[0]
+        ts = [_settled(r, t, shape_of(x)) for r, t, x in zip(rs, ts, xs, strict=True)]
+        before = [r and r.clean() for r in rs]
+        made = self.spread(op, y, xs, ts, attrs)
+        return made, carried(op, y, xs, [t or None for t in ts], before, attrs)
 
     def _labelled(self, block: Labelled, terms: list[JacobianTerm], p: Any) -> list[JacobianTerm]:
         """Multiply by coefficients over the labels of the result, and those that are summed."""
@@ -287,6 +337,21 @@ class AccumulateTrace(JvpTrace):
         return index
 
 
+def _settled(
+    r: Reach | None, terms: list[JacobianTerm], shape: tuple[int, ...]
+) -> list[JacobianTerm]:
+    """Put back zeros where a value of some shape depends on nothing."""
+    if r is None or not r.is_spoilt:
+        return terms
+    made = []
+    for t in terms:
+        c = t.coefficient
+        if not is_number(c):
+            c = (r if t.rows is None else r.at(t.rows, shape)).settle(c)
+        made.append(t._replace(coefficient=c))
+    return made
+
+
 def accumulate_flat(
     f: Callable[..., list[Any]], leaves: Sequence[Any], wrt: Sequence[int], most: int
 ) -> Accumulation:
@@ -329,7 +394,7 @@ def accumulate_flat(
     for y in outs:
         if isinstance(y, Tracer) and y._trace is trace:
             ys.append(y._var.data)
-            terms.append(y._var.terms)
+            terms.append(_settled(y._var.reach, y._var.terms, shape_of(y._var.data)))
         else:
             if isinstance(y, Tracer):
                 y._check_alive()

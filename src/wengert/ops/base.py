@@ -280,14 +280,20 @@ class Op:
         Whether native code has instructions for it, if it is elementwise; else NumPy is called.
     ulp : float
         Units in the last place within which different backends agree; 0 where they do exactly.
+    steep : bool or callable
+        Whether a slope can be infinite at finite arguments, for all of them or, by
+        ``steep(*arrays)``, for these.
+    partial : bool
+        Whether entries of a tangent or cotangent may be zero by structure (`transform.reach`), as
+        where the pattern says so.
     """
 
     __slots__ = (
         "_zero_at_zero", "alias", "along", "batch", "by_kind", "complex_counts", "counts",
         "derivative", "evaluate", "excess", "flops", "folds", "formula", "identity", "infer",
         "integers", "is_slow", "kept", "kinds", "libm", "like", "linear", "macs", "may_raise",
-        "name", "native", "pattern", "python", "residual", "returns", "together", "ufunc", "ulp",
-        "waits",
+        "name", "native", "partial", "pattern", "python", "residual", "returns", "steep",
+        "together", "ufunc", "ulp", "waits",
     )  # fmt: skip
 
     def __init__(
@@ -325,6 +331,8 @@ class Op:
         libm: str | None = None,
         native: bool = True,
         ulp: float = 0,
+        steep: bool | Callable[..., bool] = False,
+        partial: bool = False,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -360,6 +368,8 @@ class Op:
         self.libm = libm
         self.native = native
         self.ulp = ulp
+        self.steep = steep
+        self.partial = partial or bool(getattr(pattern, "partial", False))
         self._zero_at_zero: bool | None = None
 
     @property

@@ -9,11 +9,29 @@ import numpy as np
 from wengert.errors import BatchedControlError, user_line
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops import patterns
-from wengert.ops.base import ZERO, Op, Scale, Transpose, dtype_of, register, shape_of
+from wengert.ops.base import (
+    ZERO,
+    Joint,
+    Op,
+    Scale,
+    Traced,
+    Transpose,
+    dtype_of,
+    register,
+    shape_of,
+)
 from wengert.ops.rows import batch_elementwise
 from wengert.ops.shape import no_flops
 
-__all__ = ["as_number", "barrier", "nonzero", "refuse_batched_mask", "stop_gradient"]
+__all__ = [
+    "as_number",
+    "barrier",
+    "cut",
+    "is_settled",
+    "nonzero",
+    "refuse_batched_mask",
+    "stop_gradient",
+]
 
 stop_gradient = register(
     Op(
@@ -74,6 +92,52 @@ as_number = register(
         residual=False,
         linear=(0,),
         by_kind=True,
+        may_raise=False,
+    )
+)
+
+
+class _OfSeed(Joint):
+    """What is cut is linear in a seed, so its tangent is too: 0 where the seed is 0 and stays 0.
+
+    A cotangent is not, before it is multiplied by the seed. So it is cut by what is known never to
+    be differentiated only: a mask, or plain numbers.
+    """
+
+    __slots__ = ()
+
+    def push(self, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
+        t, moves = ts[0], ts[1] is not None
+        return t if t is None or moves else cut(t, xs[1])
+
+    def pull(
+        self, ct: Any, y: Any, xs: list[Any], wanted: list[bool], attrs: dict[str, Any]
+    ) -> Any:
+        return {0: ct if wanted[1] or not is_settled(xs[1]) else cut(ct, xs[1])}
+
+
+def is_settled(seed: Any) -> bool:
+    """Whether nobody differentiates by the seed of a `cut`, now or later."""
+    return not isinstance(seed, Traced) or bool(dtype_of(seed) == np.bool_)
+
+
+# What an operation makes of a tangent or cotangent, 0 where the mask is false, or where the seed is
+# 0 that it comes from: there 0 * inf would stand. Nothing flows to the seed. A derivative with
+# respect to the seed itself goes through what is cut, because ``t * slope`` has the derivative
+# `slope` at t = 0.
+cut: Op = register(
+    Op(
+        "cut",
+        lambda part, seed: np.where(np.not_equal(seed, 0), part, 0)[()],
+        infer=lambda part, seed: Aval(
+            np.broadcast_shapes(shape_of(part), shape_of(seed)), dtype_of(part)
+        ),
+        derivative=_OfSeed(),
+        batch=batch_elementwise,
+        flops=lambda out, *xs: out.size,
+        counts="compare",
+        pattern=patterns.ByArgument({0: patterns.elementwise}),
+        partial=True,
         may_raise=False,
     )
 )

@@ -82,6 +82,16 @@ def _is_zero(x: Any) -> Any:
     return np.equal(x, 0)
 
 
+def _by_zero(a: Any, b: Any) -> bool:
+    """Whether a divisor can be zero."""
+    return type(b) not in (int, float, complex) or b == 0
+
+
+def _of_zero(a: Any, b: Any) -> bool:
+    """Whether the slope of a power can be infinite at zero."""
+    return type(b) not in (int, float) or (b < 1 and b != 0)
+
+
 # --- arithmetic ---------------------------------------------------------------------------------
 _BROADCAST = (
     "cotangents of broadcast arguments are summed, while the value is an operation or a few"
@@ -132,6 +142,7 @@ divide = row(
     complex_counts=_DIVISION,
     pattern=patterns.Elementwise(zeros={1: ((0,), _is_zero)}),
     linear=(0,),
+    steep=_by_zero,
 )
 _POWERS = patterns.Elementwise(
     zeros={0: ((1,), _is_zero), 1: ((0,), lambda a: _is_zero(a) | np.equal(a, 1))}
@@ -172,6 +183,7 @@ power = row(
     may_raise=True,
     excess=_BROADCAST,
     ulp=6,
+    steep=_of_zero,
 )
 negative = row(
     np.negative,
@@ -194,10 +206,15 @@ float_power = row(
     pattern=_POWERS,
     excess=_BROADCAST,
     ulp=6,
+    steep=_of_zero,
 )
 square = row(np.square, lambda t, y, x: t * (2 * x), counts="multiply")
 reciprocal = row(
-    np.reciprocal, lambda t, y, x: -((t * y) * y), counts="multiply", complex_counts=_DIVISION
+    np.reciprocal,
+    lambda t, y, x: -((t * y) * y),
+    counts="multiply",
+    complex_counts=_DIVISION,
+    steep=True,
 )
 absolute = row(
     np.absolute, lambda t, y, x: t * np.sign(x), python=abs, integers="fits", counts="add"
@@ -214,19 +231,22 @@ remainder = row(
     python=operator.mod,
     integers="divides",
     counts=_REMAINDER,
+    steep=_by_zero,
 )
-fmod = row(np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts=_REMAINDER)
+fmod = row(
+    np.fmod, 1, lambda t, y, a, b: -(t * np.rint((a - y) / b)), counts=_REMAINDER, steep=_by_zero
+)
 
 # --- exponentials, logarithms, roots ------------------------------------------------------------
-exp = row(np.exp, lambda t, y, x: t * y, libm="exp", ulp=6)
-exp2 = row(np.exp2, lambda t, y, x: t * (LN2 * y), libm="exp2", ulp=6)
-expm1 = row(np.expm1, lambda t, y, x: t * np.exp(x), libm="expm1", ulp=6)
-log = row(np.log, lambda t, y, x: t / x, libm="log", ulp=6)
-log2 = row(np.log2, lambda t, y, x: (t * (1 / LN2)) / x, libm="log2", ulp=6)
-log10 = row(np.log10, lambda t, y, x: (t * (1 / LN10)) / x, libm="log10", ulp=6)
-log1p = row(np.log1p, lambda t, y, x: t / (1 + x), libm="log1p", ulp=6)
-sqrt = row(np.sqrt, lambda t, y, x: t * (0.5 / y))
-cbrt = row(np.cbrt, lambda t, y, x: (t / y) / (3 * y), libm="cbrt", ulp=6)
+exp = row(np.exp, lambda t, y, x: t * y, libm="exp", ulp=6, steep=True)
+exp2 = row(np.exp2, lambda t, y, x: t * (LN2 * y), libm="exp2", ulp=6, steep=True)
+expm1 = row(np.expm1, lambda t, y, x: t * np.exp(x), libm="expm1", ulp=6, steep=True)
+log = row(np.log, lambda t, y, x: t / x, libm="log", ulp=6, steep=True)
+log2 = row(np.log2, lambda t, y, x: (t * (1 / LN2)) / x, libm="log2", ulp=6, steep=True)
+log10 = row(np.log10, lambda t, y, x: (t * (1 / LN10)) / x, libm="log10", ulp=6, steep=True)
+log1p = row(np.log1p, lambda t, y, x: t / (1 + x), libm="log1p", ulp=6, steep=True)
+sqrt = row(np.sqrt, lambda t, y, x: t * (0.5 / y), steep=True)
+cbrt = row(np.cbrt, lambda t, y, x: (t / y) / (3 * y), libm="cbrt", ulp=6, steep=True)
 _LENGTH = {"multiply": 2, "add": 1, "transcendental": 1}  # sqrt(a a + b b)
 hypot = row(
     np.hypot,
@@ -279,6 +299,7 @@ arcsin = row(
     complex_counts=_LOGARITHM,
     libm="asin",
     ulp=6,
+    steep=True,
 )
 arccos = row(
     np.arccos,
@@ -287,6 +308,7 @@ arccos = row(
     complex_counts=_LOGARITHM,
     libm="acos",
     ulp=6,
+    steep=True,
 )
 arctan = row(
     np.arctan,
@@ -302,9 +324,10 @@ arctan2 = row(
     counts=_ANGLE,
     libm="atan2",
     ulp=6,
+    steep=True,
 )
-sinh = row(np.sinh, lambda t, y, x: t * np.cosh(x), libm="sinh", ulp=6)
-cosh = row(np.cosh, lambda t, y, x: t * np.sinh(x), libm="cosh", ulp=6)
+sinh = row(np.sinh, lambda t, y, x: t * np.cosh(x), libm="sinh", ulp=6, steep=True)
+cosh = row(np.cosh, lambda t, y, x: t * np.sinh(x), libm="cosh", ulp=6, steep=True)
 tanh = row(np.tanh, lambda t, y, x: t * slopes.sech_squared(x), ulp=6)
 arcsinh = row(
     np.arcsinh,
@@ -319,8 +342,9 @@ arccosh = row(
     complex_counts=_LOGARITHM,
     libm="acosh",
     ulp=6,
+    steep=True,
 )
-arctanh = row(np.arctanh, _arctanh, complex_counts=_LOGARITHM, libm="atanh", ulp=6)
+arctanh = row(np.arctanh, _arctanh, complex_counts=_LOGARITHM, libm="atanh", ulp=6, steep=True)
 _ufunc: np.ufunc
 for _ufunc, _factor in {
     np.degrees: 180 / np.pi, np.rad2deg: 180 / np.pi,
@@ -488,6 +512,7 @@ angle = elementwise(
     complex_counts=_ANGLE,
     native=False,
     derivative=Jvp((_angle_tangent,)),
+    steep=True,
 )
 
 

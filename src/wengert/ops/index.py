@@ -213,7 +213,7 @@ getitem = register(
         batch=_batch_getitem,
         flops=lambda out, *xs, **_: 0,
         counts="move",
-        pattern=patterns.Moving(_getitem, data=1),
+        pattern=patterns.Moving(_getitem, data=1, partial=True),
         residual=False,
         alias="getitem",
         returns=lambda *, spec: "array" if ... in spec else "scalar",

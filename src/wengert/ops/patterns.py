@@ -117,6 +117,11 @@ class Elementwise(Pattern):
     choices: Masks = field(default_factory=dict)
     is_entrywise: ClassVar[bool] = True
 
+    @property
+    def partial(self) -> bool:
+        """Whether entries are left out, whatever the values of derivatives."""
+        return bool(self.choices)
+
     def __call__(self, k: int, out: Any, *xs: Any, **_: Any) -> Pair:
         """Return the entries."""
         columns = np.broadcast_to(_ids(shape_of(xs[k])), shape_of(out)).ravel()
@@ -167,6 +172,11 @@ class ByArgument(Pattern):
 
     which: Mapping[int, Any]
 
+    @property
+    def partial(self) -> bool:
+        """Whether entries are left out, whatever the values of derivatives."""
+        return any(getattr(pattern, "partial", False) for pattern in self.which.values())
+
     def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Any:
         """Return the entries."""
         return self.which.get(k, nothing)(k, out, *xs, **attrs)
@@ -182,12 +192,14 @@ class Moving(Pattern):
 
     Arguments other than `k` are filled with -1; those after the first `data` are indices, used as
     they are. `labels`, for what permutes or repeats axes, gives those of the result and of the
-    argument: ``labels(result, operand, **attrs)``.
+    argument: ``labels(result, operand, **attrs)``. `partial` says that entries of an argument may
+    be left out, or that those of the result come from several arguments.
     """
 
     evaluate: Callable[..., Any]
     data: int | None = None
     labels: Callable[..., tuple[str, str]] | None = None
+    partial: bool = False
 
     def __call__(self, k: int, out: Any, *xs: Any, **attrs: Any) -> Pair:
         """Return the entries."""
@@ -229,6 +241,7 @@ class Writing(Pattern):
     getitem: Callable[..., Any]
     index_set: Callable[..., Any]
     adds: bool
+    partial: ClassVar[bool] = True
 
     def __call__(self, k: int, out: Any, x: Any, v: Any, *index: Any, spec: Any) -> Pair:
         """Return the entries."""
@@ -259,6 +272,11 @@ class Grouped(Pattern):
     """
 
     skips: Callable[..., Any] | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether entries are left out, whatever the values of derivatives."""
+        return self.skips is not None
 
     def __call__(self, k: int, out: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Pair:
         """Return the entries."""

@@ -130,9 +130,13 @@ reduce_sum = _reduction("sum", _sum, Transpose((_spread,)), _sum_dtype, np.add, 
 
 
 def _tied(t: Any, y: Any, x: Any, *, axis: tuple[int, ...], **_: Any) -> Any:
-    """Share the derivative equally among the entries that attain the extremum."""
-    hit = (x == y).astype(dtype_of(t))
-    return (t / np.sum(hit, axis=axis, keepdims=True)) * hit
+    """Share the derivative equally among the entries that attain the extremum.
+
+    The others are left out, where t may be no number. Beside a NaN nothing attains it: NaN.
+    """
+    hit = x == y
+    count = np.sum(hit.astype(dtype_of(t)), axis=axis, keepdims=True)
+    return np.where(hit, t / count, 0 / count)
 
 
 def _native_dtype(x: Any) -> Any:

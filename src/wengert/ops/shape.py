@@ -186,7 +186,7 @@ concatenate = register(
         batch=_batch_concatenate,
         flops=no_flops,
         counts="move",
-        pattern=patterns.Moving(_concatenate),
+        pattern=patterns.Moving(_concatenate, partial=True),
         residual=False,
         may_raise=False,
         waits=True,

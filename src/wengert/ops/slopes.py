@@ -56,6 +56,7 @@ def slope(
     counts: Mapping[str, int],
     native: bool = True,
     ulp: float = 0,
+    steep: bool = False,
 ) -> Op:
     """Register an elementwise operation with the dtypes of a ufunc."""
 
@@ -80,6 +81,7 @@ def slope(
             may_raise=False,
             native=native,
             ulp=ulp,
+            steep=steep,
         )
     )
 
@@ -186,6 +188,7 @@ root_one_minus_square: Op = slope(
     lambda x: np.sqrt(1 - x) * np.sqrt(1 + x) if _is_complex(x) else np.sqrt((1 - x) * (1 + x)),
     lambda t, y, x: -(t * (x / y)),
     counts=_ROOT,
+    steep=True,
 )
 
 # sqrt(x**2 - 1) and sqrt(x**2 + 1), which do not overflow.
@@ -195,6 +198,7 @@ root_square_minus_one: Op = slope(
     lambda x: np.sqrt(x - 1) * np.sqrt(x + 1),
     lambda t, y, x: t * (bounded(x) / y),
     counts=_ROOT,
+    steep=True,
 )
 root_square_plus_one: Op = slope(
     "root_square_plus_one",
@@ -240,6 +244,7 @@ over_squares: Op = slope(
     lambda t, y, a, b, h: t * (-2 * (y * over_squares(b, a, h))),
     None,
     counts={"multiply": 2},
+    steep=True,
 )
 
 
@@ -267,6 +272,7 @@ direction: Op = slope(
     lambda t, y, a, b, h: -_over_size(t * (y * direction(b, a, h)), h),
     None,
     counts={"multiply": 1},
+    steep=True,
 )
 
 
@@ -279,6 +285,7 @@ over_again: Op = slope(
     lambda t, s, a, b, y: t * (-2 * (s / b)),
     None,
     counts={"multiply": 1},
+    steep=True,
 )
 
 
@@ -351,6 +358,7 @@ erfinv_slope: Op = slope(
     None,
     counts=_TAIL,
     native=False,
+    steep=True,
 )
 ndtri_slope: Op = slope(
     "ndtri_slope",
@@ -360,6 +368,7 @@ ndtri_slope: Op = slope(
     None,
     counts=_TAIL,
     native=False,
+    steep=True,
 )
 
 # x + hazard(x), which goes to -1/x far to the left.

@@ -48,7 +48,7 @@ erfc = special(
 )
 # 2 x erfcx(x) - 2 / sqrt(pi) cancels at large x; excess(-sqrt(2) x) is what is left
 erfcx = special(sp.erfcx, lambda t, y, x: -(t * (ROOT_TWO * (y * slopes.excess(-ROOT_TWO * x)))))
-erfinv = special(sp.erfinv, lambda t, y, x: t * slopes.erfinv_slope(x, y))
+erfinv = special(sp.erfinv, lambda t, y, x: t * slopes.erfinv_slope(x, y), steep=True)
 expit = row(
     sp.expit,
     lambda t, y, x: t * slopes.expit_slope(x),
@@ -60,16 +60,18 @@ logit = row(
     lambda t, y, x: t / slopes.bernoulli(x),
     counts={"add": 1, "multiply": 1, "transcendental": 1},  # log(x / (1 - x))
     native=False,
+    steep=True,
 )
 log_expit = row(sp.log_expit, lambda t, y, x: t * sp.expit(-x), counts=LOG_OF_SUM, ulp=8)
-gamma = special(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)))
-gammaln = special(sp.gammaln, lambda t, y, x: t * sp.psi(x))
-psi = special(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x))
+gamma = special(sp.gamma, lambda t, y, x: t * (y * sp.psi(x)), steep=True)
+gammaln = special(sp.gammaln, lambda t, y, x: t * sp.psi(x), steep=True)
+psi = special(sp.psi, lambda t, y, x: t * sp.zeta(2.0, x), steep=True)
 zeta = special(
     ufunc_of("zeta", 2),
     _no_rule("zeta", "0"),
     lambda t, y, s, x: -(t * (s * sp.zeta(s + 1, x))),
     name="zeta",
+    steep=True,
 )
 _PRODUCT_WITH_LOG = {"compare": 1, "multiply": 1, "transcendental": 1}  # 0 where the factor is 0
 xlogy = row(
@@ -78,6 +80,7 @@ xlogy = row(
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == 0), 1, b)),
     counts=_PRODUCT_WITH_LOG,
     ulp=8,
+    steep=True,
 )
 xlog1py = row(
     sp.xlog1py,
@@ -85,25 +88,29 @@ xlog1py = row(
     lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),
     counts=_PRODUCT_WITH_LOG,
     ulp=8,
+    steep=True,
 )
 entr = row(
     sp.entr,
     lambda t, y, x: -(t * (np.log(x) + 1)),
     counts={"add": 1, "multiply": 1, "transcendental": 1},  # -x log(x)
     ulp=8,
+    steep=True,
 )
 ndtr = special(sp.ndtr, lambda t, y, x: t * (slopes.gaussian(ROOT_HALF * x) / SQRT_TWO_PI))
 log_ndtr = special(sp.log_ndtr, lambda t, y, x: t * slopes.hazard(x))
-ndtri = special(sp.ndtri, lambda t, y, x: t * slopes.ndtri_slope(x, y))
+ndtri = special(sp.ndtri, lambda t, y, x: t * slopes.ndtri_slope(x, y), steep=True)
 iv = special(
     sp.iv,
     _no_rule("iv", "v (the order)"),
     lambda t, y, v, x: t * (0.5 * (sp.iv(v - 1, x) + sp.iv(v + 1, x))),
+    steep=True,
 )
 jv = special(
     sp.jv,
     _no_rule("jv", "v (the order)"),
     lambda t, y, v, x: t * (0.5 * (sp.jv(v - 1, x) - sp.jv(v + 1, x))),
+    steep=True,
 )
 i0 = special(sp.i0, lambda t, y, x: t * sp.i1(x))
 i1 = special(sp.i1, lambda t, y, x: t * (0.5 * (sp.i0(x) + sp.iv(2.0, x))))

@@ -220,6 +220,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             with views.watched() as moved:
                 out = call_followed(f, args, kwargs)
                 results = [_lowered(y) for y in trees.flatten(out)[0]]
+            for y in (*results, *(handle for handle, trace, _ in moved if trace.alive)):
+                _settle(y)
         finally:
             for tape in tapes:
                 tape.regions -= 1
@@ -274,6 +276,17 @@ def _kept(
                 for x in node.inputs:
                     _collect(x, tape, found[k])
     return found
+
+
+def _settle(x: Any) -> None:
+    """Put zeros back into a tangent, while what says where they are is still there."""
+    while isinstance(x, Tracer) and x._trace.alive:
+        x._refresh()
+        var = x._var
+        r = getattr(var, "reach", None)
+        if r is not None:
+            var.tangent, var.reach = r.settle(var.tangent), None
+        x = var.data
 
 
 def _collect(x: Any, tape: Tape, found: set[Value]) -> None:

@@ -10,8 +10,9 @@ from wengert.ops.base import Fold, Jvp, OfRegions, Op, Scale, Traced, Transpose,
 from wengert.ops.elementwise import convert, select
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.ops.shape import filled
+from wengert.transform.reach import Reach, carried, is_elementwise, joined, settled, slope_reach
 
-__all__ = ["push"]
+__all__ = ["push", "push_within"]
 
 
 def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) -> Any:
@@ -52,6 +53,53 @@ def push(op: Op, y: Any, xs: list[Any], ts: list[Any], attrs: dict[str, Any]) ->
     if isinstance(y, tuple):
         return tuple(None if t is None else fit(t, p) for t, p in zip(total, y, strict=True))
     return fit(total, y)
+
+
+def push_within(
+    op: Op, y: Any, xs: list[Any], ts: list[Any], rs: list[Reach | None], attrs: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Return the tangent of a result and its reach; tuples where there are several results.
+
+    Parameters
+    ----------
+    rs : list of Reach or None
+        The reaches of the tangents.
+    """
+    derivative = op.derivative
+    several = isinstance(y, tuple)
+    if not several and 0 in shape_of(y):
+        return None, None
+    each = is_elementwise(op, y)
+    if each and isinstance(derivative, Scale | Jvp):
+        total, reach = None, None
+        for k, (rule, t, r) in enumerate(zip(derivative.rules, ts, rs, strict=False)):
+            if t is None or rule is None:
+                continue
+            part = t if rule == 1 else -t if rule == -1 else rule(t, y, *xs, **attrs)
+            found = slope_reach(op, k, r, xs)
+            if total is None:
+                total, reach = part, found
+            elif reach is not None and found is not None and reach.clean() is found.clean():
+                total, reach = total + part, reach if reach.is_spoilt else found
+            else:
+                total = settled(reach, total) + settled(found, part)
+                reach = joined(reach, found)
+        return (None, None) if total is None else (fit(total, y), reach)
+    if each:  # linear
+        r = slope_reach(op, 0, rs[0], xs, len(ts) > 1 and ts[1] is not None)
+        return push(op, y, xs, ts, attrs), r
+    before = [r and r.clean() for r in rs]
+    ts = [settled(r, t) for r, t in zip(rs, ts, strict=True)]
+    if isinstance(derivative, Fold):
+        axis = attrs["axis"]
+        scaled = derivative.rule(ts[0], expand(y, xs[0], axis), xs[0], **attrs)
+        r = before[0]
+        if r is not None and not (op.partial or r.faint):  # the slope may be no number
+            scaled = r.spoilt().settle(scaled)
+        t = fit(reduce_sum(scaled, axis=axis, keepdims=attrs["keepdims"]), y)
+    else:
+        t = push(op, y, xs, ts, attrs)
+    return t, (None,) * len(y) if several else carried(op, y, xs, ts, before, attrs)
 
 
 def _chosen(condition: Any, ts: list[Any]) -> list[Any]:

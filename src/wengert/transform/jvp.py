@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from wengert.errors import ConversionError, cause_of, user_line
 from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
@@ -17,22 +19,24 @@ from wengert.trace.numbers import (
     plain_number,
     roles,
 )
-from wengert.trace.record import Trace
+from wengert.trace.record import Trace, active_recorder
 from wengert.trace.tracer import OPERATOR, Tracer, frozen, refreshed
-from wengert.transform.forward import push
+from wengert.transform.forward import push, push_within
 from wengert.transform.linear import as_recorded, quiet
+from wengert.transform.reach import Reach, given, is_zero, settled
 
 __all__ = ["JvpTrace", "jvp_flat"]
 
 
 class Dual:
-    """A primal (`data`) and its tangent, None for zero."""
+    """A primal (`data`), its tangent, None for zero, and the tangent's reach."""
 
-    __slots__ = ("data", "tangent")
+    __slots__ = ("data", "reach", "tangent")
 
-    def __init__(self, data: Any, tangent: Any) -> None:
+    def __init__(self, data: Any, tangent: Any, reach: Reach | None = None) -> None:
         self.data = data
         self.tangent = tangent
+        self.reach = reach
 
 
 class JvpTrace(Trace):
@@ -52,7 +56,7 @@ class JvpTrace(Trace):
         xs: list[Any] = []
         ts: list[Any] = []
         ds: list[Any] = []
-        moves = False
+        moves, follow = False, op.partial
         for a in args:
             if type(a) is Tracer:
                 if a._view is not None:
@@ -64,6 +68,7 @@ class JvpTrace(Trace):
                     ts.append(t)
                     ds.append(a)
                     moves = moves or t is not None
+                    follow = follow or a.reach is not None
                     continue
             xs.append(a)
             ts.append(None)
@@ -78,6 +83,12 @@ class JvpTrace(Trace):
         pythons = not other and attrs is OPERATOR
         if pythons:
             check_operands(op, xs)
+        r = None
+        if follow and (op.along is not None or type(op) is not Op):
+            ts = [
+                settled(d.reach, t) if type(d) is Dual else t for d, t in zip(ds, ts, strict=True)
+            ]
+            follow = False
         if moves and getattr(op, "custom", False):
             y, t = derivative.evaluate_and_push(op, xs, ts)  # type: ignore[union-attr]
         elif moves and type(op) is RegionOp:
@@ -94,7 +105,11 @@ class JvpTrace(Trace):
             t = None
             if moves:
                 with quiet():
-                    t = push(op, y, xs, ts, attrs)
+                    if follow:
+                        rs = [d.reach if type(d) is Dual else None for d in ds]
+                        t, r = push_within(op, y, settled_data(op, xs), ts, rs, attrs)
+                    else:
+                        t = push(op, y, xs, ts, attrs)
         if isinstance(y, tuple):
             t = t if t is not None else (None,) * len(y)
             return tuple(
@@ -102,7 +117,7 @@ class JvpTrace(Trace):
             )
         if op is convert and not is_inexact(y):
             return y
-        made = Dual(y, t)
+        made = Dual(y, t, r)
         if pythons:
             self.numbers.add(made)
         return Tracer(self, made)
@@ -125,22 +140,44 @@ def as_number_of(_: JvpTrace, var: Dual) -> Any:
     return as_number(var.data)
 
 
+def settled_data(op: Op, xs: list[Any]) -> list[Any]:
+    """Return arguments as they are now, of which masks are made when somebody asks for them.
+
+    The user may change a plain array in place by then, and a compiled function reads it again.
+    """
+    if not op.partial:
+        return xs
+    recorder = active_recorder()
+    return [
+        kept(x)
+        if type(x) is not np.ndarray or x.dtype.kind not in "biu"
+        else x.copy()
+        if recorder is None
+        else recorder.constant(x)
+        for x in xs
+    ]
+
+
 def kept(x: Any) -> Any:
     """Return `x`, or a handle that later updates in place of a traced `x` do not move."""
     return frozen(x) if type(x) is Tracer else x
 
 
 def jvp_flat(
-    f: Any, primals: list[Any], tangents: list[Any]
+    f: Any, primals: list[Any], tangents: list[Any], seeds: bool = True
 ) -> tuple[list[Any], list[Any], JvpTrace]:
-    """Run ``f(*primals)``; return flat results, their tangents (None for zero), and the trace."""
+    """Run ``f(*primals)``; return flat results, their tangents (None for zero), and the trace.
+
+    `seeds` says that the tangents are the user's: a zero in one is meant, whatever the slope.
+    """
     trace = JvpTrace()
     duals: list[Any] = []
     for p, t in zip(primals, tangents, strict=True):
-        if t is None:
+        if is_zero(t):
             duals.append(p)
             continue
-        dual = Dual(kept(plain_number(p)), kept(as_recorded(t, primals)))
+        t = kept(as_recorded(t, primals))
+        dual = Dual(kept(plain_number(p)), t, given(t) if seeds else None)
         if is_number(p):
             trace.numbers.add(dual)
         duals.append(Tracer(trace, dual))
@@ -155,7 +192,7 @@ def jvp_flat(
     for y in outs:
         if isinstance(y, Tracer) and y._trace is trace:
             ys.append(y._var.data)
-            ts.append(y._var.tangent)
+            ts.append(settled(y._var.reach, y._var.tangent))
         else:
             if isinstance(y, Tracer):
                 y._check_alive()

@@ -15,8 +15,17 @@ from wengert.ir.graph import Node, TangentPlace, Value
 from wengert.ops.base import ZERO, is_inexact
 from wengert.trace.record import GraphRecorder, Tape, active_recorder
 from wengert.trace.tracer import Tracer
-from wengert.transform.forward import push
-from wengert.transform.reverse import Cotangents, backward, with_provenance
+from wengert.transform.forward import push, push_within
+from wengert.transform.reach import (
+    Reach,
+    Tangents,
+    has_given,
+    has_nan,
+    has_parts,
+    is_followed,
+    is_zero,
+)
+from wengert.transform.reverse import pulled, with_provenance
 from wengert.transform.rolled import rolled
 
 __all__ = ["Linearized", "as_recorded", "forward", "linearize_flat", "quiet"]
@@ -66,33 +75,43 @@ class Linearized:
 
     def push(self, tangents: list[Any]) -> list[Any]:
         """Return the tangents of the results; None is zero, on both sides."""
-        ts = [as_recorded(t, self.ys) for t in tangents]
-        table = {r: t for r, t in zip(self.roots, ts, strict=True) if t is not None}
+        ts = [None if is_zero(t) else as_recorded(t, self.ys) for t in tangents]
         self.tape.captured.verify()
+
+        def run(follow: bool) -> list[Any]:
+            table = Tangents(follow)
+            for r, t in zip(self.roots, ts, strict=True):
+                table.start(r, t)
+            forward(nodes, table)
+            return [table.read(v) for v in self.outs]
+
+        nodes = self.tape.nodes
+        seeds = list(zip(self.roots, ts, strict=True))
         with quiet():
-            forward(self.tape.nodes, table)
-        return [None if v is None else table.get(v) for v in self.outs]
+            if is_followed(nodes, seeds):
+                return run(True)
+            found = run(False)
+            again = has_nan(found) and (has_parts(nodes) or has_given(seeds))
+            return run(True) if again else found
 
     def pull(self, cotangents: list[Any]) -> list[Any]:
         """Return the cotangents of the inputs; None is zero, on both sides."""
-        cts = Cotangents()
-        for v, ct in zip(self.outs, cotangents, strict=True):
-            if v is not None and ct is not None:
-                cts.add(v, as_recorded(ct, self.ys))
         self.tape.captured.verify()
+        seeds = [
+            (v, as_recorded(ct, self.ys))
+            for v, ct in zip(self.outs, cotangents, strict=True)
+            if v is not None and not is_zero(ct)
+        ]
         with quiet():
-            backward(self.tape.nodes, cts)
-        return [cts.table.get(r) for r in self.roots]
+            return pulled(self.tape.nodes, seeds, self.roots)
 
 
-def forward(nodes: list[Any], table: dict[Value, Any]) -> None:
+def forward(nodes: list[Any], table: Tangents) -> None:
     """Push tangents along a tape; `table` gets those of all values that have one."""
     with_provenance(_forward, nodes, table)
 
 
-def _forward(
-    nodes: list[Any], table: dict[Value, Any], recorder: GraphRecorder | None = None
-) -> None:
+def _forward(nodes: list[Any], table: Tangents, recorder: GraphRecorder | None = None) -> None:
     """Walk the nodes, and tell who records this which of them the operations are for."""
     for node in nodes:
         if type(node) is not Node:
@@ -108,12 +127,19 @@ def _forward(
         xs = [v.data if isinstance(v, Value) else v for v in node.inputs]
         outputs = node.outputs
         y = outputs[0].data if len(outputs) == 1 else tuple(v.data for v in outputs)
-        t = push(node.op, y, xs, ts, node.attrs)
+        reaches = table.reaches
+        if reaches is None:
+            t, r = push(node.op, y, xs, ts, node.attrs), None
+        else:
+            rs = [reaches.get(v) if isinstance(v, Value) else None for v in node.inputs]
+            t, r = push_within(node.op, y, xs, ts, rs, node.attrs)
         if t is None:
             continue
         for v, part in zip(outputs, t if isinstance(t, tuple) else (t,), strict=True):
             if part is not None:
                 table[v] = part
+        if isinstance(r, Reach) and reaches is not None:
+            reaches[outputs[0]] = r
 
 
 def linearize_flat(

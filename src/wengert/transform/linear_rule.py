@@ -13,6 +13,7 @@ from wengert.ops.base import dtype_of, shape_of
 from wengert.trace.abstract import AbstractTape, vanishes
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import forward
+from wengert.transform.reach import Tangents
 from wengert.transform.reverse import Cotangents, backward, seeded
 
 __all__ = ["LinearRule"]
@@ -81,7 +82,9 @@ class LinearRule:
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """Return the results for some arguments; None in an argument is zero."""
         self._check()
-        table = {r: t for r, t in zip(self._roots, tangents, strict=True) if t is not None}
+        table = Tangents()
+        for r, t in zip(self._roots, tangents, strict=True):
+            table.start(r, t)
         forward(self._tape.nodes, table)
         return [None if v is None else table.get(v, np.zeros(v.shape, v.dtype)) for v in self._outs]
 

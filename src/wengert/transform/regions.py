@@ -107,7 +107,7 @@ def pushed(
         def f(*xs: Any) -> list[Any]:
             moving = iter(xs[n:])
             tangents = [next(moving) if a else None for a in active]
-            ys, ts, _ = jvp_flat(as_function(region), list(xs[:n]), tangents)
+            ys, ts, _ = jvp_flat(as_function(region), list(xs[:n]), tangents, seeds=False)
             ts = [
                 zeros_like(y) if t is None and w else t
                 for y, t, w in zip(ys, ts, wanted, strict=True)
@@ -276,9 +276,10 @@ def split(
                 ct = next(cts) if flag else None
                 if v is not None and ct is not None:
                     table.add(v, ct)
+            table.follow(lin.tape.nodes)
             with quiet():
                 backward(lin.tape.nodes, table)
-            found = [table.table.get(root) for root in lin.roots]
+            found = [table.read(root) for root in lin.roots]
             return [
                 *lin.ys,
                 *(zeros_like(r) if c is None else c for r, c in zip(lin.roots, found, strict=True)),

@@ -20,6 +20,7 @@ from wengert.sparse.pattern import SparsityPattern
 LOOSE = {
     # at one point another branch has no derivative
     **dict.fromkeys(("max", "min", "maximum", "minimum", "fmax", "fmin", "heaviside"), "choice"),
+    "cut": "a seed that is zero",
     **dict.fromkeys(("cummax", "cummin", "sort", "partition"), "choice"),
     # a zero among the arguments, or an exponent that happens to be one
     **dict.fromkeys(("prod", "cumprod", "recurrence", "power"), "zero"),
@@ -30,7 +31,7 @@ LOOSE = {
 }
 """Operations whose global pattern is larger than the nonzeros at one point, and why."""
 
-LOOSE_HERE = {"prod", "cumprod", "recurrence", "power", "heaviside"} | {
+LOOSE_HERE = {"cut", "prod", "cumprod", "recurrence", "power", "heaviside"} | {
     name for name, why in LOOSE.items() if why == "factor"
 }
 """Operations of which that holds of the local pattern too."""

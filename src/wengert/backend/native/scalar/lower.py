@@ -37,6 +37,9 @@ def loop_dtypes(node: Node) -> Dtypes | None:
     if op.name == "select":
         out = node.outputs[0].dtype
         return (_BOOL, out, out), out
+    if op.name == "cut":
+        out = node.outputs[0].dtype
+        return (out, aval_of(_plain(node.inputs[1])).dtype), out
     if op.name in CASTS:
         return (aval_of(_plain(node.inputs[0])).dtype,), node.outputs[0].dtype
     if op.name in PARTS:
@@ -387,6 +390,15 @@ FLOAT_ONLY.add("signbit")
 @_lower("select")
 def _select(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
     return code.select(node.outputs[0].dtype, *xs)
+
+
+@_lower("cut")
+def _cut(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
+    dtypes = loop_dtypes(node)
+    assert dtypes is not None
+    seed = dtypes[0][1]
+    live = xs[1] if seed == _BOOL else code.compare("ne", seed, xs[1], number(0, seed))
+    return code.select(dtype, live, xs[0], number(0, dtype))
 
 
 # --- functions of libm and intrinsics -------------------------------------------------------------
