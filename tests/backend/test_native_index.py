@@ -249,3 +249,21 @@ def test_gradients_through_lookups():
 
     native = wg.jit(wg.grad(f), backend="native")(x)
     np.testing.assert_allclose(native, wg.grad(f)(x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("length", [2, 3, 4])
+def test_updates_that_wait_keep_the_order_in_which_they_read_each_other(length: int, swapped: bool):
+    """A node that reads two waiting updates, one of which reads the other, comes after both."""
+    x = np.arange(1.0, 6.0)
+    b = Builder()
+    made = [b.input(x)]
+    for i in range(length):
+        made.append(b.add(TABLE["index_set"], made[-1], 0.5, spec=(i,)))
+    last = made[-1]
+    for y, z in zip(made[-2::-1], made[:0:-1], strict=True):
+        pair = (z, y) if swapped else (y, z)
+        last = b.add(TABLE["add"], last, b.add(TABLE["multiply"], *pair))
+    graph = verify(b.finish([last]))
+    (want,) = NumpyBackend().compile(graph).run([x])
+    np.testing.assert_array_equal(oracle.compiled(graph).run([x])[0], want)

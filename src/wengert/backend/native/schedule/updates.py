@@ -26,12 +26,12 @@ def late_updates(graph: Graph) -> list[Node]:
 
     def release(node: Node) -> None:
         waiting = [node]
-        while waiting:
-            new = [held.pop(x) for x in waiting[-1].inputs if isinstance(x, Value) and x in held]
-            if new:
-                waiting += new
-            else:
+        while waiting:  # one input at a time: a held update may read another of the inputs
+            x = next((x for x in waiting[-1].inputs if isinstance(x, Value) and x in held), None)
+            if x is None:
                 order.append(waiting.pop())
+            else:
+                waiting.append(held.pop(x))
 
     for i, node in enumerate(graph.nodes):
         x = node.inputs[0] if node.inputs else None
