@@ -209,17 +209,15 @@ def formula(name: str, rows: int, training: bool) -> int:
 
     Prediction holds two neighbouring layers of the same width at most, ``x W`` and its tanh.
     Training holds ``x W`` of each hidden layer until its backward pass, and where all are held,
-    also the cotangents of one layer before and after its tanh, and the tanh of the layer before if
-    there is one, computed again; and it returns a gradient as large as the parameters.
+    also two arrays of one layer: cotangents, or the tanh of the layer before, computed again. It
+    returns a gradient as large as the parameters.
     """
     widths = NETWORKS[name]
     layer = 4 * rows * widths[1]
     if not training:
         return 2 * layer
     hidden = len(widths) - 2
-    return (hidden + 2 + (hidden > 1)) * layer + 4 * sum(
-        a * b for a, b in itertools.pairwise(widths)
-    )
+    return (hidden + 2) * layer + 4 * sum(a * b for a, b in itertools.pairwise(widths))
 
 
 def one_mlp(name: str, kind: str, rows: int) -> dict[str, int]:

@@ -19,7 +19,7 @@ from wengert.ir.simplify import remove_dead, simplify
 from wengert.jit.fastpath import OUTPUT, builder
 from wengert.jit.form import DYNAMIC, Form
 from wengert.jit.state import State
-from wengert.memory.tanh import twice
+from wengert.memory.lean import twice
 from wengert.ops.base import Traced
 from wengert.ops.constants import fold_fixed
 from wengert.ops.raising import kept

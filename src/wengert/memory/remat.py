@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from wengert.ir.graph import Graph, Node, Value
 from wengert.memory.chain import Chain
+from wengert.memory.lean import lean
 from wengert.memory.loops import divided
 from wengert.memory.milp import relaxed, replayed, solved
-from wengert.memory.segments import Segments, first_backward
+from wengert.memory.segments import SMALL, Segments, first_backward, operations
 
 __all__ = ["Fitted", "fitted"]
 
@@ -100,6 +101,11 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
         if free[-1].within:
             return free[-1]
     searches = [_Search(g, x, budget, measure) for g, x in orders]
+    for g, _ in orders:
+        if (light := lean(g, SMALL)) is not g:
+            footprint, extra = measure(light), operations(light) - operations(g)
+            free.append(Fitted(light, footprint.peak, extra, footprint.peak <= budget, 0.0))
+            searches.append(_Search(light, footprint, budget, measure, extra))
     searches = [x for x in searches if x.segments.stages]
     if not searches:
         return min(free, key=lambda x: x.peak)
@@ -152,16 +158,24 @@ class _Search:
         Operations that any plan does again, as far as is known.
     fits : bool
         Whether any plan of this order is likely.
+    already : int
+        Operations that the graph itself does again.
     """
 
     def __init__(
-        self, graph: Graph, whole: Any, budget: int, measure: Callable[[Graph], Any]
+        self,
+        graph: Graph,
+        whole: Any,
+        budget: int,
+        measure: Callable[[Graph], Any],
+        already: int = 0,
     ) -> None:
         self.segments = Segments(graph, whole)
         self.whole = whole
         self.budget = budget
         self.measure = measure
-        self.least = 0.0
+        self.already = already
+        self.least = float(already)
         self.fits = True
 
     def relax(self, found: _Found) -> None:
@@ -174,7 +188,7 @@ class _Search:
         shared = [x._replace(cost=c) for x, c in zip(items, self.segments.shares(), strict=True)]
         self.items, self.events, self.starts, self.shared = items, events, starts, shared
         first = relaxed(shared, events, self.budget)
-        self.least, self.fits = first.bound, first.fits
+        self.least, self.fits = first.bound + self.already, first.fits
         if self.segments.is_chain:  # `follow` finds the best there is
             return
         limit = float(self.budget)
@@ -199,6 +213,7 @@ class _Search:
 
     def _added(self, made: Graph, extra: int, found: _Found) -> int | None:
         """Lay a candidate out and keep it; return its peak, None where it is not worth that."""
+        extra += self.already
         if extra >= found.most - self.segments.forward / FINE:
             return None
         exact = int(self.measure(made).peak)
@@ -212,7 +227,7 @@ class _Search:
             self._bisect(chain, found)
         if self.segments.is_chain and math.isfinite(chains[0].cost(self.budget)):
             extra = self.segments.follow(chains[0].schedule(self.budget))[1]
-            self.least = max(self.least, extra)
+            self.least = max(self.least, extra + self.already)
 
     def _bisect(self, chain: Chain, found: _Found) -> None:
         """Find the largest budget of the estimate whose exact peak is small enough.
@@ -232,7 +247,7 @@ class _Search:
 
         low, high = 0, len(budgets)  # those before `low` are too large
         if math.isfinite(found.most):  # start with what may just be better
-            left = found.most + self.segments.forward
+            left = found.most - self.already + self.segments.forward
             guess = next((i for i in reversed(range(high)) if chain.cost(budgets[i]) < left), 0)
         else:
             guess = next((i for i in range(high) if budgets[i] <= budget), high - 1)
@@ -269,7 +284,7 @@ class _Search:
                 return
             if not turn:
                 known = max(solution.bound - sum(x.cost for x in self.items), 0.0)
-                self.least = max(self.least, known * self._exactly())
+                self.least = max(self.least, known * self._exactly() + self.already)
             made, extra = self.segments.insert(solution.again, self.starts)
             exact = self._added(made, extra, found)
             if exact is None or exact <= self.budget:

@@ -18,7 +18,7 @@ from wengert.memory.chain import SLOTS, Chain, Stage
 from wengert.memory.milp import Event, Item
 from wengert.memory.profile import is_backward
 
-__all__ = ["Segments", "first_backward"]
+__all__ = ["SMALL", "Segments", "first_backward", "operations"]
 
 STAGES = 64
 """Most stages: the time that planning takes grows with their third power."""
@@ -120,6 +120,9 @@ class Segments:
             first = min([first, *(self.first_backward.get(v, end) for v in made)])
             self.begins.append(first)
         held = self._held_by_backward()
+        made_at = np.zeros(end + 1, np.int64)
+        for v, nbytes in self.size.items():
+            made_at[self.maker[v]] += nbytes
         costs = [self.cost(i) for i in range(self.start)]
         for s, (a, b) in enumerate(zip(bounds, places, strict=False)):
             begin, stop = self.begins[s], self.begins[s - 1] if s else end
@@ -135,7 +138,7 @@ class Segments:
                     self._most(s, a, b, ()),
                     self._most(s, a, b, kept),
                     int(max(held[begin:stop], default=0)),
-                    int(held[begin]) if s + 1 < len(places) and begin < end else 0,
+                    int(held[begin] - made_at[begin]) if s + 1 < len(places) and begin < end else 0,
                 )
             )
 
@@ -425,6 +428,11 @@ class _Writer:
         if not fresh and not any(v in self.latest for v in reads):
             return None
         return i
+
+
+def operations(graph: Graph) -> int:
+    """Return the operations of a graph, as far as they are known."""
+    return sum(map(_operations, graph.nodes))
 
 
 def _operations(node: Node) -> int:

@@ -48,6 +48,8 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
 
 def _gap(a: Any, b: Any) -> Any:
     """Return ``a - b``, and 0 where both are the same infinity."""
+    if any(type(x) in (int, float) and abs(x) < np.inf for x in (a, b)):
+        return a - b
     return np.where((a == b) & np.isinf(a), 0, a - b)
 
 

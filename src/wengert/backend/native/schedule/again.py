@@ -1,7 +1,8 @@
 """What a loop computes again instead of reading it: a few cheap operations on what it has anyway.
 
 To store a value in one loop and load it in another costs more than an addition or two, where what
-they take is in memory already. Functions such as ``exp`` are never computed again.
+they take is in memory already. Functions such as ``exp`` are never computed again; where nothing in
+the first loop reads their value, the later one computes it instead.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wengert.backend.native.schedule.layout import View
-from wengert.backend.native.schedule.steps import Loop
+from wengert.backend.native.schedule.steps import Loop, reads
 from wengert.ir.graph import Node, Value
 from wengert.ops.slopes import sech_squared
 
@@ -52,7 +53,7 @@ def computed_again(
         # not changed since its own loop, at whose end it was stored
         if y in home and view.buffer.last_write <= home[y].step:
             loaded[y] = view
-    if not _collect(x, loop, home[x], made, order, views, loaded):
+    if not _collect(x, loop, home, made, order, views, loaded):
         return False
     new = {id(v.buffer) for v in views if _takes_memory(v, loop)}
     if len(new) > 1:  # x itself would be one
@@ -67,6 +68,10 @@ def computed_again(
         loop.inside.add(v)
     for view in views:
         view.buffer.read_at(loop.step)
+    for v in reversed(order):
+        if _is_alone(v, home[v]):
+            home[v].remove(v)
+            home[v] = loop
     return True
 
 
@@ -85,7 +90,7 @@ def _near(
 def _collect(
     x: Value,
     loop: Loop,
-    home: Loop,
+    home: dict[Value, Loop],
     made: Made,
     order: list[Value],
     views: list[View],
@@ -97,7 +102,7 @@ def _collect(
     if x not in made or len(order) >= OPERATIONS:
         return False
     node, operands = made[x]
-    if node.op.is_slow and node.op is not sech_squared:
+    if node.op.is_slow and node.op is not sech_squared and not _is_alone(x, home[x]):
         return False
     for y in operands:
         if isinstance(y, Value):
@@ -106,11 +111,16 @@ def _collect(
             elif not _collect(y, loop, home, made, order, views, loaded):
                 return False
         elif isinstance(y, View):
-            if y.buffer.last_write >= home.step:  # changed since
+            if y.buffer.last_write >= home[x].step:  # changed since
                 return False
             views.append(y)
     order.append(x)
     return len(order) <= OPERATIONS
+
+
+def _is_alone(x: Value, loop: Loop) -> bool:
+    """Whether nothing in the loop of `x` reads it."""
+    return not any(x is y for item in loop.items for y in reads(item))
 
 
 def _takes_memory(view: View, loop: Loop) -> bool:

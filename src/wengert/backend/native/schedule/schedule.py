@@ -15,6 +15,7 @@ import numpy as np
 from wengert.backend.native.scalar.expand import expansion, node_of
 from wengert.backend.native.scalar.lower import lowered
 from wengert.backend.native.schedule.again import computed_again
+from wengert.backend.native.schedule.families import Families
 from wengert.backend.native.schedule.gather import Place, located, spread
 from wengert.backend.native.schedule.layout import Buffer, View, contiguous, indexed, reshaped
 from wengert.backend.native.schedule.lines import LINES, lines
@@ -70,10 +71,11 @@ class Schedule:
         self._view: dict[Value, View] = {}
         self._ready: dict[Value, int] = {}
         self._const: dict[int, View] = {}
-        self._open: dict[tuple[int, ...], Loop] = {}
+        self._open: dict[Any, Loop] = {}  # by shape, and by family and shape
         self._stored: dict[int, int] = {}  # last step at whose end a buffer is written, by its id
         nodes = late_updates(graph)
         self._uses = Uses(graph, nodes)
+        self._families = Families(nodes)
         for i, v in enumerate(graph.inputs):
             buffer = self._new("input", i, v)
             buffer.owned = i in self.carried
@@ -228,13 +230,23 @@ class Schedule:
         self.steps.append(loop)
         return loop
 
-    def _join(self, shape: tuple[int, ...], earliest: int) -> Loop:
-        """Return the open loop over `shape` if it comes late enough, else a new one."""
+    def _join(self, shape: tuple[int, ...], earliest: int, v: Any = None) -> Loop:
+        """Return the open loop over `shape` if it comes late enough, else a new one.
+
+        The value `v` joins others only where it has to do with one of them, or is small.
+        """
+        family = self._families.of(v)
         loop = self._open.get(shape)
+        if family is not None and loop is not None and not self._families.has(family, loop.inside):
+            loop = self._open.get((family, shape))
+            if loop and not all(isinstance(x, Loop) for x in self.steps[loop.step :]):
+                loop = None  # it would be held while other steps run
         limit = CHUNK if shape == () else LOOP_CHUNK
         if loop is None or loop.step < earliest or len(loop.items) >= limit:
             loop = self._append(shape)
             self._open[shape] = loop
+        if family is not None:
+            self._open[family, shape] = loop
         return loop
 
     def _earliest(self, node: Node, shape: tuple[int, ...]) -> int:
@@ -261,7 +273,7 @@ class Schedule:
 
     def _elementwise(self, node: Node) -> None:
         (v,) = node.outputs
-        loop = self._join(v.shape, self._earliest(node, v.shape))
+        loop = self._join(v.shape, self._earliest(node, v.shape), v)
         operands = [self.operand(x, loop) for x in node.inputs]
         loop.items.append((node, operands))
         loop.inside.add(v)
@@ -297,7 +309,7 @@ class Schedule:
         (v,) = node.outputs
         x = self._value(node.inputs[0])
         shape = x.aval.shape
-        loop = self._join(shape, self._earliest(node, shape))
+        loop = self._join(shape, self._earliest(node, shape), x)
         axis = node.attrs["axis"]
         out = self._temporary(v)
         strides = iter(out.strides)

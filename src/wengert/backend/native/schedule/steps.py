@@ -24,6 +24,7 @@ __all__ = [
     "Sort",
     "Term",
     "Update",
+    "reads",
 ]
 
 
@@ -41,6 +42,11 @@ class Loop:
     def elements(self) -> int:
         """Iterations of the nest."""
         return math.prod(self.shape)
+
+    def remove(self, v: Value) -> None:
+        """Take out the elementwise node that makes a value."""
+        self.items = [x for x in self.items if not (type(x) is tuple and x[0].outputs[0] is v)]
+        self.inside.discard(v)
 
 
 class Reduce:
@@ -229,3 +235,11 @@ class Repeat:
         self.regions = regions
         self.spare = spare
         self.scratch = scratch
+
+
+def reads(item: Any) -> list[Any]:
+    """Return the values, views and numbers that an item of a loop is computed from."""
+    if type(item) is tuple:
+        return list(item[1])
+    found = [getattr(item, name) for name in ("x", "v") if hasattr(item, name)]
+    return [*found, *getattr(item, "xs", ()), *(t.x for t in getattr(item, "index", ()))]
