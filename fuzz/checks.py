@@ -196,10 +196,9 @@ def rolled(backend: str, second: bool = False) -> Callable[[Outcome], None]:
 
 def jit_second(o: Outcome) -> None:
     f, places = total(o)
+    tangents = At(o.program, 0).direction(3)  # made here: jit records the arrays made in `made`
 
     def made(*args: Any) -> Any:
-        tangents = At(o.program, 0).direction(3)
-
         def inner(*smooth: Any) -> Any:
             full = list(args)
             for i, x in zip(places, smooth, strict=True):
