@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import collections
+import gc
 import os
+import random
 
 import pytest
 from hypothesis import Phase, settings
@@ -29,3 +32,50 @@ from wengert.follow import functions  # noqa: E402
 def unfollowed(monkeypatch):
     """Run functions as they stand, which is what code that wengert cannot reach does."""
     monkeypatch.setattr(functions.STATE, "on", False)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--one-in", type=int, default=1, help="run one case in N of each test")
+
+
+def pytest_collection_finish():
+    """Leave the tests themselves out of what the collector walks, in tests that call it."""
+    gc.collect()
+    gc.freeze()
+
+
+def drawn(key, cases, one_in):
+    """Draw one in so many cases, at least one, and always the same ones."""
+    number = -(-len(cases) // one_in)
+    return [cases[k] for k in sorted(random.Random(str(key)).sample(range(len(cases)), number))]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark the cases slow that a test marked `share` leaves to the slow tests; take one in N.
+
+    ``share(n)``: the quick tests take one case in n. With ``by=``, a function of the parameters,
+    they take one in n of the cases of each kind, at least one of each.
+    """
+    groups = collections.defaultdict(list)
+    for item in items:
+        for mark in item.iter_markers("share"):
+            by = mark.kwargs.get("by", lambda **_: "all")
+            groups[named(item), str(by(**item.callspec.params)), mark.args[0]].append(item)
+    for key, cases in groups.items():
+        quick = set(map(id, drawn(key, cases, key[-1])))
+        for item in cases:
+            if id(item) not in quick:
+                item.add_marker(pytest.mark.slow)
+    yield  # to -m and -k
+    one_in = config.getoption("--one-in")
+    if one_in > 1:
+        tests = collections.defaultdict(list)
+        for item in items:
+            tests[named(item)].append(item)
+        items[:] = [item for name, cases in tests.items() for item in drawn(name, cases, one_in)]
+
+
+def named(item):
+    """Return the name of a test without its parameters."""
+    return item.nodeid.partition("[")[0]

@@ -33,6 +33,7 @@ def same(loaded):
 
 
 # --- damage ---------------------------------------------------------------------------------------
+@pytest.mark.share(5)
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
 def test_every_flipped_byte_is_noticed_or_harmless(plan, mask):
     content = plan.read_bytes()
@@ -245,6 +246,7 @@ def rewritten(path, change, digest):
     np.savez(path, **arrays)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_does_not_fit(plan, name):
     for digest in (False, True):

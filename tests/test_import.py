@@ -48,6 +48,7 @@ SURROUNDINGS = {
 }
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("name", SURROUNDINGS)
 def test_import(name: str, tmp_path: Path):
     """It works, and leaves nothing in the folder where the user stands."""

@@ -11,6 +11,7 @@ import pytest
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twice import twice
 
 import wengert as wg
 
@@ -279,31 +280,28 @@ def test_each_operation_alone(name):
 
 
 @given(instructions(ANALYTIC))
-@settings(max_examples=60)
+@settings(max_examples=15)
 def test_against_complex_steps(program):
     check(program, complex_step, 1e-10)
 
 
 @given(instructions(OPERATIONS))
-@settings(max_examples=40)
+@settings(max_examples=12)
 def test_against_differences(program):
     check(program, richardson, 1e-6)
 
 
-@given(instructions(OPERATIONS))
-@settings(max_examples=15)
-def test_second_order(program):
-    check_second_order(program)
-
-
-@given(instructions(OPERATIONS))
-@settings(max_examples=15)
-def test_compiled(program):
+def check_compiled(program):
     x = np.linspace(-0.9, 1.1, 6)
     f = lambda x: run(program, x)  # noqa: E731
     value, g = wg.jit(wg.value_and_grad(f))(x)
     np.testing.assert_allclose(value, f(x), rtol=1e-10)
     np.testing.assert_allclose(g, wg.grad(f)(x), rtol=1e-8, atol=1e-9)
+
+
+programs = instructions(OPERATIONS)
+test_second_order, test_many_of_second_order = twice(check_second_order, 8, 100, programs)
+test_compiled, test_many_compiled = twice(check_compiled, 4, 60, programs)
 
 
 @pytest.mark.slow

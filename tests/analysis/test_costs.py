@@ -329,6 +329,7 @@ def test_every_function_of_the_examples_is_counted():
     assert found == {(name, function) for name, function, _ in EXAMPLES}
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("name", "function", "arguments"), EXAMPLES, ids=lambda x: x if isinstance(x, str) else "at"
 )
@@ -402,7 +403,7 @@ def check_circuit(gates):
 
 
 @given(circuits())
-@settings(max_examples=100)
+@settings(max_examples=25)
 def test_gradients_of_random_circuits_are_cheap(gates):
     check_circuit(gates)
 

@@ -29,6 +29,7 @@ def changed(x: Any) -> Any:
     return x.astype(np.float32) if getattr(x, "dtype", None) == np.float64 else x
 
 
+@pytest.mark.share(6, by=lambda case: case.op)
 @pytest.mark.parametrize("case", EVERY, ids=str)
 def test_a_row(case: Case):
     """In double and in single precision, which are two parts of one graph."""
@@ -52,6 +53,7 @@ def differentiable(case: Case) -> bool:
     return bool(case.active(args)) and any(dtype_of(part).kind in "fc" for part in out)
 
 
+@pytest.mark.share(6, by=lambda case: case.op)
 @pytest.mark.parametrize("case", [c for c in EVERY if differentiable(c)], ids=str)
 def test_its_derivatives(case: Case):
     """Tangents and cotangents, in one graph with the result."""

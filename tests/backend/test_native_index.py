@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twice import twice
 
 import wengert as wg
 from wengert.backend.native import NativeBackend
@@ -106,9 +107,7 @@ def graph_of(name: str, args: Any, arrays: Any, spec: Any, ways: Any, around: bo
 WAYS = st.lists(st.sampled_from(["input", "computed", "held", "fixed"]), min_size=4, max_size=4)
 
 
-@settings(max_examples=120, deadline=None)
-@given(templates(), WAYS, st.booleans(), st.sampled_from(["f8", "f4", "i8", "i4", "?"]))
-def test_reading(template: Any, ways: Any, around: bool, dtype: str):
+def read(template: Any, ways: Any, around: bool, dtype: str):
     shape, spec, arrays = template
     x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
     graph, inputs = graph_of("getitem", [x], arrays, spec, ways[: len(arrays)], around)
@@ -117,16 +116,13 @@ def test_reading(template: Any, ways: Any, around: bool, dtype: str):
         oracle.same_bits(got, want, str(spec))
 
 
-@settings(max_examples=120, deadline=None)
-@given(
-    templates(),
-    WAYS,
-    st.booleans(),
-    st.sampled_from(["index_add", "index_set"]),
-    st.sampled_from(["whole", "last", "number"]),
-    st.sampled_from(["f8", "f4", "i8", "?"]),
-)
-def test_updating(template: Any, ways: Any, around: bool, name: str, part: str, dtype: str):
+test_reading, test_much_reading = twice(
+    *(read, 30, 500), templates(), WAYS, st.booleans(),
+    st.sampled_from(["f8", "f4", "i8", "i4", "?"]),
+)  # fmt: skip
+
+
+def update(template: Any, ways: Any, around: bool, name: str, part: str, dtype: str):
     """Repeated indices add up, or the last one stays, whatever axes the arrays stand at."""
     shape, spec, arrays = template
     x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
@@ -138,6 +134,13 @@ def test_updating(template: Any, ways: Any, around: bool, name: str, part: str, 
     assert oracle.compiled(graph).host == () or 0 in full
     for got, good in zip(*oracle.both(graph, inputs), strict=True):
         oracle.same_bits(got, good, str(spec))
+
+
+test_updating, test_much_updating = twice(
+    *(update, 30, 500), templates(), WAYS, st.booleans(),
+    st.sampled_from(["index_add", "index_set"]), st.sampled_from(["whole", "last", "number"]),
+    st.sampled_from(["f8", "f4", "i8", "?"]),
+)  # fmt: skip
 
 
 @settings(max_examples=80, deadline=None)

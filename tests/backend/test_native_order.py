@@ -41,6 +41,7 @@ def check(name: str, args: Any, **attrs: Any) -> None:
         oracle.same_bits(got, want, f"{name} {[x.shape for x in args]} {attrs}")
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
 def test_positions_of_extrema(name: str, dtype: np.dtype[Any]):
@@ -49,6 +50,7 @@ def test_positions_of_extrema(name: str, dtype: np.dtype[Any]):
             check(name, [data(shape, dtype)], axis=axis, keepdims=bool(axis % 2))
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin"])
 def test_cumulative(name: str, dtype: np.dtype[Any]):
@@ -82,6 +84,7 @@ def test_recurrence_follows_its_definition():
             oracle.same_bits(x, z)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", ["sort", "argsort"])
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 100])

@@ -54,7 +54,7 @@ linux = pytest.mark.skipif(not STATUS.exists(), reason="reads /proc")
 @linux
 def test_plans_are_released():
     """Each takes about 100 kB while it lives."""
-    assert grown(300) < 4 << 20
+    assert grown(80) < 4 << 20
 
 
 @linux

@@ -12,8 +12,9 @@ from typing import Any
 
 import native_oracle as oracle
 import numpy as np
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import note
 from hypothesis import strategies as st
+from twice import twice
 
 import wengert as wg
 from wengert.backend.native import NativeBackend
@@ -269,13 +270,8 @@ def graphs(draw: Any) -> Any:
     return verify(d.builder.finish(outputs)), inputs
 
 
-random_graphs = settings(
-    max_examples=150,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-
-
-def compare(graph: Any, inputs: Any) -> None:
+def compare(case: Any) -> None:
+    graph, inputs = case
     note(show(graph))
     kept = [x.copy() for x in inputs]
     captured = [x for n in graph.nodes for x in n.inputs if isinstance(x, Const)]
@@ -295,10 +291,7 @@ def compare(graph: Any, inputs: Any) -> None:
         np.testing.assert_array_equal(x, y)
 
 
-@random_graphs
-@given(case=graphs())
-def test_graphs(case: Any):
-    compare(*case)
+test_graphs, test_many_graphs = twice(compare, 40, 600, graphs())
 
 
 # --- programs with derivatives --------------------------------------------------------------------
@@ -354,17 +347,19 @@ def program(steps: Any) -> Any:
 step = st.tuples(st.sampled_from([*FUNCTIONS, *PAIRS]), st.integers(0, 40), st.integers(0, 40))
 
 
-@settings(
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(
-    steps=st.lists(step, min_size=1, max_size=15), seed=st.integers(0, 1000), single=st.booleans()
-)
-def test_gradients_of_programs(steps: Any, seed: int, single: bool):
+def compare_gradients(steps: Any, seed: int, single: bool):
     rng = np.random.default_rng(seed)
     x, w = (rng.normal(size=(3, 3)).astype(np.float32 if single else float) for _ in range(2))
     graph, leaves = oracle.recorded(wg.value_and_grad(program(steps), argnums=(0, 1)), x, w)
     got, want = oracle.both(graph, leaves)
     for a, b in zip(got, want, strict=True):
         oracle.close(a, b, 1e5 if single else 1e8, scale=1.0)
+
+
+test_gradients_of_programs, test_gradients_of_many_programs = twice(
+    compare_gradients,
+    *(15, 300),
+    st.lists(step, min_size=1, max_size=15),
+    st.integers(0, 1000),
+    st.booleans(),
+)

@@ -136,6 +136,7 @@ time.sleep(0.3)
 }
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("name", EXITS)
 def test_the_interpreter_ends(name: str):
     """With plans alive, and with threads that run or compile."""
@@ -198,6 +199,7 @@ print(seen == 4)
     assert printed == "True\n"
 
 
+@pytest.mark.slow
 def test_processes_share_a_small_cache(tmp_path: Path):
     """They add, read and remove entries at once."""
     program = """

@@ -42,6 +42,7 @@ def shared(graph: Graph) -> bool:
     return parallel.PARALLEL in oracle.compiled(graph)._compiled.text
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", [n for n in CASES if CASES[n]])
 def test_every_operation_in_parts(name: str, small: None):
     case = CASES[name][0]
@@ -54,6 +55,7 @@ def test_every_operation_in_parts(name: str, small: None):
 REDUCTIONS = ["sum", "prod", "max", "min", "any", "all"]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("axis", [(0,), (1,), (0, 1), (2,), (0, 2), (0, 1, 2)], ids=str)
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "?"])

@@ -108,6 +108,7 @@ def fused(names: list[str], xs: list[np.ndarray[Any, Any]]) -> Any:
     return oracle.both(graph, xs)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("arity", [1, 2])
@@ -142,6 +143,7 @@ def test_a_result_does_not_depend_on_its_place(arity: int, dtype: np.dtype[Any])
 POWERS = (0, 1, 2, 3, 4, 5, -1, -2, 0.5, -0.5, 1.5, 2.0, 0.0, np.float64(0.5), np.float64(2.0))
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("dtype", DTYPES[:4], ids=str)
 @pytest.mark.parametrize("length", [None, 3, ()])
 def test_powers(dtype: np.dtype[Any], length: Any):
@@ -258,6 +260,7 @@ def test_ldexp():
         oracle.same_bits(got[0], want[0])
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "any", "all"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_reductions_of_special_values(name: str, dtype: np.dtype[Any]):

@@ -8,9 +8,9 @@ import tracemalloc
 import numpy as np
 import optree
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_cases import CASES
+from twice import twice
 
 import wengert as wg
 from wengert.backend.numpy import NumpyBackend, Storage, _shares
@@ -130,9 +130,7 @@ def copies(xs):
     return [np.array(getattr(x, "data", x)) if not isinstance(x, (float, int)) else x for x in xs]
 
 
-@given(seed=st.integers(0, 10**9))
-@settings(max_examples=120)
-def test_random_programs_match_the_reference(seed):
+def check_program(seed):
     graph, arrays, consts = draw_graph(seed)
     verify(graph)
     for program in (compiled(graph), compiled(simplify(graph))):
@@ -155,6 +153,11 @@ def test_random_programs_match_the_reference(seed):
             size = np.max(np.abs(want), initial=0, where=np.isfinite(want))
             np.testing.assert_allclose(got, want, rtol=tolerance, atol=1e-14 * float(size))
             np.testing.assert_array_equal(again, got)
+
+
+test_random_programs, test_many_random_programs = twice(
+    check_program, 40, 600, st.integers(0, 10**9)
+)
 
 
 def independent(results, others):

@@ -85,6 +85,7 @@ R, C = 26, 22
 """A product of this size is one of BLAS's."""
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("right", LAYOUTS)
 @pytest.mark.parametrize("left", LAYOUTS)
 def test_layouts(left: str, right: str):
@@ -93,6 +94,7 @@ def test_layouts(left: str, right: str):
     assert len(by_blas(graph)) == 1
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts_of_captured_arrays(name: str, dtype: str):

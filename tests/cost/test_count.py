@@ -91,6 +91,7 @@ CHEAP = [
 ]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("f", CHEAP, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("n", [100, 400, 1600])
 def test_cheap_gradients(f, n):
@@ -103,7 +104,7 @@ def test_cheap_gradients(f, n):
     assert both.flops < 5 * value.flops
 
 
-@pytest.mark.parametrize("n", [100, 200, 400, 800, 3200])
+@pytest.mark.parametrize("n", [100, 200, 400, 800, pytest.param(3200, marks=pytest.mark.slow)])
 def test_a_product_written_as_a_loop(n):
     """JAX needs 109 to 853 times the value for n = 100 to 800."""
     z = np.ones(n)

@@ -51,6 +51,7 @@ def check(f, calls, backend):
         assert same(got, want), (args, got, want)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", BINARY)
 def test_operators(name, backend):
     f = getattr(operator, name)
@@ -67,6 +68,7 @@ def test_operators_of_one_number(f, backend):
         check(lambda x: f(x), [(v,) for v in values], backend)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("ufunc", [u for u in UFUNCS if u.nin < 3], ids=lambda u: u.__name__)
 def test_functions_of_numpy(ufunc):
     for kinds in itertools.product(VALUES, repeat=ufunc.nin):

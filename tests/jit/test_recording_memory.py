@@ -50,6 +50,7 @@ def needs_native(backend):
         pytest.skip("NumPy keeps no budget")
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", DECISIONS)
 @pytest.mark.parametrize("transform", [lambda f: f, wg.grad], ids=["value", "gradient"])
 def test_a_budget_bounds_the_first_call(name, transform, needs_native):

@@ -54,6 +54,7 @@ def is_either(f, x, y):
     return any(np.allclose(y, way, rtol=1e-9, atol=1e-12) for way in ways[f])
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("f", FUNCTIONS)
 @pytest.mark.parametrize("what", ["call", "into", "plan", "gradient"])
 def test_every_call_takes_one_of_the_paths(f, what):

@@ -50,6 +50,7 @@ def dense(y):
     return y.toarray() if sps.issparse(y) else np.asarray(y)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("way", list(WAYS))
 @pytest.mark.parametrize("name", list(STATE))
 def test_a_change_is_seen(name, way):

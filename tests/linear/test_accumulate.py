@@ -86,6 +86,7 @@ def cases():
             yield pytest.param(case, id=str(case))
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("case", list(cases()))
 def test_operations(case):
     args, second = case.args(), case.args(1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.special
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from twice import twice
 
 import wengert as wg
 from wengert.errors import InputError, MutationError, PlanMismatchError, ShapeError
@@ -430,12 +430,7 @@ def scattered(x, y):
     return z
 
 
-@settings(max_examples=120)
-@given(
-    st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 9), st.integers(0, 9)),
-             min_size=1, max_size=14)
-)  # fmt: skip
-def test_random_programs(program):
+def check_program(program):
     def f(x):
         values = [x]
         for name, i, j in program:
@@ -454,3 +449,13 @@ def test_random_programs(program):
         assert whole.covers(dense_jacobian(f, random(6, seed=seed)))
     assert hessian_pattern(energy, x).covers(dense_hessian(energy, random(6, seed=3)))
     assert hessian_pattern(energy, x, local=True).covers(dense_hessian(energy, x))
+
+
+test_random_programs, test_many_random_programs = twice(
+    *(check_program, 30, 400),
+    st.lists(
+        st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 9), st.integers(0, 9)),
+        min_size=1,
+        max_size=14,
+    ),
+)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sps
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
+from twice import twice
 
 import wengert as wg
 from wengert.errors import DenseTooLargeError, InputError, PlanMismatchError
@@ -446,12 +446,7 @@ def _set(x):
     return y
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=4),
-    st.sampled_from(MODES[:1] + MODES[2:]),
-)
-def test_random_programs(names, mode):
+def check_program(names, mode):
     def f(x):
         for name in names:
             x = STEPS[name](x)
@@ -460,3 +455,11 @@ def test_random_programs(names, mode):
     x = np.random.default_rng(len(names)).random(6)
     got = wg.jacobian(f, format="csr", mode=mode)(x).toarray()
     np.testing.assert_allclose(got, dense_of(f, x), rtol=1e-9, atol=1e-12)
+
+
+test_random_programs, test_many_random_programs = twice(
+    check_program,
+    *(20, 200),
+    st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=4),
+    st.sampled_from(MODES[:1] + MODES[2:]),
+)

@@ -61,6 +61,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", GIVEN)
 def test_given_patterns_that_lack_entries_elsewhere(name, options):
@@ -182,6 +183,7 @@ NOISE = {
 }
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", NOISE)
 def test_noise_is_no_error(name, options):

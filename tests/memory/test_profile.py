@@ -160,6 +160,7 @@ def test_measured(budget):
     assert abs(measured - predicted) <= max(0.05 * predicted, 8 << 20)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_training_and_prediction_measured():
     """Text 004, exercise 3: formula, prediction and measurement, each pair in a fresh process."""

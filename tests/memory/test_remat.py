@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import optree
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from twice import twice
 
 import wengert as wg
 from wengert.backend.native.run.footprint import footprint
@@ -91,6 +91,7 @@ def bits(tree):
     return [np.asarray(y).tobytes() for y in optree.tree_leaves(tree)]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("f", FUNCTIONS)
 @pytest.mark.parametrize("part", [0.8, 0.6, 0.45])
 def test_budgets_are_kept_with_the_same_bits(f, part):
@@ -134,6 +135,7 @@ def losses(ws, x):
     return total
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("part", [0.8, 0.6, 0.45])
 @pytest.mark.parametrize("f", [*FUNCTIONS, losses])
 def test_the_gap_is_known(f, part):
@@ -268,9 +270,7 @@ def test_sizes(text, size):
     assert size_of(text) == size
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.data())
-def test_random_nets_keep_bits_and_budget(data):
+def check_net(data):
     layers = data.draw(st.integers(3, 9))
     kinds = data.draw(st.lists(st.integers(0, 4), min_size=layers, max_size=layers))
     back = data.draw(st.lists(st.integers(0, 3), min_size=layers, max_size=layers))
@@ -311,3 +311,8 @@ def test_random_nets_keep_bits_and_budget(data):
     plans = fitted.plan(*args), free.plan(*args)  # native sums depend on what shares their loop
     assert bits(evaluate(plans[0].graph, leaves)) == bits(evaluate(plans[1].graph, leaves))
     verify(plans[0].graph)
+
+
+test_random_nets_keep_bits_and_budget, test_many_random_nets_keep_bits_and_budget = twice(
+    check_net, 3, 40, st.data()
+)

@@ -120,6 +120,7 @@ MATRICES: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.share(4)
 @KINDS
 @pytest.mark.parametrize("values", VALUES)
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -139,6 +140,7 @@ def test_second_derivatives_of_functions_of_eigenvalues(name: str, values: str, 
         assert got == pytest.approx(want, rel=1e-10, abs=1e-10), way
 
 
+@pytest.mark.share(4)
 @KINDS
 @pytest.mark.parametrize("shape", [(0, 0), (2, 0), (0, 1)], ids=["square", "tall", "wide"])
 @pytest.mark.parametrize("values", ["all equal", "the first pair", "two pairs", "one"])

@@ -106,6 +106,7 @@ OF_PARTS = {
 """Rows of complex numbers as functions of their parts, and the row that these are like."""
 
 
+@pytest.mark.share(4)
 @DTYPES
 @pytest.mark.parametrize("name", [*BINARY, *OF_PARTS])
 def test_functions_of_two_arguments(name: str, dtype: Any) -> None:
@@ -152,6 +153,7 @@ def test_special_functions_and_powers(name: str, dtype: Any) -> None:
             assert found == [], way
 
 
+@pytest.mark.share(5)
 @DTYPES
 @pytest.mark.parametrize("name", COMPLEX)
 def test_complex_arguments(name: str, dtype: Any) -> None:

@@ -49,6 +49,7 @@ WAYS = {
 }
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("way", list(WAYS))
 @pytest.mark.parametrize("kind", list(ARGUMENTS))
 @pytest.mark.parametrize("name", list(QUESTIONS))

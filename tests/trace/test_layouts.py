@@ -112,6 +112,7 @@ def some(things, *seed):
     return things[zlib.crc32(repr(seed).encode()) % len(things)]
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(("name", "text"), CASES)
 def test_results_lie_and_share_memory_as_in_numpy(name, text):
     for layout in LAYOUTS[name]:
@@ -119,6 +120,7 @@ def test_results_lie_and_share_memory_as_in_numpy(name, text):
             compare(name, layout, text, check, WAYS["vjp"])
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("way", ["jvp", "jit", "vmap"])
 @pytest.mark.parametrize(("name", "text"), CASES)
 def test_in_other_traces(name, text, way):

@@ -122,6 +122,7 @@ def _flat(x):
     return x if isinstance(x, tuple) else (x,)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("ufunc", [u for u in UFUNCS if u.nin > 1], ids=lambda u: u.__name__)
 def test_ufuncs(ufunc):
     for a, p in itertools.product(ARRAYS.values(), NUMBERS.values()):
@@ -129,6 +130,7 @@ def test_ufuncs(ufunc):
             check(lambda b, q, k=k: ufunc(*[q if i == k else b for i in range(ufunc.nin)]), a, p)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(name):
     for a, p in itertools.product(ARRAYS.values(), NUMBERS.values()):

@@ -277,7 +277,7 @@ backends = st.sampled_from(["native", "numpy"])
 
 
 @given(programs, layouts, backends)
-@settings(max_examples=40)
+@settings(max_examples=8)
 def test_random_updates_of_other_layouts(program, layouts, backend):
     check_layouts(program, layouts, backend)
 
@@ -290,7 +290,7 @@ def test_many_random_updates_of_other_layouts(program, layouts, backend):
 
 
 @given(programs)
-@settings(max_examples=150)
+@settings(max_examples=40)
 def test_random_updates(program):
     check(program)
 

@@ -43,6 +43,7 @@ def outcome(f, x):
     return y.tolist(), y.dtype
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("backend", ["native", "numpy"])
 @pytest.mark.parametrize("value", [5, -1, 127, 128, 300, 2**40, True])
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i8"])

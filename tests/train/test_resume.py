@@ -44,6 +44,7 @@ def whole(tmp_path, small_config):
     return files(run(tmp_path / "whole", small_config)[0])
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 @pytest.mark.parametrize("moment", [(1, 1), (1, 3), (4, 2), (6, 5)])
 def test_interrupted_in_the_middle_of_an_epoch(tmp_path, small_config, moment, optimizer):
@@ -219,6 +220,7 @@ TAMPERED = {
 }
 
 
+@pytest.mark.share(6)
 @pytest.mark.parametrize("digest", ["kept", "made anew"])
 @pytest.mark.parametrize("how", TAMPERED)
 def test_tampered_checkpoints(tmp_path, small_config, how, digest):

@@ -89,6 +89,7 @@ def changing(use, change, n, keep):
 PAIRS = [(use, list(CHANGES)[(i + j) % len(CHANGES)]) for i, use in enumerate(USES) for j in (0, 3)]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("keep", KEEP)
 @pytest.mark.parametrize("take", TAKE)
 @pytest.mark.parametrize(("use", "change"), PAIRS)

@@ -113,6 +113,7 @@ def test_patterns_hold_the_nonzeros(case):
         assert here.pattern == exact
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize("case", every(True))
 def test_what_is_not_known_is_covered(case):
     """Indices, conditions and factors are inputs too, so that nothing is known of them."""
