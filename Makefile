@@ -13,8 +13,10 @@ SEED    ?= 0
 JOBS    ?=
 # Mutation testing: mutants of each group of source files.
 MUTANTS ?= 200
+# Coverage: of so many cases of a test one is run.
+ONE_IN  ?= 8
 
-.PHONY: help demo test test-slow test-peers fuzz mutate imports walks lint format types docs bench clean
+.PHONY: help demo test test-slow test-peers coverage fuzz mutate imports walks lint format types docs bench clean
 .NOTPARALLEL:
 
 help:
@@ -22,6 +24,7 @@ help:
 	@echo "make test        the test suite, without what is slow and without the peers"
 	@echo "make test-slow   the slow tests"
 	@echo "make test-peers  against PyTorch, JAX, autograd, CasADi and asdex (installs them)"
+	@echo "make coverage    the lines that the quick tests run: ONE_IN=8"
 	@echo "make fuzz        random NumPy programs against NumPy: SECONDS=600 SEED=0 JOBS=2"
 	@echo "make mutate      faults planted into the rules and the lowering: MUTANTS=200 SEED=0"
 	@echo "make imports     which folder imports which: text, or FORM=--mermaid"
@@ -44,6 +47,9 @@ test-slow: $(VENV)/.installed-test
 
 test-peers: $(VENV)/.installed-test $(VENV)/.installed-peers
 	$(PYTEST) -m peers
+
+coverage: $(VENV)/.installed-test
+	$(BIN)/python -m tools.coverage --one-in $(ONE_IN)
 
 fuzz: $(VENV)/.installed-test
 	$(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) $(if $(JOBS),--jobs $(JOBS))

@@ -1,0 +1,1 @@
+"""Which lines of the package the quick tests run."""
