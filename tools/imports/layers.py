@@ -12,6 +12,7 @@ __all__ = ["LAYERS"]
 _TABLE = """
 errors:
 naming:
+tables:
 files:
 follow: errors
 llvm: errors, files
@@ -38,15 +39,15 @@ backend.native.run: errors, ir, llvm, backend, backend.native.schedule, backend.
 backend.native: ir, backend, backend.native.schedule, backend.native.run
 backends: errors, backend, backend.native
 jit: errors, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
-devices: errors, ir, ops, cost, memory, jit
+devices: errors, tables, ir, ops, cost, memory, jit
 derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, memory, jit
 matrices: errors, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
 chains: errors, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
-analysis: errors, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
+analysis: errors, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
 "": errors, follow, transform, backend.native.run, jit, derivatives, matrices, analysis
 testing: errors, ops, trees, transform, derivatives
-train: errors, files, ""
+train: errors, files, tables, ""
 report: analysis, "", train
 cli: errors, cost, devices, analysis, "", testing, train, report
 __main__: cli

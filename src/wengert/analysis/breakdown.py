@@ -22,6 +22,7 @@ from wengert.devices.roofline import Roofline, roofline
 from wengert.ir.graph import EFFECTS, BackwardPlace, Graph, Node, Place, Value
 from wengert.jit.plan import Memory, Plan
 from wengert.ops.base import TABLE
+from wengert.tables import align
 
 __all__ = [
     "BOUND",
@@ -358,16 +359,8 @@ def loop_cells(loop: Loop) -> tuple[str, str, str, str]:
 def _columns(head: list[str], rows: Iterable[tuple[str, ...]]) -> str:
     """Line up a table: the first column and an unnamed last one left, the others right."""
     rows = list(rows)
-    if not rows:
-        return ""
-    widths = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(w) if i == 0 or (i == len(head) - 1 and not head[i]) else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(r, widths, strict=True))
-        ).rstrip()
-        for r in (head, *rows)
-    )
+    last = () if head[-1] else (len(head) - 1,)
+    return align([head, *rows], left=(0, *last)) if rows else ""
 
 
 def _origin(node: Node) -> tuple[str, int, str]:

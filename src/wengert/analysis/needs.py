@@ -21,6 +21,7 @@ from wengert.ir.graph import Graph, aval_of
 from wengert.jit.form import split
 from wengert.jit.record import record
 from wengert.memory.profile import Memory, size_text
+from wengert.tables import align
 
 __all__ = ["Needs", "memory", "partition"]
 
@@ -47,7 +48,7 @@ class Needs:
     def __str__(self) -> str:
         """Return a table for people, and what is held when most is."""
         p, t = self.prediction, self.training
-        rows = [
+        rows: list[tuple[str, int, int]] = [
             ("parameters", self.parameters, self.parameters),
             ("inputs", self.inputs, self.inputs),
             ("captured arrays", p.constants, t.constants),
@@ -57,9 +58,9 @@ class Needs:
             ("peak in between", p.peak or 0, t.peak or 0),
             ("in all", _all(p), _all(t)),
         ]
-        lines = [f"{'':20}{'prediction':>14}{'training':>14}"]
-        lines += [f"{name:20}{size_text(a):>14}{size_text(b):>14}" for name, a, b in rows]
-        return "\n".join([*lines, "held in training when most is:", t.table(), t.chart()])
+        shown = [(name, size_text(a), size_text(b)) for name, a, b in rows]
+        sizes = align([("", "prediction", "training"), *shown])
+        return "\n".join([sizes, "held in training when most is:", t.table(), t.chart()])
 
 
 def _all(m: Memory) -> int:

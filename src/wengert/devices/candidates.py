@@ -11,6 +11,7 @@ from wengert.cost.count import Count, names
 from wengert.devices.device import Device
 from wengert.devices.device_costs import Part
 from wengert.memory.profile import size_text
+from wengert.tables import align
 
 __all__ = ["Candidate", "Partition", "listed"]
 
@@ -149,8 +150,7 @@ class Partition:
         head = f"{self.name}: {self.whole.flops:,} operations{of}, {n} device{'s' * (n > 1)}"
         if self.whole.unknown:
             head += f"\nwithout those of unknown number: {names(self.whole.unknown)}"
-        columns = ("", "operations", "peak", "sent", "seconds", "")
-        rows = [columns]
+        rows = [("", "operations", "peak", "sent", "seconds", "")]
         tail = []
         for c in self.candidates:
             if not c.applicable:
@@ -167,15 +167,7 @@ class Partition:
             )
             if _remark(c):
                 tail.append(f"{c.name}: {_remark(c)}")
-        widths = [max(len(r[i]) for r in rows) for i in range(len(columns))]
-        lines = [
-            "  ".join(
-                cell.ljust(w) if i in (0, 5) else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(r, widths, strict=True))
-            ).rstrip()
-            for r in rows
-        ]
-        return "\n".join([head, *lines, *tail])
+        return "\n".join([head, align(rows, left=(0, 5)), *tail])
 
 
 def _remark(c: Candidate) -> str:

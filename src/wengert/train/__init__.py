@@ -1,7 +1,7 @@
 """Training a multilayer perceptron with wengert's gradients, from a table to a run folder.
 
 A run can be interrupted at any moment and resumed bit for bit.
-May import: errors, files, wengert.
+May import: errors, tables, files, wengert.
 
 The parameters are a list of layers, the loss is a NumPy function, and an optimiser is a few lines:
 

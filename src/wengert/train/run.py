@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, replace
 
 from wengert.errors import CheckpointError, SettingsError
+from wengert.tables import align
 from wengert.train.config import Config
 from wengert.train.data import Dataset, Split, load, split
 from wengert.train.folder import Checkpoint, RunFolder
@@ -166,8 +168,7 @@ def _free(config: Config) -> set[str]:
 
 
 def _table(rows: list[tuple[str, str, str]], had: str) -> str:
-    lines = [("setting", had, "given"), *rows]
-    return "\n".join(f"  {name:<14} {old:<16} {new}" for name, old, new in lines)
+    return textwrap.indent(align([("setting", had, "given"), *rows], left=range(3)), "  ")
 
 
 def held_out_metrics(problem: Problem, state: State) -> dict[str, float]:
