@@ -151,6 +151,24 @@ def _slot(ptr: Ints, used: Ints, shade: Ints, w: int, c: int) -> int:
 
 
 @compiled
+def _open(v: int, sides: bool, ptr: Ints, used: Ints, shade: Ints, mark: Ints, place: Ints) -> None:
+    """Note where each colour around `v` is; without sides, `v` may have none of them."""
+    for s in range(ptr[v], ptr[v] + used[v]):
+        place[shade[s]] = s
+        if not sides:
+            mark[shade[s]] = v
+
+
+@compiled
+def _first_free(mark: Ints, v: int) -> int:
+    """Return the smallest colour that is not marked as one that `v` must not have."""
+    c = 0
+    while mark[c] == v:
+        c += 1
+    return c
+
+
+@compiled
 def star(
     ptr: Ints,
     adj: Ints,
@@ -214,10 +232,7 @@ def star(
     number = 0
     for t in range(len(order)):
         v = order[t]
-        for s in range(ptr[v], ptr[v] + used[v]):
-            place[shade[s]] = s
-            if not sides:
-                mark[shade[s]] = v
+        _open(v, sides, ptr, used, shade, mark, place)
         for k in range(ptr[v], ptr[v + 1]):
             w = adj[k]
             a = colour[w]
@@ -234,9 +249,7 @@ def star(
                 for s in range(ptr[w], ptr[w] + used[w]):
                     if middle or (count[s] == 1 and hub[s]):
                         mark[shade[s]] = v
-        c = 0
-        while mark[c] == v:
-            c += 1
+        c = _first_free(mark, v)
         colour[v] = c
         number = max(number, c + 1)
         if number >= limit:
@@ -303,10 +316,7 @@ def acyclic(
     number = 0
     for t in range(len(order)):
         v = order[t]
-        for s in range(ptr[v], ptr[v] + used[v]):
-            place[shade[s]] = s
-            if not sides:
-                mark[shade[s]] = v
+        _open(v, sides, ptr, used, shade, mark, place)
         for k in range(ptr[v], ptr[v + 1]):
             w = adj[k]
             if neutral[w]:
@@ -321,9 +331,7 @@ def acyclic(
                             via[tree] = w
                         elif via[tree] != w:
                             mark[shade[s]] = v
-        c = 0
-        while mark[c] == v:
-            c += 1
+        c = _first_free(mark, v)
         colour[v] = c
         number = max(number, c + 1)
         if number >= limit:
