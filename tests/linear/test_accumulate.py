@@ -166,3 +166,19 @@ def test_numbers_divide_by_zero_as_numpys_do(f):
     x = np.array([0.5, 2.0, 3.0])
     plan = wg.jacobian(f, format="csr").plan(x)
     np.testing.assert_array_equal(plan(x).toarray(), wg.jacfwd(f)(x))
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5])
+@pytest.mark.parametrize("lead", [1, 2, 3])
+@pytest.mark.parametrize("line", [2, 3])
+def test_parts_of_different_numbers_of_columns(cut, lead, line):
+    """A joined coefficient is none where its part has no column, whatever is added to it later."""
+
+    def f(x):
+        x = np.sum(np.sin(x)[:, None] * x[None, :lead], axis=1)
+        x = x[np.arange(len(x)) // line] + x**2
+        return np.concatenate([x[cut:], x[:cut]]) * x
+
+    x = np.random.default_rng(3).random(6)
+    found = wg.jacobian(f, format="csr", mode="accumulate")(x).toarray()
+    np.testing.assert_allclose(found, wg.jacfwd(f)(x), rtol=1e-12, atol=1e-14)

@@ -306,7 +306,8 @@ def join(
                     raise NotAccumulable("concatenate of values of different kinds")
                 parts.append(whole(part_c, (w, *shape)))
             c = concatenate(*parts, axis=axis + 1)
-        clean = all(t is None or t.clean for t in present)
+        # Coefficients of a part with fewer columns are repeated where it has no entry.
+        clean = all(t is None or (t.clean and t.columns.shape[0] == w) for t in present)
         found.append(JacobianTerm(c, np.concatenate(cols, axis=axis + 1), clean))
     return found
 
