@@ -22,6 +22,7 @@ SHOWN = 10
 def measure(one_in: int) -> int:
     """Run the tests under coverage, and return pytest's exit status."""
     DATA.parent.mkdir(exist_ok=True)
+    DATA.unlink(missing_ok=True)
     command = [
         *(sys.executable, "-m", "coverage", "run", f"--data-file={DATA}", "--source=wengert"),
         *("-m", "pytest", "-q", "--no-header", "-m", "not slow and not peers"),
@@ -61,6 +62,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.coverage", description=__doc__)
     parser.add_argument("--one-in", type=int, default=8, help="of so many cases one is run")
     status = measure(parser.parse_args().one_in)
+    if status < 0 or not DATA.exists():
+        print(f"the tests ended without a result (status {status}), so nothing was measured")
+        return 1
     print(report(modules()))
     return status
 
