@@ -236,7 +236,7 @@ def test_complex_and_keywords():
 # --- cheap gradients ------------------------------------------------------------------------------
 SMALL = {
     **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), 6.2),  # broadcast
-    "max": 5.5, "min": 5.5, "cumprod": 7,  # of two or three numbers
+    "max": 6, "min": 6, "cumprod": 7,  # of two or three numbers
     "slogdet": 5.1, "cholesky": 17,  # of order 3
     "cholesky_push": 16, "cholesky_pull": 16,  # derivatives themselves
 }  # fmt: skip
