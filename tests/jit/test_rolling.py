@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from tests.rolling.programs import modes, program
@@ -10,6 +12,9 @@ from tests.rolling.test_roll import LOOPS, D, X
 import wengert as wg
 from wengert.errors import BatchedControlError
 from wengert.rolling.limits import ALL, rolling
+
+BLOCKS = 10 if os.environ.get("WENGERT_TABLE_SHARE") == "1" else 2
+"""Blocks of random programs; WENGERT_TABLE_SHARE=1 takes all, which is half an hour of work."""
 
 
 def found(f, backend, limits, *args):
@@ -37,7 +42,7 @@ def test_both_backends_run_rolled_loops(make, backend):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(BLOCKS))
 @pytest.mark.parametrize("backend", ["numpy", "native"])
 def test_random_programs_agree(block, backend):
     for seed in range(5000 + 10 * block, 5006 + 10 * block):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from tests.rolling.programs import modes, program
@@ -13,6 +15,9 @@ from wengert.ir.graph import Graph
 from wengert.ir.verify import verify
 from wengert.rolling.limits import ALL, Limits, rolling
 from wengert.rolling.roll import roll, rolled_with_decisions
+
+BLOCKS = 20 if os.environ.get("WENGERT_TABLE_SHARE") == "1" else 3
+"""Blocks of random programs; WENGERT_TABLE_SHARE=1 takes all, which is half an hour of work."""
 
 X = np.array([0.4, 0.7, 0.3, 0.8, 0.6])
 D = np.array([0.1, -0.2, 0.05, 0.1, -0.1])
@@ -72,7 +77,7 @@ def test_random_programs_agree(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(20))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_many_random_programs_agree(block):
     for seed in range(1000 + 100 * block, 1100 + 100 * block):
         agree(seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from tests.rolling.programs import modes, program
@@ -9,6 +11,9 @@ from tests.rolling.test_roll import LOOPS, D, X, scans, size
 
 import wengert as wg
 from wengert.rolling.limits import ALL, rolling
+
+BLOCKS = 20 if os.environ.get("WENGERT_TABLE_SHARE") == "1" else 3
+"""Blocks of random programs; WENGERT_TABLE_SHARE=1 takes all, which is half an hour of work."""
 
 N = 12
 
@@ -60,7 +65,7 @@ def test_random_programs(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(20))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_many_random_programs(block):
     for seed in range(20_000 + 50 * block, 20_050 + 50 * block):
         f, x = program(seed)
