@@ -31,8 +31,8 @@ STAND_INS_BESIDE_STORES: dict[Any, Any] = {}
 """The same in code that writes into arrays, looked up first."""
 
 FINISH: list[Any] = []
-"""Two functions: how many arrays were made that may be written into, and what makes the result of a
-call plain again."""
+"""How many arrays were made that may be written into; what makes the result of a call plain again;
+and what does so with those that the call has left elsewhere."""
 
 _UNFOLLOWED = "__wengert_unfollowed__"
 _TABLES = os.path.dirname(os.path.abspath(__file__))
@@ -52,6 +52,7 @@ _FILES: dict[str, bool] = {}
 class _State(threading.local):
     def __init__(self) -> None:
         self.on = os.environ.get("WENGERT_FOLLOW", "1") != "0"
+        self.depth = 0
 
 
 STATE = _State()
@@ -101,14 +102,21 @@ def call(f: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     """Call a function of the user, and follow it into the calls that it makes."""
     if not FINISH or not STATE.on:
         return f(*args, **kwargs)
-    count, finish = FINISH
+    count, finish, leave = FINISH
     before = count[0]
+    STATE.depth += 1
     try:
         out = TABLES.calls[f](*args, **kwargs)
     except Exception as error:
         error.__traceback__ = _shown(error.__traceback__)
         raise
-    return out if count[0] == before else finish(out)
+    finally:
+        STATE.depth -= 1
+    if count[0] != before:
+        out = finish(out)
+    if not STATE.depth:
+        leave()
+    return out
 
 
 def _shown(traceback: TracebackType | None) -> TracebackType | None:

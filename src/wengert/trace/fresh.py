@@ -7,7 +7,13 @@ value's trace, as every handle does after an update in place.
 
 from __future__ import annotations
 
+import gc
 import itertools
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from types import CellType, FrameType
 from typing import Any
 
 import numpy as np
@@ -17,8 +23,19 @@ from wengert.ops.base import Op, RegionOp
 from wengert.ops.index import index_set
 from wengert.trace.record import Trace
 from wengert.trace.tracer import Tracer
+from wengert.trace.views import View
 
-__all__ = ["FRESH", "FreshValue", "fixed", "fresh", "is_fresh", "is_younger", "made_plain", "now"]
+__all__ = [
+    "FRESH",
+    "FreshValue",
+    "fixed",
+    "fresh",
+    "is_fresh",
+    "is_younger",
+    "leave_plain",
+    "made_plain",
+    "now",
+]
 
 
 class FreshValue(Value):
@@ -53,6 +70,15 @@ def is_younger(var: Any, than: int) -> bool:
     return type(var) is FreshValue and var.serial > than
 
 
+def _alone() -> int:
+    """Return what `sys.getrefcount` says of a value that one handle refers to."""
+    handle = Tracer(None, FreshValue(None))
+    return sys.getrefcount(handle._var)
+
+
+_ALONE = _alone()
+
+
 class _Fresh(Trace):
     """Computes with plain arrays, and makes handles of the arrays that come out."""
 
@@ -64,7 +90,12 @@ class _Fresh(Trace):
 
     def lift(self, x: Any) -> Tracer:
         """Make a new array into a handle."""
-        return Tracer(self, FreshValue(x))
+        made = Tracer(self, FreshValue(x))
+        handles = _MADE.handles
+        if len(handles) > _MANY:
+            handles[:] = [ref for ref in handles if ref() is not None]
+        handles.append(weakref.ref(made))
+        return made
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation."""
@@ -96,6 +127,8 @@ class _Fresh(Trace):
             return False
         if target._clock is not None or target._var.shared or type(value) is Tracer:
             return False
+        if sys.getrefcount(target._var) > _ALONE:
+            return False  # another handle, or a recording, stands for what is there now
         spec = attrs["spec"]
         target._var.data[spec if len(spec) != 1 else spec[0]] = value
         return True
@@ -124,8 +157,65 @@ class _Fresh(Trace):
 FRESH = _Fresh()
 """The one trace of such arrays. It does not end."""
 
+
+class _Made(threading.local):
+    def __init__(self) -> None:
+        self.handles: list[weakref.ref[Tracer]] = []
+
+
+_MANY = 1 << 14
+_MADE = _Made()
+"""The handles that were made in this thread since `leave_plain` was called."""
+
 COUNT = [0]
 """How many handles `fresh` made."""
+
+
+def leave_plain() -> None:
+    """Put plain arrays in the places of handles that outlive the call of a followed function.
+
+    A function may keep what it made: in an attribute, a global, a cache. What it keeps is an array.
+    Places that cannot be written (tuples), and objects that `gc.freeze` has set apart, keep the
+    handle, which computes as an array does.
+    """
+    if not _MADE.handles:
+        return
+    kept = [h for h in (ref() for ref in _MADE.handles) if h is not None and h._trace is FRESH]
+    _MADE.handles.clear()
+    if not kept:
+        return
+    arrays = {id(h): made_plain(h) for h in kept}
+    for holder in gc.get_referrers(*kept):
+        if holder is not kept:
+            _replace(holder, arrays)
+
+
+def _replace(holder: Any, arrays: dict[int, Any]) -> None:
+    """Replace what an object holds, by identity."""
+    if type(holder) is list:
+        for i, x in enumerate(holder):
+            if id(x) in arrays:
+                holder[i] = arrays[id(x)]
+    elif isinstance(holder, dict):
+        owners = [o for o in gc.get_referrers(holder) if isinstance(o, type)]
+        for k, x in [(k, arrays[id(x)]) for k, x in holder.items() if id(x) in arrays]:
+            if owners:  # the attributes of a class, which Python caches
+                setattr(owners[0], k, x)
+            else:
+                dict.__setitem__(holder, k, x)
+    elif type(holder) is CellType:
+        holder.cell_contents = arrays.get(id(holder.cell_contents), holder.cell_contents)
+    elif type(holder) not in (tuple, FrameType, View, Tracer):
+        for name in (*getattr(holder, "__dict__", ()), *_slots(type(holder))):
+            found = getattr(holder, name, None)
+            if id(found) in arrays:
+                object.__setattr__(holder, name, arrays[id(found)])
+
+
+def _slots(kind: type) -> Iterator[str]:
+    for c in kind.__mro__:
+        names = c.__dict__.get("__slots__", ())
+        yield from (names,) if isinstance(names, str) else names
 
 
 def fresh(x: Any) -> Any:

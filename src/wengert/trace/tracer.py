@@ -114,7 +114,7 @@ def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
 class Tracer(Traced):
     """A traced array. It behaves as the NumPy array that it stands for."""
 
-    __slots__ = ("_clock", "_layout", "_var", "_version", "_view")
+    __slots__ = ("__weakref__", "_clock", "_layout", "_var", "_version", "_view")
     __array_priority__ = 1000.0
     __pandas_priority__ = 10_000  # so that pandas leaves `series * x` to `_operand`, which refuses
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import dataclasses
 import functools
+import gc
 import itertools
 import math
 import statistics
@@ -401,3 +402,59 @@ def test_a_loop_fills_without_copies_where_nothing_is_traced():
         return y[3] * x
 
     assert wg.grad(f)(2.0) == 3.0
+
+
+class Keeper:
+    """Keeps what it makes while it is differentiated."""
+
+    shared = None
+    __slots__ = ("__dict__", "weights")
+
+    def __call__(self, x):
+        self.weights = np.ones(3)
+        self.grids = [np.zeros(2) + 1.0, {"a": np.full(3, 2.0)}]
+        Keeper.shared = np.zeros(3)
+        STORE["made"] = np.zeros(3)
+        STORE["made"][1] = 2.0
+        return (self.weights + STORE["made"] + self.grids[1]["a"]) @ x
+
+
+STORE = {}
+
+
+@pytest.mark.parametrize("take", [wg.grad, lambda f: wg.jit(wg.grad(f)), wg.jit])
+def test_what_a_function_keeps_are_arrays(take):
+    gc.unfreeze()  # so that the class is among what the collector knows
+    keeper = Keeper()
+    cell = None
+
+    def f(x):
+        nonlocal cell
+        cell = np.zeros(2)
+        return keeper(x)
+
+    take(f)(np.ones(3))
+    kept = (keeper.weights, keeper.grids[0], keeper.grids[1]["a"], Keeper.shared, STORE["made"])
+    assert [type(a) for a in (*kept, cell)] == [np.ndarray] * 6
+    np.testing.assert_array_equal(STORE["made"], [0.0, 2.0, 0.0])
+    np.testing.assert_array_equal(keeper(np.ones(3)), 11.0)
+
+
+def test_what_was_recorded_does_not_move():
+    def f(x):
+        y = np.ones(3)
+        _, pull = wg.vjp(lambda v: np.sum(v**2), y)
+        y[0] = 5.0
+        return np.sum(pull(1.0)[0]) * x
+
+    assert wg.grad(f)(2.0) == 6.0
+
+
+def test_results_belong_to_the_caller():
+    def f(x):
+        y = np.ones(3)
+        return np.sum(x * y), y
+
+    _, pull, y = wg.vjp(f, X[0], has_aux=True)
+    y[:] = 100.0
+    assert pull(1.0)[0] == 3.0

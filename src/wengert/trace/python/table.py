@@ -9,7 +9,7 @@ import numpy as np
 import optree
 
 from wengert.follow.functions import FINISH, STAND_INS, STAND_INS_BESIDE_STORES
-from wengert.trace.fresh import COUNT, is_fresh, made_plain
+from wengert.trace.fresh import COUNT, is_fresh, leave_plain, made_plain
 from wengert.trace.tracer import Tracer
 
 __all__ = ["among", "find", "stands_for"]
@@ -63,7 +63,7 @@ def _finish(out: Any) -> Any:
     """Return the result of a call with plain arrays in place of handles of them."""
     kind = type(out)
     if kind is Tracer:
-        return made_plain(out)
+        return _own(out)
     if kind is tuple or kind is list:
         made = [_finish(x) for x in out]
         return kind(made) if any(a is not b for a, b in zip(made, out, strict=True)) else out
@@ -72,7 +72,16 @@ def _finish(out: Any) -> Any:
         return changed if any(changed[k] is not out[k] for k in out) else out
     if out is None or isinstance(out, (np.ndarray, np.generic, int, float, complex, str)):
         return out
-    return optree.tree_map(made_plain, out)
+    return optree.tree_map(_own, out)
 
 
-FINISH[:] = [COUNT, _finish]
+def _own(x: Any) -> Any:
+    """Return the plain array of a handle, which the caller may change: nothing else reads it."""
+    if not is_fresh(x):
+        return x
+    shared = x._var.shared
+    made = made_plain(x)
+    return made.copy() if shared and type(made) is np.ndarray else made
+
+
+FINISH[:] = [COUNT, _finish, leave_plain]
