@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from timing import as_time
 
 import wengert as wg
 
@@ -343,15 +344,6 @@ def measure(program: Program, n: int, peers: bool) -> dict[str, float]:
     return found
 
 
-def _text(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"
-
-
 def main() -> None:
     """Measure what was asked for and print the table."""
     parser = argparse.ArgumentParser(description="Gradients of ordinary Python loops.")
@@ -369,8 +361,8 @@ def main() -> None:
         sizes = map(int, options.sizes.split(",")) if options.sizes else program.sizes
         for n in sizes:
             found = measure(program, n, options.peers)
-            table.add_row(name, f"{n:,}", *(_text(found.get(c)) for c in columns))
-            print(name, n, *(f"{k}={_text(v)}" for k, v in found.items()), flush=True)
+            table.add_row(name, f"{n:,}", *(as_time(found.get(c)) for c in columns))
+            print(name, n, *(f"{k}={as_time(v)}" for k, v in found.items()), flush=True)
             if found["first"] > options.limit:
                 break
     Console(width=110).print(table)

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from timing import as_time
 
 import wengert as wg
 
@@ -360,7 +361,7 @@ def _jax(name: str, n: int, got: dict[str, Any], found: dict[str, Any]) -> None:
 def _c(name: str, n: int, x: Any, got: dict[str, Any], found: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder, "f.c"), Path(folder, "f.so")
-        source.write_text(C[name])
+        source.writeas_time(C[name])
         flags = ["-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC"]
         subprocess.run(["gcc", *flags, str(source), "-o", str(library), "-lm"], check=True)
         lib = ctypes.CDLL(str(library))
@@ -378,15 +379,6 @@ def _c(name: str, n: int, x: Any, got: dict[str, Any], found: dict[str, Any]) ->
     _close(out, np.atleast_1d(got["gradient"]))
 
 
-def _text(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"
-
-
 def main() -> None:
     """Measure what was asked for and print the table."""
     parser = argparse.ArgumentParser(description="Loops as scans.")
@@ -402,8 +394,8 @@ def main() -> None:
     for name in options.only.split(","):
         for n in PROGRAMS[name][1]:
             found = measure(name, n, options.peers)
-            table.add_row(name, f"{n:,}", *(_text(found.get(c)) for c in columns))
-            texts = (f"{k}={_text(v) if k != 'memory' else v}" for k, v in found.items())
+            table.add_row(name, f"{n:,}", *(as_time(found.get(c)) for c in columns))
+            texts = (f"{k}={as_time(v) if k != 'memory' else v}" for k, v in found.items())
             print(name, n, *texts, flush=True)
     Console(width=130).print(table)
 

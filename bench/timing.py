@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["medians", "peaks"]
+__all__ = ["as_time", "medians", "peaks"]
+
+
+def as_time(seconds: float | None) -> str:
+    """Return seconds with three digits and a unit, ``-`` for None."""
+    if seconds is None:
+        return "-"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
 
 
 def medians(

@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["TABLES_FILE", "Calls", "Subscripts", "Tables"]
 
-TABLES_FILE = (lambda: None).__code__.co_filename
+TABLES_FILE = __file__
 """This file: its frames stand between the user's code and what it reads."""
 
 

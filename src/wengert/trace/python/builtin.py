@@ -40,9 +40,8 @@ def _scalar(kind: Any) -> Callable[..., Any]:
     return convert
 
 
-for _kind in (np.float64, np.float32, np.float16, np.complex128, np.complex64, np.longdouble):
-    if _kind in (np.float64, np.float32, np.complex128, np.complex64):
-        stands_for(_kind)(_scalar(_kind))
+for _kind in (np.float64, np.float32, np.complex128, np.complex64):
+    stands_for(_kind)(_scalar(_kind))
 
 
 # --- functions that call what they are given ------------------------------------------------------
