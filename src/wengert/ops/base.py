@@ -176,6 +176,7 @@ class Traced:
 
     __slots__ = ("_trace",)
     _trace: Any
+    _view: Any = None
 
 
 def is_differentiated(x: Any) -> bool:
@@ -435,6 +436,8 @@ class Op:
         level = -1
         for a in args:
             if isinstance(a, Traced):
+                if a._view is not None:  # its base may have come to belong to another trace
+                    a._refresh()  # type: ignore[attr-defined]
                 trace = a._trace
                 if trace.level > level:
                     top, level = trace, trace.level

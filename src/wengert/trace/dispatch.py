@@ -65,6 +65,8 @@ def without_fresh(args: Any, kwargs: Any) -> tuple[Any, Any] | None:
     """
     given = (list(args), dict(kwargs))
     leaves = [x for x in _leaves(given) if isinstance(x, Traced)]
+    for x in leaves:
+        x._refresh()  # type: ignore[attr-defined]
     if any(x._trace.level for x in leaves):
         return None
     return _lowered(given)  # type: ignore[no-any-return]
@@ -215,7 +217,9 @@ def call_ufunc(
             apply = by_function.get(op)
             if apply is not None:
                 return apply(op, *inputs)
-            return inputs[0]._trace.process(op, inputs, {}) if alone else op(*inputs)
+            if alone and inputs[0]._view is None:
+                return inputs[0]._trace.process(op, inputs, {})
+            return op(*inputs)
         return _call_with_options(ufunc, op, inputs, kwargs)
     except WengertError:
         raise

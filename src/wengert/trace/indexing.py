@@ -173,6 +173,8 @@ def positions(mask: Any) -> Any:
 
 def read(x: Any, index: Any) -> Any:
     """Return ``x[index]``, a view where NumPy makes one."""
+    if x._view is not None:
+        x._refresh()
     shape = x._trace.shape(x._var)
     if not shape:
         deny(x, "__getitem__", 4)

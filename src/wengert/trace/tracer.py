@@ -74,8 +74,12 @@ def _operand(other: Any) -> Any:
 
 def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Tracer, other: Any) -> Any:
+        if self._view is not None:
+            self._refresh()
         kind = type(other)
         if kind is Tracer:
+            if other._view is not None:
+                other._refresh()
             if other._trace is not self._trace:
                 return op(self, other)
         elif kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
@@ -86,6 +90,8 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return self._trace.process(op, (self, other), OPERATOR)
 
     def backward(self: Tracer, other: Any) -> Any:
+        if self._view is not None:
+            self._refresh()
         kind = type(other)
         if kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             other = _operand(other)
@@ -95,6 +101,13 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return self._trace.process(op, (other, self), OPERATOR)
 
     return forward, backward
+
+
+def _alone(x: Tracer, op: Op) -> Any:
+    """Apply one of Python's operators of one operand."""
+    if x._view is not None:
+        x._refresh()
+    return x._trace.process(op, (x,), OPERATOR)
 
 
 def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -313,6 +326,7 @@ class Tracer(Traced):
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: a plain array would lose the derivative."""
+        self._refresh()
         self._check_alive()
         if self._trace.level == 0:  # it stands for a plain array
             return np.array(self._trace.plain(self), *args, copy=None, **kwargs)
@@ -363,6 +377,7 @@ class Tracer(Traced):
         if hidden or not hasattr(np.ndarray, name):
             return attribute_of_number(self, name)
         deny(self, name)
+        self._refresh()
         if self._trace.level == 0 and name not in _CHANGING:
             return getattr(self._trace.plain(self), name)
         raise UnsupportedError(  # no AttributeError: hasattr would say that arrays have none
@@ -407,20 +422,20 @@ class Tracer(Traced):
 
     def __neg__(self) -> Any:
         """Negate."""
-        return self._trace.process(ew.negative, (self,), OPERATOR)
+        return _alone(self, ew.negative)
 
     def __pos__(self) -> Any:
         """Copy."""
-        return self._trace.process(ew.positive, (self,), OPERATOR)
+        return _alone(self, ew.positive)
 
     def __abs__(self) -> Any:
         """Absolute value."""
         op = ew.complex_absolute if self.dtype.kind == "c" else ew.absolute
-        return self._trace.process(op, (self,), OPERATOR)
+        return _alone(self, op)
 
     def __invert__(self) -> Any:
         """Invert bits."""
-        return self._trace.process(ew.UFUNCS[np.invert], (self,), OPERATOR)
+        return _alone(self, ew.UFUNCS[np.invert])
 
     def __round__(self, ndigits: int | None = None) -> Any:
         """Round: to an int of Python, which is a guard under ``jit``, or to decimals."""

@@ -110,7 +110,7 @@ def delivered(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[st
         result = rule(result, args, kwargs)
     if not isinstance(result, Traced) or function in SHARING or "out" in kwargs:
         return result
-    if result._view is None:  # type: ignore[attr-defined]
+    if result._view is None:
         for a in args:
             if result is a:
                 break

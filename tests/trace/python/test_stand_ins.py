@@ -265,6 +265,60 @@ def plain_arrays_stay_plain(x):
     return x[mask].sum() * x[order][0] + weights @ x + TABLE[order].sum() * x[0]
 
 
+# Views that are made before a traced value is written into what they are views of.
+def early_view(f):
+    def function(x):
+        y = np.zeros((3, 2))
+        return f(y, x)
+
+    function.__name__ = f"early_{f.__name__}"
+    FUNCTIONS[function.__name__] = function
+    return f
+
+
+@early_view
+def row(y, x):
+    r = y[1]
+    y[1] = x
+    return (r * r).sum() + np.sin(r).sum() - r[0] + abs(r[1])
+
+
+@early_view
+def transposed(y, x):
+    t, flat = y.T, y.ravel()
+    y[1] = x
+    return (2 * t).sum() + np.sum(t) + t.mean() + np.dot(flat, np.arange(6.0))
+
+
+@early_view
+def view_of_a_view(y, x):
+    r = y[1]
+    q = r[:1]
+    y[1] = x
+    z = np.zeros(2)
+    z[:] = r
+    return (q + q).sum() * float(r[1]) + z @ z
+
+
+@early_view
+def rows_that_are_written(y, x):
+    rows = [y[k] for k in range(3)]
+    for k in range(3):
+        rows[k][:] = x * k
+    return (y @ np.ones(2)).sum() + sum(r.sum() for r in rows)
+
+
+@early_view
+def row_in_functions(y, x):
+    r = y[1]
+    y[1] = x
+    column = r.reshape(2, 1)
+    return (
+        math.exp(r[0]) + max(r) + np.array([r[0], r[1]]).sum() + np.concatenate([r, r]).sum()
+        + np.where(r > 1, r, 0).sum() + r.copy().sum() + (column @ column.T).sum()
+    )  # fmt: skip
+
+
 def differences(f, x, h=1e-6):
     return np.array([(f(x + e) - f(x - e)) / (2 * h) for e in h * np.eye(len(x))])
 
@@ -301,6 +355,10 @@ def test_second_order(name):
     np.testing.assert_allclose(wg.hessian(f)(X), second(f, X), rtol=1e-5, atol=1e-6)
 
 
+DECIDING = {"chosen", "early_row_in_functions", "parts_of_a_number", "vectorized"}
+"""Functions that decide by each number."""
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_batches(name):
     f = FUNCTIONS[name]
@@ -308,7 +366,12 @@ def test_batches(name):
     try:
         found = wg.vmap(wg.grad(f))(rows)
     except BatchedControlError:
-        assert name in {"chosen", "parts_of_a_number", "vectorized"}  # which decide by each number
+        assert name in {
+            "chosen",
+            "early_row_in_functions",
+            "parts_of_a_number",
+            "vectorized",
+        }  # which decide by each number
         return
     np.testing.assert_allclose(found, [wg.grad(f)(r) for r in rows], rtol=1e-12)
 
