@@ -23,6 +23,7 @@ import numpy as np
 from wengert import trees
 from wengert.derivatives import value_and_grad, vjp
 from wengert.errors import InputError, MemoryBudgetError, ShapeError, user_line
+from wengert.follow.functions import following
 from wengert.jit.jitted import Jitted, jit
 from wengert.memory.binomial import Action, actions, runs
 from wengert.memory.profile import size_of, size_text
@@ -179,7 +180,7 @@ class _Run:
         params: Any,
         compiled: bool,
     ) -> None:
-        self._step = step
+        self._step = following(step)
         self._loss = loss
         self._form = form
         self._n = n
@@ -295,6 +296,8 @@ class _Run:
 
 
 def _pullback(step: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
+    step = following(step)
+
     def reverse_step(state: Any, params: Any, k: Any, ct: Any) -> Any:
         y, pull = vjp(lambda s, p: step(s, p, k), state, params)
         return y, pull(ct)

@@ -42,7 +42,7 @@ jit: errors, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backe
 devices: errors, tables, ir, ops, cost, memory, jit
 derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, memory, jit
 matrices: errors, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
-chains: errors, ops, trees, memory, jit, derivatives
+chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
 "": errors, follow, transform, backend.native.run, jit, derivatives, matrices, analysis

@@ -21,6 +21,7 @@ from wengert.errors import (
     WengertError,
     user_line,
 )
+from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Graph
 from wengert.jit.fallback import Fallbacks, NotCompiled, too_many, unplannable
 from wengert.jit.fastpath import matcher
@@ -136,7 +137,7 @@ class Jitted:
         """Run any call, of a signature not seen before too."""
         leaves, key = self._key(args, kwargs)
         if key is None:
-            return self._f(*args, **kwargs)  # as part of the enclosing transformation
+            return call_followed(self._f, args, kwargs)  # as part of the enclosing transformation
         if key in self._fallbacks or stops():
             return self._plain(args, kwargs)
         raised: Exception | None = None
@@ -157,7 +158,7 @@ class Jitted:
             try:
                 found = self._specialise(key, args, kwargs)
             except OuterValueError:
-                return self._f(*args, **kwargs)
+                return call_followed(self._f, args, kwargs)
         leaf, outputs = found
         return leaf.rebuild(outputs)
 

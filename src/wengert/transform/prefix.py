@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert import trees
 from wengert.errors import ShapeError, user_line
+from wengert.follow.functions import following
 from wengert.ir.graph import aval_of
 from wengert.ops.base import Traced, dtype_of, shape_of
 
@@ -36,6 +37,7 @@ def associative_scan(
         In the form of `elems`. The depth grows with the logarithm of the number of rows (Blelloch,
         *Prefix sums and their applications*, 1990).
     """
+    fn = following(fn)
     given, pack = trees.flatten(elems)
     arrays: list[Any] = [x if isinstance(x, Traced) else np.asarray(x) for x in given]
     leaves = [np.moveaxis(x, axis, 0) for x in arrays]

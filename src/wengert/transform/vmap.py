@@ -116,7 +116,7 @@ def _one_by_one(
     found: list[list[Any]] = [[] for _ in range(size)]
     for i, results in enumerate(found):
         row = [_example(x, i) if b else x for x, b in zip(leaves, batched, strict=True)]
-        out = f(*pack(row), **pack_named([_example(x, i) for x in named]))
+        out = call_followed(f, pack(row), pack_named([_example(x, i) for x in named]))
         made, rebuild = trees.flatten(out)
         results += made
     if len({len(made) for made in found}) > 1:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.chains import chain_gradient
 from wengert.errors import BatchedControlError
 
 X = np.array([0.7, 1.3])
@@ -521,3 +522,31 @@ def test_results_belong_to_the_caller():
     _, pull, y = wg.vjp(f, X[0], has_aux=True)
     y[:] = 100.0
     assert pull(1.0)[0] == 3.0
+
+
+WITHIN = {
+    "a compiled function": lambda f: wg.grad(wg.jit(f)),
+    "checkpoint": lambda f: wg.grad(wg.checkpoint(f)),
+    "checkpoint, compiled": lambda f: wg.jit(wg.grad(wg.checkpoint(f))),
+    "vjp": lambda f: lambda x: wg.vjp(f, x)[1](1.0)[0],
+    "linearize": lambda f: lambda x: np.array([wg.linearize(f, x)[1](v) for v in np.eye(2)]),
+    "sparse": lambda f: (
+        lambda x: wg.jacobian(lambda x: np.array([f(x)]), format="csr")(x).toarray()[0]
+    ),
+    "scan": lambda f: wg.grad(
+        lambda x: wg.scan(lambda c, _: (c, f(c)), x, None, length=1)[1].sum()
+    ),
+    "chain": lambda f: (
+        lambda x: chain_gradient(
+            lambda s, p, k: s * f(p), lambda s: s, 1.0, 1, params=x, slots=1, compiled=False
+        ).gradient[1]
+    ),
+}
+
+
+@pytest.mark.share(3)
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("way", WITHIN)
+def test_within_others(way, name):
+    f = FUNCTIONS[name]
+    np.testing.assert_allclose(WITHIN[way](f)(X), wg.grad(f)(X), rtol=1e-9, atol=1e-12)
