@@ -15,6 +15,7 @@ Each one also subclasses the builtin that a NumPy user would catch::
     ├── DerivativeMismatchError AssertionError  a derivative that fails a check
     ├── GraphError              ValueError   a graph that is not well formed, or does not parse
     ├── PlanMismatchError       ValueError   a plan called with other arguments than it was made for
+    ├── MissingExtraError       ImportError  an optional library that is not installed
     ├── SparsityError           ValueError   a sparsity pattern that does not hold
     ├── DenseTooLargeError      MemoryError  a dense matrix that would not fit in memory
     ├── MemoryBudgetError       MemoryError  a budget that cannot be kept
@@ -47,6 +48,7 @@ __all__ = [
     "InputError",
     "LeakedTracerError",
     "MemoryBudgetError",
+    "MissingExtraError",
     "MutationError",
     "PlanMismatchError",
     "RunFolderError",
@@ -165,6 +167,30 @@ class GraphError(WengertError, ValueError):
 
 class PlanMismatchError(WengertError, ValueError):
     """A plan was called with arguments that it was not made for."""
+
+
+class MissingExtraError(WengertError, ImportError):
+    """An optional library is needed that is not installed.
+
+    Parameters
+    ----------
+    library : str
+    extra : str
+        The extra of wengert that installs it.
+    what : str
+        What needs it: ``pattern.plot()``.
+    """
+
+    def __init__(self, library: str, extra: str, what: str) -> None:
+        super().__init__(
+            f"{what} needs {library}, which is not installed. Install it with wengert's extra "
+            f"{extra!r}: pip install 'wengert[{extra}]'" + user_line()
+        )
+        self.library, self.extra, self.what = library, extra, what
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        """Copy and pickle by what the message is made of."""
+        return type(self), (self.library, self.extra, self.what)
 
 
 class SparsityError(WengertError, ValueError):
