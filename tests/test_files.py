@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import tracemalloc
 import zipfile
 
@@ -12,7 +13,7 @@ import pytest
 
 import wengert as wg
 from wengert.errors import DataError
-from wengert.files import ArchiveError, digest_of, read_arrays
+from wengert.files import ArchiveError, digest_of, read_arrays, write_atomic
 
 X = np.random.default_rng(2).random(12)
 
@@ -275,3 +276,22 @@ def test_colours_that_fit_and_are_wrong(tmp_path):
         rewritten(path, lambda about, a: changed(a, columns=a["columns"] * 0), True)
         with pytest.raises((wg.errors.SparsityError, DataError)):
             wg.load_plan(path, f)
+
+
+def test_an_interrupt_waits_for_the_file(tmp_path):
+    """It comes while the file is written: the file is whole, and no temporary one is left."""
+
+    def write(file):
+        file.write(b"first")
+        signal.raise_signal(signal.SIGINT)
+        file.write(b" second")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write_atomic(tmp_path / "whole", write)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [p.name for p in tmp_path.iterdir()] == ["whole"]
+    assert (tmp_path / "whole").read_bytes() == b"first second"

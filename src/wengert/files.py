@@ -11,9 +11,11 @@ import contextlib
 import hashlib
 import math
 import os
+import signal
 import tempfile
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,7 +38,8 @@ def write_atomic(
 ) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in the place of `path`.
 
-    At any moment there is either the old file or the whole new one.
+    At any moment there is either the old file or the whole new one. An interrupt from the keyboard
+    is taken when the file is complete, so that no temporary file is left.
 
     Parameters
     ----------
@@ -55,22 +58,44 @@ def write_atomic(
         The file cannot be written. `path` is as it was.
     """
     target = Path(path)
-    if temporary is None:
-        number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        file = os.fdopen(number, "wb")
-    else:
-        name = os.fspath(target.with_name(temporary))
-        file = open(name, "wb")  # noqa: SIM115  (closed before it is renamed)
+    with _interrupts_wait():
+        if temporary is None:
+            number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            file = os.fdopen(number, "wb")
+        else:
+            name = os.fspath(target.with_name(temporary))
+            file = open(name, "wb")  # noqa: SIM115  (closed before it is renamed)
+        try:
+            with file:
+                write(file)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            os.replace(name, target)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hand an interrupt to its handler at the end.
+
+    Python calls handlers in its main thread alone, between any two instructions: also between the
+    one that makes a file and the one that enters the ``try`` which removes it.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[Any, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
     try:
-        with file:
-            write(file)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(name, target)
+        yield
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            handler(*came[-1])
 
 
 class ArchiveError(ValueError):
