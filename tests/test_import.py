@@ -75,6 +75,50 @@ def test_import(name: str, tmp_path: Path):
     assert not list(stand.iterdir())
 
 
+# What a statement must not load, which would make it slow (bench/importing.py has the times).
+LEFT_OUT = {
+    "import wengert": ["numpy", "scipy", "optree", "llvmlite", "unittest", "wengert.public"],
+    "import wengert as wg; wg.errors.InputError": ["numpy", "scipy", "wengert.public"],
+    "from wengert import jit, hessian": [
+        *("scipy.optimize", "scipy.spatial", "scipy.fft", "scipy.sparse.csgraph", "llvmlite"),
+        *("scipy.stats", "rich", "wengert.train", "wengert.report"),
+    ],
+}
+
+
+@pytest.mark.parametrize("statement", LEFT_OUT)
+def test_what_an_import_leaves_out(statement: str):
+    code = f"{statement}\nimport sys\nprint([n for n in {LEFT_OUT[statement]} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+ORDERS = [
+    "import wengert.jit.jitted",
+    "import wengert.memory.milp, wengert.cost.count",
+    "from wengert import trees, errors, testing",
+    "from wengert import *",
+    "import wengert.train",
+    "import wengert as wg; dir(wg)",
+]
+
+
+@pytest.mark.parametrize("first", ORDERS)
+def test_a_name_is_the_function_and_not_the_folder(first: str):
+    """Whatever was imported before."""
+    code = f"""{first}
+import types, wengert as wg
+import wengert.cost.operation, wengert.jit.plan, wengert.memory.remat
+wrong = [n for n in wg.__all__ if n != "errors" and isinstance(getattr(wg, n), types.ModuleType)]
+assert not wrong, wrong
+assert wg.testing.check_derivatives and wg.train.Config and wg.sparse
+assert set(wg.__all__) <= set(dir(wg))
+assert not hasattr(wg, "nothing_of_this_name")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 # HOME, XDG_CACHE_HOME, WENGERT_CACHE_DIR, and where the cache is; "/h" stands for a folder
 FOLDERS = [
     ("/h", None, None, "/h/.cache/wengert/native"),

@@ -7,72 +7,48 @@
 array([-2.,  4.])
 """
 
-from wengert import errors
-from wengert.analysis.cost import cost, count
-from wengert.analysis.needs import memory, partition
-from wengert.backend.native.run.pool import get_threads, set_threads
-from wengert.derivatives import (
-    grad,
-    hvp,
-    jacfwd,
-    jacrev,
-    jvp,
-    linearize,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-    vmap,
-)
-from wengert.follow.functions import unfollowed
-from wengert.jit.jitted import jit
-from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
-from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
-from wengert.transform.checkpoint import checkpoint
-from wengert.transform.control import (
-    cond,
-    fori_loop,
-    map,
-    scan,
-    switch,
-    while_loop,
-)
-from wengert.transform.custom import custom_jvp, custom_vjp
-from wengert.transform.prefix import associative_scan
+import importlib
+import importlib.util
+import sys
+import types
+import typing
+
+if typing.TYPE_CHECKING:
+    from wengert.public import *  # noqa: F403  (what type checkers and editors see)
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "associative_scan",
-    "checkpoint",
-    "cond",
-    "cost",
-    "count",
-    "custom_jvp",
-    "custom_vjp",
-    "errors",
-    "fori_loop",
-    "get_threads",
-    "grad",
-    "hessian",
-    "hvp",
-    "jacfwd",
-    "jacobian",
-    "jacrev",
-    "jit",
-    "jvp",
-    "linearize",
-    "load_plan",
-    "map",
-    "memory",
-    "partition",
-    "scan",
-    "set_threads",
-    "stop_gradient",
-    "switch",
-    "unfollowed",
-    "value_and_grad",
-    "value_and_jacobian",
-    "vjp",
-    "vmap",
-    "while_loop",
-]
+_FOLDERS = frozenset({"cost", "jit", "memory"})
+"""Folders with the name of a function, which is what `wengert.jit` stands for."""
+
+
+class _Package(types.ModuleType):
+    """The package, whose names are loaded at the first use of one: the import itself does nothing.
+
+    Python sets a submodule as an attribute of its package. Where a function has the same name, it
+    is the function that stays.
+    """
+
+    def __getattr__(self, name: str) -> typing.Any:
+        """Load a submodule, or all public names."""
+        if name.startswith("__") and name != "__all__":  # the import system asks for these
+            raise AttributeError(f"module 'wengert' has no attribute {name!r}")
+        if name not in _FOLDERS and importlib.util.find_spec(f"wengert.{name}") is not None:
+            return importlib.import_module(f"wengert.{name}")
+        public = importlib.import_module("wengert.public")
+        for key in ("__all__", *public.__all__):
+            super().__setattr__(key, getattr(public, key))
+        return super().__getattribute__(name)
+
+    def __setattr__(self, name: str, value: typing.Any) -> None:
+        """Set an attribute, but no folder in the place of a function."""
+        if name in _FOLDERS and isinstance(value, types.ModuleType):
+            return
+        super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        """List the public names as well."""
+        return sorted({*super().__dir__(), *self.__all__})
+
+
+sys.modules[__name__].__class__ = _Package

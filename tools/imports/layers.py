@@ -45,7 +45,8 @@ matrices: errors, files, follow, ir, ops, trees, trace, transform, sparse, spars
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
-"": errors, follow, transform, backend.native.run, jit, derivatives, matrices, analysis
+public: errors, follow, transform, backend.native.run, jit, derivatives, matrices, analysis
+"": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""
 report: analysis, "", train

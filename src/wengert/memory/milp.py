@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import optimize, sparse
 
 __all__ = ["Event", "Item", "Relaxed", "Solution", "relaxed", "replayed", "solved"]
 
@@ -278,6 +277,8 @@ class _System:
         self.rows.append((row, value, value))
 
     def minimum(self, costs: Any, whole: Any, seconds: float) -> Any:
+        from scipy import optimize, sparse  # here, as it takes a tenth of a second to load
+
         entries = [(r, i, a) for r, (row, _, _) in enumerate(self.rows) for i, a in row]
         r, i, a = map(np.array, zip(*entries, strict=True))
         r, i = r.astype(np.int32), i.astype(np.int32)  # SciPy 1.13 takes no others

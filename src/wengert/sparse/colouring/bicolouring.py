@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from wengert.sparse.colouring import recovery
 from wengert.sparse.colouring.search import Effort, Graph, one_side, two_coloured
@@ -117,6 +116,8 @@ def without_spare_symmetric(rows: Graph, place: Array, colour: Array) -> Array:
 
 def _cover(pairs: Any) -> tuple[Array, Array]:
     """Return a least vertex cover of a bipartite graph, given as a matrix (Kőnig 1931)."""
+    from scipy.sparse.csgraph import maximum_bipartite_matching  # slow to load, and rarely needed
+
     partner = maximum_bipartite_matching(pairs, perm_type="row")  # of each column, its row
     matched = np.full(pairs.shape[0], -1)
     matched[partner[partner >= 0]] = np.flatnonzero(partner >= 0)

@@ -1,0 +1,72 @@
+"""What users call: the names of ``import wengert as wg``, which loads this module at the first one.
+
+May import: errors, follow, transform, backend.native.run, jit, derivatives, matrices, analysis.
+"""
+
+from wengert import errors
+from wengert.analysis.cost import cost, count
+from wengert.analysis.needs import memory, partition
+from wengert.backend.native.run.pool import get_threads, set_threads
+from wengert.derivatives import (
+    grad,
+    hvp,
+    jacfwd,
+    jacrev,
+    jvp,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+)
+from wengert.follow.functions import unfollowed
+from wengert.jit.jitted import jit
+from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
+from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
+from wengert.transform.checkpoint import checkpoint
+from wengert.transform.control import (
+    cond,
+    fori_loop,
+    map,
+    scan,
+    switch,
+    while_loop,
+)
+from wengert.transform.custom import custom_jvp, custom_vjp
+from wengert.transform.prefix import associative_scan
+
+__all__ = [
+    "associative_scan",
+    "checkpoint",
+    "cond",
+    "cost",
+    "count",
+    "custom_jvp",
+    "custom_vjp",
+    "errors",
+    "fori_loop",
+    "get_threads",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linearize",
+    "load_plan",
+    "map",
+    "memory",
+    "partition",
+    "scan",
+    "set_threads",
+    "stop_gradient",
+    "switch",
+    "unfollowed",
+    "value_and_grad",
+    "value_and_jacobian",
+    "vjp",
+    "vmap",
+    "while_loop",
+]
