@@ -179,6 +179,11 @@ NOISE = {
     "a matrix": (wg.jacobian, lambda x: np.linalg.inv(np.diag(x + 1)) @ np.diag(x + 1) @ x - x),
     "a determinant": (wg.hessian, lambda x: np.log(np.linalg.det(np.diag(np.exp(x))))),
     "a cumulative one": (wg.jacobian, lambda x: np.cumsum(x) - np.cumsum(x[::-1])[::-1][0] + x),
+    "subnormal 32": (
+        wg.jacobian,
+        lambda x: np.float32(1e-3) ** (13 + (x - np.mean(x) + x / 3).astype("f")) * np.float32(0.1),
+    ),
+    "subnormal 64": (wg.jacobian, lambda x: 1e-3 ** (105.5 + x * x - np.sum(x) / 9)),
     "float32": (wg.jacobian, lambda x: np.sin(x.astype("f")) ** 2 + np.cos(x.astype("f")) ** 2),
 }
 

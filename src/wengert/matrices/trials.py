@@ -100,9 +100,11 @@ def noise(run: Callable[[Callable[[Any], Any]], Array]) -> Array:
             kind = getattr(y, "dtype", None)
             if type(y) is not float and (kind is None or kind.kind != "f"):
                 return y
-            eps = np.finfo(float if kind is None else kind).eps
-            moved = y * (1 + UNITS * eps * rng.uniform(-1, 1, np.shape(y)))
-            return _like(moved, y)
+            about = np.finfo(float if kind is None else kind)
+            shift = UNITS * rng.uniform(-1, 1, np.shape(y))
+            # below the smallest normal number, the numbers are as far apart as just above it
+            tiny = np.where(y, np.abs(y) < about.tiny, False) * float(about.smallest_subnormal)
+            return _like(y * (1 + about.eps * shift) + tiny * shift, y)
 
         change = np.abs(run(shaken) - before)
         size = np.maximum(size, np.where(np.isfinite(change), change, 0))
