@@ -463,3 +463,32 @@ test_random_programs, test_many_random_programs = twice(
     st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=4),
     st.sampled_from(MODES[:1] + MODES[2:]),
 )
+
+
+@pytest.mark.parametrize("mode", ["auto", "forward"])
+def test_errstate_around_a_call_is_heeded(mode):
+    """The function's own operations raise, its handlers see that, and no plan is kept of it."""
+
+    def plain(x):
+        return np.sqrt(x[1:]) * x[:-1]
+
+    def handled(x):
+        try:
+            return plain(x)
+        except FloatingPointError:
+            return 2.0 * x[1:] * x[:-1]
+
+    good, bad = np.array([0.5, 0.6, 0.7]), np.array([0.5, -0.6, 0.7])
+    want = [[np.nan, np.nan, 0.0], [0.0, np.sqrt(0.7), -0.3 / np.sqrt(0.7)]]
+    raises, returns = (wg.jacobian(f, format="csr", mode=mode) for f in (plain, handled))
+    for _ in range(3):
+        with np.errstate(invalid="raise"):
+            with pytest.raises(FloatingPointError, match="sqrt"):
+                raises(bad)
+            np.testing.assert_array_equal(
+                returns(bad).toarray(), [[-1.2, 1.0, 0.0], [0.0, 1.4, -1.2]]
+            )
+            np.testing.assert_allclose(raises(good).toarray(), wg.jacfwd(plain)(good))
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_allclose(raises(bad).toarray(), want)
+            np.testing.assert_allclose(returns(bad).toarray(), want)

@@ -30,6 +30,7 @@ from wengert.ops.base import Traced
 from wengert.ops.leaves import is_array
 from wengert.ops.options import check_function, check_places
 from wengert.sparse.pattern import SparsityPattern
+from wengert.trace.alarm import stops
 from wengert.transform.linear import quiet
 
 __all__ = ["MatrixFunction", "hessian", "jacobian", "load_plan", "value_and_jacobian"]
@@ -261,7 +262,7 @@ class MatrixFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the matrix (``(value, matrix)`` for `wengert.value_and_jacobian`)."""
         leaves, form, key = self._key(args, kwargs)
-        found = self._run(key, leaves)
+        found = None if stops() else self._run(key, leaves)
         if found is None:
             plan = self._plan(key, leaves, form, args, kwargs)
             if plan.program.doubt is not None and not self._warned:  # right here
@@ -329,8 +330,9 @@ class MatrixFunction:
     ) -> MatrixPlan:
         if form is None:
             leaves, form = split(args, kwargs)
+        errors: dict[str, Any] = dict(np.geterr()) if stops() else {}
         with quiet():
-            planner = Planner(self.request, args, kwargs)
+            planner = Planner(self.request, args, kwargs, errors)
             planner.state = key[1]
             program = planner.program()
         if self.format == "dense":

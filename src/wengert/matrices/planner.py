@@ -13,7 +13,7 @@ import functools
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -84,10 +84,27 @@ def plan_matrix(request: Request, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 class Planner:
-    """The stages of planning one call."""
+    """The stages of planning one call.
 
-    def __init__(self, request: Request, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    Parameters
+    ----------
+    request : Request
+    args, kwargs : tuple and dict
+        Of the call.
+    errors : dict, optional
+        What `numpy.errstate` makes of floating-point errors where the matrix is asked for, if it
+        makes them raise: the function then runs under it.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        errors: Mapping[str, Any] | None = None,
+    ) -> None:
         self.request = request
+        self.errors = errors or {}
         self.args, self.kwargs = args, kwargs
         self.results: list[tuple[Any, list[Any]]] = []
         self.shapes: list[tuple[int, ...]] = []
@@ -123,7 +140,8 @@ class Planner:
 
     def _noted(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, and remember the form of its result."""
-        out = call_followed(self.request.f, args, kwargs)
+        with np.errstate(**self.errors):
+            out = call_followed(self.request.f, args, kwargs)
         leaves, spec = optree.tree_flatten(out)
         still = [None if isinstance(y, (Traced, *DYNAMIC)) else y for y in leaves]
         self.results.append((spec, [(y is None, y) for y in still]))
