@@ -8,7 +8,19 @@ import numpy as np
 
 from wengert.llvm.engine import WIDE, lanes
 
-__all__ = ["BOOL", "F32", "F64", "I32", "I64", "MEMORY", "TYPES", "Code", "number"]
+__all__ = [
+    "BOOL",
+    "F32",
+    "F64",
+    "I32",
+    "I64",
+    "MEMORY",
+    "TYPES",
+    "Code",
+    "intrinsic",
+    "libm",
+    "number",
+]
 
 TYPES: dict[np.dtype[Any], str] = {
     np.dtype(np.float64): "double",
@@ -118,3 +130,13 @@ def number(x: Any, dtype: np.dtype[Any]) -> str:
     if dtype == BOOL:
         return "true" if x else "false"
     return str(int(np.asarray(x).astype(dtype)))
+
+
+def intrinsic(name: str, dtype: np.dtype[Any]) -> str:
+    """Return the name of LLVM's intrinsic function of floats."""
+    return f"llvm.{name}.{'f64' if dtype == F64 else 'f32'}"
+
+
+def libm(name: str, dtype: np.dtype[Any]) -> str:
+    """Return the name of a function of C's library of floats."""
+    return name if dtype == F64 else name + "f"

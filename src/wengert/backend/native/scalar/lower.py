@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backend.native.scalar.division import DIVISIONS
 from wengert.backend.native.scalar.slopes import SLOPES
 from wengert.ir.graph import Node, aval_of
-from wengert.llvm.code import BOOL, F64, I64, TYPES, Code, number
+from wengert.llvm.code import BOOL, F64, I64, TYPES, Code, intrinsic, libm, number
 from wengert.ops.base import Op
 from wengert.ops.elementwise import UFUNCS
 
@@ -131,14 +132,6 @@ LARGEST_POWER = 64
 """Largest constant exponent for which powers of integers are products."""
 
 
-def _intrinsic(name: str, dtype: np.dtype[Any]) -> str:
-    return f"llvm.{name}.{'f64' if dtype == F64 else 'f32'}"
-
-
-def _libm(name: str, dtype: np.dtype[Any]) -> str:
-    return name if dtype == F64 else name + "f"
-
-
 def _negated(code: Code, dtype: np.dtype[Any], x: str) -> str:
     return code.emit(f"fneg {TYPES[dtype]} {x}")
 
@@ -197,7 +190,7 @@ def _power(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> s
         if exponent == 1:
             return xs[0]
         if exponent == 0.5 and node.op.name == "power":
-            root = code.call(_intrinsic("sqrt", dtype), dtype, xs[0])
+            root = code.call(intrinsic("sqrt", dtype), dtype, xs[0])
             if node.outputs[0].shape != ():
                 return root
             # NumPy takes the square root of arrays, C's pow of scalars: inf at -inf, 0 at -0
@@ -209,7 +202,7 @@ def _power(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> s
         if exponent in (3, 4):
             two = code.binary("fmul", dtype, xs[0], xs[0])
             return code.binary("fmul", dtype, two, xs[0] if exponent == 3 else two)
-    return code.call(_libm("pow", dtype), dtype, *xs)
+    return code.call(libm("pow", dtype), dtype, *xs)
 
 
 def _integer_power(code: Code, x: str, n: int, dtype: np.dtype[Any]) -> str:
@@ -231,7 +224,7 @@ FLOAT_ONLY.add("float_power")
 @_lower("absolute")
 def _absolute(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
     if dtype.kind == "f":
-        return code.call(_intrinsic("fabs", dtype), dtype, xs[0])
+        return code.call(intrinsic("fabs", dtype), dtype, xs[0])
     if dtype.kind == "b":
         return xs[0]
     below = code.compare("lt", dtype, xs[0], "0")
@@ -364,7 +357,7 @@ def _isnan(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> s
 def _isfinite(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
     if dtype.kind != "f":
         return "true"
-    size = code.call(_intrinsic("fabs", dtype), dtype, xs[0])
+    size = code.call(intrinsic("fabs", dtype), dtype, xs[0])
     return code.compare("lt", dtype, size, number(np.inf, dtype))
 
 
@@ -372,7 +365,7 @@ def _isfinite(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -
 def _isinf(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
     if dtype.kind != "f":
         return "false"
-    size = code.call(_intrinsic("fabs", dtype), dtype, xs[0])
+    size = code.call(intrinsic("fabs", dtype), dtype, xs[0])
     return code.compare("eq", dtype, size, number(np.inf, dtype))
 
 
@@ -404,13 +397,13 @@ def _cut(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str
 # --- functions of libm and intrinsics -------------------------------------------------------------
 def _rounding(name: str) -> Lowering:
     def lower(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
-        return code.call(_intrinsic(name, dtype), dtype, xs[0]) if dtype.kind == "f" else xs[0]
+        return code.call(intrinsic(name, dtype), dtype, xs[0]) if dtype.kind == "f" else xs[0]
 
     return lower
 
 
 def _call_of(function: str) -> Lowering:
-    return lambda code, xs, dtype, node: code.call(_libm(function, dtype), dtype, *xs)
+    return lambda code, xs, dtype, node: code.call(libm(function, dtype), dtype, *xs)
 
 
 for _name in ("sqrt", "floor", "ceil", "trunc", "rint"):
@@ -425,7 +418,7 @@ for _op in UFUNCS.values():
 
 @_lower("copysign")
 def _copysign(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
-    return code.call(_intrinsic("copysign", dtype), dtype, *xs)
+    return code.call(intrinsic("copysign", dtype), dtype, *xs)
 
 
 @_lower("heaviside")
@@ -440,9 +433,9 @@ def _heaviside(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) 
 @_lower("log_expit")
 def _log_expit(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
     (x,) = xs
-    size = code.call(_intrinsic("fabs", dtype), dtype, x)
-    e = code.call(_libm("exp", dtype), dtype, _negated(code, dtype, size))
-    tail = code.call(_libm("log1p", dtype), dtype, e)
+    size = code.call(intrinsic("fabs", dtype), dtype, x)
+    e = code.call(libm("exp", dtype), dtype, _negated(code, dtype, size))
+    tail = code.call(libm("log1p", dtype), dtype, e)
     below = code.compare("lt", dtype, x, number(0, dtype))
     return code.binary("fsub", dtype, code.select(dtype, below, x, number(-0.0, dtype)), tail)
 
@@ -454,10 +447,10 @@ def _log_of_sum(exp: str, unit: float, scale: float | None) -> Lowering:
         a, b = xs
         same = code.compare("eq", dtype, a, b)
         gap = code.binary("fsub", dtype, a, b)
-        size = code.call(_intrinsic("fabs", dtype), dtype, gap)
+        size = code.call(intrinsic("fabs", dtype), dtype, gap)
         top = code.select(dtype, code.compare("gt", dtype, gap, number(0, dtype)), a, b)
-        e = code.call(_libm(exp, dtype), dtype, _negated(code, dtype, size))
-        tail = code.call(_libm("log1p", dtype), dtype, e)
+        e = code.call(libm(exp, dtype), dtype, _negated(code, dtype, size))
+        tail = code.call(libm("log1p", dtype), dtype, e)
         if scale is not None:
             tail = code.binary("fmul", dtype, number(scale, dtype), tail)
         y = code.binary("fadd", dtype, top, tail)
@@ -476,7 +469,7 @@ def _times_log(log: str) -> Lowering:
 
     def lower(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
         x, y = xs
-        found = code.binary("fmul", dtype, x, code.call(_libm(log, dtype), dtype, y))
+        found = code.binary("fmul", dtype, x, code.call(libm(log, dtype), dtype, y))
         known = code.emit(f"fcmp ord {TYPES[dtype]} {y}, {y}")
         zero = code.emit(f"and i1 {known}, {code.compare('eq', dtype, x, number(0, dtype))}")
         return code.select(dtype, zero, number(0, dtype), found)
@@ -492,7 +485,7 @@ LOWER["xlog1py"] = _times_log("log1p")
 def _entr(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
     (x,) = xs
     y = code.binary(
-        "fmul", dtype, _negated(code, dtype, x), code.call(_libm("log", dtype), dtype, x)
+        "fmul", dtype, _negated(code, dtype, x), code.call(libm("log", dtype), dtype, x)
     )
     y = code.select(dtype, code.compare("eq", dtype, x, number(0, dtype)), number(0, dtype), y)
     return code.select(
@@ -507,7 +500,7 @@ def _ldexp(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> s
     n, t = xs[1], TYPES[dtype]
     if dtypes[0][1] == I64:  # exponents beyond an int all overflow, or vanish
         n = _clamped(code, n)
-    name = f"{_intrinsic('ldexp', dtype)}.i32"
+    name = f"{intrinsic('ldexp', dtype)}.i32"
     code.externals.setdefault(name, f"declare {t} @{name}({t}, i32)")
     return code.emit(f"call {t} @{name}({t} {xs[0]}, i32 {n})")
 
@@ -519,72 +512,8 @@ def _clamped(code: Code, n: str) -> str:
     return code.emit(f"trunc i64 {n} to i32")
 
 
-# --- division with remainder ----------------------------------------------------------------------
-def _unlike(code: Code, dtype: np.dtype[Any], a: str, b: str) -> str:
-    """Write whether exactly one of two numbers is below zero."""
-    zero = number(0, dtype)
-    return code.emit(
-        f"xor i1 {code.compare('lt', dtype, a, zero)}, {code.compare('lt', dtype, b, zero)}"
-    )
-
-
-def _divmod(code: Code, dtype: np.dtype[Any], a: str, b: str) -> tuple[str, str, str]:
-    """Write C's quotient and remainder of integers without overflow, and whether b is 0."""
-    by_zero = code.compare("eq", dtype, b, "0")
-    least = str(np.iinfo(dtype).min)
-    wraps = code.emit(
-        f"and i1 {code.compare('eq', dtype, a, least)}, {code.compare('eq', dtype, b, '-1')}"
-    )
-    divisor = code.select(dtype, code.emit(f"or i1 {by_zero}, {wraps}"), "1", b)
-    quotient = code.binary("sdiv", dtype, a, divisor)  # least // -1 wraps to least
-    return quotient, code.binary("srem", dtype, a, divisor), by_zero
-
-
-@_lower("fmod")
-def _fmod(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
-    if dtype.kind == "f":
-        return code.call(_libm("fmod", dtype), dtype, *xs)
-    return _divmod(code, dtype, *xs)[1]
-
-
-@_lower("remainder")
-def _remainder(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
-    _, b = xs
-    m = _fmod(code, xs, dtype, node)
-    add = "fadd" if dtype.kind == "f" else "add"
-    zero = code.compare("eq", dtype, m, number(0, dtype))
-    moved = code.select(dtype, _unlike(code, dtype, m, b), code.binary(add, dtype, m, b), m)
-    if dtype.kind == "i":
-        return code.select(dtype, zero, "0", moved)
-    return code.select(
-        dtype, zero, code.call(_intrinsic("copysign", dtype), dtype, number(0, dtype), b), moved
-    )
-
-
-@_lower("floor_divide")
-def _floor_divide(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -> str:
-    a, b = xs
-    if dtype.kind == "i":
-        q, r, by_zero = _divmod(code, dtype, a, b)
-        exact = code.compare("eq", dtype, r, "0")
-        lower = code.select(dtype, _unlike(code, dtype, a, b), code.binary("sub", dtype, q, "1"), q)
-        return code.select(dtype, by_zero, "0", code.select(dtype, exact, q, lower))
-    zero, one, half = (number(x, dtype) for x in (0, 1, 0.5))
-    ratio = code.binary("fdiv", dtype, a, b)
-    m = code.call(_libm("fmod", dtype), dtype, a, b)
-    q = code.binary("fdiv", dtype, code.binary("fsub", dtype, a, m), b)
-    moves = code.emit(f"and i1 {code.compare('ne', dtype, m, zero)}, {_unlike(code, dtype, m, b)}")
-    q = code.select(dtype, moves, code.binary("fsub", dtype, q, one), q)
-    down = code.call(_intrinsic("floor", dtype), dtype, q)
-    rest = code.binary("fsub", dtype, q, down)
-    up = code.binary("fadd", dtype, down, one)
-    whole = code.select(dtype, code.compare("gt", dtype, rest, half), up, down)
-    none = code.call(_intrinsic("copysign", dtype), dtype, zero, ratio)
-    whole = code.select(dtype, code.compare("eq", dtype, q, zero), none, whole)
-    return code.select(dtype, code.compare("eq", dtype, b, zero), ratio, whole)
-
-
-NOT_BOOL.update(("fmod", "remainder", "floor_divide"))
+LOWER.update(DIVISIONS)
+NOT_BOOL.update(DIVISIONS)
 
 for _name, _up in {"degrees": True, "rad2deg": True, "radians": False, "deg2rad": False}.items():
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import Node
-from wengert.llvm.code import F64, Code, number
+from wengert.llvm.code import F64, Code, intrinsic, libm, number
 
 __all__ = ["SLOPES"]
 
@@ -33,9 +33,8 @@ FRACTIONS = {
 
 def _of(name: str, code: Code, dtype: Dtype, *xs: str) -> str:
     """Call a function of libm or an intrinsic."""
-    single = "" if dtype == F64 else "f"
-    name = f"{name}.{'f64' if dtype == F64 else 'f32'}" if "." in name else name + single
-    return code.call(name, dtype, *xs)
+    of = name.removeprefix("llvm.")
+    return code.call(libm(of, dtype) if of == name else intrinsic(of, dtype), dtype, *xs)
 
 
 def _times(code: Code, dtype: Dtype, *xs: str) -> str:
