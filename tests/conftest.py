@@ -25,7 +25,7 @@ os.environ["WENGERT_CACHE_DIR"] = ""
 # All graphs and programs are checked as they are made, and native memory begins full of NaN.
 os.environ.setdefault("WENGERT_VERIFY", "1")
 
-import wengert.public  # noqa: E402  (modules register what they add to tables)
+import wengert.public  # noqa: E402, F401  (modules register what they add to tables)
 from wengert.follow import functions  # noqa: E402
 
 

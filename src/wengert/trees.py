@@ -12,7 +12,7 @@ from wengert.errors import InputError, MutationError, ShapeError, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Value
 from wengert.ops.base import PythonComplex, PythonFloat, Traced, dtype_of, shape_of
-from wengert.ops.elementwise import convert
+from wengert.ops.convert import convert
 from wengert.ops.leaves import checked
 
 __all__ = ["Selection", "apart", "flatten", "map_leaves", "own", "select", "unwrap"]

@@ -41,7 +41,6 @@ from wengert.linear.terms import (
     sum_over,
     whole,
 )
-from wengert.ops import elementwise as ew
 from wengert.ops.base import (
     ZERO,
     Op,
@@ -52,6 +51,7 @@ from wengert.ops.base import (
     shape_of,
 )
 from wengert.ops.blocks import Joined, Labelled, Moved, Written, Zero
+from wengert.ops.convert import convert
 from wengert.ops.index import getitem, index_set
 from wengert.ops.shape import reshape
 from wengert.trace.record import Trace, active_recorder
@@ -140,7 +140,7 @@ class AccumulateTrace(JvpTrace):
             if any(ts):
                 raise NotAccumulable(f"{op.name} has several results")
             return tuple(Tracer(self, _Dual(p, [])) if is_inexact(p) else p for p in y)
-        if op is ew.convert and not is_inexact(y):
+        if op is convert and not is_inexact(y):
             return y
         terms: list[JacobianTerm] = []
         reach: Reach | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.linear.accumulate import Accumulation
 from wengert.linear.terms import JacobianTerm
 from wengert.ops.base import Traced, shape_of
-from wengert.ops.elementwise import convert
+from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem, index_add, index_set
 from wengert.ops.shape import filled, reshape
 from wengert.sparse.pattern import SparsityPattern

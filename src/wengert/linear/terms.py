@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.ir.graph import Const
-from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced, shape_of
+from wengert.ops.convert import select
 from wengert.ops.index import SLOT, getitem
 from wengert.ops.reduce import reduce_sum
 from wengert.ops.shape import concatenate, filled, reshape, transpose
@@ -368,7 +368,7 @@ def _mask(t: JacobianTerm, here: Ints) -> Any:
     c = t.coefficient
     if (t.clean and not is_number(c)) or here.all():
         return c
-    return np.where(here, c, 0.0) if is_number(c) else ew.select(here, c, 0.0)
+    return np.where(here, c, 0.0) if is_number(c) else select(here, c, 0.0)
 
 
 # --- sums ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ops.base import dtype_of, is_inexact, shape_of
-from wengert.ops.elementwise import convert
+from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem
 from wengert.ops.shape import concatenate, filled, reshape
 from wengert.sparse.colouring.colouring import ColouringResult

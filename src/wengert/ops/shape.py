@@ -11,7 +11,7 @@ import numpy as np
 from wengert.ir.graph import Aval
 from wengert.ops import patterns
 from wengert.ops.base import Op, Traced, Transpose, dtype_of, like_shape, register, shape_of
-from wengert.ops.elementwise import convert
+from wengert.ops.convert import convert
 
 __all__ = ["broadcast_to", "concatenate", "filled", "match", "reshape", "sum_to", "transpose"]
 

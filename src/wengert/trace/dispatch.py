@@ -14,6 +14,7 @@ import numpy as np
 from wengert.errors import ConversionError, UnsupportedError, WengertError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced, dtype_of
+from wengert.ops.convert import convert
 from wengert.ops.leaves import checked
 from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained, unsupported
@@ -155,7 +156,7 @@ def _cast_inputs(
     loop = ufunc.resolve_dtypes(given + (None,) * ufunc.nout, signature=signature, casting=casting)
     with np.errstate(over="ignore"):
         return tuple(
-            x if dtype_of(x) == d else ew.convert(x, dtype=d)
+            x if dtype_of(x) == d else convert(x, dtype=d)
             for x, d in zip(inputs, loop, strict=False)
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, dtype_of
+from wengert.ops.convert import convert
 from wengert.trace.numbers import number_type
 
 __all__ = ["by_function", "squaring"]
@@ -30,11 +31,11 @@ def _arithmetic(op: Op, a: Any, b: Any) -> Any:
     if complex in kinds and None in kinds:
         double = np.dtype(np.complex128)
         if kinds[0] is complex and dtype_of(b) == np.float64:
-            a = ew.convert(a, dtype=double)
+            a = convert(a, dtype=double)
         elif kinds[1] is complex and dtype_of(a) == np.float64:
-            b = ew.convert(b, dtype=double)
+            b = convert(b, dtype=double)
     elif op is ew.power and kinds == (None, int) and dtype_of(a).kind == "b":
-        a = ew.convert(a, dtype=np.dtype(np.int64))  # the operator makes int8 of Booleans
+        a = convert(a, dtype=np.dtype(np.int64))  # the operator makes int8 of Booleans
     return op(a, b)
 
 

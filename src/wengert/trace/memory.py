@@ -17,9 +17,9 @@ import numpy as np
 
 from wengert.errors import user_line
 from wengert.ir.graph import Const, Value, aval_of
-from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.control import stop_gradient
+from wengert.ops.convert import convert, select
 from wengert.ops.index import getitem, index_add, index_set, is_basic
 from wengert.ops.shape import broadcast_to, reshape, transpose
 from wengert.trace import layout
@@ -90,7 +90,7 @@ def converted(a: Any, dtype: np.dtype[Any], order: str = "K") -> Any:
     if order not in ("C", "F", "A", "K"):
         raise ValueError(f"order must be one of 'C', 'F', 'A', 'K', not {order!r}" + user_line())
     if not isinstance(a, Traced) or len(shape_of(a)) < 2:
-        return ew.convert(a, dtype=dtype)
+        return convert(a, dtype=dtype)
     wanted = order_of(a, order)
     return arranged(a, dtype, range(len(shape_of(a))) if wanted == "C" else wanted)
 
@@ -142,7 +142,7 @@ def arranged(x: Any, dtype: Any, order: Any) -> Any:
     shape, have = x.shape, of_value(x._var)
     want = layout.compact(shape, order, 1)
     attrs = {} if layout.kept_like(shape, have, want) else {"order": tuple(order)}
-    y = ew.convert(x, dtype=dtype, **attrs)
+    y = convert(x, dtype=dtype, **attrs)
     # A conversion to integers may come back as a plain array, which cannot be updated.
     return y if getattr(y, "_trace", None) is x._trace else x._trace.lift(y)
 
@@ -245,9 +245,9 @@ def _made(node: Any, aval: Any) -> Layout:
     first, own = _operand(node.inputs[0])
     if op in _MOVES or (op is getitem and is_basic(node.attrs["spec"])):
         return _moved(op, node.attrs, first, own, size)
-    if op is stop_gradient or op is ew.convert or op is index_set or op is index_add:
+    if op is stop_gradient or op is convert or op is index_set or op is index_add:
         return layout.compact(shape, node.attrs.get("order") or layout.kept(own), size)
-    if op.ufunc is not None or op is ew.select:
+    if op.ufunc is not None or op is select:
         operands = [_operand(x) for x in node.inputs]
         return layout.compact(shape, layout.iterated(shape, operands), size)
     return layout.compact(shape, layout.kept(_tried(node).strides), size)

@@ -20,6 +20,7 @@ from wengert.ir.graph import Const, Node, Value
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced, dtype_of
 from wengert.ops.control import as_number
+from wengert.ops.convert import convert
 from wengert.trace.alarm import is_covered
 
 __all__ = [
@@ -268,7 +269,7 @@ def _of_integers(recorder: Any, op: Op, inputs: list[Any], values: list[Any]) ->
     if any(abs(x).bit_length() > 1000 for x in values):  # which no float holds
         return _by_value(recorder, op, inputs)
     floats = [
-        recorder.value(ew.convert, x, dtype=np.dtype(float)) if type(x) is Value else float(x)
+        recorder.value(convert, x, dtype=np.dtype(float)) if type(x) is Value else float(x)
         for x in inputs
     ]
     size = recorder.value(ew.absolute, recorder.value(estimated, *floats))

@@ -26,8 +26,8 @@ from wengert.errors import (
 from wengert.follow.rewrite import original
 from wengert.ir.build import applied
 from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Place, Value, aval_of
-from wengert.ops import elementwise as ew
 from wengert.ops.base import ZERO, Op, RegionOp
+from wengert.ops.convert import convert
 from wengert.trace.active import ACTIVE
 from wengert.trace.alarm import Alarm, heeding
 from wengert.trace.capture import (
@@ -268,7 +268,7 @@ class Tape(Trace):
                 Tracer(self, v) if v.dtype.kind in "fc" else part
                 for v, part in zip(outputs, y, strict=True)
             )
-        if op is ew.convert and y.dtype.kind not in "fc":
+        if op is convert and y.dtype.kind not in "fc":
             return y
         out = Value(y)
         if pythons:  # of Python numbers, an operator makes another one
@@ -384,9 +384,7 @@ class GraphRecorder(Trace):
         private = x.copy(order="K")
         out = Value(private)
         self.nodes.append(
-            Node(
-                ew.convert, (Const(private, fixed=True),), {"dtype": x.dtype}, (out,), self._place()
-            )
+            Node(convert, (Const(private, fixed=True),), {"dtype": x.dtype}, (out,), self._place())
         )
         return Tracer(self, out)
 

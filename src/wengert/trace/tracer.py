@@ -25,6 +25,7 @@ from wengert.errors import (
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced
 from wengert.ops.contract import contract
+from wengert.ops.convert import convert
 from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, views
@@ -249,7 +250,7 @@ class Tracer(Traced):
                     f"cannot store {new.dtype} into an array of {dtype} in place; make the array "
                     f"with dtype={new.dtype} or write y = y + ..." + user_line()
                 )
-            new = ew.convert(new, dtype=dtype)
+            new = convert(new, dtype=dtype)
         if not shape:
             new = index_set(self, new, spec=())  # stays an array, where the operation gave a scalar
         self._assign(new)

@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
 from wengert.ops.base import is_inexact, shape_of
-from wengert.ops.elementwise import select
+from wengert.ops.convert import select
 from wengert.ops.loops import cond, joined
 from wengert.ops.shape import broadcast_to, filled
 from wengert.trace.region import example

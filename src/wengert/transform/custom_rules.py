@@ -13,7 +13,7 @@ from wengert.errors import DerivativeError, InputError, LeakedTracerError, Shape
 from wengert.ir.graph import Node, Value
 from wengert.ops import patterns
 from wengert.ops.base import Op, Traced, dtype_of, is_inexact, shape_of
-from wengert.ops.elementwise import convert
+from wengert.ops.convert import convert
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear_rule import LinearRule

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ops.base import Fold, Jvp, OfRegions, Op, Scale, Traced, Transpose, dtype_of, shape_of
-from wengert.ops.elementwise import convert, select
+from wengert.ops.convert import convert, select
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.ops.shape import filled
 from wengert.transform.reach import Reach, carried, is_elementwise, joined, settled, slope_reach

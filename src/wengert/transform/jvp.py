@@ -9,7 +9,7 @@ import numpy as np
 from wengert.errors import ConversionError, cause_of, user_line
 from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
-from wengert.ops.elementwise import convert
+from wengert.ops.convert import convert
 from wengert.trace.alarm import heeding
 from wengert.trace.numbers import (
     beside_arrays,

@@ -18,7 +18,7 @@ import numpy as np
 from wengert.ir.build import Builder
 from wengert.ir.graph import Graph, Value
 from wengert.ops.base import OfRegions, is_inexact, shape_of
-from wengert.ops.elementwise import select
+from wengert.ops.convert import select
 from wengert.ops.loops import cond, scan, while_loop, with_unread
 from wengert.ops.shape import filled
 from wengert.trace.region import example, record_region

@@ -27,7 +27,8 @@ from wengert.ir.graph import Node, Value
 from wengert.ops import patterns
 from wengert.ops.base import Jvp, Op, Scale, Traced, dtype_of, shape_of
 from wengert.ops.control import cut, is_settled
-from wengert.ops.elementwise import convert, multiply, select
+from wengert.ops.convert import convert, select
+from wengert.ops.elementwise import multiply
 from wengert.ops.index import SLOT, getitem, index_add
 from wengert.ops.order import take_along
 from wengert.ops.reduce import expand

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.ir.graph import Const, Node, Value, aval_of
 from wengert.ops import patterns
-from wengert.ops.elementwise import select
+from wengert.ops.convert import select
 from wengert.ops.index import fill
 
 __all__ = ["Zeros", "is_zero"]

@@ -14,6 +14,7 @@ from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced
 from wengert.ops.control import stop_gradient
+from wengert.ops.convert import select as select_op
 from wengert.ops.index import getitem, index_add
 from wengert.ops.order import take_along
 from wengert.trace import indexing, memory
@@ -106,7 +107,7 @@ def where(condition: Any, *branches: Any) -> Any:
     a, b = (x if isinstance(x, Traced) or number_type(x) else traced(x) for x in branches)
     if condition.dtype.kind != "b":
         condition = np.not_equal(condition, 0)
-    return ew.select(condition, a, b)
+    return select_op(condition, a, b)
 
 
 @implements(np.nonzero)

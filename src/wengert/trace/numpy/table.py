@@ -15,8 +15,8 @@ from wengert.errors import (
     UnsupportedError,
     user_line,
 )
-from wengert.ops import elementwise as ew
 from wengert.ops.base import Traced, dtype_of, shape_of
+from wengert.ops.convert import convert
 from wengert.trace.dispatch import CREATION, FUNCTIONS
 from wengert.trace.indexing import stack_nested
 from wengert.trace.numbers import number_type
@@ -76,7 +76,7 @@ def traced(x: Any) -> Any:
     A traced Python number becomes one of NumPy's scalars, which takes part in promotion.
     """
     if isinstance(x, Traced):
-        return x if number_type(x) is None else ew.convert(x, dtype=dtype_of(x))
+        return x if number_type(x) is None else convert(x, dtype=dtype_of(x))
     if isinstance(x, (np.ndarray, np.generic)):
         return x
     return stack_nested(x) if _holds_traced(x) else np.asarray(x)
@@ -205,4 +205,4 @@ def cast(x: Any, dtype: Any) -> Any:
         return x
     if target.kind not in "biufc":
         raise UnsupportedError(f"traced values cannot be of dtype {target}" + user_line())
-    return ew.convert(x, dtype=target)
+    return convert(x, dtype=target)

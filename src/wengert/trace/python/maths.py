@@ -16,7 +16,7 @@ import numpy as np
 import scipy.special
 
 from wengert.errors import InputError, user_line
-from wengert.ops import elementwise as ew
+from wengert.ops.convert import convert
 from wengert.trace.numbers import as_python, holds, number_type
 from wengert.trace.python.table import among, find, stands_for
 from wengert.trace.tracer import Tracer
@@ -47,7 +47,7 @@ def number(x: Any, kind: type = float) -> Any:
         x = x.reshape(())
     if kind is float and x.dtype.kind == "c":
         raise InputError("float() argument must be a real number, not complex" + user_line())
-    return as_python(ew.convert(+x, dtype=np.dtype(kind)))
+    return as_python(convert(+x, dtype=np.dtype(kind)))
 
 
 @stands_for(float)
