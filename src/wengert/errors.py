@@ -17,6 +17,7 @@ Each one also subclasses the builtin that a NumPy user would catch::
     ├── PlanMismatchError       ValueError   a plan called with other arguments than it was made for
     ├── MissingExtraError       ImportError  an optional library that is not installed
     ├── SparsityError           ValueError   a sparsity pattern that does not hold
+    ├── OrderError              ValueError   an order of accumulation that does not fit
     ├── DenseTooLargeError      MemoryError  a dense matrix that would not fit in memory
     ├── MemoryBudgetError       MemoryError  a budget that cannot be kept
     ├── DataError               ValueError   a file or table that cannot be used
@@ -50,6 +51,7 @@ __all__ = [
     "MemoryBudgetError",
     "MissingExtraError",
     "MutationError",
+    "OrderError",
     "PlanMismatchError",
     "RunFolderError",
     "SettingsError",
@@ -195,6 +197,10 @@ class MissingExtraError(WengertError, ImportError):
 
 class SparsityError(WengertError, ValueError):
     """A sparsity pattern that lacks entries of the matrix."""
+
+
+class OrderError(WengertError, ValueError):
+    """An order of accumulation that is none, or belongs to another graph."""
 
 
 class DenseTooLargeError(WengertError, MemoryError):

@@ -21,6 +21,7 @@ from wengert.derivatives import (
 )
 from wengert.follow.functions import unfollowed
 from wengert.jit.jitted import jit
+from wengert.linear.function import linear_graph
 from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
 from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
 from wengert.transform.checkpoint import checkpoint
@@ -54,6 +55,7 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "linear_graph",
     "linearize",
     "load_plan",
     "map",

@@ -28,7 +28,8 @@ transform: errors, follow, ir, ops, rolling, trees, trace
 sparse.colouring: errors, loopc
 sparse: errors, sparse.colouring
 sparse.detection: errors, ir, ops, trace, sparse
-linear: errors, ir, ops, trace, transform, sparse
+orders: errors, loopc
+linear: errors, tables, ir, ops, trees, trace, transform, sparse, orders
 cost: errors, ir, ops
 memory: errors, ir, ops, sparse.detection
 backend: errors, ir, ops
@@ -45,7 +46,7 @@ matrices: errors, files, follow, ir, ops, trees, trace, transform, sparse, spars
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
-public: errors, follow, transform, backend.native.run, jit, derivatives, matrices, analysis
+public: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices, analysis
 "": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""

@@ -1,5 +1,6 @@
 """Local Jacobians as data, and how they are multiplied together.
 
-The accumulation of nonzeros is here; sweeps over whole functions are in `matrices`.
-May import: errors, ir, ops, trace, transform, sparse.
+The linear graph of a function is here, its accumulation in any order, and that of nonzeros; sweeps
+over whole functions are in `matrices`.
+May import: errors, tables, ir, ops, trees, trace, transform, sparse, orders.
 """

@@ -1,0 +1,109 @@
+"""The linear graph of a function at a point.
+
+Every derivative is an accumulation of this graph. Forward mode multiplies local Jacobians from the
+arguments on, reverse mode from the results back, and any other order of elimination takes some
+vertex between others first (Griewank and Walther, *Evaluating Derivatives*, 2nd ed., ch. 9 and 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from wengert.linear.order import accumulated, order_given, order_of
+from wengert.linear.scalars import ScalarGraph
+from wengert.linear.values import Linear
+from wengert.orders.order import Cost, Order
+from wengert.transform.linear import linearize_flat
+
+__all__ = ["LinearGraph", "linearised"]
+
+
+class LinearGraph(Linear):
+    """What is left of a function when it is linearised at a point.
+
+    Attributes
+    ----------
+    vertices : list of Vertex
+        The arguments that are differentiated, then the values in the order of the program.
+    edges : list of Edge
+        The local Jacobians, by their targets.
+    ys : list
+        The function's results.
+    """
+
+    # --- orders -----------------------------------------------------------------------------------
+    @cached_property
+    def scalars(self) -> ScalarGraph:
+        """The graph taken apart into the entries of its values.
+
+        Raises
+        ------
+        NotAccumulable
+            Where there are too many.
+        """
+        return ScalarGraph(self)
+
+    def order(self, effort: str = "default") -> Order:
+        """Return the cheapest order of elimination that an effort finds.
+
+        Parameters
+        ----------
+        effort : {"default", "high"} or a method's name
+            Milliseconds or seconds; ``"forward"``, ``"reverse"``, ``"markowitz"``, ``"relative"``
+            and ``"lookahead"`` are one rule each.
+        """
+        return order_of(self.scalars, effort)
+
+    def cost(self, order: Any = "default") -> Cost:
+        """Return what an order, or the one of that name, takes."""
+        if isinstance(order, str):
+            return self.order(order).cost
+        return order_given(self.scalars, order).cost
+
+    def accumulate(self, order: Any = "default") -> list[list[Any]]:
+        """Multiply the local Jacobians in an order.
+
+        Parameters
+        ----------
+        order : Order, str or sequence of int
+            As of `order`, or the vertices in another sequence.
+
+        Returns
+        -------
+        list of list of array or None
+            For each result and each argument a Jacobian of shape ``result.shape + argument.shape``;
+            None where it is zero.
+
+        Raises
+        ------
+        OrderError
+            For an order that is none, or of another graph.
+        """
+        return accumulated(self.scalars, order)
+
+
+def linearised(
+    f: Callable[..., list[Any]], leaves: Sequence[Any], wrt: Sequence[int] | None = None
+) -> LinearGraph:
+    """Run ``f(*leaves)``, which returns a list of arrays, and return its linear graph.
+
+    Parameters
+    ----------
+    f : callable
+    leaves : sequence of arrays
+    wrt : sequence of int, optional
+        The leaves that are differentiated; all by default.
+    """
+    if wrt is None:
+        return LinearGraph(linearize_flat(f, list(leaves)))
+    chosen = list(wrt)
+
+    def part(*xs: Any) -> list[Any]:
+        every = list(leaves)
+        for i, x in zip(chosen, xs, strict=True):
+            every[i] = x
+        return f(*every)
+
+    return LinearGraph(linearize_flat(part, [leaves[i] for i in chosen]))

@@ -1,0 +1,206 @@
+"""What a linear graph consists of: values, and the local Jacobians between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wengert.ir.graph import Node, Value
+from wengert.linear.terms import NotAccumulable
+from wengert.ops.base import ZERO, dtype_of, shape_of
+from wengert.ops.blocks import Block, Zero
+from wengert.tables import align
+from wengert.transform.linear import Linearized
+
+__all__ = ["Edge", "Linear", "Vertex"]
+
+
+class Vertex:
+    """A value that the arguments reach and that reaches a result.
+
+    Attributes
+    ----------
+    number : int
+    name : str
+        The operation that made it; ``argument`` where none did.
+    shape : tuple of int
+    role : {"argument", "intermediate", "result"}
+    line : (str, int) or None
+        Where the user's code computed it, where that is known.
+    """
+
+    __slots__ = ("line", "name", "number", "role", "shape", "value")
+
+    def __init__(self, number: int, name: str, value: Value, role: str, line: Any = None) -> None:
+        self.number, self.name, self.role, self.line = number, name, role, line
+        self.value = value
+        self.shape = shape_of(value.data)
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"{self.number}: {self.name} {self.shape}, {self.role}"
+
+
+class Edge:
+    """A local Jacobian: of `target` with respect to `source`.
+
+    Attributes
+    ----------
+    source, target : int
+        Numbers of vertices.
+    block : Block
+        Its structure.
+    node : Node
+        The operation.
+    """
+
+    __slots__ = ("block", "node", "part", "source", "target")
+
+    def __init__(self, source: int, target: int, block: Block, node: Node, part: int | None):
+        self.source, self.target = source, target
+        self.block, self.node, self.part = block, node, part
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The arguments of the operation."""
+        return [x.data if isinstance(x, Value) else x for x in self.node.inputs]
+
+    @property
+    def results(self) -> Any:
+        """What the operation made: a tuple where that is several."""
+        outs = self.node.outputs
+        return outs[0].data if self.part is None else tuple([v.data for v in outs])
+
+    def __repr__(self) -> str:
+        """Return a line."""
+        return f"{self.source} -> {self.target}: {self.block}"
+
+
+class Linear:
+    """What is left of a function when it is linearised at a point.
+
+    Parameters
+    ----------
+    lin : Linearized
+
+    Attributes
+    ----------
+    vertices : list of Vertex
+        The arguments that are differentiated, then the values in the order of the program.
+    edges : list of Edge
+        By their targets.
+    ys : list
+        The function's results.
+    results : list of int or None
+        The vertex of each result; None where no argument reaches it.
+    """
+
+    def __init__(self, lin: Linearized, name: str = "f") -> None:
+        self.lin, self.name = lin, name
+        self.ys = lin.ys
+        self.vertices: list[Vertex] = []
+        self.edges: list[Edge] = []
+        self._numbers: dict[Value, int] = {}
+        needed = _needed(lin)
+        outs = {v for v in lin.outs if v is not None}
+        self.arguments: list[int | None] = []
+        for v in lin.roots:
+            known = v in needed
+            self.arguments.append(self._add("argument", v, "argument") if known else None)
+        for node in lin.tape.nodes:
+            if type(node) is not Node:
+                if any(v in needed for v in _outputs(node)):
+                    raise NotAccumulable("a loop is one operation")
+                continue
+            if any(v in needed for v in node.outputs):
+                self._node(node, needed, outs)
+        self.results = [None if v is None else self._numbers.get(v) for v in lin.outs]
+
+    def _add(self, name: str, value: Value, role: str, line: Any = None) -> int:
+        number = len(self.vertices)
+        if dtype_of(value.data).kind != "f":
+            raise NotAccumulable(f"{name} makes {dtype_of(value.data)}")
+        self.vertices.append(Vertex(number, name, value, role, line))
+        self._numbers[value] = number
+        return number
+
+    def _node(self, node: Node, needed: set[Value], outs: set[Value]) -> None:
+        op = node.op
+        if op.derivative is ZERO:
+            return
+        if getattr(op, "custom", False):
+            raise NotAccumulable(f"{op.name} has a derivative of its own")
+        active = [
+            k for k, v in enumerate(node.inputs) if isinstance(v, Value) and v in self._numbers
+        ]
+        if not active:
+            return
+        xs = [v.data if isinstance(v, Value) else v for v in node.inputs]
+        several = len(node.outputs) > 1
+        y = tuple(v.data for v in node.outputs) if several else node.outputs[0].data
+        if op.local_jacobian is None:
+            raise NotAccumulable(f"{op.name} has no local Jacobian")
+        found: list[tuple[int, Any]] = []
+        for k in active:
+            found.append((k, op.local_jacobian(k, y, *xs, **node.attrs)))
+        for i, v in enumerate(node.outputs):
+            blocks = [(k, b[i] if several else b) for k, b in found]
+            blocks = [(k, b) for k, b in blocks if not isinstance(b, Zero)]
+            if v not in needed or not blocks:
+                continue
+            role = "result" if v in outs else "intermediate"
+            target = self._add(op.name, v, role, node.line)
+            for k, block in blocks:
+                source = self._numbers[node.inputs[k]]
+                self.edges.append(Edge(source, target, block, node, i if several else None))
+
+    # --- for people -------------------------------------------------------------------------------
+    def __str__(self) -> str:
+        """Return a table: each value, and the local Jacobians that lead to it."""
+        rows = []
+        into: dict[int, list[Edge]] = {}
+        for e in self.edges:
+            into.setdefault(e.target, []).append(e)
+        for v in self.vertices:
+            for i, edge in enumerate([*into.get(v.number, ())] or [None]):
+                about = (str(v.number), v.name, str(v.shape), v.role) if i == 0 else ("",) * 4
+                rows.append((*about, *(("", "", "") if edge is None else _of_edge(edge))))
+        head = ("value", "made by", "shape", "role", "from", "local Jacobian", "entries")
+        n = sum(v.role == "argument" for v in self.vertices)
+        first = (
+            f"linear graph of {self.name}: {n} argument{'s' * (n != 1)}, "
+            f"{len(self.vertices) - n} values, {len(self.edges)} local Jacobians"
+        )
+        return "\n".join([first, align([head, *rows], left=range(6))])
+
+    __repr__ = __str__
+
+
+def _of_edge(e: Edge) -> tuple[str, str, str]:
+    m, n = e.block.shape
+    free = ", matrix-free" if e.block.is_matrix_free and e.block.kind != "matrix-free" else ""
+    return str(e.source), f"{e.block.kind}{free}, {m:,} x {n:,}", f"{e.block.nnz:,}"
+
+
+def _outputs(node: Any) -> Sequence[Value]:
+    found: Any = getattr(node, "outputs", None)
+    if found is None:
+        raise NotAccumulable("a loop is one operation")
+    return found  # type: ignore[no-any-return]
+
+
+def _needed(lin: Linearized) -> set[Value]:
+    """Return the values that the arguments reach and that reach a result."""
+    reached = set(lin.roots)
+    for node in lin.tape.nodes:
+        if type(node) is not Node:
+            raise NotAccumulable("a loop is one operation")
+        if node.op.derivative is ZERO:
+            continue
+        if any(isinstance(v, Value) and v in reached for v in node.inputs):
+            reached.update(v for v in node.outputs if dtype_of(v.data).kind in "fc")
+    wanted = {v for v in lin.outs if v is not None and v in reached}
+    for node in reversed(lin.tape.nodes):
+        if any(v in wanted for v in node.outputs):
+            wanted.update(v for v in node.inputs if isinstance(v, Value) and v in reached)
+    return wanted

@@ -1,0 +1,160 @@
+"""The linear graph of a function, and Jacobians by elimination in any order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.orders.circuits import FUNCTIONS, KNOWN
+
+import wengert as wg
+from wengert.errors import InputError, OrderError, UnsupportedError
+
+X = np.linspace(0.3, 1.4, 4)
+W = np.cos(np.arange(12.0)).reshape(3, 4)
+
+CASES = {
+    "entries": lambda x: np.array([x[0] * x[1], np.sin(x[2]) * x[1], x[1:].sum(), x[3]]),
+    "used twice": lambda x: np.stack([x[0] * x[0], x[0], x[0]]),
+    "matrix": lambda x: np.tanh(W @ x) * np.exp(x[0]),
+    "moved": lambda x: x.reshape(2, 2).T[::-1] * np.concatenate([x[2:], x[:2]]).reshape(2, 2),
+    "written": lambda x: _written(x),
+    "ratio": lambda x: x / np.sum(x),
+    "outer": lambda x: np.outer(np.sin(x), x[:2]),
+    "solve": lambda x: np.linalg.solve(np.eye(3) * 2 + W[:, :3] ** 2, x[:3] ** 2),
+    "running": lambda x: np.cumsum(x**2) * x,
+    "product": lambda x: np.prod(x) + np.zeros(2),
+    "inverse": lambda x: np.linalg.inv(np.outer(x, x) + np.eye(4) * 3),
+    "loop": lambda x: wg.scan(lambda c, _: (c * x[0], c), x[1], None, length=3)[0] * x,
+    "constant": lambda x: np.ones(3),
+    "number": lambda x: x @ x,
+}
+
+
+def _written(x):
+    y = np.zeros(5)
+    y[1:] = x * x[0]
+    y[0] = x[1]
+    y[2] += x[3]
+    return y
+
+
+@pytest.mark.parametrize("method", ["default", "forward", "reverse", "markowitz"])
+@pytest.mark.parametrize("name", CASES)
+def test_every_order_makes_the_jacobian(name, method):
+    f = CASES[name]
+    graph = wg.linear_graph(f)(X)
+    ((made,),) = graph.accumulate(method)
+    wanted = wg.jacobian(f, mode="reverse")(X)
+    if made is None:
+        assert not np.any(wanted)
+        return
+    assert made.shape == wanted.shape
+    np.testing.assert_allclose(made, wanted, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_circuits_written_in_numpy_have_the_published_counts(name):
+    f, x = FUNCTIONS[name]
+    known = KNOWN[name]
+    graph = wg.linear_graph(f)(x)
+    free = graph.scalars.problem
+    plain = free.priced(False)
+    for method in ("forward", "reverse"):
+        sequence = graph.order(method).sequence
+        assert plain.multiplications(sequence) == getattr(known, method)
+        assert graph.order(method).cost.multiplications == getattr(known, f"free_{method}")
+    assert graph.order("markowitz").cost.multiplications == known.free_markowitz
+    wanted = wg.jacobian(f, mode="reverse")(x)
+    for method in ("default", "forward", "reverse", "markowitz", "relative", "lookahead"):
+        ((made,),) = graph.accumulate(method)
+        np.testing.assert_allclose(made, wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_elimination_is_compiled(name):
+    f, x = FUNCTIONS[name]
+    eliminated = wg.jit(lambda x: wg.linear_graph(f)(x).accumulate()[0][0])
+    wanted = wg.jacobian(f, mode="reverse")
+    for point in (x, x[::-1].copy(), x**2):
+        np.testing.assert_allclose(eliminated(point), wanted(point), rtol=1e-11, atol=1e-11)
+
+
+def test_several_arguments_and_results():
+    def f(a, b, c):
+        return {"p": a * b[0], "q": (np.sum(c), b * 2)}
+
+    graph = wg.linear_graph(f, argnums=(0, 2))(X, X[:2], W)
+    made = graph.accumulate()
+    wanted = wg.jacobian(f, argnums=(0, 2), mode="reverse")(X, X[:2], W)
+    np.testing.assert_allclose(made[0][0], wanted["p"][0])
+    np.testing.assert_allclose(made[1][1], wanted["q"][0][1])
+    assert made[0][1] is None
+    assert made[1][0] is None
+    assert made[2] == [None, None]
+
+
+def test_an_order_is_data():
+    graph = wg.linear_graph(CASES["matrix"])(X)
+    order = graph.order()
+    changed = order.with_sequence(order.sequence[::-1])
+    np.testing.assert_allclose(graph.accumulate(changed)[0][0], graph.accumulate(order)[0][0])
+    np.testing.assert_allclose(graph.accumulate(list(order)[::-1])[0][0], graph.accumulate()[0][0])
+    assert "numbers, by" in str(order)
+
+
+def test_an_order_of_another_graph():
+    order = wg.linear_graph(CASES["matrix"])(X).order()
+    with pytest.raises(OrderError, match="another graph"):
+        wg.linear_graph(CASES["ratio"])(X).accumulate(order)
+    calls = []
+
+    def changing(x):
+        calls.append(1)
+        for _ in calls:
+            x = np.sin(x) * x
+        return x
+
+    order = wg.linear_graph(changing)(X).order()
+    with pytest.raises(OrderError, match="other operations each time"):
+        wg.linear_graph(changing)(X).accumulate(order)
+
+
+def test_an_order_that_is_no_permutation():
+    graph = wg.linear_graph(CASES["matrix"])(X)
+    order = graph.order()
+    with pytest.raises(OrderError, match="it lacks"):
+        graph.accumulate(order.with_sequence(order.sequence[1:]))
+
+
+def test_an_effort_that_is_not_known():
+    with pytest.raises(InputError, match="effort must be one of"):
+        wg.linear_graph(CASES["matrix"])(X).order("much")
+
+
+def test_it_prints_itself():
+    text = str(wg.linear_graph(CASES["ratio"])(X))
+    assert "1 argument, 2 values, 3 local Jacobians" in text
+    assert "reduction, 1 x 4" in text
+    assert "broadcast, 4 x 1" in text
+
+
+def _custom():
+    @wg.custom_jvp
+    def f(x):
+        return x * 2
+
+    f.defjvp(lambda primals, tangents: (primals[0] * 2, tangents[0] * 2))
+    return f
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "why"),
+    [
+        (_custom(), X, "derivative of its own"),
+        (lambda x: np.abs(x.astype(complex) * 1j), X, "complex"),
+    ],
+    ids=["custom", "complex"],
+)
+def test_what_it_does_not_hold(f, x, why):
+    with pytest.raises(UnsupportedError, match=why):
+        wg.linear_graph(f)(x)
