@@ -195,15 +195,20 @@ concatenate = register(
 
 
 def sum_to(ct: Any, shape: tuple[int, ...]) -> Any:
-    """Sum `ct` over the axes along which an array of `shape` was broadcast to it."""
+    """Sum `ct` over the axes along which an array of `shape` was broadcast to it.
+
+    Where an array is assigned to a place, it may have more axes of length 1 in front.
+    """
     have = shape_of(ct)
     if have == shape:
         return ct
-    lead = len(have) - len(shape)
+    lead = max(len(have) - len(shape), 0)
+    kept = shape[max(len(shape) - len(have), 0) :]
     axes = tuple(range(lead)) + tuple(
-        i + lead for i, n in enumerate(shape) if n == 1 and have[i + lead] != 1
+        i + lead for i, n in enumerate(kept) if n == 1 and have[i + lead] != 1
     )
-    ct = np.add.reduce(ct, axes[0] if len(axes) == 1 else axes)
+    if axes:
+        ct = np.add.reduce(ct, axes[0] if len(axes) == 1 else axes)
     return ct if shape_of(ct) == shape else reshape(ct, shape=shape)
 
 
