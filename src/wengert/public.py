@@ -1,6 +1,7 @@
 """What users call: the names of ``import wengert as wg``, which loads this module at the first one.
 
-May import: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices, analysis.
+May import: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices,
+analysis.
 """
 
 from wengert import errors
