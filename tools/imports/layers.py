@@ -14,6 +14,7 @@ errors:
 naming:
 tables:
 files:
+charts: errors
 follow: errors
 llvm: errors, files
 loopc: errors, llvm
@@ -25,13 +26,13 @@ trace: errors, follow, ir, ops
 trace.numpy: errors, ops, trace
 trace.python: errors, follow, ops, trace, trace.numpy
 transform: errors, follow, ir, ops, rolling, trees, trace
-sparse.colouring: errors, loopc
-sparse: errors, sparse.colouring
+sparse.colouring: errors, charts, loopc
+sparse: errors, charts, sparse.colouring
 sparse.detection: errors, ir, ops, trace, sparse
 orders: errors, loopc
 linear: errors, tables, ir, ops, trees, trace, transform, sparse, orders
 cost: errors, ir, ops
-memory: errors, ir, ops, sparse.detection
+memory: errors, charts, ir, ops, sparse.detection
 backend: errors, ir, ops
 backend.native.scalar: errors, ir, ops, llvm
 backend.native.schedule: errors, ir, ops, llvm, backend.native.scalar
@@ -39,13 +40,13 @@ backend.native.emit: errors, ir, llvm, backend.native.scalar, backend.native.sch
 backend.native.run: errors, ir, llvm, backend, backend.native.schedule, backend.native.emit
 backend.native: ir, backend, backend.native.schedule, backend.native.run
 backends: errors, backend, backend.native
-jit: errors, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
-devices: errors, tables, ir, ops, cost, memory, jit
+jit: errors, charts, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
+devices: errors, charts, tables, ir, ops, cost, memory, jit
 derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, memory, jit
-matrices: errors, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
+matrices: errors, charts, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
-analysis: errors, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
+analysis: errors, charts, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
 public: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices, analysis
 "": public
 testing: errors, ops, trees, transform, derivatives

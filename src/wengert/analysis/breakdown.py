@@ -19,6 +19,7 @@ from wengert.analysis.trips import Ledger, Loop
 from wengert.cost.count import Count, PassCounts, count_nodes, names, plus, total_of
 from wengert.devices.machine import Machine, measured
 from wengert.devices.roofline import Roofline, roofline
+from wengert.errors import InputError, user_line
 from wengert.ir.graph import EFFECTS, BackwardPlace, Graph, Node, Place, Value
 from wengert.jit.plan import Memory, Plan
 from wengert.ops.base import TABLE
@@ -38,6 +39,9 @@ __all__ = [
 
 BOUND = 5.0
 """Baur and Strassen's bound on the operations of value and gradient over those of the value."""
+
+HTML_ROWS = 40
+"""Rows of a table of HTML; the most expensive ones where there are more."""
 
 DECISIONS = 3
 """How many lines with decisions are named."""
@@ -311,6 +315,125 @@ class Cost(PassCounts):
             ("operations a byte", [f"{c.intensity:.3g}" if c.bytes else "" for c in passes])
         )
         return [(name, *cells) for name, cells in rows]  # type: ignore[misc]
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        by: str = "operation",
+        of: str = "operations",
+        most: int = 14,
+    ) -> Any:
+        """Draw what operations or lines cost, forward and backward, with matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        by : {"operation", "line"}
+            A bar for each operation, the most expensive first, or for each of the user's lines, in
+            the order of first use.
+        of : {"operations", "bytes"}
+            What is counted.
+        most : int
+            Bars at most; the cheapest are left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        InputError
+            For other `by` and `of`.
+        """
+        from wengert.charts.axes import axes_for
+        from wengert.charts.bars import plot_bars
+
+        bars = self.bars(by, of, most)
+        height = 1.4 + 0.3 * len(bars.rows)
+        return plot_bars(axes_for(ax, "cost.plot()", (8.0, height)), bars)
+
+    def bars(self, by: str = "operation", of: str = "operations", most: int = 14) -> Any:
+        """Return what `plot` draws, as data: a `wengert.charts.bars.Bars`."""
+        from wengert.charts import words
+        from wengert.charts.bars import Bars
+
+        if by not in ("operation", "line"):
+            raise InputError(f'by={by!r}: give by="operation" or by="line"' + user_line())
+        if of not in ("operations", "bytes"):
+            raise InputError(f'of={of!r}: give of="operations" or of="bytes"' + user_line())
+
+        def amount(count: Count) -> int:
+            return count.flops if of == "operations" else count.bytes
+
+        rows = self.table.by_op() if by == "operation" else self.table.by_line()
+        rows = [r for r in rows if amount(r.forward) or amount(r.backward)]
+        ranked = sorted(rows, key=lambda r: -amount(r.forward) - amount(r.backward))
+        kept = {id(r) for r in ranked[:most]}
+        rows = ranked if by == "operation" else rows
+        shown = [
+            (r.op if by == "operation" else f"{r.line}  {r.source}" if r.line else "no line",
+             (float(amount(r.forward)), float(amount(r.backward))))
+            for r in rows if id(r) in kept
+        ]  # fmt: skip
+        label = "operations" if of == "operations" else "bytes read and written"
+        left = f", the {most} most expensive of {len(rows)}" if len(rows) > most else ""
+        return Bars(
+            shown, ("forward", "backward"), label, f"cost of {self.name} by {by}{left}",
+            by == "line", words.number if of == "operations" else words.nbytes, of == "bytes",
+        )  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        """Return the tables of ``str`` and the bars of `plot`, for a notebook."""
+        from wengert.charts.html import fragment
+
+        return fragment(*self.html_parts())
+
+    def html_parts(self) -> list[str]:
+        """Return tables and bars as pieces of HTML."""
+        from wengert.charts import words
+        from wengert.charts.bars import svg_bars
+        from wengert.charts.html import figure, paragraphs, table
+
+        head = ("", "forward", "backward", "total")
+        parts = [table(head, self.summary(), caption=f"cost of {self.name}")]
+        if self.backward.flops:
+            parts.append(paragraphs([_ratio(self)]))
+        rows = [r for r in self.table.by_op() if r.flops or _unknown(r)]
+        lines = [r for r in self.table.by_line() if r.flops or _unknown(r)]
+        for by, shown in (("operation", rows), ("line", lines)):
+            if shown:
+                parts.append(figure(svg_bars(self.bars(by)), f"operations by {by}"))
+        if rows:
+            named = ("operation", "calls", "forward", "backward", "ratio", "bytes")
+            found = [(r.op, f"{r.calls:,}", *_pair(r), f"{r.bytes:,}") for r in rows[:HTML_ROWS]]
+            parts.append(table(named, found))
+        if lines:
+            dearest = {id(r) for r in sorted(lines, key=lambda r: -r.flops)[:HTML_ROWS]}
+            cells = [
+                (r.place, *_pair(r), words.shortened(r.source, 72))
+                for r in lines
+                if id(r) in dearest
+            ]
+            placed = ("line", "forward", "backward", "ratio", "")
+            parts.append(table(placed, cells, left=(0, 4), codes=(4,)))
+        if self.loops:
+            loops = [(*loop_cells(r), r.source) for r in self.loops[:HTML_ROWS]]
+            parts.append(table((*LOOP_HEAD, ""), loops, left=(0, 4), codes=(4,)))
+        for name, n in (
+            ("operations", len(rows)),
+            ("lines", len(lines)),
+            ("loops", len(self.loops)),
+        ):
+            if n > HTML_ROWS:
+                parts.append(paragraphs([f"{HTML_ROWS} of {n:,} {name} are shown"]))
+        parts.append(paragraphs([*self.trip_notes(), *self.notes()]))
+        if self._machine is not None:
+            parts.append(paragraphs([f"time: {self.roofline()}"]))
+        return parts
 
     def __repr__(self) -> str:
         """Return a line."""

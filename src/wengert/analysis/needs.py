@@ -45,8 +45,8 @@ class Needs:
     prediction: Memory
     training: Memory
 
-    def __str__(self) -> str:
-        """Return a table for people, and what is held when most is."""
+    def summary(self) -> list[tuple[str, str, str]]:
+        """Return the sizes: a name, then those of prediction and of training."""
         p, t = self.prediction, self.training
         rows: list[tuple[str, int, int]] = [
             ("parameters", self.parameters, self.parameters),
@@ -58,9 +58,55 @@ class Needs:
             ("peak in between", p.peak or 0, t.peak or 0),
             ("in all", _all(p), _all(t)),
         ]
-        shown = [(name, size_text(a), size_text(b)) for name, a, b in rows]
-        sizes = align([("", "prediction", "training"), *shown])
+        return [(name, size_text(a), size_text(b)) for name, a, b in rows]
+
+    def __str__(self) -> str:
+        """Return a table for people, and what is held when most is."""
+        t = self.training
+        sizes = align([("", "prediction", "training"), *self.summary()])
         return "\n".join([sizes, "held in training when most is:", t.table(), t.chart()])
+
+    def plot(self, ax: Any = None, *, by: str = "role") -> Any:
+        """Draw the bytes held in each step of training, and of prediction, with matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        by : {"role", "line"}
+            What the layers are: residuals, forward, backward and workspace, or the user's lines.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        """
+        from wengert.charts.axes import axes_for
+        from wengert.charts.stack import plot_stack
+
+        return plot_stack(axes_for(ax, "memory.plot()"), self.stack(by))
+
+    def stack(self, by: str = "role") -> Any:
+        """Return what `plot` draws, as data: a `wengert.charts.stack.Stack`."""
+        title = "memory held by value and gradient"
+        found = self.training.stack(by, title)
+        line = self.prediction.timeline
+        return found._replace(other=("value alone", line)) if line else found
+
+    def _repr_html_(self) -> str:
+        """Return the sizes, the timeline, and the arrays of the fullest step, for a notebook."""
+        from wengert.charts.html import figure, fragment, table
+        from wengert.charts.stack import svg_stack
+
+        return fragment(
+            table(("", "prediction", "training"), self.summary()),
+            figure(svg_stack(self.stack())),
+            self.training.html_table(),
+        )
 
 
 def _all(m: Memory) -> int:

@@ -10,6 +10,8 @@ from typing import Any
 from wengert.cost.count import Count, names
 from wengert.devices.device import Device
 from wengert.devices.device_costs import Part
+from wengert.devices.schedule import Span
+from wengert.errors import InputError, user_line
 from wengert.memory.profile import size_text
 from wengert.tables import align
 
@@ -48,6 +50,8 @@ class Candidate:
         What is particular to it: the ``parts`` of the batch, ``cuts``, ``crossing``,
         ``microbatches`` and ``bubble`` of a pipeline, ``collectives`` and their bytes,
         ``inputs`` and how each is placed.
+    schedule : tuple of wengert.devices.schedule.Span
+        What each device does when, as predicted.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Candidate:
     repeated: int = 0
     xla: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
+    schedule: tuple[Span, ...] = ()
 
     @property
     def applicable(self) -> bool:
@@ -121,6 +126,66 @@ class Partition:
                 return c
         raise KeyError(f"{name!r} is none of " + ", ".join(repr(c.name) for c in self.candidates))
 
+    def plot(self, ax: Any = None, *, name: str | None = None) -> Any:
+        """Draw what each device does when, as a Gantt chart, with matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        name : str, optional
+            Of a candidate; the best one by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        InputError
+            For a name that no candidate has, or of one that is not applicable.
+        """
+        from wengert.charts.axes import axes_for
+        from wengert.charts.gantt import plot_gantt
+
+        gantt = self.gantt(name)
+        size = (8.0, 1.8 + 0.45 * len(gantt.rows))
+        return plot_gantt(axes_for(ax, "partition.plot()", size), gantt)
+
+    def gantt(self, name: str | None = None) -> Any:
+        """Return what `plot` draws, as data: a `wengert.charts.gantt.Gantt`."""
+        from wengert.charts.gantt import Gantt, Task
+        from wengert.charts.words import seconds
+
+        known = [c.name for c in self.candidates if c.applicable]
+        if name is not None and name not in known:
+            why = {c.name: c.reason for c in self.candidates}.get(name, "")
+            raise InputError(
+                (f"{name!r} is not applicable: {why}. " if why else "")
+                + f"name={name!r} is none of {', '.join(map(repr, known))}" + user_line()
+            )  # fmt: skip
+        chosen = self.best if name is None else self[name]
+        names = [d.name for d in self.devices]
+        tasks = [Task(*span) for span in chosen.schedule]
+        title = f"{self.name}: {chosen.name}, {seconds(chosen.seconds)} a step"
+        return Gantt(names, tasks, title)
+
+    def _repr_html_(self) -> str:
+        """Return the candidates and the Gantt chart of the best one, for a notebook."""
+        from wengert.charts.gantt import svg_gantt
+        from wengert.charts.html import figure, fragment, paragraphs, table
+
+        rows, tail = self._rows()
+        gantt = self.gantt()
+        return fragment(
+            paragraphs(self._head().splitlines()),
+            table(rows[0], rows[1:], left=(0, 5)),
+            paragraphs(tail),
+            figure(svg_gantt(gantt), gantt.title),
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as dicts and lists, None for what is infinite."""
         rows = []
@@ -144,13 +209,21 @@ class Partition:
 
     def __str__(self) -> str:
         """Return a table for people."""
-        best = self.best
+        rows, tail = self._rows()
+        return "\n".join([self._head(), align(rows, left=(0, 5)), *tail])
+
+    def _head(self) -> str:
         of = f", batch of {self.batch:,} ({listed(self.arguments)})" if self.batch else ""
         n = len(self.devices)
         head = f"{self.name}: {self.whole.flops:,} operations{of}, {n} device{'s' * (n > 1)}"
         if self.whole.unknown:
             head += f"\nwithout those of unknown number: {names(self.whole.unknown)}"
-        rows = [("", "operations", "peak", "sent", "seconds", "")]
+        return head
+
+    def _rows(self) -> tuple[list[tuple[str, ...]], list[str]]:
+        """Return the table of candidates, its head first, and remarks below it."""
+        best = self.best
+        rows: list[tuple[str, ...]] = [("", "operations", "peak", "sent", "seconds", "")]
         tail = []
         for c in self.candidates:
             if not c.applicable:
@@ -167,7 +240,7 @@ class Partition:
             )
             if _remark(c):
                 tail.append(f"{c.name}: {_remark(c)}")
-        return "\n".join([head, align(rows, left=(0, 5)), *tail])
+        return rows, tail
 
 
 def _remark(c: Candidate) -> str:

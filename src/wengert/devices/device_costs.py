@@ -9,15 +9,26 @@ from typing import Any, NamedTuple
 
 from wengert.devices.device import Device
 from wengert.devices.placement import Compute, Move, PlacedGraph, Step, local
+from wengert.devices.schedule import (
+    BACKWARD,
+    FORWARD,
+    ONCE,
+    SUMS,
+    Clock,
+    Span,
+    laid_end_to_end,
+)
 from wengert.devices.sharding import PARTIAL, WHOLE, Along, Placement
 from wengert.devices.traffic import Work
 from wengert.ir.graph import Graph, Node, Value, aval_of
+from wengert.memory.profile import is_backward
 from wengert.ops.index import is_basic
 
 __all__ = [
     "Part",
     "Timing",
     "accumulate_parts",
+    "accumulate_schedule",
     "additions",
     "completing_moves",
     "late_move",
@@ -60,13 +71,17 @@ class Part:
 
 
 class Timing(NamedTuple):
-    """Parts of a step, its seconds, those of communication, and operations that are repeated."""
+    """Parts of a step, its seconds, those of communication, and operations that are repeated.
+
+    With what moves for each kind of communication, in bytes, and when each device does what.
+    """
 
     parts: tuple[Part, ...]
     seconds: float
     communication: float
     combined: int
     collectives: dict[str, int]
+    schedule: tuple[Span, ...] = ()
 
 
 def sent(move: Move, weights: tuple[float, ...]) -> list[int]:
@@ -246,8 +261,7 @@ def measure(
     """
     weights, n = placing.weights, len(devices)
     flops, nbytes, traffic = [0] * n, [0] * n, [0] * n
-    spent, segment = [0.0] * n, [0.0] * n
-    communication = seconds = 0.0
+    clock = Clock(n)
     combined = 0
     collectives: dict[str, int] = {}
     for step in placing.steps:
@@ -255,9 +269,7 @@ def measure(
             moved = sent(step, weights)
             if step.kind == "slice":
                 continue
-            seconds += max(segment)
-            segment = [0.0] * n
-            communication += seconds_of(step, devices, weights)
+            clock.meet(step.kind, seconds_of(step, devices, weights))
             collectives[step.kind] = collectives.get(step.kind, 0) + sum(moved)
             extra = additions(step, n)
             combined += extra
@@ -265,17 +277,15 @@ def measure(
                 traffic[d] += moved[d]
                 done = extra * (d + 1) // n - extra * d // n
                 flops[d] += done
-                segment[d] += done / devices[d].speed
-                spent[d] += done / devices[d].speed
+                clock.work(d, SUMS, done / devices[d].speed)
             continue
+        kind = BACKWARD if is_backward(step.node) else FORWARD
         for d in range(n):
             count, moved_bytes = work(step, weights, d)
             flops[d] += count
             nbytes[d] += moved_bytes
-            time = devices[d].seconds(count, moved_bytes)
-            segment[d] += time
-            spent[d] += time
-    seconds += max(segment) + communication
+            clock.work(d, kind, devices[d].seconds(count, moved_bytes))
+    clock.meet("", 0.0)
     constants = constants_of(placing.graph)
     ends = outputs_of(placing)
     parts = []
@@ -288,8 +298,9 @@ def measure(
         if peak is None:
             held = {(v, p): size((v, p)) for v, p in placing.inputs.items()}
             peak = peak_of(eager(placing.steps), held, ends, size, constants)
-        parts.append(Part(devices[d].name, flops[d], nbytes[d], peak, traffic[d], spent[d]))
-    return Timing(tuple(parts), seconds, communication, combined, collectives)
+        parts.append(Part(devices[d].name, flops[d], nbytes[d], peak, traffic[d], clock.spent[d]))
+    schedule = tuple(clock.spans)
+    return Timing(tuple(parts), clock.now, clock.communication, combined, collectives, schedule)
 
 
 # --- one part of the batch after the other --------------------------------------------------------
@@ -367,6 +378,33 @@ def accumulate_parts(
             nbytes += runs * moved
             seconds += runs * device.seconds(count, moved)
     return Part(device.name, flops, nbytes, peak, 0, seconds)
+
+
+def accumulate_schedule(
+    placing: PlacedGraph, sizes: Sequence[int], device: Device, work: Work, number: int
+) -> tuple[Span, ...]:
+    """Return when one device, of this number, does each part of the batch; see `accumulate_parts`.
+
+    What is done once for all parts comes first, and the sums of the parts last.
+    """
+    total = sum(sizes)
+    each: dict[int, list[float]] = {s: [0.0, 0.0] for s in sizes}
+    once = sums = 0.0
+    for step in placing.steps:
+        if isinstance(step, Move):
+            sums += additions(step, len(sizes)) / device.speed
+            continue
+        late = is_backward(step.node)
+        if step.output == WHOLE and len(sizes) > 1:
+            once += device.seconds(*work.of_part(step, sizes[0], total))
+            continue
+        for s, both in each.items():
+            both[late] += device.seconds(*work.of_part(step, s, total))
+    tasks = [(ONCE, once, "")]
+    for k, s in enumerate(sizes, 1):
+        name = str(k) if len(sizes) > 1 else ""
+        tasks += [(FORWARD, each[s][0], name), (BACKWARD, each[s][1], name)]
+    return tuple(laid_end_to_end(number, [*tasks, (SUMS, sums, "")]))
 
 
 def part_size(key: Key, part: int, batch: int) -> int:

@@ -23,6 +23,7 @@ from wengert.devices.device_costs import (
     Part,
     Timing,
     accumulate_parts,
+    accumulate_schedule,
     additions,
     completing_moves,
     late_move,
@@ -178,11 +179,18 @@ class _Search:
     def _repeated(self, flops: int, combined: int) -> int:
         return flops - self.whole.flops - combined
 
-    def _alone(self, name: str, tried: list[tuple[Part, Device, dict[str, Any], int]]) -> Candidate:
+    def _alone(
+        self,
+        name: str,
+        placing: PlacedGraph,
+        tried: list[tuple[Part, Device, dict[str, Any], int]],
+    ) -> Candidate:
         """Return the best of single devices."""
-        part, device, notes, combined = min(
-            tried, key=lambda t: (t[0].peak > t[1].size, t[0].seconds, -t[1].size)
+        number, (part, device, notes, combined) = min(
+            enumerate(tried),
+            key=lambda t: (t[1][0].peak > t[1][1].size, t[1][0].seconds, -t[1][1].size),
         )
+        sizes = notes.get("parts", (1,))
         return Candidate(
             name,
             parts=(part,),
@@ -192,6 +200,7 @@ class _Search:
             combined=combined,
             repeated=self._repeated(part.flops, combined),
             notes=notes,
+            schedule=accumulate_schedule(placing, sizes, device, self.work, number),
         )
 
     def alone(self) -> Candidate:
@@ -200,6 +209,7 @@ class _Search:
         peak = self._peak(one, 1, 1)
         return self._alone(
             "one device",
+            one,
             [(accumulate_parts(one, [1], d, self.work, peak), d, {}, 0) for d in self.devices],
         )
 
@@ -227,7 +237,7 @@ class _Search:
             combined = sum(additions(m, len(sizes)) for m in completing_moves(placing))
             least = self._peak(placing, 1, total)
             tried.append((part, d, {"parts": sizes, "least": least}, combined))
-        return self._alone(name, tried)
+        return self._alone(name, placing, tried)
 
     def _sizes(self, placing: PlacedGraph, total: int, device: Device) -> tuple[int, ...]:
         """Return the parts: the fewest that fit, or as many as there are devices if one does."""
@@ -357,6 +367,7 @@ class _Search:
                 "communication": found.communication,
                 "inputs": tuple(str(placing.inputs[v]) for v in self.graph.inputs),
             },
+            schedule=found.schedule,
         )
 
     def pipeline(self) -> Candidate:
@@ -455,4 +466,5 @@ class _Search:
                 "slowest": found.slowest,
                 "bubble": found.bubble,
             },
+            schedule=found.schedule,
         )

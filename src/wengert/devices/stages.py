@@ -18,6 +18,7 @@ from wengert.devices.device import Device
 from wengert.devices.device_costs import Key, Part, additions, eager, outputs_of, part_size, peak_of
 from wengert.devices.device_graph import Layout
 from wengert.devices.placement import Compute, Move, PlacedGraph, Step
+from wengert.devices.schedule import BACKWARD, FORWARD, ONCE, Span, flow, laid_end_to_end
 from wengert.devices.sharding import PARTIAL, WHOLE, Along
 from wengert.devices.traffic import Work
 from wengert.ir.graph import Const, Node, Value
@@ -46,6 +47,8 @@ class Stages(NamedTuple):
     seconds : float
     bubble : float
         Share of the time in which a device waits, on average.
+    schedule : tuple of Span
+        When each device does what.
     """
 
     cuts: tuple[int, ...]
@@ -55,6 +58,7 @@ class Stages(NamedTuple):
     slowest: float
     seconds: float
     bubble: float
+    schedule: tuple[Span, ...] = ()
 
 
 def positions(nodes: Sequence[Node], parameters: Collection[Value]) -> dict[int, int]:
@@ -377,7 +381,22 @@ class Pipeline:
             slowest,
             seconds,
             1 - busy / seconds if seconds else 0.0,
+            tuple(self._schedule(runs, once)),
         )
+
+    def _schedule(self, runs: Sequence[tuple[int, int]], once: Sequence[float]) -> list[Span]:
+        """Return when each stage does what: all microbatches forward, then all backward."""
+        n = len(self.sizes)
+        there, back = (
+            [(sum(self.passes[s][w][i:j]), self.transfer(i, s, w)) for s, (i, j) in enumerate(runs)]
+            for w in (0, 1)
+        )
+        spans, turn = flow(there, n, FORWARD, 0.0)
+        more, end = flow(back[::-1], n, BACKWARD, turn)
+        spans += more
+        for s, seconds in enumerate(once):
+            spans += laid_end_to_end(s, [(ONCE, seconds, "")], end)
+        return spans
 
 
 def best_cuts(

@@ -77,16 +77,34 @@ class PlanNode(NamedTuple):
         """The line of the user's source."""
         return linecache.getline(self.file, self.line).strip() if self.file else ""
 
-    def __str__(self) -> str:
-        """Return a line for people."""
-        made = ", ".join(
+    @property
+    def made(self) -> str:
+        """Dtypes and shapes of the results: ``float64[64,10]``."""
+        return ", ".join(
             f"{d}[{','.join(map(str, s))}]" for d, s in zip(self.dtypes, self.shapes, strict=True)
         )
-        place = f", {os.path.basename(self.file)}:{self.line}" if self.file else ""
+
+    @property
+    def place(self) -> str:
+        """``name.py:12``; empty where the line is not known."""
+        return f"{os.path.basename(self.file)}:{self.line}" if self.file else ""
+
+    def cells(self) -> tuple[str, ...]:
+        """Return a row of a table: number, operation, result, part, costs, kept, and the line."""
         of = f" of {self.primal}" if self.primal is not None else ""
         return (
-            f"{self.number}: {self.op} -> {made}, {self.stage}{of}, {self.flops:,} operations, "
-            f"{self.read + self.written:,} bytes{place}"
+            *(f"{self.number}", self.op, self.made, self.stage + of, f"{self.flops:,}"),
+            *(f"{self.read + self.written:,}", "kept" if self.kept else "", self.place),
+            self.source,
+        )
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        place = f", {self.place}" if self.file else ""
+        of = f" of {self.primal}" if self.primal is not None else ""
+        return (
+            f"{self.number}: {self.op} -> {self.made}, {self.stage}{of}, {self.flops:,} "
+            f"operations, {self.read + self.written:,} bytes{place}"
         )
 
 

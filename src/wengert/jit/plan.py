@@ -283,6 +283,30 @@ class Plan:
         ]
         return "\n".join(summary) + f"\n\n{self.graph}"
 
+    def _repr_html_(self) -> str:
+        """Return the summary, the operations, and the memory, for a notebook."""
+        from wengert.charts.html import fragment
+
+        return fragment(*self.html_parts())
+
+    def html_parts(self, rows: int = 60) -> list[str]:
+        """Return the summary, the operations and the program as pieces of HTML."""
+        from wengert.charts import words
+        from wengert.charts.html import code, details, paragraphs, table
+
+        summary = str(self).partition("\n\n")[0].splitlines()
+        head = ("", "operation", "result", "part", "operations", "bytes", "kept", "line", "")
+        shown = [[words.shortened(cell, 64) for cell in node.cells()] for node in self.nodes[:rows]]
+        parts = [
+            paragraphs(summary),
+            table(head, shown, left=(1, 2, 3, 6, 7, 8), codes=(8,)),
+        ]
+        if len(self.nodes) > rows:
+            parts.append(paragraphs([f"the first {rows} of {len(self.nodes):,} operations"]))
+        else:
+            parts.append(details("the graph", code(str(self.graph))))
+        return parts
+
     def _host_line(self) -> list[str]:
         if self.memory.peak is None or not self.host_calls:
             return []

@@ -1,8 +1,8 @@
 """Jacobians and Hessians, dense and sparse: what users call, and the plans behind it.
 
 A plan has a pattern, a colouring, a program, and a probe that tells a wrong pattern.
-May import: errors, files, follow, ir, ops, trees, trace, transform, sparse.colouring, sparse,
-sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives.
+May import: errors, files, charts, follow, ir, ops, trees, trace, transform, sparse.colouring,
+sparse, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives.
 """
 
 from __future__ import annotations

@@ -198,6 +198,44 @@ class MatrixPlan:
         """
         write_plan(path, self.program, self.format)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the pattern with matplotlib, coloured where the matrix comes from coloured sweeps.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        """
+        return self.pattern.plot(ax) if self.colouring is None else self.colouring.plot(ax)
+
+    def _repr_html_(self) -> str:
+        """Return a summary, the ways compared, and the pattern, for a notebook."""
+        from wengert.charts.html import figure, fragment, paragraphs, table
+        from wengert.charts.matrix import svg_matrix
+
+        shown = self.pattern if self.colouring is None else self.colouring
+        rows = [
+            (("→ " if c.mode == self.mode else "") + c.mode, str(c.sweeps or ""),
+             f"{c.flops:,}", f"{c.bytes:,}")
+            for c in self.candidates
+        ]  # fmt: skip
+        head = ("way", "sweeps", "operations", "bytes")
+        inputs = ", ".join(map(str, self._avals))
+        return fragment(
+            paragraphs([f"plan of {self.name}({inputs}), {self.format}"]),
+            table(head, rows),
+            figure(svg_matrix(shown._places()), str(shown).splitlines()[0]),
+        )
+
     def __str__(self) -> str:
         """Return a summary for people."""
         p = self.program

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.errors import InputError, UnsupportedError, user_line
 from wengert.ir.graph import Graph, Node, Value
 
 __all__ = ["Array", "Memory", "is_backward", "residual_values", "size_of", "size_text"]
@@ -52,7 +53,7 @@ class Array(NamedTuple):
         if self.line is None:
             return text
         name, number = self.line
-        source = linecache.getline(name, number).strip()
+        source = _source(self)
         return f"{text}  {os.path.basename(name)}:{number}" + (f": {source}" if source else "")
 
 
@@ -141,6 +142,113 @@ class Memory:
             return None
         return self.peak - sum(a.nbytes for a in self.alive if a.role == "residual")
 
+    def parts(self, by: str = "role", most: int = 6) -> dict[str, tuple[int, ...]]:
+        """Return the bytes held in each step, by what they are for.
+
+        Parameters
+        ----------
+        by : {"role", "line"}
+            The role of the arrays, or the user's line that made them.
+        most : int
+            Lines that are told apart: those that hold most bytes at a time. The others are
+            ``other lines``.
+
+        Raises
+        ------
+        InputError
+            For anything else than "role" and "line".
+        """
+        if by not in ("role", "line"):
+            raise InputError(f'by={by!r}: give by="role" or by="line"' + user_line())
+        steps = len(self.timeline)
+        change: dict[str, Any] = {}
+        if by == "role":
+            change = {role: np.zeros(steps + 1, np.int64) for role in _ROLES}
+        for a in self.arrays:
+            name = a.role if by == "role" else _place(a)
+            row = change.setdefault(name, np.zeros(steps + 1, np.int64))
+            row[a.first] += a.nbytes
+            row[a.last + 1] -= a.nbytes
+        held = {name: np.cumsum(row)[:steps] for name, row in change.items() if row.any()}
+        if by == "line" and len(held) > most:
+            ranked = sorted(held, key=lambda name: -int(held[name].max(initial=0)))
+            rest = np.sum([held[name] for name in ranked[most:]], axis=0)
+            held = {name: held[name] for name in held if name in ranked[:most]}
+            held["other lines"] = rest
+        return {name: tuple(row.tolist()) for name, row in held.items()}
+
+    def plot(self, ax: Any = None, *, by: str = "role") -> Any:
+        """Draw the bytes held in each step with matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        by : {"role", "line"}
+            What the layers are: residuals, forward, backward and workspace, or the user's lines.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        UnsupportedError
+            For a plan that runs in NumPy, which allocates as it goes.
+        """
+        from wengert.charts.axes import axes_for
+        from wengert.charts.stack import plot_stack
+
+        stack = self.stack(by)
+        return plot_stack(axes_for(ax, "memory.plot()"), stack)
+
+    def stack(self, by: str = "role", title: str = "memory held between inputs and outputs") -> Any:
+        """Return what `plot` draws, as data: a `wengert.charts.stack.Stack`."""
+        from wengert.charts.palette import PASSES
+        from wengert.charts.stack import Stack
+
+        if self._footprint is None:
+            raise UnsupportedError(
+                "there is no timeline of this memory: the plan runs in NumPy, which allocates as "
+                'it goes; wg.jit(f, backend="native") lays memory out beforehand' + user_line()
+            )
+        parts = self.parts(by) or {"nothing": (0,)}
+        first = [a.first for a in self.arrays if a.role == "backward"]
+        turn = min(first, default=None)
+        chosen = PASSES if by == "role" else {}
+        return Stack(parts, "other lines", None, self.budget, turn, title, chosen)
+
+    def _repr_html_(self) -> str:
+        """Return the totals, the timeline, and the arrays of the fullest step, for a notebook."""
+        from wengert.charts.html import figure, fragment, paragraphs
+        from wengert.charts.stack import svg_stack
+
+        parts = [paragraphs([str(self)])]
+        if self._footprint is not None and self.timeline:
+            parts += [figure(svg_stack(self.stack())), self.html_table()]
+        return fragment(*parts)
+
+    def html_table(self, rows: int = 12) -> str:
+        """Return the arrays that are held in the fullest step as a table of HTML."""
+        from wengert.charts import words
+        from wengert.charts.html import table
+
+        head = ("bytes", "array", "role", "made by", "line", "")
+        shown = self.alive[:rows]
+        cells = [
+            (size_text(a.nbytes), f"{a.dtype}[{', '.join(map(str, a.shape))}]", a.role, a.op,
+             _place(a) if a.line else "", words.shortened(_source(a), 72))
+            for a in shown
+        ]  # fmt: skip
+        rest = self.alive[rows:]
+        if rest:
+            more = size_text(sum(a.nbytes for a in rest))
+            cells.append((more, f"in {len(rest)} more", "", "", "", ""))
+        what = "held when most is"
+        return table(head, cells, caption=what, left=(1, 2, 3, 4, 5), codes=(5,))
+
     def chart(self, width: int = 60, height: int = 8) -> str:
         """Draw the bytes held, from the first step to the last.
 
@@ -178,6 +286,18 @@ class Memory:
             f"{self.inputs:,} bytes in, {self.outputs:,} out, {self.constants:,} of captured "
             f"arrays{between}"
         )
+
+
+_ROLES = ("residual", "forward", "backward", "workspace")
+"""In the order in which they are drawn, from the bottom."""
+
+
+def _place(a: Array) -> str:
+    return f"{os.path.basename(a.line[0])}:{a.line[1]}" if a.line else "no line"
+
+
+def _source(a: Array) -> str:
+    return linecache.getline(*a.line).strip() if a.line else ""
 
 
 def is_backward(node: Node) -> bool:

@@ -1,7 +1,7 @@
 """Sparsity patterns, and what is read off them.
 
 A pattern is a boolean matrix; `detection` finds it in a graph, `colouring` compresses it.
-May import: errors, sparse.colouring.
+May import: errors, charts, sparse.colouring.
 """
 
 from __future__ import annotations

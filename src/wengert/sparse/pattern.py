@@ -287,6 +287,54 @@ class SparsityPattern:
         """Return the line of ``repr`` and a picture in braille, a dot where there is an entry."""
         return "\n".join([repr(self)[1:-1], *self._picture()])
 
+    def _repr_html_(self) -> str:
+        """Return the line of ``repr`` and a picture, for a notebook."""
+        from wengert.charts.html import figure, fragment
+        from wengert.charts.matrix import svg_matrix
+
+        return fragment(figure(svg_matrix(self._places()), repr(self)[1:-1]))
+
+    def plot(self, ax: Any = None, *, colouring: Any = None) -> Any:
+        """Draw the entries with matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        colouring : ColouringResult, optional
+            Of this pattern: each entry gets the colour of the product that it is read from.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        ShapeError
+            For a colouring of another pattern.
+        """
+        from wengert.charts.axes import axes_for
+        from wengert.charts.matrix import plot_matrix
+
+        if colouring is not None:
+            same = np.array_equal(colouring.indptr, self.indptr)
+            if not same or not np.array_equal(colouring.indices, self.indices):
+                raise ShapeError(
+                    f"this colouring is of another pattern: {colouring}; this one is "
+                    f"{self!r}. Colour it with wengert.sparse.colour(pattern)" + user_line()
+                )
+            return colouring.plot(ax)
+        return plot_matrix(axes_for(ax, "pattern.plot()", (5.4, 5.0)), self._places())
+
+    def _places(self) -> Any:
+        from wengert.charts.matrix import Places
+
+        m, n = self.shape
+        title = f"{m:,} x {n:,}, {self.nnz:,} nonzeros ({100 * self.density:.3g} %)"
+        return Places(self.rows, self.indices, self.shape, title=title)
+
     def _picture(self) -> list[str]:
         """Draw in characters of 2 by 4 dots; a dot stands for a block of a large matrix."""
         m, n = self.shape

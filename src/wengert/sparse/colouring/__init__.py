@@ -2,5 +2,5 @@
 
 Distance-2, star and acyclic colourings, bicolouring, orders of vertices, and recovery of the
 entries.
-May import: errors, loopc.
+May import: errors, charts, loopc.
 """

@@ -344,6 +344,77 @@ class ColouringResult:
         )
         return out
 
+    @cached_property
+    def entry_colours(self) -> Array:
+        """The number of the product that each entry is read from, int32, in the order of `indices`.
+
+        Products from the right are numbered first, by column colour, then those from the left. With
+        substitution, an entry that stands in one of each is given that from the right.
+        """
+        m, n = self.shape
+        if self.algorithm.decompression == "direct":
+            position = self.gather
+            from_left = self.column_number + (position - self._offset) // max(n, 1)
+            right = position < self.column_number * m
+            return np.where(right, position // max(m, 1), from_left).astype(np.int32)
+        rows, columns = self._colours
+        by_column = columns[self.indices]
+        by_row = np.repeat(rows, np.diff(self.indptr))
+        if self.problem.structure != "symmetric":
+            by_row = np.where(by_row >= 0, by_row + self.column_number, -1)
+        return np.where(by_column >= 0, by_column, by_row).astype(np.int32)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the pattern with matplotlib, each entry in the colour of its product.
+
+        Beside the matrix are the colours of the columns and of the rows themselves. A small one has
+        the colours' numbers in its entries.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        """
+        from wengert.charts.axes import axes_for
+        from wengert.charts.matrix import plot_matrix
+
+        return plot_matrix(axes_for(ax, "colouring.plot()", (5.4, 5.2)), self._places())
+
+    def _repr_html_(self) -> str:
+        """Return the line of ``str`` and a picture, for a notebook."""
+        from wengert.charts.html import figure, fragment
+        from wengert.charts.matrix import svg_matrix
+
+        return fragment(figure(svg_matrix(self._places()), str(self)))
+
+    def _places(self) -> Any:
+        from wengert.charts.matrix import Places
+
+        m, n = self.shape
+        rows = self.row_colours
+        if rows is not None:
+            rows = np.where(rows >= 0, rows + self.column_number, -1)
+        counted = [
+            f"{k:,} colour{'s' * (k != 1)} of {name}"
+            for k, name in ((self.column_number, "columns"), (self.row_number, "rows"))
+            if k
+        ]
+        title = f"{m:,} x {n:,}, {self.nnz:,} nonzeros, {' and '.join(counted) or 'no colours'}"
+        of_row = np.repeat(np.arange(m), np.diff(self.indptr))
+        return Places(
+            of_row, self.indices, self.shape, self.entry_colours,
+            self.column_colours, rows, self.number, title,
+        )  # fmt: skip
+
     def __str__(self) -> str:
         """Return one line: what was coloured, the colours and the bound."""
         m, n = self.shape
