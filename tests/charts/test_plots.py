@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import numpy as np
@@ -104,8 +105,8 @@ def test_notebooks_need_no_matplotlib(monkeypatch, name):
 def test_entries_have_the_colour_of_their_product():
     """Each entry's colour is that of the product it is read from: columns first, then rows."""
     pattern = arrow()
-    for problem in (ColouringProblem(), ColouringProblem(partition="row"),
-                    ColouringProblem(partition="bidirectional"), ColouringProblem("symmetric")):  # fmt: skip
+    sides = [ColouringProblem(partition=side) for side in ("column", "row", "bidirectional")]
+    for problem in (*sides, ColouringProblem("symmetric")):
         found = colour(pattern, problem)
         rows = np.repeat(np.arange(pattern.shape[0]), np.diff(found.indptr))
         for i, j, c in zip(rows, found.indices, found.entry_colours, strict=True):
@@ -187,7 +188,7 @@ def test_the_schedule_takes_as_long_as_predicted():
         assert max(s.stop for s in spans) == pytest.approx(candidate.seconds)
         for device, part in enumerate(candidate.parts):
             mine = sorted(s for s in spans if len(candidate.parts) == 1 or s.device == device)
-            for a, b in zip(mine, mine[1:], strict=False):
+            for a, b in itertools.pairwise(mine):
                 assert a.stop <= b.start * (1 + 1e-9)
             working = {"forward", "backward", "sums", "once"}
             busy = sum(s.stop - s.start for s in mine if s.kind in working)
