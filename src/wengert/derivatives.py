@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert import trees
-from wengert.errors import DerivativeError, InputError, ShapeError, user_line
+from wengert.errors import DerivativeError, InputError, ShapeError, hidden, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.jit.transformed import transformed
 from wengert.memory.dense import check_dense
@@ -190,6 +190,7 @@ def _all_inexact(ys: Sequence[Any], name: str) -> None:
             raise InputError(_piecewise(name, y) + user_line())
 
 
+@hidden
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """Evaluate `f` and return its pullback, cotangent times Jacobian.
 
@@ -221,6 +222,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     return (y, pullback, aux) if has_aux else (y, pullback)
 
 
+@hidden
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """Evaluate `f` and return its derivative at the point, Jacobian times tangent.
 
@@ -276,6 +278,7 @@ def _scalar_leaf(x: Any) -> Any:
     return np.asarray(x)[()]
 
 
+@hidden
 def jvp(
     f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
 ) -> tuple[Any, ...]:
@@ -333,6 +336,7 @@ def jvp(
     return (y, t, trees.unwrap(form[0], trace)) if has_aux else (y, t)
 
 
+@hidden
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """Return the Hessian of a scalar function times a vector, forward over reverse.
 

@@ -30,11 +30,15 @@ Each one also subclasses the builtin that a NumPy user would catch::
 
 from __future__ import annotations
 
-import linecache
-import os
-import sys
 import threading
-from types import FrameType
+
+from wengert.frames import USERS as USERS
+from wengert.frames import Called as Called
+from wengert.frames import called as called
+from wengert.frames import hidden as hidden
+from wengert.frames import is_users, user_line
+from wengert.frames import shorten as shorten
+from wengert.frames import user_frame as user_frame
 
 __all__ = [
     "BatchedControlError",
@@ -64,15 +68,6 @@ __all__ = [
     "is_users",
     "user_line",
 ]
-
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_SKIPPED = (
-    *(f"{os.sep}{name}{os.sep}" for name in ("numpy", "optree")),
-    f"{os.sep}contextlib.py",
-    *("<frozen", "<__array_function__"),
-)
-USERS: dict[str, bool] = {}
-"""Whether a file holds code of the user, by its name: asked for each recorded operation."""
 
 
 class _Noticed(threading.local):
@@ -255,39 +250,3 @@ def cause_of(error: BaseException) -> BaseException:
     return (
         cause if isinstance(cause, WengertError) and not isinstance(error, WengertError) else error
     )
-
-
-def user_line() -> str:
-    """Return ``' at FILE:LINE: source'`` of the innermost frame outside wengert and NumPy.
-
-    Returns
-    -------
-    str
-        Text to append to a message; empty when there is no such frame.
-    """
-    place = user_frame()
-    if place is None:
-        return ""
-    name, number = place
-    source = linecache.getline(name, number).strip()
-    return f"\n  at {name}:{number}: {source}" if source else f"\n  at {name}:{number}"
-
-
-def user_frame() -> tuple[str, int] | None:
-    """Return ``(file name, line number)`` of the innermost frame outside wengert and NumPy."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if is_users(name):
-            return name, frame.f_lineno
-        frame = frame.f_back
-    return None
-
-
-def is_users(name: str) -> bool:
-    """Whether a file of this name holds code of the user, not of wengert or NumPy."""
-    users = USERS.get(name)
-    if users is None:
-        users = not name.startswith(_HERE) and not any(part in name for part in _SKIPPED)
-        USERS[name] = users
-    return users

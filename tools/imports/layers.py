@@ -10,7 +10,8 @@ from __future__ import annotations
 __all__ = ["LAYERS"]
 
 _TABLE = """
-errors:
+frames:
+errors: frames
 naming:
 tables:
 files:

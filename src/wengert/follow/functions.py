@@ -12,9 +12,10 @@ import os
 import sysconfig
 import threading
 from collections.abc import Callable
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, TracebackType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
+from wengert.errors import shorten
 from wengert.follow.rewrite import is_rewritten, rewritten
 from wengert.follow.tables import Calls, Tables
 
@@ -35,7 +36,6 @@ FINISH: list[Any] = []
 and what does so with those that the call has left elsewhere."""
 
 _UNFOLLOWED = "__wengert_unfollowed__"
-_TABLES = os.path.dirname(os.path.abspath(__file__))
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = tuple({os.path.join(p, "") for k, p in sysconfig.get_paths().items() if k in
                   ("stdlib", "platstdlib")})  # fmt: skip
@@ -108,7 +108,7 @@ def call(f: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     try:
         out = TABLES.calls[f](*args, **kwargs)
     except Exception as error:
-        error.__traceback__ = _shown(error.__traceback__)
+        shorten(error)
         raise
     finally:
         STATE.depth -= 1
@@ -117,19 +117,6 @@ def call(f: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     if not STATE.depth:
         leave()
     return out
-
-
-def _shown(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the frames of the tables."""
-    kept = []
-    while traceback is not None:
-        if os.path.dirname(traceback.tb_frame.f_code.co_filename) != _TABLES:
-            kept.append(traceback)
-        traceback = traceback.tb_next
-    shown = None
-    for t in reversed(kept):
-        shown = TracebackType(shown, t.tb_frame, t.tb_lasti, t.tb_lineno)
-    return shown
 
 
 def following(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from wengert.errors import (
     MemoryBudgetError,
     UnsupportedError,
     WengertError,
+    shorten,
     user_line,
 )
 from wengert.follow.functions import call as call_followed
@@ -131,7 +132,11 @@ class Jitted:
                 found = tree.resume(root, leaves, leaf, stopped)
             if found is not None:
                 return found[0].rebuild(found[1])
-        return self._any(args, kwargs)
+        try:
+            return self._any(args, kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     def _any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run any call, of a signature not seen before too."""

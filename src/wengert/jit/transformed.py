@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from wengert.errors import user_line
+from wengert.errors import shorten, user_line
 from wengert.jit.jitted import Jitted
 from wengert.jit.plan import Plan
 from wengert.naming import Bound, called, name_of, wrap
@@ -32,7 +32,11 @@ class Transformed:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function."""
-        return self._call(*args, **kwargs)
+        try:
+            return self._call(*args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """Return the plan for a call with these arguments, as ``jit`` of this function does.

@@ -7,9 +7,7 @@ one as well, and a refusal that names the function where NumPy would have answer
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy as np
 from wengert.errors import UnsupportedError, user_line
 from wengert.ops.base import Traced
 from wengert.trace import memory
+from wengert.trace.refused import instead
 
 __all__ = ["explained", "unsupported"]
 
@@ -106,12 +105,12 @@ def _plain(x: Any) -> Any:
     return x
 
 
-def unsupported(name: str, known: Iterable[str]) -> str:
-    """Say that a function is not supported, and which of the known ones are near it."""
-    near = difflib.get_close_matches(name, sorted(known), 3, 0.6)
-    hint = f" Near it: {', '.join(near)}." if near else ""
+def unsupported(name: str) -> str:
+    """Say that a function is not supported, and what to write in its place."""
+    known = instead(name)
     return (
-        f"wengert does not differentiate {name}.{hint} Supported are the functions of numpy and "
-        f"numpy.linalg listed in docs/numpy.md; write it with those, or give its derivative with "
-        f"wg.custom_jvp."
+        f"wengert does not differentiate {name}."
+        + (f" {known[0].upper()}{known[1:]}." if known else "")
+        + " The supported functions are listed in docs/numpy.md; wg.custom_jvp gives another "
+        "function its derivative."
     )

@@ -6,12 +6,13 @@ modules of `wengert.trace.numpy` fill the tables here.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import ConversionError, UnsupportedError, WengertError, user_line
+from wengert.errors import ConversionError, UnsupportedError, WengertError, called, user_line
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced, dtype_of
 from wengert.ops.convert import convert
@@ -114,9 +115,25 @@ CREATION: set[Any] = set()
 
 def _unknown(name: str) -> UnsupportedError:
     """Make the error for a function that is not supported."""
-    known = {f"{getattr(f, '__module__', 'numpy')}.{f.__name__}" for f in FUNCTIONS}
-    known |= {f"numpy.{u.__name__}" for u in ew.UFUNCS}
-    return UnsupportedError(unsupported(name, known) + user_line())
+    return UnsupportedError(unsupported(name) + user_line())
+
+
+@functools.cache
+def _of_scipy() -> dict[Any, str]:
+    import scipy.special
+
+    return {u: n for n, u in vars(scipy.special).items() if isinstance(u, np.ufunc)}
+
+
+def name_of_ufunc(ufunc: np.ufunc) -> str:
+    """Return the dotted name of a ufunc, as one would look it up."""
+    name = ufunc.__name__
+    if getattr(np, name, None) is ufunc:
+        return f"numpy.{name}"
+    if ufunc in _of_scipy():
+        return f"scipy.special.{_of_scipy()[ufunc]}"
+    found = called().name  # a private ufunc under a public function, or one of numba or frompyfunc
+    return found or name
 
 
 _IGNORED = {"casting": "same_kind", "order": "K", "subok": True}
@@ -226,7 +243,7 @@ def call_ufunc(
         raise
     except Exception as error:
         call = ufunc if method == "__call__" else getattr(ufunc, method)
-        name = f"numpy.{ufunc.__name__}" + ("" if call is ufunc else f".{method}")
+        name = name_of_ufunc(ufunc) + ("" if call is ufunc else f".{method}")
         reason = explained(error, call, name, inputs, kwargs)
         if reason is error:
             raise
@@ -241,7 +258,7 @@ def _call_method(
         note_read([*inputs, *kwargs.values()])
     implementation = UFUNC_METHODS.get((ufunc, method)) or UFUNC_METHODS.get((None, method))  # type: ignore[arg-type]
     if implementation is None:
-        raise _unknown(f"numpy.{ufunc.__name__}.{method}")
+        raise _unknown(f"{name_of_ufunc(ufunc)}.{method}")
     own = () if (ufunc, method) in UFUNC_METHODS else (ufunc,)
     made = implementation(*own, *inputs, **kwargs)
     return views.delivered(getattr(ufunc, method), made, inputs, kwargs)
@@ -258,14 +275,14 @@ def _call_with_options(
     composite = FUNCTIONS.get(ufunc) if op is None else None
     if set(kwargs) - {"casting"} and composite is None:
         raise UnsupportedError(
-            f"numpy.{ufunc.__name__} with {', '.join(kwargs)} is not supported on traced values"
+            f"{name_of_ufunc(ufunc)} with {', '.join(kwargs)} is not supported on traced values"
             + user_line()
         )
     targets = out if isinstance(out, tuple) else (out,)
     for target in targets:
         if target is not None and not isinstance(target, Traced):
             raise ConversionError(
-                f"the result of numpy.{ufunc.__name__} on a traced value would be stored into a "
+                f"the result of {name_of_ufunc(ufunc)} on a traced value would be stored into a "
                 f"plain array of shape {np.shape(target)} (out= or an in-place operator). Write y "
                 "= y + x instead of y += x, or make y with np.zeros(shape, like=x)." + user_line()
             )
@@ -280,7 +297,7 @@ def _call_with_options(
             plain = without_fresh(inputs, kwargs) if out is None else None
             if plain is not None:
                 return ufunc(*plain[0], **plain[1])
-            raise _unknown(f"numpy.{ufunc.__name__}")
+            raise _unknown(name_of_ufunc(ufunc))
         result = composite(*inputs, **kwargs)
     else:
         result = call_ufunc(ufunc, "__call__", inputs, {})

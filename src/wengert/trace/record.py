@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import (
-    ConversionError,
     LeakedTracerError,
     MutationError,
     cause_of,
@@ -54,6 +53,7 @@ from wengert.trace.numbers import (
 from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
 from wengert.trace.places import Calls
 from wengert.trace.reachable import is_unreachable
+from wengert.trace.refused import number_refused
 from wengert.trace.taped import taped, waiting
 from wengert.trace.tracer import OPERATOR, Tracer, frozen_or_same
 
@@ -282,13 +282,7 @@ class Tape(Trace):
         """Return the plain value, unless a derivative would be lost."""
         data = var.data
         if kind in ("float", "complex", "item"):
-            raise ConversionError(
-                "a traced value was turned into a plain Python number, by float(), .item(), a "
-                "function of the math module, or by storing it into a plain array: its "
-                "derivative would be lost. Use the NumPy function (np.sin(x) instead of "
-                "math.sin(x)), make arrays with np.zeros(shape, like=x), or take the value out "
-                "of the derivative with wg.stop_gradient(x)." + user_line()
-            )
+            raise number_refused()
         return data._plain(kind) if isinstance(data, Tracer) else data
 
 

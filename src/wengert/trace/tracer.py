@@ -42,6 +42,7 @@ from wengert.trace.kinds import (
 )
 from wengert.trace.numbers import as_python, number_type
 from wengert.trace.pending import Pending
+from wengert.trace.refused import array_refused
 
 __all__ = ["Tracer", "frozen", "frozen_or_same", "lower", "refreshed"]
 
@@ -331,19 +332,7 @@ class Tracer(Traced):
         self._check_alive()
         if self._trace.level == 0:  # it stands for a plain array
             return np.array(self._trace.plain(self), *args, copy=None, **kwargs)
-        if self.dtype.kind in "iub":
-            raise ConversionError(
-                f"a traced array of {self.dtype} was turned into a plain NumPy array, as an index "
-                "of one (w[i]) or by np.array or np.asarray. Write np.asarray(w, like=i)[i] "
-                "instead of w[i], and np.stack([...]) to collect values." + user_line()
-            )
-        raise ConversionError(
-            f"a traced value of shape {self.shape} was turned into a plain NumPy array: it was "
-            "stored into a plain array (y[i] = x), collected by np.array or np.asarray, or given "
-            "to a function that NumPy does not dispatch. Make the array with np.zeros(shape, "
-            "like=x), collect values with np.stack([...]), or take the value out of the "
-            "derivative with wg.stop_gradient(x)." + user_line()
-        )
+        raise array_refused(self.shape, self.dtype)
 
     def __copy__(self) -> Any:
         """Return a new array with the same derivative, as copying a NumPy array makes one."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ConversionError, cause_of, user_line
+from wengert.errors import cause_of
 from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
 from wengert.ops.convert import convert
@@ -20,6 +20,7 @@ from wengert.trace.numbers import (
     roles,
 )
 from wengert.trace.record import Trace, active_recorder
+from wengert.trace.refused import number_refused
 from wengert.trace.tracer import OPERATOR, Tracer, frozen, refreshed
 from wengert.transform.forward import push, push_within
 from wengert.transform.linear import as_recorded, quiet
@@ -125,13 +126,7 @@ class JvpTrace(Trace):
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value, unless a derivative would be lost."""
         if kind in ("float", "complex", "item") and var.tangent is not None:
-            raise ConversionError(
-                "a traced value was turned into a plain Python number, by float(), .item(), a "
-                "function of the math module, or by storing it into a plain array: its tangent "
-                "would be lost. Use the NumPy function (np.sin(x) instead of math.sin(x)), make "
-                "arrays with np.zeros(shape, like=x), or take the value out of the derivative "
-                "with wg.stop_gradient(x)." + user_line()
-            )
+            raise number_refused("tangent")
         return var.data._plain(kind) if isinstance(var.data, Tracer) else var.data
 
 
