@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from tests.orders.circuits import FUNCTIONS, KNOWN
@@ -25,6 +27,10 @@ CASES = {
     "product": lambda x: np.prod(x) + np.zeros(2),
     "inverse": lambda x: np.linalg.inv(np.outer(x, x) + np.eye(4) * 3),
     "loop": lambda x: wg.scan(lambda c, _: (c * x[0], c), x[1], None, length=3)[0] * x,
+    "diagonal and outer": lambda x: x * np.exp(np.sum(x)) + np.sum(x * W[0]),
+    "gated": lambda x: np.tanh(W @ x)[:, None] * x + np.sin(x),
+    "batch": lambda x: np.tanh(np.outer(x, x) @ W.T) @ W[:, 0],
+    "broadcast": lambda x: (x[:, None] * x - x[None, :, None] ** 2).sum(1),
     "constant": lambda x: np.ones(3),
     "number": lambda x: x @ x,
 }
@@ -38,12 +44,13 @@ def _written(x):
     return y
 
 
+@pytest.mark.parametrize("level", ["entries", "arrays"])
 @pytest.mark.parametrize("method", ["default", "forward", "reverse", "markowitz"])
 @pytest.mark.parametrize("name", CASES)
-def test_every_order_makes_the_jacobian(name, method):
+def test_every_order_makes_the_jacobian(name, method, level):
     f = CASES[name]
     graph = wg.linear_graph(f)(X)
-    ((made,),) = graph.accumulate(method)
+    ((made,),) = graph.accumulate(method, level)
     wanted = wg.jacobian(f, mode="reverse")(X)
     if made is None:
         assert not np.any(wanted)
@@ -158,3 +165,60 @@ def _custom():
 def test_what_it_does_not_hold(f, x, why):
     with pytest.raises(UnsupportedError, match=why):
         wg.linear_graph(f)(x)
+
+
+# --- chains ---------------------------------------------------------------------------------------
+def chain(sizes, layer):
+    rng = np.random.default_rng(3)
+    weights = [rng.standard_normal((b, a)) / a for a, b in itertools.pairwise(sizes)]
+
+    def f(x):
+        for w in weights:
+            x = layer(w @ x)
+        return x
+
+    return f, rng.standard_normal(sizes[0])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "multiplications", "forward", "reverse"),
+    [
+        ((1000, 100, 10, 1), 101_000, 1_010_000, 101_000),
+        ((1000, 1, 1000, 1, 1000), 1_002_000, 3_000_000, 3_000_000),
+        ((100, 30, 1, 30, 100), 16_000, 306_000, 306_000),
+    ],
+)
+def test_chains_of_products(sizes, multiplications, forward, reverse):
+    f, x = chain(sizes, lambda y: y)
+    graph = wg.linear_graph(f)(x)
+    order = graph.order()
+    assert order.level == "arrays"
+    assert order.cost.multiplications == multiplications
+    assert graph.cost("forward").multiplications == forward
+    assert graph.cost("reverse").multiplications == reverse
+    wanted = wg.jacobian(f, mode="reverse")(x)
+    np.testing.assert_allclose(graph.accumulate(order)[0][0], wanted, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("sizes", [(40, 1, 40, 1, 40), (20, 30, 2, 30, 1, 40)])
+def test_waists_are_found(sizes):
+    """The Jacobian is an outer product, or one of few columns: it takes little more than itself."""
+    f, x = chain(sizes, np.tanh)
+    graph = wg.linear_graph(f)(x)
+    order = graph.order()
+    least = min(graph.cost("forward").multiplications, graph.cost("reverse").multiplications)
+    assert order.cost.multiplications < least / 1.4
+    wanted = wg.jacobian(f, mode="reverse")(x)
+    compiled = wg.jit(lambda x: wg.linear_graph(f)(x).accumulate()[0][0])
+    for made in (graph.accumulate(order)[0][0], compiled(x)):
+        np.testing.assert_allclose(made, wanted, rtol=1e-10, atol=1e-14)
+
+
+def test_what_is_counted_is_what_is_recorded():
+    """The multiplications of an order are those that its program has."""
+    f, x = chain((30, 1, 30, 1, 30), lambda y: y)
+    graph = wg.linear_graph(f)(x)
+    count = wg.count(lambda x: wg.linear_graph(f)(x).accumulate()[0][0], x)
+    value = wg.count(f, x)
+    cost = graph.order().cost
+    assert count.flops - value.flops <= cost.flops + 1

@@ -7,10 +7,13 @@ vertex between others first (Griewank and Walther, *Evaluating Derivatives*, 2nd
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+from wengert.errors import InputError, user_line
+from wengert.linear.arrays import ArrayGraph
 from wengert.linear.order import accumulated, order_given, order_of
 from wengert.linear.scalars import ScalarGraph
 from wengert.linear.values import Linear
@@ -45,30 +48,60 @@ class LinearGraph(Linear):
         """
         return ScalarGraph(self)
 
-    def order(self, effort: str = "default") -> Order:
+    @cached_property
+    def arrays(self) -> ArrayGraph:
+        """The graph with local Jacobians by labels.
+
+        Raises
+        ------
+        NotAccumulable
+            Where an operation does not suit.
+        """
+        return ArrayGraph(self)
+
+    @cached_property
+    def level(self) -> str:
+        """At which level orders are searched: ``entries`` where the values are mostly numbers."""
+        numbers = sum(math.prod(v.shape) for v in self.vertices)
+        return "entries" if numbers <= 4 * len(self.vertices) + 16 else "arrays"
+
+    def at(self, level: str | None = None) -> ScalarGraph | ArrayGraph:
+        """Return the graph at a level."""
+        level = self.level if level is None else level
+        if level not in ("entries", "arrays"):
+            raise InputError(f"level must be 'entries' or 'arrays', not {level!r}" + user_line())
+        return self.scalars if level == "entries" else self.arrays
+
+    def order(self, effort: str = "default", level: str | None = None) -> Order:
         """Return the cheapest order of elimination that an effort finds.
 
         Parameters
         ----------
         effort : {"default", "high"} or a method's name
-            Milliseconds or seconds; ``"forward"``, ``"reverse"``, ``"markowitz"``, ``"relative"``
-            and ``"lookahead"`` are one rule each.
+            Milliseconds or seconds; ``"forward"``, ``"reverse"`` and ``"markowitz"`` are one rule
+            each, of numbers also ``"relative"`` and ``"lookahead"``, of arrays ``"bracketing"`` and
+            ``"waist"``.
+        level : {"entries", "arrays"}, optional
+            Whether a vertex is a number or an array; by default, what suits the function.
         """
-        return order_of(self.scalars, effort)
+        return order_of(self.at(level), effort)
 
-    def cost(self, order: Any = "default") -> Cost:
+    def cost(self, order: Any = "default", level: str | None = None) -> Cost:
         """Return what an order, or the one of that name, takes."""
         if isinstance(order, str):
-            return self.order(order).cost
-        return order_given(self.scalars, order).cost
+            return self.order(order, level).cost
+        level = order.level if isinstance(order, Order) else level
+        return order_given(self.at(level), order).cost
 
-    def accumulate(self, order: Any = "default") -> list[list[Any]]:
+    def accumulate(self, order: Any = "default", level: str | None = None) -> list[list[Any]]:
         """Multiply the local Jacobians in an order.
 
         Parameters
         ----------
         order : Order, str or sequence of int
             As of `order`, or the vertices in another sequence.
+        level : {"entries", "arrays"}, optional
+            Of an order that does not say it.
 
         Returns
         -------
@@ -81,7 +114,8 @@ class LinearGraph(Linear):
         OrderError
             For an order that is none, or of another graph.
         """
-        return accumulated(self.scalars, order)
+        level = order.level if isinstance(order, Order) else level
+        return accumulated(self.at(level), order)
 
 
 def linearised(

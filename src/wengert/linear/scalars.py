@@ -19,7 +19,7 @@ from wengert.linear.terms import NotAccumulable, is_number
 from wengert.linear.values import Edge, Linear
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.blocks import Labelled, Written
-from wengert.ops.elementwise import convert
+from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem, index_set
 from wengert.ops.patterns import Moving
 from wengert.ops.shape import concatenate, reshape

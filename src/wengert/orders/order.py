@@ -19,11 +19,15 @@ class Cost:
     additions : int
     bytes : int
         Read and written by products and sums, at eight to a number.
+    time : float
+        Nanoseconds, roughly: products of matrices run faster than others, and each operation of
+        arrays takes a while to begin.
     """
 
     multiplications: int
     additions: int
     bytes: int
+    time: float = 0.0
 
     @property
     def flops(self) -> int:

@@ -1,0 +1,534 @@
+"""A linear graph whose vertices are arrays: local Jacobians by labels, multiplied as they are.
+
+What can be a diagonal stays one, and an outer product stays two factors until somebody needs its
+entries: a Jacobian between two values is a sum of terms, each a few labels and an array.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.linear.blocks import coefficients
+from wengert.linear.pieces import Free, Part, Piece, Work, dense_piece, meet, piece_of
+from wengert.linear.products import dense_block, pull_many, push_many
+from wengert.linear.terms import NotAccumulable, align, is_number
+from wengert.linear.values import Edge, Linear
+from wengert.ops.base import Traced, dtype_of, shape_of
+from wengert.ops.blocks import LETTERS, Labelled, Moved
+from wengert.ops.contract import contract
+from wengert.ops.convert import convert
+from wengert.ops.index import SLOT, index_add, index_set
+from wengert.ops.reduce import reduce_sum
+from wengert.ops.shape import filled, reshape
+from wengert.orders.structured import StructuredGraph
+
+__all__ = ["ArrayGraph"]
+
+MOST_TERMS = 3
+"""Terms of one Jacobian beyond which it becomes one without structure."""
+MOST = 400
+"""Values of the largest graph that is accumulated array by array."""
+
+Kind = tuple[Part, ...]
+
+
+class Term(NamedTuple):
+    """A piece and its coefficients; for what is matrix-free, the edge."""
+
+    piece: Part
+    c: Any
+
+
+# --- what it takes --------------------------------------------------------------------------------
+class Labels:
+    """The algebra of sums of pieces: what products and sums are, and what they take."""
+
+    def __init__(self) -> None:
+        self.tally: Work | None = None
+
+    def _paid(self, work: Work) -> float:
+        if self.tally is not None:
+            self.tally = self.tally.plus(work)
+        return work.time
+
+    def times(self, a: Kind, b: Kind) -> tuple[Kind, float]:
+        """Return the kind of a product, and its time."""
+        total = Work()
+        found: list[Part] = []
+        for p in a:
+            for q in b:
+                made, work = product_of(p, q)
+                total = total.plus(work)
+                found, more = _with(found, made)
+                total = total.plus(more)
+        return tuple(sorted(found, key=repr)), total.time
+
+    def plus(self, a: Kind, b: Kind) -> tuple[Kind, float]:
+        """Return the kind of a sum, and its time."""
+        found, total = list(a), Work()
+        for p in b:
+            found, work = _with(found, p)
+            total = total.plus(work)
+        return tuple(sorted(found, key=repr)), total.time
+
+    def end(self, a: Kind) -> float:
+        """Return the time that it takes to make an array of all entries."""
+        return sum((end_of(p, k == 0).time for k, p in enumerate(a)), 0.0)
+
+
+def product_of(a: Part, b: Part) -> tuple[Piece, Work]:
+    """Return what a product of two pieces is, and what it takes."""
+    if isinstance(a, Free) and isinstance(b, Free):
+        if max(min(a.shape), 1) * a.flops <= max(min(b.shape), 1) * b.flops:
+            first = densified(a)
+            made, work = product_of(first[0], b)
+            return made, work.plus(first[1])
+        first = densified(b)
+        made, work = product_of(a, first[0])
+        return made, work.plus(first[1])
+    if isinstance(a, Free):
+        assert isinstance(b, Piece)
+        full = dense_piece(a.operand, b_shape(b, True))
+        return dense_piece(a.result, b_shape(b, True)), _spread(b, full).plus(
+            _applied(a, b.shape[1])
+        )
+    if isinstance(b, Free):
+        full = dense_piece(b_shape(a, False), b.result)
+        return dense_piece(b_shape(a, False), b.operand), _spread(a, full).plus(
+            _applied(b, a.shape[0])
+        )
+    meeting = meet(a, b)
+    return meeting.piece, meeting.work
+
+
+def b_shape(p: Piece, columns: bool) -> tuple[int, ...]:
+    """Return the shape of a piece's argument, or of its result."""
+    return tuple(p.sizes[ord(s) - 97] for s in (p.columns if columns else p.rows))
+
+
+def _applied(free: Free, count: int) -> Work:
+    work = count * free.flops
+    m, n = free.shape
+    return Work(work - work // 2, work // 2, count * (m + n), 2)
+
+
+def densified(free: Free) -> tuple[Piece, Work]:
+    """Return a matrix-free Jacobian by its entries, and what it takes to find them."""
+    return dense_piece(free.result, free.operand), _applied(free, min(free.shape))
+
+
+def _spread(p: Piece, full: Piece) -> Work:
+    """Return what it takes to write out the entries of a piece."""
+    if p.is_dense:
+        return Work()
+    return Work(0, 0, full.held + p.held, 2)
+
+
+def end_of(p: Part, first: bool) -> Work:
+    """Return what it takes to add a term to the array of all entries."""
+    if isinstance(p, Free):
+        return densified(p)[1]
+    m, n = p.shape
+    if first and p.is_dense:
+        return Work()
+    return Work(0, 0 if first else p.held, m * n * first + 2 * p.held, 1)
+
+
+def _with(parts: list[Part], new: Part) -> tuple[list[Part], Work]:
+    """Return terms with one more, those of the same labels added up."""
+    work = Work()
+    if isinstance(new, Free) and parts:
+        new, work = densified(new)
+    found: list[Part] = []
+    for p in parts:
+        if isinstance(p, Free):
+            p, more = densified(p)
+            work = work.plus(more)
+        found.append(p)
+    for i, p in enumerate(found):
+        if isinstance(p, Piece) and isinstance(new, Piece) and _alike(p, new):
+            inside = "".join(sorted({*p.inside, *new.inside}))
+            number = 2 if p.number and new.number else 0
+            made = p._replace(inside=inside, number=number)
+            found[i] = made
+            if number:
+                return found, work
+            return found, work.plus(Work(0, made.held, p.held + new.held + made.held, 1))
+    found.append(new)
+    if len(found) > MOST_TERMS:
+        pieces = [p for p in found if isinstance(p, Piece)]
+        full = dense_piece(b_shape(pieces[0], False), b_shape(pieces[0], True))
+        for k, p in enumerate(pieces):
+            work = work.plus(end_of(p, k == 0))
+        return [full], work
+    return found, work
+
+
+def _alike(p: Piece, q: Piece) -> bool:
+    return p.rows == q.rows and p.columns == q.columns
+
+
+# --- values ---------------------------------------------------------------------------------------
+def multiply(s: Term, t: Term) -> Term:
+    """Multiply the Jacobian `s` with `t`, which is of its argument."""
+    a, b = s.piece, t.piece
+    if isinstance(a, Free) and isinstance(b, Free):
+        if max(min(a.shape), 1) * a.flops <= max(min(b.shape), 1) * b.flops:
+            return multiply(_entries_of(s), t)
+        return multiply(s, _entries_of(t))
+    if isinstance(a, Free):
+        assert isinstance(b, Piece)
+        shape = b_shape(b, True)
+        full = _full(t)  # (*operand of a, *shape)
+        n, m = math.prod(shape), math.prod(a.operand)
+        seeds = np.transpose(reshape(full, shape=(m, n)))
+        made = push_many(s.c, reshape(seeds, shape=(n, *a.operand)))
+        made = np.transpose(reshape(made, shape=(n, math.prod(a.result))))
+        return _dense_term(made, a.result, shape)
+    if isinstance(b, Free):
+        shape = b_shape(a, False)
+        m = math.prod(shape)
+        made = pull_many(t.c, reshape(_full(s), shape=(m, *b.result)))
+        return _dense_term(made, shape, b.operand)
+    meeting = meet(a, b)
+    x, y, times = s.c, t.c, meeting.times
+    if is_number(x) and is_number(y):
+        return Term(meeting.piece, x * y * times)
+    inside = meeting.piece.inside
+    left, right = meeting.left, meeting.right
+    if is_number(x) or is_number(y):
+        c, have = (y, right) if is_number(x) else (x, left)
+        factor = (x if is_number(x) else y) * times
+        c, have = _summed(c, have, inside)
+        c = _ordered(c, have, inside)
+        return Term(meeting.piece, c if factor == 1 else -c if factor == -1 else c * factor)
+    x, left = _summed(x, left, inside + right)
+    y, right = _summed(y, right, inside + left)
+    if not left:
+        c = x * _ordered(y, right, inside)
+    elif not right:
+        c = y * _ordered(x, left, inside)
+    else:
+        c = contract(x, y, spec=f"{left},{right}->{inside}")
+    return Term(meeting.piece, c if times == 1 else c * times)
+
+
+def _summed(c: Any, have: str, keep: str) -> tuple[Any, str]:
+    """Sum over the labels that nothing else has."""
+    axes = tuple(i for i, s in enumerate(have) if s not in keep)
+    if not axes:
+        return c, have
+    left = "".join(s for s in have if s in keep)
+    return reduce_sum(c, axis=axes, keepdims=False), left
+
+
+def _ordered(c: Any, have: str, want: str) -> Any:
+    return c if have == want else np.transpose(c, [have.index(s) for s in want])
+
+
+def _dense_term(made: Any, result: tuple[int, ...], operand: tuple[int, ...]) -> Term:
+    piece = dense_piece(result, operand)
+    lengths = tuple(piece.sizes[ord(s) - 97] for s in piece.inside)
+    return Term(piece, reshape(made, shape=lengths))
+
+
+def _entries_of(t: Term) -> Term:
+    """Find the entries of what is matrix-free."""
+    p = t.piece
+    if isinstance(p, Piece):
+        return t
+    return _dense_term(dense_block(t.c), p.result, p.operand)
+
+
+def added(terms: list[Term], new: Term) -> list[Term]:
+    """Return terms with one more, those of the same labels added up."""
+    if isinstance(new.piece, Free) and terms:
+        new = _entries_of(new)
+    found = [_entries_of(t) if terms else t for t in terms]
+    for i, t in enumerate(found):
+        p, q = t.piece, new.piece
+        if isinstance(p, Piece) and isinstance(q, Piece) and _alike(p, q):
+            inside = "".join(sorted({*p.inside, *q.inside}))
+            both = [_spread_to(x, r.inside, inside) for x, r in ((t.c, p), (new.c, q))]
+            number = 2 if is_number(both[0]) and is_number(both[1]) else 0
+            c = both[0] + both[1]
+            if inside and not is_number(c) and shape_of(c) != (full := _lengths(p, inside)):
+                c = filled(c, shape=full)
+            found[i] = Term(p._replace(inside=inside, number=number), c)
+            return found
+    found.append(new)
+    if len(found) > MOST_TERMS:
+        p = found[0].piece
+        assert isinstance(p, Piece)
+        return [_dense_term(_sum(found), b_shape(p, False), b_shape(p, True))]
+    return found
+
+
+def _lengths(p: Piece, labels: str) -> tuple[int, ...]:
+    return tuple(p.sizes[ord(s) - 97] for s in labels)
+
+
+def _spread_to(c: Any, have: str, want: str) -> Any:
+    """Give coefficients axes of length 1 for labels that they do not depend on."""
+    return c if is_number(c) or have == want else align(c, have, want, 0)
+
+
+def _full(t: Term) -> Any:
+    """Return all entries of a term as an array with the axes of result and argument."""
+    return _sum([t])
+
+
+def _sum(terms: Sequence[Term]) -> Any:
+    """Return all entries of a sum of terms, with the axes of result and argument."""
+    terms = sorted(terms, key=lambda t: not (isinstance(t.piece, Piece) and t.piece.is_dense))
+    total: Any = None
+    shape: tuple[int, ...] = ()
+    for t in map(_entries_of, terms):
+        p = t.piece
+        assert isinstance(p, Piece)
+        every = p.rows + p.columns
+        shape = _lengths(p, every)
+        if len(set(every)) == len(every):  # no diagonal: it broadcasts
+            c = t.c if is_number(t.c) else align(t.c, p.inside, every, 0)
+            total = _whole(c, shape) if total is None else total + c
+            continue
+        flat = np.zeros(math.prod(shape)) if total is None else reshape(total, shape=(-1,))
+        total = reshape(_written(flat, t, p, total is None), shape=shape)
+    return total
+
+
+def _whole(c: Any, shape: tuple[int, ...]) -> Any:
+    if is_number(c):
+        return np.full(shape, c)
+    return c if shape_of(c) == shape else filled(c, shape=shape)
+
+
+def _written(flat: Any, t: Term, p: Piece, alone: bool) -> Any:
+    """Write the entries of a term with a diagonal into the array of all entries."""
+    labels = "".join(dict.fromkeys(p.rows + p.columns))
+    grid = _lengths(p, labels)
+    places: Any = np.zeros((1,) * len(grid), np.int64)
+    for s in p.rows + p.columns:
+        n = p.sizes[ord(s) - 97]
+        steps = [n if r == s else 1 for r in labels]
+        places = places * n + np.arange(n).reshape(steps)
+    places = np.ascontiguousarray(np.broadcast_to(places, grid)).reshape(-1)
+    if alone and is_number(t.c):
+        flat[places] = t.c
+        return flat
+    c = t.c if is_number(t.c) else align(t.c, p.inside, labels, 0)
+    c = np.full(len(places), c) if is_number(c) else reshape(_whole(c, grid), shape=(len(places),))
+    if alone and dtype_of(c) != dtype_of(flat):
+        flat = flat.astype(dtype_of(c))
+    write = index_set if alone else index_add
+    step = int(places[1] - places[0]) if len(places) > 1 else 1
+    if step > 0 and np.all(np.diff(places) == step):
+        stop = int(places[-1]) + 1
+        return write(flat, c, spec=(slice(int(places[0]), stop, step),))
+    return write(flat, c, places, spec=(SLOT,))
+
+
+# --- the graph ------------------------------------------------------------------------------------
+class ArrayGraph:
+    """The arrays of a linear graph, and the terms between them.
+
+    Attributes
+    ----------
+    problem : StructuredGraph
+    names : list of int
+        The vertex of `graph` for each one of `problem`.
+    """
+
+    def __init__(self, graph: Linear) -> None:
+        self.graph = graph
+        if len(graph.vertices) > MOST:
+            raise NotAccumulable("too many values")
+        onward = {e.source for e in graph.edges}
+        arguments = [v.number for v in graph.vertices if v.role == "argument"]
+        ends: list[int] = []
+        taken: set[int] = set()
+        copies: list[tuple[int, int]] = []
+        count = len(graph.vertices)
+        self.targets: list[int | None] = []
+        for number in graph.results:
+            if number is not None and (number in onward or number in taken or number in arguments):
+                copies.append((number, count))
+                number, count = count, count + 1
+            if number is not None:
+                ends.append(number)
+                taken.add(number)
+            self.targets.append(number)
+        last = {*arguments, *ends}
+        between = [v.number for v in graph.vertices if v.number not in last]
+        order = [*between, *arguments, *ends]
+        self._index = {v: i for i, v in enumerate(order)}
+        self.edges: dict[tuple[int, int], list[Edge | int]] = {}
+        kinds: dict[tuple[int, int], Kind] = {}
+        self.algebra = Labels()
+        for e in graph.edges:
+            pair = self._index[e.source], self._index[e.target]
+            self.edges.setdefault(pair, []).append(e)
+            kinds[pair] = self.algebra.plus(kinds.get(pair, ()), (part_of(e),))[0]
+        shapes = {v.number: v.shape for v in graph.vertices}
+        for u, v in copies:
+            pair = self._index[u], self._index[v]
+            self.edges[pair] = [u]
+            kinds[pair] = (_identity(shapes[u]),)
+            shapes[v] = shapes[u]
+        widths = [float(math.prod(shapes[v])) for v in order]
+        self.names = order
+        self.problem = StructuredGraph(len(between), len(order), kinds, self.algebra, widths)
+        text = repr((len(between), len(order), sorted((e, repr(k)) for e, k in kinds.items())))
+        self.key = hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def work(self, order: Sequence[int]) -> Work:
+        """Return the operations of an order."""
+        total = Work()
+        kinds = {e: self.problem._kinds[k] for e, k in self.problem.edges.items()}
+        for v in order:
+            into = [u for u, w in kinds if w == v]
+            out = [w for u, w in kinds if u == v]
+            for u in into:
+                for w in out:
+                    found: list[Part] = list(kinds.get((u, w), ()))
+                    for p in kinds[v, w]:
+                        for q in kinds[u, v]:
+                            made, work = product_of(p, q)
+                            found, more = _with(found, made)
+                            total = total.plus(work).plus(more)
+                    kinds[u, w] = tuple(sorted(found, key=repr))
+            for u in into:
+                del kinds[u, v]
+            for w in out:
+                del kinds[v, w]
+        for kind in kinds.values():
+            for k, p in enumerate(kind):
+                total = total.plus(end_of(p, k == 0))
+        return total
+
+    def accumulate(self, order: Sequence[int]) -> list[list[Any]]:
+        """Eliminate the vertices in an order; see `LinearGraph.accumulate`."""
+        terms: dict[tuple[int, int], list[Term]] = {}
+        before: list[list[int]] = [[] for _ in range(self.problem.vertices)]
+        after: list[list[int]] = [[] for _ in range(self.problem.vertices)]
+        for (u, v), edges in self.edges.items():
+            found: list[Term] = []
+            for e in edges:
+                if isinstance(e, int):
+                    shape = self.graph.vertices[e].shape
+                    found = added(found, Term(_identity(shape), 1))
+                else:
+                    found = added(found, term_of(e))
+            terms[u, v] = found
+            before[v].append(u)
+            after[u].append(v)
+        for v in order:
+            for u in before[v]:
+                first = terms.pop((u, v))
+                after[u].remove(v)
+                for w in after[v]:
+                    made = terms.get((u, w))
+                    if made is None:
+                        made = []
+                        before[w].append(u)
+                        after[u].append(w)
+                    for s in terms[v, w]:
+                        for t in first:
+                            made = added(made, multiply(s, t))
+                    terms[u, w] = made
+            for w in after[v]:
+                del terms[v, w]
+                before[w].remove(v)
+            before[v], after[v] = [], []
+        found_rows = []
+        for y, target in zip(self.graph.ys, self.targets, strict=True):
+            row: list[Any] = []
+            for number in self.graph.arguments:
+                made = None
+                if number is not None and target is not None:
+                    pair = self._index[number], self._index[target]
+                    if pair in terms:
+                        made = _sum(terms[pair])
+                        if dtype_of(made) != dtype_of(y):
+                            made = convert(made, dtype=dtype_of(y))
+                        if not isinstance(made, Traced) and not made.flags.owndata:
+                            made = made.copy()
+                row.append(made)
+            found_rows.append(row)
+        return found_rows
+
+
+def _identity(shape: tuple[int, ...]) -> Piece:
+    labels = LETTERS[: len(shape)]
+    return piece_of(labels, labels, "", dict(zip(labels, shape, strict=True)), 1)
+
+
+def part_of(e: Edge) -> Part:
+    """Return a local Jacobian as a piece, or as what there are products of."""
+    block = e.block
+    if getattr(block, "choices", None) is not None or getattr(block, "choice", None) is not None:
+        raise NotAccumulable(f"{e.node.op.name} chooses entries by their values")
+    if isinstance(block, Labelled) and not block.is_matrix_free:
+        number = 1 if block.is_copy else 2 if isinstance(block.factor, int) else 0
+        return piece_of(block.rows, block.columns, block.inside, block.sizes, number)
+    if isinstance(block, Moved):
+        found = _as_labels(e)
+        if found is not None:
+            return found
+        return Free(block.result, block.operand, 0)
+    return Free(block.result, block.operand, 0 if block.is_copy else block.flops())
+
+
+def _as_labels(e: Edge) -> Piece | None:
+    """Return what moves whole axes as labels: axes of length 1 come and go, the others stay."""
+    block = e.block
+    m, n = block.shape
+    if m != n:
+        return None
+    rows, columns = block.entries()
+    if len(rows) != m or not (np.array_equal(rows, columns) and np.all(np.diff(rows) == 1)):
+        return None
+    long = [s for s in block.result if s != 1]
+    if long != [s for s in block.operand if s != 1]:
+        return None
+    names = iter(LETTERS)
+    sizes: dict[str, int] = {}
+
+    def named(shape: tuple[int, ...]) -> str:
+        found, k = "", 0
+        for s in shape:
+            if s != 1:
+                label, k = LETTERS[40 + k], k + 1
+            else:
+                label = next(names)
+            sizes[label] = s
+            found += label
+        return found
+
+    return piece_of(named(block.result), named(block.operand), "", sizes, 1)
+
+
+def term_of(e: Edge) -> Term:
+    """Return a local Jacobian with its coefficients."""
+    part = part_of(e)
+    if isinstance(part, Free):
+        return Term(part, e)
+    block = e.block
+    if not isinstance(block, Labelled):
+        return Term(part, 1)
+    c = coefficients(block, e.results, e.inputs, e.node.attrs)
+    if is_number(c):
+        return Term(part._replace(inside="", number=1 if c in (1, -1) else 2), c)
+    shape = shape_of(c)
+    have = block.inside[len(block.inside) - len(shape) :]
+    long = "".join(s for s, n in zip(have, shape, strict=True) if n != 1)
+    if len(long) != len(shape):
+        c = reshape(c, shape=tuple(n for n in shape if n != 1))
+    piece = piece_of(block.rows, block.columns, long, block.sizes)
+    names = dict(zip(block.rows + block.columns, piece.rows + piece.columns, strict=True))
+    return Term(piece, _ordered(c, "".join(names[s] for s in long), piece.inside))
