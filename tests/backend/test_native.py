@@ -8,7 +8,8 @@ from typing import Any
 import native_oracle as oracle
 import numpy as np
 import pytest
-from op_cases import CASES, Case
+from case import Case
+from op_cases import CASES
 
 import wengert as wg
 from wengert.backend.native.emit.module import STRAIGHT

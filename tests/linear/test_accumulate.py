@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-from numpy_cases import INDEXING, METHODS, USES
+from numpy_cases import METHODS, USES
 from op_cases import CASES
+from operator_cases import INDEXING
 
 import wengert as wg
 from wengert.errors import UnsupportedError

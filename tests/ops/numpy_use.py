@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from op_cases import Draw, real
+from case import Draw, real
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from op_cases import CASES, Case
+from case import Case
+from op_cases import CASES
 
 import wengert as wg
 from wengert.errors import GraphError

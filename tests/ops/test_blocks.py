@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from op_cases import CASES, Case
+from case import Case
+from op_cases import CASES
 
 from wengert.ir.graph import aval_of
 from wengert.linear.blocks import densify

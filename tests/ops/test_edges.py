@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+from case import Case
 from edges import FILLS, UNBOUNDED, different, filled, forward, reverse
-from op_cases import CASES, Case
+from op_cases import CASES
 
 import wengert as wg
 from wengert.ops.base import Scale, dtype_of

@@ -11,8 +11,9 @@ import numpy as np
 import optree
 import oracle
 import pytest
-from numpy_cases import INDEXING, METHODS, QUESTIONS, UFUNC_OPTIONS, USES
+from numpy_cases import METHODS, QUESTIONS, USES
 from numpy_use import Use
+from operator_cases import INDEXING, UFUNC_OPTIONS
 
 import wengert as wg
 from wengert.errors import UnsupportedError

@@ -11,7 +11,8 @@ import numpy as np
 import oracle
 import pytest
 import scipy.special as sp
-from op_cases import CASES, Case
+from case import Case
+from op_cases import CASES
 
 import wengert as wg
 from wengert.errors import BatchedControlError, DerivativeError
