@@ -74,7 +74,7 @@ def _apart(axis: int, shape: tuple[int, ...]) -> View:
 def _scan(w: Any, s: Scan) -> None:
     code, dtype = w.code, s.out.dtype
     xs = [w.value(x, dtype) for x in s.xs]
-    d = w.walked_by(s.axis)
+    d = w.nest.walked_by(s.axis)
     if s in w.scans:
         k = w.scans.index(s)
         y = scanned(code, s, f"%before{k}", xs)
@@ -84,7 +84,7 @@ def _scan(w: Any, s: Scan) -> None:
     else:
         assert s.memory is not None
         begins = code.emit(f"icmp eq i64 {w.index[d]}, 0")
-        step = code.emit(f"select i1 {begins}, i64 0, i64 {-w.strides(s.memory)[d]}")
+        step = code.emit(f"select i1 {begins}, i64 0, i64 {-w.nest.strides(s.memory)[d]}")
         last = w.load_from(w.at(w.address(s.memory), step, dtype), dtype)
         y = scanned(code, s, code.select(dtype, begins, first_of(s), last), xs)
     w.registers[s.out] = y, dtype
@@ -147,7 +147,7 @@ def _compact(w: Any, c: Compact) -> None:
     code.line(f"room{name}:")
     base = w.address(c.out, [0] * len(w.dims))
     for axis in range(rows):
-        d = w.walked_by(axis)
+        d = w.nest.walked_by(axis)
         to = code.emit(f"add i64 {n}, {axis * length}")
         w.store_to(w.at(base, to, I64), "0" if d is None else w.index[d], I64)
     code.line(f"br label %next{name}")

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backend.native.emit.items import WRITERS, memory, touched, written
+from wengert.backend.native.emit.items import WRITERS, memory
+from wengert.backend.native.emit.nest import LANES, Nest
 from wengert.backend.native.emit.scan import first_of, identity
 from wengert.backend.native.scalar.lower import CASTS, LOWER, loop_dtypes
 from wengert.backend.native.schedule.layout import Buffer, View
@@ -32,9 +33,6 @@ SHORT = 50
 
 COMMON = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 """Numbers that are part of the code where others are read through a pointer."""
-
-LANES = 8
-"""Elements from which an innermost loop is worth a vector."""
 
 MARKS = """\
 !0 = distinct !{!0, !1}
@@ -117,17 +115,16 @@ class _Writer:
         self, loop: Loop, externals: dict[str, str], fast: str, apart: bool = False
     ) -> None:
         self.loop = loop
+        self.nest = Nest(loop)
+        self.dims = self.nest.dims
         self.apart = apart
         self.short = apart and len(loop.items) <= SHORT
         self.code = Code(externals, fast)
         self.arguments: dict[Any, tuple[Place, int, str]] = {}
-        self.pinned: set[int] = set()
         self.registers: dict[Value, tuple[str, np.dtype[Any]]] = {}
         self.loads: dict[Any, str] = {}
         self.views: list[tuple[int, ...]] = []
         self.index: list[str] = []
-        self.dims: list[int] = []
-        self.groups: list[list[int]] = []
         self.accumulators: list[tuple[Reduce, str, str]] = []
         self.checked = any(
             term.checked
@@ -140,21 +137,20 @@ class _Writer:
 
     # --- the nest ---------------------------------------------------------------------------------
     def write(self) -> Kernel:
-        self._collapse()
         loop = self.loop
         code = self.code
         code.length = self.dims[-1] if self.dims else 0
         inner_reduced = [
             item
             for item in loop.items
-            if isinstance(item, Reduce) and self.dims and self.strides(item.out)[-1] == 0
+            if isinstance(item, Reduce) and self.dims and self.nest.strides(item.out)[-1] == 0
         ]
         self.scans = [
             item
             for item in loop.items
             if isinstance(item, Scan)
             and self.dims
-            and self.walked_by(item.axis) == len(self.dims) - 1
+            and self.nest.walked_by(item.axis) == len(self.dims) - 1
         ]
         compacts = [item for item in loop.items if isinstance(item, Compact)]
         for c in compacts:
@@ -193,120 +189,11 @@ class _Writer:
             inner *= n
         used = [(b, offset) for b, offset, _ in self.arguments.values()]
         outer = self.dims[0] if self.dims else 1
-        partial = self._partial()
-        parallel = partial is not None
-        return Kernel(text, used, outer, inner, parallel, partial or [], indexed, self.groups)
-
-    def _partial(self) -> list[tuple[int, Reduce]] | None:
-        """Return the reductions over the outermost axis; None where its ranges depend on another.
-
-        Each is the only one to touch its target, at one pointer argument.
-        """
-        if not self.dims:
-            return None
-        found = []
+        sums = self.nest.outermost_sums()
         position = {key: i for i, key in enumerate(self.arguments)}
-        for item in self.loop.items:
-            if isinstance(item, Reduce):
-                step = self.strides(item.out)[0]
-                if step == 0:
-                    found.append((position[id(item.out.buffer), 0], item))
-                elif step * self.dims[0] != item.out.buffer.size:
-                    return None
-            elif self._goes_on(item):
-                return None
-        return found
-
-    def _goes_on(self, item: Any) -> bool:
-        """Whether an iteration of the outermost loop may touch what another one writes."""
-        if isinstance(item, Update):
-            return not self._apart(item)
-        if isinstance(item, Scan):
-            return self.walked_by(item.axis) == 0
-        return isinstance(item, Compact)
-
-    def _apart(self, u: Update) -> bool:
-        """Whether an update changes, and reads, other memory in each turn of the outermost loop."""
-        far, *near = (abs(s) for s in self.strides(u.target))
-        span = sum(s * (n - 1) for s, n in zip(near, self.dims[1:], strict=True))
-        here = [v for v in self._all_views() if v.buffer is u.target.buffer]
-        return not u.index and far > span and all(v is u.target for v in here)
-
-    def _all_views(self) -> list[View]:
-        found = []
-        for item in self.loop.items:
-            found += touched(item, self.loop.shape)
-        for x, target in self.loop.stores:
-            found.append(target)
-            if isinstance(x, View):
-                found.append(x)
-        return found
-
-    def _collapse(self) -> None:
-        """Merge neighbouring axes that every view walks as one."""
-        shape = self.loop.shape
-        views = self._all_views()
-        strides = [v.broadcast(shape) if v.shape != shape else _zeroed(v) for v in views]
-        self._pin(views)
-        groups: list[list[int]] = []
-        for axis, n in enumerate(shape):
-            if n == 1:
-                continue
-            if groups:
-                last = groups[-1][-1]
-                if all(s[last] == s[axis] * n for s in strides):
-                    groups[-1].append(axis)
-                    continue
-            groups.append([axis])
-        self.groups = self._reordered(groups, strides)
-        self.dims = [int(np.prod([shape[a] for a in g])) for g in self.groups]
-
-    def _reordered(
-        self, groups: list[list[int]], strides: list[tuple[int, ...]]
-    ) -> list[list[int]]:
-        """Move axes that are summed inwards, up to a short last one that is kept.
-
-        Then a row of sums stays in registers. Not where an array as large as the loop would be
-        walked in long strides.
-        """
-        loop = self.loop
-        sums = [item for item in loop.items if isinstance(item, Reduce)]
-        plain = all(isinstance(item, (Reduce, Gather, tuple)) for item in loop.items)
-        if len(groups) < 3 or not sums or not plain or loop.stores:
-            return groups
-        kept = {
-            tuple(self.strides_of(r.out, groups)[d] != 0 for d in range(len(groups))) for r in sums
-        }
-        if len(kept) > 1 or any(all(s[g[-1]] for g in groups) for s in strides):
-            return groups
-        (stays,) = kept
-        last = len(groups) - 1
-        if not stays[last] or np.prod([loop.shape[a] for a in groups[last]]) > 2 * LANES:
-            return groups
-        order = sorted(range(last), key=lambda d: not stays[d])
-        return [groups[d] for d in (*order, last)]
-
-    def _pin(self, views: list[View]) -> None:
-        """Find the buffers that are written and touched at several places: they get one pointer."""
-        changed = {id(b) for item in self.loop.items for b in written(item)}
-        changed |= {id(target.buffer) for _, target in self.loop.stores}
-        offsets: dict[int, set[int]] = {}
-        for v in views:
-            offsets.setdefault(id(v.buffer), set()).add(v.offset)
-        self.pinned = {b for b in changed if len(offsets.get(b, ())) > 1}
-
-    def walked_by(self, axis: int) -> int | None:
-        """Return which loop walks an axis; None where its length is 1."""
-        return next((d for d, g in enumerate(self.groups) if axis in g), None)
-
-    def strides(self, view: View) -> list[int]:
-        """Strides of a view over the merged axes."""
-        return self.strides_of(view, self.groups)
-
-    def strides_of(self, view: View, groups: list[list[int]]) -> list[int]:
-        """Strides of a view over groups of axes."""
-        full = view.broadcast(self.loop.shape) if view.shape != self.loop.shape else view.strides
-        return [full[g[-1]] for g in groups]
+        partial = [(position[id(r.out.buffer), 0], r) for r in sums or ()]
+        groups = self.nest.groups
+        return Kernel(text, used, outer, inner, sums is not None, partial, indexed, groups)
 
     def _open_loops(self, inner_reduced: list[Reduce]) -> None:
         code = self.code
@@ -390,7 +277,7 @@ class _Writer:
     def _pointer(self, buffer: Buffer, offset: int = 0) -> tuple[str, int]:
         """Return a pointer argument and the offset that is left to add."""
         rest = 0
-        if id(buffer) in self.pinned:
+        if id(buffer) in self.nest.pinned:
             offset, rest = 0, offset
         key = (id(buffer), offset)
         found = self.arguments.get(key)
@@ -411,7 +298,7 @@ class _Writer:
         code = self.code
         if not self.dims and view.buffer.kind == "arena":
             return self._in_arena(view.buffer.offset + view.offset * view.buffer.dtype.itemsize)
-        strides = self.strides(view) if strides is None else strides
+        strides = self.nest.strides(view) if strides is None else strides
         pointer, rest = self._pointer(view.buffer, view.offset)
         terms = []
         for i, s in zip(self.index, strides, strict=False):
@@ -440,7 +327,7 @@ class _Writer:
         return code.emit(f"trunc i8 {x} to i1") if dtype == BOOL else x
 
     def _load(self, view: View) -> str:
-        strides = self.strides(view)
+        strides = self.nest.strides(view)
         key = (id(view.buffer), view.offset, tuple(strides))
         found = self.loads.get(key)
         if found is None:
@@ -523,7 +410,7 @@ class _Writer:
                 else self._pointer(buffer)[0]
             )
             kind = memory(buffer.dtype)
-            strides = self.strides(item.out)
+            strides = self.nest.strides(item.out)
             if self.dims and strides[0] != 0 and self.dims[0]:
                 # each range of the outermost loop clears its own part
                 block = buffer.size // self.dims[0]
@@ -586,7 +473,7 @@ class _Writer:
         self._accumulate(r, value)
 
     def _accumulate(self, r: Reduce, value: str) -> None:
-        strides = self.strides(r.out)
+        strides = self.nest.strides(r.out)
         address = self.address(r.out, strides[: len(self.index)])
         self.store_to(address, self._combine(r, self.load_from(address, r.dtype), value), r.dtype)
 
@@ -629,7 +516,3 @@ class _Writer:
         code.line("store i8 1, ptr %bad")
         code.line("ret void")
         code.line(f"in{name}:")
-
-
-def _zeroed(view: View) -> tuple[int, ...]:
-    return tuple(0 if n == 1 else s for n, s in zip(view.shape, view.strides, strict=True))
