@@ -31,6 +31,11 @@ CASES = {
     "gated": lambda x: np.tanh(W @ x)[:, None] * x + np.sin(x),
     "batch": lambda x: np.tanh(np.outer(x, x) @ W.T) @ W[:, 0],
     "broadcast": lambda x: (x[:, None] * x - x[None, :, None] ** 2).sum(1),
+    "chosen": lambda x: np.where(x > 0.7, x**2, np.sin(x)) * x[0],
+    "relu": lambda x: W[:, :3] @ np.maximum(W @ (x - 0.5), 0.0),
+    "largest": lambda x: np.max(x) * x,
+    "norm": lambda x: x / np.linalg.norm(x),
+    "clipped": lambda x: np.clip(x, 0.5, 1.0) * np.abs(x - 0.8),
     "constant": lambda x: np.ones(3),
     "number": lambda x: x @ x,
 }
@@ -165,6 +170,28 @@ def _custom():
 def test_what_it_does_not_hold(f, x, why):
     with pytest.raises(UnsupportedError, match=why):
         wg.linear_graph(f)(x)
+
+
+@pytest.mark.parametrize("level", ["entries", "arrays"])
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.cbrt(np.where(x > 0, x, 0.0)) + x,
+        lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 0.0)), 0.0) * x,
+        lambda x: np.outer(np.ones(2), np.sqrt(np.maximum(x, 0.0))).sum(0),
+        lambda x: np.sqrt(np.where(x > 0, x, 0.0)) @ np.ones(4) + x,
+    ],
+)
+def test_what_is_not_chosen_has_no_slope(f, jit, level):
+    """An infinite slope beside what is not chosen is no entry, in any order."""
+    x = np.array([-1.0, 2.0, -0.5, 0.3])
+    wanted = wg.jacobian(f, mode="reverse")(x)
+    assert np.isfinite(wanted).all()
+    for method in ("forward", "reverse", "markowitz"):
+        g = lambda x, m=method: wg.linear_graph(f)(x).accumulate(m, level)[0][0]  # noqa: E731
+        made = (wg.jit(g) if jit else g)(x)
+        np.testing.assert_allclose(made, wanted)
 
 
 # --- chains ---------------------------------------------------------------------------------------

@@ -14,13 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.linear.blocks import coefficients
-from wengert.linear.pieces import Free, Part, Piece, Work, dense_piece, meet, piece_of
+from wengert.linear.pieces import (
+    Free,
+    Meeting,
+    Part,
+    Piece,
+    Work,
+    dense_piece,
+    meet,
+    piece_of,
+)
 from wengert.linear.products import dense_block, pull_many, push_many
 from wengert.linear.terms import NotAccumulable, align, is_number
 from wengert.linear.values import Edge, Linear
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.blocks import LETTERS, Labelled, Moved
 from wengert.ops.contract import contract
+from wengert.ops.control import cut
 from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, index_add, index_set
 from wengert.ops.reduce import reduce_sum
@@ -38,10 +48,34 @@ Kind = tuple[Part, ...]
 
 
 class Term(NamedTuple):
-    """A piece and its coefficients; for what is matrix-free, the edge."""
+    """A piece and its coefficients; for what is matrix-free, the edge.
+
+    Attributes
+    ----------
+    piece : Piece or Free
+    c : number, array or Edge
+    live : array or None
+        Zero where there is no entry, because something else was chosen there: what is multiplied
+        there may be infinite, and zeros are put back before entries are added up.
+    have : str
+        The labels of `live`.
+    """
 
     piece: Part
     c: Any
+    live: Any = None
+    have: str = ""
+
+
+def settled(t: Term) -> Term:
+    """Put back zeros where there is no entry."""
+    if t.live is None or is_number(t.c):
+        return t
+    p = t.piece
+    assert isinstance(p, Piece)
+    inside = "".join(sorted({*p.inside, *t.have}))
+    c = cut(_spread_to(t.c, p.inside, inside), _spread_to(t.live, t.have, inside))
+    return Term(p._replace(inside=inside), c)
 
 
 # --- what it takes --------------------------------------------------------------------------------
@@ -195,18 +229,25 @@ def multiply(s: Term, t: Term) -> Term:
         m = math.prod(shape)
         made = pull_many(t.c, reshape(_full(s), shape=(m, *b.result)))
         return _dense_term(made, shape, b.operand)
+    if (s.live is not None or t.live is not None) and not _is_pointwise(meet(a, b)):
+        s, t = settled(s), settled(t)
+        assert isinstance(s.piece, Piece)
+        assert isinstance(t.piece, Piece)
+        a, b = s.piece, t.piece
     meeting = meet(a, b)
     x, y, times = s.c, t.c, meeting.times
+    live, have = _both_live(s, t, meeting)
     if is_number(x) and is_number(y):
-        return Term(meeting.piece, x * y * times)
+        return Term(meeting.piece, x * y * times, live, have)
     inside = meeting.piece.inside
     left, right = meeting.left, meeting.right
     if is_number(x) or is_number(y):
-        c, have = (y, right) if is_number(x) else (x, left)
+        c, names = (y, right) if is_number(x) else (x, left)
         factor = (x if is_number(x) else y) * times
-        c, have = _summed(c, have, inside)
-        c = _ordered(c, have, inside)
-        return Term(meeting.piece, c if factor == 1 else -c if factor == -1 else c * factor)
+        c, names = _summed(c, names, inside)
+        c = _ordered(c, names, inside)
+        c = c if factor == 1 else -c if factor == -1 else c * factor
+        return Term(meeting.piece, c, live, have)
     x, left = _summed(x, left, inside + right)
     y, right = _summed(y, right, inside + left)
     if not left:
@@ -215,7 +256,35 @@ def multiply(s: Term, t: Term) -> Term:
         c = y * _ordered(x, left, inside)
     else:
         c = contract(x, y, spec=f"{left},{right}->{inside}")
-    return Term(meeting.piece, c if times == 1 else c * times)
+    return Term(meeting.piece, c if times == 1 else c * times, live, have)
+
+
+def _is_pointwise(meeting: Meeting) -> bool:
+    """Whether nothing is summed."""
+    inside = meeting.piece.inside
+    return meeting.times == 1 and all(s in inside for s in meeting.left + meeting.right)
+
+
+def _both_live(s: Term, t: Term, meeting: Meeting) -> tuple[Any, str]:
+    """Return where a product has entries."""
+    found: Any = None
+    have = ""
+    for term, names in ((s, meeting.left), (t, meeting.right)):
+        if term.live is None:
+            continue
+        p = term.piece
+        assert isinstance(p, Piece)
+        renamed = dict(zip(p.inside, names, strict=True))
+        labels = "".join(renamed[r] for r in term.have)
+        want = "".join(sorted(labels))
+        live = _ordered(term.live, labels, want)
+        if found is None:
+            found, have = live, want
+        else:
+            both = "".join(sorted({*have, *want}))
+            found = _spread_to(found, have, both) * _spread_to(live, want, both)
+            have = both
+    return found, have
 
 
 def _summed(c: Any, have: str, keep: str) -> tuple[Any, str]:
@@ -253,13 +322,19 @@ def added(terms: list[Term], new: Term) -> list[Term]:
     for i, t in enumerate(found):
         p, q = t.piece, new.piece
         if isinstance(p, Piece) and isinstance(q, Piece) and _alike(p, q):
+            if t.live is not new.live:
+                t, new = settled(t), settled(new)
+            live, have = t.live, t.have
+            p, q = t.piece, new.piece
+            assert isinstance(p, Piece)
+            assert isinstance(q, Piece)
             inside = "".join(sorted({*p.inside, *q.inside}))
             both = [_spread_to(x, r.inside, inside) for x, r in ((t.c, p), (new.c, q))]
             number = 2 if is_number(both[0]) and is_number(both[1]) else 0
             c = both[0] + both[1]
             if inside and not is_number(c) and shape_of(c) != (full := _lengths(p, inside)):
                 c = filled(c, shape=full)
-            found[i] = Term(p._replace(inside=inside, number=number), c)
+            found[i] = Term(p._replace(inside=inside, number=number), c, live, have)
             return found
     found.append(new)
     if len(found) > MOST_TERMS:
@@ -289,6 +364,7 @@ def _sum(terms: Sequence[Term]) -> Any:
     total: Any = None
     shape: tuple[int, ...] = ()
     for t in map(_entries_of, terms):
+        t = settled(t)
         p = t.piece
         assert isinstance(p, Piece)
         every = p.rows + p.columns
@@ -471,7 +547,7 @@ def _identity(shape: tuple[int, ...]) -> Piece:
 def part_of(e: Edge) -> Part:
     """Return a local Jacobian as a piece, or as what there are products of."""
     block = e.block
-    if getattr(block, "choices", None) is not None or getattr(block, "choice", None) is not None:
+    if getattr(block, "choice", None) is not None:
         raise NotAccumulable(f"{e.node.op.name} chooses entries by their values")
     if isinstance(block, Labelled) and not block.is_matrix_free:
         number = 1 if block.is_copy else 2 if isinstance(block.factor, int) else 0
@@ -522,8 +598,10 @@ def term_of(e: Edge) -> Term:
     if not isinstance(block, Labelled):
         return Term(part, 1)
     c = coefficients(block, e.results, e.inputs, e.node.attrs)
-    if is_number(c):
+    if is_number(c) and (block.choices is None or c != 0):
         return Term(part._replace(inside="", number=1 if c in (1, -1) else 2), c)
+    if is_number(c):
+        c = np.asarray(c)  # nothing is chosen
     shape = shape_of(c)
     have = block.inside[len(block.inside) - len(shape) :]
     long = "".join(s for s, n in zip(have, shape, strict=True) if n != 1)
@@ -531,4 +609,5 @@ def term_of(e: Edge) -> Term:
         c = reshape(c, shape=tuple(n for n in shape if n != 1))
     piece = piece_of(block.rows, block.columns, long, block.sizes)
     names = dict(zip(block.rows + block.columns, piece.rows + piece.columns, strict=True))
-    return Term(piece, _ordered(c, "".join(names[s] for s in long), piece.inside))
+    c = _ordered(c, "".join(names[s] for s in long), piece.inside)
+    return Term(piece, c) if block.choices is None else Term(piece, c, c, piece.inside)

@@ -11,6 +11,7 @@ from wengert.orders.order import Cost, Order
 from wengert.orders.problem import checked
 from wengert.orders.search import EFFORTS, METHODS, Found, find_order
 from wengert.orders.structured import RULES, find_structured
+from wengert.transform.linear import quiet
 
 __all__ = ["accumulated", "order_given", "order_of"]
 
@@ -83,4 +84,5 @@ def order_given(graph: Graph, order: Any) -> Order:
 def accumulated(graph: Graph, order: Any) -> list[list[Any]]:
     """Run an order; see `LinearGraph.accumulate`."""
     found = order_of(graph, order) if isinstance(order, str) else order_given(graph, order)
-    return graph.accumulate(found.sequence)
+    with quiet():
+        return graph.accumulate(found.sequence)

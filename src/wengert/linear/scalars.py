@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from wengert.linear.terms import NotAccumulable, is_number
 from wengert.linear.values import Edge, Linear
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.blocks import Labelled, Written
+from wengert.ops.control import cut
 from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem, index_set
 from wengert.ops.patterns import Moving
@@ -72,7 +73,7 @@ class ScalarGraph:
         size = math.prod(shape)
         listed = []
         for i, e in edges:
-            if getattr(e.block, "choices", None) is not None or getattr(e.block, "choice", None):
+            if getattr(e.block, "choice", None) is not None:
                 raise NotAccumulable(f"{e.node.op.name} chooses entries by their values")
             rows, columns = e.block.entries()
             sources = self._places[e.source].reshape(-1)[columns]
@@ -160,7 +161,7 @@ class ScalarGraph:
         made = self._made[i]
         shape = shape_of(made)
         if is_number(made) or not shape:
-            return made
+            return made if block.choices is None else Chosen(made, made)
         at = (
             dict(zip(block.rows, np.unravel_index(r, block.result), strict=True))
             if block.rows
@@ -173,7 +174,8 @@ class ScalarGraph:
         )
         inside = block.inside[len(block.inside) - len(shape) :]
         place = tuple(int(at[s]) if n > 1 else 0 for s, n in zip(inside, shape, strict=True))
-        return self._entry(i, place)
+        found = self._entry(i, place)
+        return found if block.choices is None else Chosen(found, found)
 
     def _entry(self, i: int, place: tuple[int, ...]) -> Any:
         key = (i, place)
@@ -193,7 +195,7 @@ class ScalarGraph:
         for (u, v), parts in self.edges.items():
             total = self._partial(parts[0])
             for part in parts[1:]:
-                total = total + self._partial(part)
+                total = plus(total, self._partial(part))
             c[u, v] = total
             before[v].append(u)
             after[u].append(v)
@@ -203,7 +205,7 @@ class ScalarGraph:
                 for w in after[v]:
                     made = times(first, c[v, w])
                     if (u, w) in c:
-                        c[u, w] = c[u, w] + made
+                        c[u, w] = plus(c[u, w], made)
                     else:
                         c[u, w] = made
                         before[w].append(u)
@@ -232,7 +234,7 @@ class ScalarGraph:
                 if targets is not None:
                     names = [self._index.get(t, -1) for t in targets.tolist()]
                     parts = {
-                        k * n + i: c[start + i, t]
+                        k * n + i: settle(c[start + i, t])
                         for k, t in enumerate(names)
                         for i in range(n)
                         if (start + i, t) in c
@@ -246,8 +248,36 @@ class ScalarGraph:
         return found
 
 
+class Chosen(NamedTuple):
+    """A partial derivative that is no entry where something else was chosen.
+
+    Attributes
+    ----------
+    value : number
+    live : number
+        0 where there is no entry. What is multiplied with it may be infinite there.
+    """
+
+    value: Any
+    live: Any
+
+
+def settle(a: Any) -> Any:
+    """Return a partial derivative as a number, 0 where there is no entry."""
+    return cut(a.value, a.live) if type(a) is Chosen else a
+
+
+def plus(a: Any, b: Any) -> Any:
+    """Add."""
+    return settle(a) + settle(b)
+
+
 def times(a: Any, b: Any) -> Any:
     """Multiply, unless a factor is 1 or -1."""
+    if type(a) is Chosen or type(b) is Chosen:
+        lives = [x.live for x in (a, b) if type(x) is Chosen]
+        x, y = (x.value if type(x) is Chosen else x for x in (a, b))
+        return Chosen(times(x, y), lives[0] if len(lives) == 1 else lives[0] * lives[1])
     for x, y in ((a, b), (b, a)):
         if isinstance(x, int):
             return y if x == 1 else -y
@@ -271,6 +301,8 @@ def _filled(parts: dict[int, Any], size: int, dtype: np.dtype[Any]) -> Any:
             template[k] = x
     if not traced:
         return template
+    if size <= FEW and len(parts) * 8 >= size:
+        return _side_by_side(parts, traced, template)
     places = np.array(list(traced), np.int64)
     pieces = [reshape(x, shape=(1,)) for x in traced.values()]
     data = concatenate(*pieces, axis=0) if len(pieces) > 1 else pieces[0]
@@ -280,3 +312,24 @@ def _filled(parts: dict[int, Any], size: int, dtype: np.dtype[Any]) -> Any:
         order = np.argsort(places)
         return data if np.all(np.diff(places) > 0) else getitem(data, order, spec=(SLOT,))
     return index_set(template, data, places, spec=(SLOT,))
+
+
+FEW = 1024
+"""Entries of an array that is put together piece by piece, zeros among them."""
+
+
+def _side_by_side(parts: dict[int, Any], traced: dict[int, Any], template: Any) -> Any:
+    """Return a flat array: entries that are computed, and between them those that are known."""
+    pieces: list[Any] = []
+    start = 0
+    for k in sorted(traced):
+        if k > start:
+            pieces.append(template[start:k])
+        piece = reshape(parts[k], shape=(1,))
+        pieces.append(
+            piece if dtype_of(piece) == template.dtype else convert(piece, dtype=template.dtype)
+        )
+        start = k + 1
+    if start < len(template):
+        pieces.append(template[start:])
+    return concatenate(*pieces, axis=0) if len(pieces) > 1 else pieces[0]
