@@ -99,7 +99,7 @@ def test_derivatives(made, option, x):
     "options",
     [{"format": "operator", "sparsity": "auto"}, {"format": "operator", "mode": "reverse"},
      {"format": "operator", "chunk_size": 3}, {"format": "operator", "probe": False},
-     {"probe": False}, {"mode": "both"}, {"mode": "accumulate"}],
+     {"probe": False}, {"mode": "both"}],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("made", [wg.jacobian, wg.hessian, wg.value_and_jacobian])

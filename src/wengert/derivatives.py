@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from wengert import trees
-from wengert.errors import DerivativeError, InputError, ShapeError, hidden, user_line
+from wengert.errors import InputError, ShapeError, hidden, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.jit.transformed import transformed
-from wengert.memory.dense import check_dense
 from wengert.ops import control
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_flag, check_function, check_places
@@ -24,21 +23,19 @@ from wengert.trace.numpy import methods as methods  # fills the tables of NumPy'
 from wengert.trace.python import stand_ins as stand_ins  # fills those of followed code
 from wengert.trace.record import Tape
 from wengert.trace.tracer import Tracer
-from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.jvp import jvp_flat
-from wengert.transform.linear import Linearized, as_recorded, linearize_flat, quiet
+from wengert.transform.linear import linearize_flat, quiet
 from wengert.transform.reverse import pulled
 from wengert.transform.rolled import rolled
 from wengert.transform.vmap import vmap as mapped
 
 __all__ = [
-    "dense_jacobian",
     "grad",
     "hvp",
-    "jacfwd",
-    "jacrev",
     "jvp",
     "linearize",
+    "pair",
+    "refuse_piecewise",
     "stop_gradient",
     "value_and_grad",
     "vjp",
@@ -95,7 +92,7 @@ def value_and_grad(
             roots = [t._var for t in inputs]
             out = chosen.call(f, inputs, kwargs)
             if has_aux:
-                out, aux = _pair(out, name)
+                out, aux = pair(out, name)
                 aux = trees.unwrap(aux, tape)
             y, seed = _scalar(out, tape, name, holomorphic)
         grads: list[Any] = [None] * len(leaves)
@@ -131,7 +128,8 @@ def grad(
     return wrapped
 
 
-def _pair(out: Any, name: str) -> tuple[Any, Any]:
+def pair(out: Any, name: str) -> tuple[Any, Any]:
+    """Take the result of a function with has_aux=True apart."""
     if not isinstance(out, tuple) or len(out) != 2:
         raise InputError(
             f"{name} with has_aux=True takes a function that returns (value, aux), not "
@@ -183,7 +181,7 @@ def _piecewise(name: str, y: Any) -> str:
     )
 
 
-def _all_inexact(ys: Sequence[Any], name: str) -> None:
+def refuse_piecewise(ys: Sequence[Any], name: str) -> None:
     """Raise where a result cannot be differentiated."""
     for y in ys:
         if not is_inexact(y):
@@ -262,7 +260,7 @@ def _linearized(
         out = call_followed(f, pack(args), {})
         trees.apart(args, leaves)
         if has_aux:
-            out, aux = _pair(out, "vjp")
+            out, aux = pair(out, "vjp")
             form.append(aux)
         results, rebuild = trees.flatten(out)
         form.append(rebuild)
@@ -322,7 +320,7 @@ def jvp(
         out = call_followed(f, pack(args), {})
         trees.apart(args, leaves)
         if has_aux:
-            out, aux = _pair(out, "jvp")
+            out, aux = pair(out, "jvp")
             form.append(aux)
         results, rebuild = trees.flatten(out)
         form.append(rebuild)
@@ -360,173 +358,6 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     nums = tuple(range(len(primals)))
     _, t = jvp(grad(f, nums if len(nums) > 1 else 0), primals, tangents)
     return t
-
-
-# --- Jacobians and Hessians -----------------------------------------------------------------------
-def jacfwd(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
-) -> Callable[..., Any]:
-    """Return a function that computes the dense Jacobian in forward mode, all columns at once.
-
-    See `jacobian`.
-    """
-    return dense_jacobian(f, argnums, has_aux, "forward")
-
-
-def jacrev(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
-) -> Callable[..., Any]:
-    """Return a function that computes the dense Jacobian in reverse mode, all rows at once.
-
-    See `jacobian`.
-    """
-    return dense_jacobian(f, argnums, has_aux, "reverse")
-
-
-def dense_jacobian(
-    f: Callable[..., Any],
-    argnums: Argnums,
-    has_aux: bool,
-    mode: str,
-    chunk_size: int | None = None,
-    value: bool = False,
-) -> Callable[..., Any]:
-    """Return a function that computes the dense Jacobian of `f`, or the value and it; see there."""
-    check_places(f, argnums, "jacobian", has_aux=has_aux)
-    if not isinstance(mode, str) or mode not in ("auto", "forward", "reverse"):
-        raise InputError(f"mode must be 'auto', 'forward' or 'reverse', not {mode!r}")
-    name = f"jacobian({getattr(f, '__name__', 'f')})"
-
-    @transformed("jacobian", f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        chosen = trees.select(args, argnums, name)
-        form: list[Any] = []
-
-        def flat(*leaves: Any) -> list[Any]:
-            out = chosen.call(f, leaves, kwargs)
-            if has_aux:
-                out, aux = _pair(out, name)
-                form.append(aux)
-            results, rebuild = trees.flatten(out)
-            form.append(rebuild)
-            return [y if isinstance(y, (Traced, np.ndarray)) else _scalar_leaf(y) for y in results]
-
-        lin = linearize_flat(flat, chosen.leaves)
-        _all_inexact(lin.ys, name)
-        n = sum(_size(x) for x in chosen.leaves)
-        m = sum(_size(y) for y in lin.ys)
-        forward = n <= m if mode == "auto" else mode == "forward"
-        check_dense((m, n), np.result_type(*map(dtype_of, chosen.leaves), np.float16), name)
-        try:
-            blocks = (_columns if forward else _rows)(lin, chosen.leaves, chunk_size)
-        except DerivativeError:  # a custom rule for the other direction only
-            if mode != "auto" or not forward:
-                raise
-            blocks = _rows(lin, chosen.leaves, chunk_size)
-        result = form[-1]([chosen.pack(row) for row in blocks])
-        if value:
-            return form[-1](trees.own(lin.ys, lin.ys)), result
-        return (result, trees.unwrap(form[0], lin.tape)) if has_aux else result
-
-    return wrapped
-
-
-def _size(x: Any) -> int:
-    return int(np.prod(shape_of(x), dtype=int))
-
-
-def _basis(x: Any, start: int, stop: int) -> Any:
-    """Return some elements of the basis of all arrays like `x`."""
-    rows = np.eye(stop - start, _size(x), start, dtype=dtype_of(x))
-    return rows.reshape((stop - start, *shape_of(x)))
-
-
-def _mapped(
-    function: Callable[[Any], list[Any]], x: Any, likes: list[Any], chunk_size: int | None
-) -> list[Any]:
-    """Apply a linear function to a basis of arrays like `x`, a chunk at once, batch in front."""
-    n = _size(x)
-    if n == 0:
-        return [np.zeros((0, *shape_of(y)), dtype_of(y)) for y in likes]
-    step = chunk_size or n
-    chunks = [
-        _chunk(function, as_recorded(_basis(x, start, min(start + step, n)), (x, *likes)), likes)
-        for start in range(0, n, step)
-    ]
-    if len(chunks) == 1:
-        return chunks[0]
-    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-
-
-def _chunk(function: Callable[[Any], list[Any]], basis: Any, likes: list[Any]) -> list[Any]:
-    n = shape_of(basis)[0]
-    trace = BatchTrace(n)
-    try:
-        found = function(Tracer(trace, Batched(basis, True)))
-    finally:
-        trace.alive = False
-    made = []
-    for y, like in zip(found, likes, strict=True):
-        if isinstance(y, Tracer) and y._trace is trace:
-            y = (
-                y._var.data
-                if y._var.batched
-                else np.broadcast_to(y._var.data, (n, *shape_of(like)))
-            )
-        elif y is None:
-            y = np.zeros((n, *shape_of(like)), dtype_of(like))
-        else:
-            y = np.broadcast_to(y, (n, *shape_of(like)))
-        made.append(y)
-    return made
-
-
-def _columns(lin: Linearized, leaves: list[Any], chunk_size: int | None) -> list[list[Any]]:
-    """Jacobian blocks [output][input], a batch of tangents an input."""
-    columns = []
-    for k, x in enumerate(leaves):
-
-        def push(t: Any, k: int = k) -> list[Any]:
-            return lin.push([t if i == k else None for i in range(len(leaves))])
-
-        blocks = _mapped(push, x, lin.ys, chunk_size)
-        columns.append(
-            [
-                np.reshape(np.moveaxis(b, 0, -1), shape_of(y) + shape_of(x))
-                for b, y in zip(blocks, lin.ys, strict=True)
-            ]
-        )
-    return [_owned(column[i] for column in columns) for i in range(len(lin.ys))]
-
-
-def _rows(lin: Linearized, leaves: list[Any], chunk_size: int | None) -> list[list[Any]]:
-    """Jacobian blocks [output][input], a batch of cotangents an output."""
-    rows = []
-    for k, y in enumerate(lin.ys):
-        if not is_inexact(y):
-            rows.append([np.zeros(shape_of(y) + shape_of(x), dtype_of(x)) for x in leaves])
-            continue
-
-        def pull(ct: Any, k: int = k) -> list[Any]:
-            return lin.pull([ct if i == k else None for i in range(len(lin.ys))])
-
-        blocks = _mapped(pull, y, leaves, chunk_size)
-        rows.append(
-            _owned(
-                np.reshape(b, shape_of(y) + shape_of(x))
-                for b, x in zip(blocks, leaves, strict=True)
-            )
-        )
-    return rows
-
-
-def _owned(arrays: Any) -> list[Any]:
-    return [
-        np.array(a)
-        if type(a) is np.ndarray and (a.base is not None or not a.flags.writeable)
-        else a
-        for a in arrays
-    ]
 
 
 @functools.wraps(mapped)

@@ -11,8 +11,6 @@ from wengert.backend.native.run.pool import get_threads, set_threads
 from wengert.derivatives import (
     grad,
     hvp,
-    jacfwd,
-    jacrev,
     jvp,
     linearize,
     stop_gradient,
@@ -23,7 +21,14 @@ from wengert.derivatives import (
 from wengert.follow.functions import unfollowed
 from wengert.jit.jitted import jit
 from wengert.linear.function import linear_graph
-from wengert.matrices import hessian, jacobian, load_plan, value_and_jacobian
+from wengert.matrices import (
+    hessian,
+    jacfwd,
+    jacobian,
+    jacrev,
+    load_plan,
+    value_and_jacobian,
+)
 from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.control import (

@@ -43,8 +43,8 @@ backend.native: ir, backend, backend.native.schedule, backend.native.run
 backends: errors, backend, backend.native
 jit: errors, charts, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
 devices: errors, charts, tables, ir, ops, cost, memory, jit
-derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, memory, jit
-matrices: errors, charts, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives
+derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, jit
+matrices: errors, charts, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, backend.native.schedule, llvm, jit, derivatives
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, charts, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops

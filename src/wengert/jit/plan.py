@@ -32,6 +32,8 @@ class Plan:
         What runs, simplified.
     backend : str
         What runs it: ``numpy`` also where the native backend has no code for the graph's dtypes.
+    notes : sequence
+        What was decided while the function was recorded, such as the mode of a Jacobian.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Plan:
         self._match = match
         self._laid = laid
         self._result = recorded.result
+        self.notes = recorded.notes
         self._budget = budget, extra, gap
         self.folded: Sequence[tuple[bool, ...] | None] = [None] * len(self.graph.guards)
         """Of a guard of a loop, the decisions of the trips that it stands for."""
@@ -280,6 +283,7 @@ class Plan:
             ),
             f"  {self.cost}",
             f"  memory: {self.memory}",
+            *("  " + line for note in self.notes for line in str(note).splitlines()),
         ]
         return "\n".join(summary) + f"\n\n{self.graph}"
 

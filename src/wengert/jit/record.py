@@ -96,6 +96,8 @@ class Recorded(NamedTuple):
         function's.
     laid : bool
         Whether it holds only for arguments that lie in memory like those it was made with.
+    notes : sequence
+        What was decided while recording; each prints itself.
     """
 
     graph: Graph
@@ -105,6 +107,7 @@ class Recorded(NamedTuple):
     error: BaseException | None = None
     values: list[Any] | None = None
     laid: bool = False
+    notes: Sequence[Any] = ()
 
 
 @without_collection()
@@ -165,7 +168,7 @@ def record(
     graph = strip(graph if differentiable else twice(graph))
     return Recorded(
         graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values,
-        recorder.laid,
+        recorder.laid, tuple(recorder.notes),
     )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """Jacobians and Hessians, dense and sparse: what users call, and the plans behind it.
 
 A plan has a pattern, a colouring, a program, and a probe that tells a wrong pattern.
-May import: errors, files, charts, follow, ir, ops, trees, trace, transform, sparse.colouring,
-sparse, sparse.detection, linear, cost, memory, backend, backend.native, jit, derivatives.
+May import: errors, files, charts, follow, llvm, ir, ops, trees, trace, transform, sparse.colouring,
+sparse, sparse.detection, linear, cost, memory, backend, backend.native.schedule, backend.native,
+jit, derivatives.
 """
 
 from __future__ import annotations
 
+from wengert.matrices.dense import jacfwd, jacrev
 from wengert.matrices.functions import (
     MatrixFunction,
     hessian,
@@ -20,7 +22,9 @@ __all__ = [
     "MatrixFunction",
     "MatrixPlan",
     "hessian",
+    "jacfwd",
     "jacobian",
+    "jacrev",
     "load_plan",
     "value_and_jacobian",
 ]

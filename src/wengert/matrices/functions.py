@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sps
 
-from wengert.derivatives import Argnums, dense_jacobian, grad
+from wengert.derivatives import Argnums, grad
 from wengert.errors import DataError, InputError, user_line
 from wengert.jit.fallback import unplannable
 from wengert.jit.form import layouts, signature, split
 from wengert.jit.jitted import TooManySpecialisations
 from wengert.jit.specialise import DecisionTree, Leaf
 from wengert.jit.state import States
+from wengert.matrices.dense import dense_jacobian
 from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan
 from wengert.matrices.planner import Planner
@@ -63,10 +64,10 @@ def jacobian(
     has_aux : bool
         Whether `f` returns ``(result, aux)``; for a dense Jacobian without `sparsity` only.
     mode : {"auto", "forward", "reverse", "both", "accumulate"}
-        Dense: ``auto`` takes forward mode where there are no more inputs than outputs, else reverse
-        mode. Sparse: ``auto`` takes what is predicted to need the fewest operations. ``forward``
-        compresses columns, ``reverse`` rows, ``both`` some of each; ``accumulate`` carries the
-        nonzeros through the function, without colours.
+        ``auto`` takes what is predicted to be the cheapest (see the page on plans). ``forward``
+        pushes a tangent for each column, ``reverse`` pulls a cotangent for each row;
+        ``accumulate`` carries the nonzeros of the Jacobian of each value through the function.
+        Sparse: ``forward`` compresses columns, ``reverse`` rows, ``both`` some of each.
     sparsity : None, "auto", SparsityPattern or SciPy sparse array
         ``auto`` detects the pattern; a given one is checked when planning. None stands for
         ``auto`` where `format` is a sparse one.
@@ -185,7 +186,7 @@ def _matrix(
         raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}")
     pattern = _pattern(sparsity)
     if sparsity is None and format == "dense":
-        if mode in ("both", "accumulate"):
+        if mode == "both":
             raise InputError(f"mode={mode!r} is for sparse matrices: add sparsity='auto'")
         if not probe:
             raise InputError("probe=False is for sparse matrices: add sparsity='auto'")

@@ -323,6 +323,8 @@ class GraphRecorder(Trace):
         From when on the loops of what is recorded are rolled (`wengert.rolling.limits.Limits`).
     rerolled : bool
         Whether that was done already, so that what was recorded trip by trip is left over.
+    notes : list
+        What was decided while recording, for those who look at the result.
     pulled : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
@@ -344,6 +346,7 @@ class GraphRecorder(Trace):
         self.pulled: Place | None = None
         self.calls = Calls()
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
+        self.notes: list[Any] = []
         self.alarm = Alarm()
 
     def __enter__(self) -> GraphRecorder:

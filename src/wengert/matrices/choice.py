@@ -1,0 +1,302 @@
+"""The choice among the ways to compute a dense Jacobian: all that decides is here.
+
+Where a recording is at work (`wengert.jit`), each way that can be the cheapest is recorded, the
+time of what was recorded is predicted as native code runs it (`wengert.matrices.work`), and the
+cheapest is taken; what only the others need is dropped with all that no result needs. Without a
+recording a call computes once, with NumPy, and the two sweeps are compared by what their operations
+touch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from wengert.cost.count import count_graph
+from wengert.cost.operation import count_operation
+from wengert.errors import DerivativeError, UnsupportedError, user_line
+from wengert.ir.graph import Const, Graph, Node, Value, aval_of
+from wengert.ir.simplify import simplify
+from wengert.linear.terms import NotAccumulable
+from wengert.matrices.rates import rates
+from wengert.matrices.ways import WAYS, Blocks, Point
+from wengert.matrices.work import work_of
+from wengert.ops.base import ZERO, dtype_of
+from wengert.trace.record import GraphRecorder, active_recorder
+from wengert.trace.tracer import Tracer
+
+__all__ = ["Candidate", "Choice", "blocks_of"]
+
+HOPELESS = 8.0
+"""A sweep whose rough estimate is so many times that of the other is not recorded."""
+
+LONG = 3000
+"""Operations beyond which a function is not accumulated: that would take long to record."""
+
+CLOSE = 1.25
+"""Times the least time that a Jacobian can take: a way that is so near it is taken at once."""
+
+
+class Candidate(NamedTuple):
+    """A way to compute a matrix.
+
+    Attributes
+    ----------
+    mode : str
+    seconds : float or None
+        Predicted, with the function's value; None where it was not derived.
+    flops, bytes : int
+        Operations, and bytes read and written by each of them.
+    note : str
+        Why it was not derived, or does not suit.
+    """
+
+    mode: str
+    seconds: float | None
+    flops: int = 0
+    bytes: int = 0
+    note: str = ""
+
+
+class Choice(NamedTuple):
+    """What was chosen for a matrix, and among what.
+
+    Attributes
+    ----------
+    name : str
+        Of the matrix.
+    shape : (int, int)
+    mode : str
+        The way taken.
+    why : str
+    candidates : tuple of Candidate
+        In order of predicted time; those without one are last.
+    value : Candidate
+        The function alone.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    mode: str
+    why: str
+    candidates: tuple[Candidate, ...]
+    value: Candidate
+
+    def __str__(self) -> str:
+        """Return a table for people."""
+        m, n = self.shape
+        lines = [f"{self.name}, {m:,} x {n:,}: {self.mode}, {self.why}"]
+        base = self.value.flops
+        for c in self.candidates:
+            mark = "->" if c.mode == self.mode else "  "
+            if c.seconds is None:
+                lines.append(f"  {mark} {c.mode:<10} {c.note}")
+                continue
+            lines.append(
+                f"  {mark} {c.mode:<10} {as_time(c.seconds):>9} predicted, {c.flops - base:,} "
+                f"operations beside the value's {base:,}, {c.bytes:,} bytes"
+            )
+        return "\n".join(lines)
+
+
+def as_time(seconds: float) -> str:
+    """Return seconds with three digits and a unit."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def blocks_of(point: Point, mode: str, name: str) -> Blocks:
+    """Return the blocks of a Jacobian, computed in the given mode or in the cheapest way.
+
+    Raises
+    ------
+    UnsupportedError
+        For a mode that does not suit the function.
+    """
+    if mode != "auto":
+        try:
+            return WAYS[mode](point)
+        except NotAccumulable as unfit:
+            raise UnsupportedError(
+                f"{name}: mode={mode!r} does not suit this function: {unfit}. mode='auto' takes "
+                f"the cheapest way that does." + user_line()
+            ) from None
+    if len({dtype_of(x) for x in (*point.leaves, *point.ys)}) > 1:
+        # Sweeps of either direction have another dtype: what decides must not be what they cost.
+        return _in_order(point, point.columns <= point.rows)
+    recorder = active_recorder()
+    if recorder is None or not _is_recorded(point, recorder):
+        forward, reverse = rough(point)
+        return _in_order(point, forward <= reverse)
+    return _Trial(point, recorder, name).best()
+
+
+def _is_recorded(point: Point, recorder: GraphRecorder) -> bool:
+    """Whether what is done with the function's values is recorded."""
+    return any(True for _ in _values([*point.leaves, *point.ys], recorder))
+
+
+def _values(found: Sequence[Any], recorder: GraphRecorder) -> Any:
+    """Yield the values of a recorder that traced arrays are made of, through other traces."""
+    waiting = list(found)
+    while waiting:
+        x = waiting.pop()
+        if not isinstance(x, Tracer):
+            continue
+        x._refresh()
+        if x._trace is recorder:
+            yield x._var
+            continue
+        waiting += [getattr(x._var, part, None) for part in ("data", "tangent")]
+
+
+# --- without a recording --------------------------------------------------------------------------
+def _in_order(point: Point, forward: bool) -> Blocks:
+    """Return what one sweep computes, or the other where the first is not possible."""
+    first, second = ("forward", "reverse") if forward else ("reverse", "forward")
+    try:
+        return WAYS[first](point)
+    except DerivativeError:  # a custom rule for the other direction only
+        return WAYS[second](point)
+
+
+def rough(point: Point) -> tuple[float, float]:
+    """Return about how many nanoseconds the two sweeps take with NumPy."""
+    n, m = point.columns, point.rows
+    active: set[Any] = set(point.lin.roots)
+    forward = reverse = 0.0
+    for node in point.lin.tape.nodes:
+        if type(node) is not Node:
+            continue
+        places = [x for x in node.inputs if isinstance(x, Value) and x in active]
+        if not places or node.op.derivative is ZERO:
+            continue
+        active.update(node.outputs)
+        ins = [aval_of(x) for x in node.inputs]
+        outs = [v.aval for v in node.outputs]
+        touched = sum(a.size for a in outs)
+        before = sum(x.aval.size for x in places)
+        flops = 0
+        if node.op.macs:
+            found = count_operation(node, ins, outs)
+            flops = sum(found.kinds.values()) if found is not None else 0
+        each = 0.05 * flops * len(places)
+        forward += 2000 + n * (touched * len(places) + each)
+        reverse += 2000 + m * (max(before, touched) + each)
+    return forward + n * m, reverse + 0.3 * n * m
+
+
+# --- within one -----------------------------------------------------------------------------------
+class _Trial:
+    """Records ways one after the other, and predicts what they take."""
+
+    def __init__(self, point: Point, recorder: GraphRecorder, name: str) -> None:
+        self.point = point
+        self.recorder = recorder
+        self.name = name
+        self.found: list[Candidate] = []
+        self.blocks: dict[str, Blocks] = {}
+        self.guards: dict[str, list[Any]] = {}
+        self.value = self._predicted("value", point.ys)
+
+    def best(self) -> Blocks:
+        """Return the blocks of the cheapest way."""
+        point = self.point
+        entries = point.rows * point.columns
+        floor = (self.value.seconds or 0) + rates().seconds({"byte": 8.0 * entries})
+        forward, reverse = rough(point)
+        first, second = ("forward", "reverse") if forward <= reverse else ("reverse", "forward")
+        self.derive(first)
+        if max(forward, reverse) < HOPELESS * min(forward, reverse) or not self.blocks:
+            self.derive(second)
+        else:
+            self.found.append(
+                Candidate(second, None, note="not derived: it takes many times longer")
+            )
+        least = min((c.seconds for c in self.found if c.seconds is not None), default=math.inf)
+        others = [mode for mode in WAYS if mode not in ("forward", "reverse")]
+        if least <= CLOSE * floor:
+            note = "not derived: the least time that a Jacobian can take is reached"
+        elif len(point.lin.tape.nodes) > LONG:
+            note = "not derived: the function is long"
+        else:
+            note = ""
+        for mode in others:
+            if note:
+                self.found.append(Candidate(mode, None, note=note))
+            else:
+                self.derive(mode)
+        if not self.blocks:
+            return WAYS[first](point)  # raises what it raised
+        order = sorted(self.found, key=lambda c: math.inf if c.seconds is None else c.seconds)
+        taken = order[0]
+        self.recorder.guards += self.guards[taken.mode]
+        self.recorder.notes.append(
+            Choice(
+                self.name,
+                (point.rows, point.columns),
+                taken.mode,
+                _why(order),
+                tuple(order),
+                self.value,
+            )
+        )
+        return self.blocks[taken.mode]
+
+    def derive(self, mode: str) -> None:
+        """Record a way."""
+        recorder = self.recorder
+        before = len(recorder.guards)
+        try:
+            blocks = WAYS[mode](self.point)
+            made = self._predicted(mode, [b for row in blocks for b in row])
+        except NotAccumulable as unfit:
+            made = Candidate(mode, None, note=f"does not suit: {unfit}")
+        except DerivativeError as error:  # a custom rule for the other direction only
+            made = Candidate(mode, None, note=str(error).splitlines()[0])
+        if made.seconds is not None:
+            self.blocks[mode] = blocks
+        # Decisions of a way hold where it is taken; the others are dropped with it.
+        self.guards[mode] = recorder.guards[before:]
+        del recorder.guards[before:]
+        self.found.append(made)
+
+    def _predicted(self, mode: str, results: Sequence[Any]) -> Candidate:
+        graph = _part(self.recorder, [*results, *self.point.ys], self.point)
+        count = count_graph(graph)
+        return Candidate(mode, rates().seconds(work_of(graph)), count.flops, count.bytes)
+
+
+def _why(order: Sequence[Candidate]) -> str:
+    """Say why the first of some candidates was taken."""
+    others = [c for c in order[1:] if c.seconds is not None]
+    if not others:
+        return "the only way that was derived"
+    first, second = order[0].seconds, others[0].seconds
+    assert first is not None
+    assert second is not None
+    return f"predicted {second / max(first, 1e-12):.2g} times as fast as {others[0].mode}"
+
+
+def _part(recorder: GraphRecorder, results: Sequence[Any], point: Point) -> Graph:
+    """Return what was recorded for some results, from the arguments on, simplified."""
+    outputs = list(dict.fromkeys(_values(results, recorder)))
+    ends: set[Any] = set(_values(point.leaves, recorder))
+    needed = {y for y in outputs if isinstance(y, Value)} - ends
+    kept: list[Node] = []
+    free: dict[Any, None] = {}
+    for node in reversed(recorder.nodes):
+        if needed.isdisjoint(node.outputs):
+            continue
+        kept.append(node)
+        needed.update(x for x in node.inputs if isinstance(x, Value) and x not in ends)
+    made = {v for node in kept for v in node.outputs}
+    for node in kept:
+        free.update((x, None) for x in node.inputs if isinstance(x, Value) and x not in made)
+    kept.reverse()
+    outputs = [y for y in outputs if isinstance(y, (Value, Const))]
+    free.update((y, None) for y in outputs if isinstance(y, Value) and y not in made)
+    return simplify(Graph(list(free), kept, outputs, []))

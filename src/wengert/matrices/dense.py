@@ -1,0 +1,85 @@
+"""Dense Jacobians: the function is linearised at the point, and a way to its matrix taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert import trees
+from wengert.derivatives import Argnums, pair, refuse_piecewise
+from wengert.errors import InputError
+from wengert.jit.transformed import transformed
+from wengert.matrices.choice import blocks_of
+from wengert.matrices.ways import WAYS, Point
+from wengert.memory.dense import check_dense
+from wengert.ops.base import Traced, dtype_of
+from wengert.ops.options import check_places
+from wengert.transform.linear import linearize_flat
+
+__all__ = ["dense_jacobian", "jacfwd", "jacrev"]
+
+
+def jacfwd(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return a function that computes the dense Jacobian in forward mode, all columns at once.
+
+    See `jacobian`.
+    """
+    return dense_jacobian(f, argnums, has_aux, "forward")
+
+
+def jacrev(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Return a function that computes the dense Jacobian in reverse mode, all rows at once.
+
+    See `jacobian`.
+    """
+    return dense_jacobian(f, argnums, has_aux, "reverse")
+
+
+def dense_jacobian(
+    f: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    mode: str,
+    chunk_size: int | None = None,
+    value: bool = False,
+) -> Callable[..., Any]:
+    """Return a function that computes the dense Jacobian of `f`, or the value and it; see there."""
+    check_places(f, argnums, "jacobian", has_aux=has_aux)
+    if not isinstance(mode, str) or mode not in ("auto", *WAYS):
+        raise InputError(f"mode must be one of 'auto', {', '.join(map(repr, WAYS))}, not {mode!r}")
+    name = f"jacobian({getattr(f, '__name__', 'f')})"
+
+    @transformed("jacobian", f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        chosen = trees.select(args, argnums, name)
+        form: list[Any] = []
+
+        def flat(*leaves: Any) -> list[Any]:
+            out = chosen.call(f, leaves, kwargs)
+            if has_aux:
+                out, aux = pair(out, name)
+                form.append(aux)
+            results, rebuild = trees.flatten(out)
+            form.append(rebuild)
+            return [
+                y if isinstance(y, (Traced, np.ndarray)) else np.asarray(y)[()] for y in results
+            ]
+
+        lin = linearize_flat(flat, chosen.leaves)
+        refuse_piecewise(lin.ys, name)
+        point = Point(lin, chosen.leaves, chunk_size)
+        dtype = np.result_type(*map(dtype_of, chosen.leaves), np.float16)
+        check_dense((point.rows, point.columns), dtype, name)
+        blocks = blocks_of(point, mode, name)
+        result = form[-1]([chosen.pack(row) for row in blocks])
+        if value:
+            return form[-1](trees.own(lin.ys, lin.ys)), result
+        return (result, trees.unwrap(form[0], lin.tape)) if has_aux else result
+
+    return wrapped
