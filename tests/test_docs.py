@@ -34,6 +34,7 @@ PEERS = {
     "coming-from/jax": "jax",
     "coming-from/pytorch": "torch",
 }
+NEEDS = {"reports": "matplotlib"}
 NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
@@ -88,6 +89,8 @@ def tables_restored():
 @pytest.mark.usefixtures("tables_restored")
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_code_of(path, tmp_path, monkeypatch):
+    if name(path) in NEEDS:
+        pytest.importorskip(NEEDS[name(path)])
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": f"docs_{path.stem}"}
     found = blocks(path.read_text(encoding="utf-8"))

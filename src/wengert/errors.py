@@ -39,6 +39,7 @@ from wengert.frames import hidden as hidden
 from wengert.frames import is_users, user_line
 from wengert.frames import shorten as shorten
 from wengert.frames import user_frame as user_frame
+from wengert.frames import users_code as users_code
 
 __all__ = [
     "BatchedControlError",

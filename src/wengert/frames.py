@@ -15,7 +15,8 @@ import linecache
 import os
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -29,6 +30,7 @@ __all__ = [
     "shorten",
     "user_frame",
     "user_line",
+    "users_code",
 ]
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -52,6 +54,20 @@ def is_users(name: str) -> bool:
         users = not name.startswith(HERE) and not any(part in name for part in _SKIPPED)
         USERS[name] = users
     return users
+
+
+@contextmanager
+def users_code(name: str) -> Iterator[None]:
+    """Take a file for code of the user inside the block, so that its lines are named."""
+    before = USERS.get(name)
+    USERS[name] = True
+    try:
+        yield
+    finally:
+        if before is None:
+            USERS.pop(name, None)
+        else:
+            USERS[name] = before
 
 
 def is_library(name: str) -> bool:

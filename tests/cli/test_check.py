@@ -59,6 +59,12 @@ def test_right_derivatives(check, order):
     assert out.strip()
 
 
+def test_arguments_by_name(check):
+    at = ("--at", "c=2.0", "--at", "x=np.linspace(0, 1, 5)")
+    assert check("model.py:good", *at)[0] == 0
+    refused(check("model.py:good", *at, "--at", "k=1"), "there is no argument 'k'")
+
+
 def test_wrong_derivative(check):
     code, out, _ = check("model.py:wrong", "--at", "np.array([1.0, 2.0])")
     assert code == 1
@@ -100,6 +106,7 @@ def test_expression_that_fails(check):
 def test_function_that_fails(check):
     refused(
         check("model.py:breaks", "--at", "1.0"),
-        "model.py:breaks raised RuntimeError: no such place at that point",
+        "model.py:breaks raised RuntimeError: no such place, at ",
+        'model.py:24: raise RuntimeError("no such place")',
     )
     refused(check("model.py:good", "--at", "1.0"), "raised TypeError")

@@ -23,8 +23,9 @@ QUICK = ["--hidden", "8", "--epochs", "6", "--batch", "20", "--lr", "0.02"]
 def start(wengert, csv_file):
     """Return a function that trains quickly on the CSV file, with more arguments."""
 
-    def start(*more):
-        return wengert("train", "--data", csv_file, "--target", "label", *QUICK, *more)
+    def start(*more, report=False):
+        rest = [*QUICK, *more] if report else [*QUICK, "--no-report", *more]
+        return wengert("train", "--data", csv_file, "--target", "label", *rest)
 
     return start
 
@@ -38,10 +39,12 @@ def one_line(text, *parts):
 
 
 def test_classification_leaves_a_whole_run_folder(start):
-    code, out, err = start("--out", "run", "--check")
+    code, out, err = start("--out", "run", "--check", report=True)
     assert (code, err) == (0, "")
     for words in ("test accuracy", "gradient against delta recursion", "passed", "run folder: run"):
         assert words in out
+    assert "report: run/report.html\n" in out
+    assert "6 of 6 epochs" in Path("run/report.html").read_text(encoding="utf-8")
     folder = Path("run")
     names = {"config.json", "metrics.csv", "weights.npz", "checkpoint.npz", "summary.json"}
     assert names <= {path.name for path in folder.iterdir()}

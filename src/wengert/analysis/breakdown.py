@@ -392,8 +392,8 @@ class Cost(PassCounts):
 
         return fragment(*self.html_parts())
 
-    def html_parts(self) -> list[str]:
-        """Return tables and bars as pieces of HTML."""
+    def html_parts(self, width: float = 720) -> list[str]:
+        """Return tables and bars, so many pixels wide, as pieces of HTML."""
         from wengert.charts import words
         from wengert.charts.bars import svg_bars
         from wengert.charts.html import figure, paragraphs, table
@@ -406,7 +406,7 @@ class Cost(PassCounts):
         lines = [r for r in self.table.by_line() if r.flops or _unknown(r)]
         for by, shown in (("operation", rows), ("line", lines)):
             if shown:
-                parts.append(figure(svg_bars(self.bars(by)), f"operations by {by}"))
+                parts.append(figure(svg_bars(self.bars(by), width), f"operations by {by}"))
         if rows:
             named = ("operation", "calls", "forward", "backward", "ratio", "bytes")
             found = [(r.op, f"{r.calls:,}", *_pair(r), f"{r.bytes:,}") for r in rows[:HTML_ROWS]]

@@ -38,7 +38,7 @@ def svg_roof(
     dense = [p.flops / p.nbytes for p in points]
     low = min([*dense, ridge]) / 4
     high = max([*dense, ridge]) * 6
-    least = min([*(p.rate for p in points), low * bandwidth]) / 2
+    least = min([*(p.rate for p in points), low * bandwidth]) / 3
     frame = Frame(
         Scale(low, high, "operations a byte", True, lambda v: f"{v:g}"),
         Scale(least, peak * 2.2, "operations a second", True, lambda v: words.number(v)),
@@ -46,14 +46,14 @@ def svg_roof(
     )  # fmt: skip
     frame.line([(low, low * bandwidth), (ridge, peak), (high, peak)], "currentColor")
     frame.note(high / 1.05, peak, f"{words.number(peak)} operations a second")
-    frame.note(low, low * bandwidth, f"{words.nbytes(bandwidth)} a second")
+    frame.note(low * 1.25, low * bandwidth, f"{words.nbytes(bandwidth)} a second", above=False)
     for i, point in enumerate(points):
         colour = FORWARD if i == 0 else BACKWARD
         x = point.flops / point.nbytes
         roof = min(peak, x * bandwidth)
         frame.line([(x, point.rate), (x, roof)], colour, dashed=True)
-        said = f"{point.name}: {words.number(point.rate)} a second, {point.rate / roof:.0%}"
+        said = f"{point.name}: {words.number(point.rate)} a second"
         frame.dot(x, point.rate, colour, said, 6)
-        frame.note(x, point.rate, f"{said} of the limit", above=False)
+        frame.note(x, point.rate, said, above=False)
     said = "; ".join(f"{p.name}: {words.number(p.rate)} operations a second" for p in points)
     return frame.svg("throughput against the limit of this machine", said)

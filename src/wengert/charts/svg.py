@@ -93,7 +93,7 @@ class Frame:
         left: float = 64,
     ) -> None:
         self.x, self.y, self.width, self.height = x, y, width, height
-        top = 34 if legend or y.label else 12
+        top = 38 if legend or y.label else 12
         self.left, self.right = left, width - 16
         self.top, self.bottom = top, height - (40 if x.label else 24)
         self.marks: list[Mark] = []
@@ -183,9 +183,9 @@ class Frame:
         self.marks.append(
             f'<path class="axis" stroke-dasharray="2 3" d="M{place:.1f} {self.top}V{self.bottom}"/>'
         )
-        right = self.across(x) + EM * len(words) + 6 < self.right
-        anchor, shift = ("start", 5) if right else ("end", -5)
-        self.marks.append(text(place + shift, self.top + 11, words, anchor, "small"))
+        half = EM * len(words) / 2
+        middle = min(max(place, self.left + half), self.right - half)
+        self.marks.append(text(middle, self.top - 4, words, "middle", "small"))
 
     def svg(self, title: str, description: str = "") -> str:
         """Return the drawing."""

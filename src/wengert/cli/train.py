@@ -20,6 +20,8 @@ from wengert.errors import RunFolderError
 from wengert.report.losscurve import draw_losses
 from wengert.report.progress import TrainingProgress
 from wengert.report.results import Results, count_operations
+from wengert.report.terminal import show_lines, show_table
+from wengert.report.training import read_run, write_report
 from wengert.train import (
     ACTIVATIONS,
     BUNDLED,
@@ -72,6 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare the gradient with the closed-form recursion and the complex step",
     )
+    parser.add_argument(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        help="leave out report.html, the page about the run",
+    )
 
 
 def _settings(parser: argparse.ArgumentParser) -> Any:
@@ -105,13 +113,17 @@ def run(args: argparse.Namespace) -> int:
     if not args.resume:
         folder = RunFolder.create(folder.path, config)
     try:
-        return _train_and_report(console, problem, folder, args.check)
+        return _train_and_report(console, problem, folder, args.check, args.report)
     except KeyboardInterrupt:
         return _interrupted(console, folder)
 
 
-def _train_and_report(console: Console, problem: Problem, folder: RunFolder, check: bool) -> int:
+def _train_and_report(
+    console: Console, problem: Problem, folder: RunFolder, check: bool, report: bool
+) -> int:
     checked = _check(problem) if check else None
+    stored = folder.read_checkpoint()
+    done = stored.state.epoch if stored else 0
     began = time.perf_counter()
     state = _train(console, problem, folder)
     seconds = time.perf_counter() - began
@@ -122,11 +134,14 @@ def _train_and_report(console: Console, problem: Problem, folder: RunFolder, che
         operations=count_operations(problem, state),
         check=checked,
         seconds=seconds,
+        epochs=state.epoch - done,
     )
     folder.write_summary(results.summary())
     picture = draw_losses(folder.path, state.history)
-    console.print(results.table())
-    console.print(f"run folder: {folder.path} (loss curve: {picture.name})", soft_wrap=True)
+    show_table(console, results.title, (), results.table(), left=(0, 1))
+    show_lines(console, [f"run folder: {folder.path} (loss curve: {picture.name})"])
+    if report:
+        show_lines(console, [f"report: {write_report(read_run(folder.path))}"])
     return 1 if checked and not checked.passed else 0
 
 

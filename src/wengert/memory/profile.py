@@ -46,6 +46,13 @@ class Array(NamedTuple):
     first: int
     last: int
 
+    def cells(self) -> tuple[str, str, str, str, str, str]:
+        """Return a row of a table: size, array, role, operation, and the user's line."""
+        shape = ", ".join(map(str, self.shape))
+        place = _place(self) if self.line else ""
+        size = size_text(self.nbytes)
+        return size, f"{self.dtype}[{shape}]", self.role, self.op, place, _source(self)
+
     def __str__(self) -> str:
         """Return a line for people."""
         shape = ", ".join(map(str, self.shape))
@@ -237,15 +244,11 @@ class Memory:
 
         head = ("bytes", "array", "role", "made by", "line", "")
         shown = self.alive[:rows]
-        cells = [
-            (size_text(a.nbytes), f"{a.dtype}[{', '.join(map(str, a.shape))}]", a.role, a.op,
-             _place(a) if a.line else "", words.shortened(_source(a), 72))
-            for a in shown
-        ]  # fmt: skip
+        cells = [[words.shortened(cell, 72) for cell in a.cells()] for a in shown]
         rest = self.alive[rows:]
         if rest:
             more = size_text(sum(a.nbytes for a in rest))
-            cells.append((more, f"in {len(rest)} more", "", "", "", ""))
+            cells.append([more, f"in {len(rest)} more", "", "", "", ""])
         what = "held when most is"
         return table(head, cells, caption=what, left=(1, 2, 3, 4, 5), codes=(5,))
 

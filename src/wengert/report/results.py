@@ -1,12 +1,9 @@
-"""The results of a training run: as a table for the terminal and as data for the run folder."""
+"""The results of a training run: as rows for the terminal and as data for the run folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-from rich.table import Table
-from rich.text import Text
 
 import wengert as wg
 from wengert.analysis.cost import count_function
@@ -49,6 +46,8 @@ class Results:
     check : GradientCheck or None
     seconds : float
         Time spent training.
+    epochs : int
+        Epochs trained in that time; a resumed run had others before.
     """
 
     problem: Problem
@@ -57,9 +56,11 @@ class Results:
     operations: Operations
     check: GradientCheck | None
     seconds: float
+    epochs: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return the results as a dictionary that `json` can write."""
+        split, done = self.problem.split, self.epochs
         summary: dict[str, Any] = {
             "task": self.problem.dataset.task,
             "epochs": self.state.epoch,
@@ -68,17 +69,25 @@ class Results:
             "parameters": self.state.params.size,
             "operations_per_step": vars(self.operations),
             "seconds": self.seconds,
+            "rows": {
+                "training": len(split.train),
+                "validation": len(split.validation),
+                "test": len(split.test),
+            },
         }
+        if done and self.seconds > 0:
+            summary["examples_per_second"] = done * len(split.train) / self.seconds
         return summary | ({"gradient_check": vars(self.check)} if self.check else {})
 
-    def table(self) -> Table:
-        """Return the results for a rich console."""
-        dataset = self.problem.dataset
-        table = Table(title=Text(f"{dataset.name}: {dataset.task}"), show_header=False)
-        for name, text in [*self._model(), *self._gradient(), *self._operations()]:
-            table.add_row(name, text)
-        table.add_row("training time", f"{self.seconds:.2f} s")
-        return table
+    @property
+    def title(self) -> str:
+        """What was trained."""
+        return f"{self.problem.dataset.name}: {self.problem.dataset.task}"
+
+    def table(self) -> list[tuple[str, str]]:
+        """Return the results as rows: a name and a text."""
+        rows = [*self._model(), *self._gradient(), *self._operations()]
+        return [*rows, ("training time", f"{self.seconds:.2f} s")]
 
     def _model(self) -> list[tuple[str, str]]:
         split, metrics = self.problem.split, self.metrics

@@ -239,7 +239,7 @@ class RunFolder:
             There is no run in that folder.
         """
         folder = cls(path)
-        if not folder._config_path.is_file():
+        if not folder.holds_run:
             raise RunFolderError(
                 f"{path}: holds no run to resume (no config.json); check --out, "
                 "or leave out --resume to start a run there"
@@ -249,6 +249,11 @@ class RunFolder:
     @property
     def _config_path(self) -> Path:
         return self.path / "config.json"
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run was started there."""
+        return self._config_path.is_file()
 
     @property
     def checkpoint_path(self) -> Path:
@@ -305,6 +310,59 @@ class RunFolder:
         }
         arrays |= vars(scaling) | {"classes": np.array(classes, dtype=np.str_)}
         write_file(self.path / "weights.npz", lambda file: np.savez(file, **arrays))
+
+    def read_weights(self) -> tuple[Params, tuple[str, ...]]:
+        """Read the best weights, and the names of the classes, of which regression has none.
+
+        Raises
+        ------
+        RunFolderError
+            They are missing, since the run was killed, or cannot be read.
+        """
+        path = self.path / "weights.npz"
+        try:
+            arrays = read_arrays(path)
+            number = sum(name[0] == "w" and name[1:].isdigit() for name in arrays)
+            layers = [{"w": arrays[f"w{i}"], "b": arrays[f"b{i}"]} for i in range(number)]
+            fits = layers and all(
+                layer["w"].ndim == 2 and layer["b"].shape == layer["w"].shape[1:]
+                for layer in layers
+            )
+            if not fits:
+                raise ValueError("the arrays are no layers")
+            return layers, tuple(map(str, arrays["classes"]))
+        except FileNotFoundError:
+            raise RunFolderError(
+                f"{path}: is missing, since the run was killed while it trained; go on with it: "
+                f"wengert train --out {self.path} --resume"
+            ) from None
+        except (OSError, ArchiveError, KeyError, ValueError) as error:
+            raise RunFolderError(
+                f"{path}: cannot be read as weights ({error}); write it anew: wengert train --out "
+                f"{self.path} --resume"
+            ) from error
+
+    def read_summary(self) -> dict[str, Any]:
+        """Read ``summary.json``; empty for a run that was not finished.
+
+        Raises
+        ------
+        RunFolderError
+            The file cannot be read.
+        """
+        path = self.path / "summary.json"
+        if not path.exists():
+            return {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("it holds no object")
+            return found
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"{path}: cannot be read as the results of a run ({error}); remove it, or write it "
+                f"anew: wengert train --out {self.path} --resume"
+            ) from error
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write ``summary.json``."""
