@@ -52,7 +52,7 @@ public: errors, follow, transform, linear, backend.native.run, jit, derivatives,
 "": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""
-report: analysis, "", train
+report: errors, charts, tables, cost, devices, analysis, "", train
 cli: errors, cost, devices, analysis, "", testing, train, report
 __main__: cli
 """  # noqa: E501  (a line for each folder)
