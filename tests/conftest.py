@@ -25,6 +25,10 @@ os.environ["WENGERT_CACHE_DIR"] = ""
 # All graphs and programs are checked as they are made, and native memory begins full of NaN.
 os.environ.setdefault("WENGERT_VERIFY", "1")
 
+# What wengert imports on demand, so that no test that measures memory is the first to need it.
+import llvmlite.binding  # noqa: E402, F401
+import scipy.optimize  # noqa: E402, F401
+
 import wengert.public  # noqa: E402, F401  (modules register what they add to tables)
 from wengert.follow import functions  # noqa: E402
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.trace.pending import LARGE, Pending, Store
+from wengert.trace.lazy import LARGE, LazyValue, Store
 from wengert.trace.record import GraphRecorder
 
 MIB = 1 << 20
@@ -84,7 +84,7 @@ def test_what_no_decision_needs_is_not_computed():
         x = recorder.input(X)
         y = steps(x, 3)
         for z in (y[-1], np.max(y), np.min(y), np.sum(y), y[3] * 2, np.sqrt(y[0])):
-            assert isinstance(z._var, Pending)
+            assert isinstance(z._var, LazyValue)
             assert not z._var.is_known
             assert not z._is_array()  # a scalar, as in NumPy
         assert bool(y[-1] > 0)

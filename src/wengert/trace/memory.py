@@ -26,7 +26,7 @@ from wengert.trace import layout
 from wengert.trace.active import ACTIVE
 from wengert.trace.joined import PART
 from wengert.trace.layout import Layout
-from wengert.trace.pending import Pending
+from wengert.trace.lazy import LazyValue
 
 __all__ = [
     "arranged",
@@ -65,11 +65,11 @@ def strides(x: Any) -> Layout:
 
 def of_value(var: Any) -> Layout:
     """Return the strides of the data of a value; of one example of a batch."""
-    if type(var) is Pending:
+    if type(var) is LazyValue:
         if var.strides is not None:
             return var.strides
         if not var.is_known:
-            return _promised(var)
+            return _lazy_layout(var)
     data = var.data
     if isinstance(data, np.ndarray):
         made: Layout = data.strides
@@ -203,8 +203,8 @@ def _moved(op: Any, attrs: dict[str, Any], shape: Any, own: Layout, size: int) -
 
 
 # --- values that were not computed ----------------------------------------------------------------
-def _promised(var: Pending) -> Layout:
-    """Work out the strides of a promised value from those that it is made of."""
+def _lazy_layout(var: LazyValue) -> Layout:
+    """Work out the strides of a lazy value from those that it is made of."""
     waiting = [var]
     while waiting:
         v = waiting[-1]
@@ -213,7 +213,7 @@ def _promised(var: Pending) -> Layout:
             needed = [
                 x
                 for x in node.inputs
-                if type(x) is Pending and not x.is_known and x.strides is None
+                if type(x) is LazyValue and not x.is_known and x.strides is None
             ]
             if needed:
                 waiting += needed
@@ -224,7 +224,7 @@ def _promised(var: Pending) -> Layout:
     return var.strides
 
 
-def _is_open(x: Pending) -> bool:
+def _is_open(x: LazyValue) -> bool:
     return not x.is_known and x.strides is None
 
 

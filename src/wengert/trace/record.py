@@ -38,6 +38,7 @@ from wengert.trace.capture import (
     memory_of,
     note_read,
 )
+from wengert.trace.lazy import LARGE, LazyValue, Store, apart, lazy_aval, may_fail
 from wengert.trace.numbering import number
 from wengert.trace.numbers import (
     NUMBERS,
@@ -50,7 +51,6 @@ from wengert.trace.numbers import (
     plain_number,
     weak_value,
 )
-from wengert.trace.pending import LARGE, Pending, Store, apart, may_fail, promised
 from wengert.trace.places import Calls
 from wengert.trace.reachable import is_unreachable
 from wengert.trace.refused import number_refused
@@ -443,11 +443,11 @@ class GraphRecorder(Trace):
 
     def shape(self, var: Any) -> tuple[int, ...]:
         """Return the shape that the user sees."""
-        return var.shape if type(var) is Pending else super().shape(var)
+        return var.shape if type(var) is LazyValue else super().shape(var)
 
     def holds_array(self, var: Any) -> bool:
         """Whether a value without axes is an array in NumPy, updated in place, and no scalar."""
-        return bool(var.shape) if type(var) is Pending else super().holds_array(var)
+        return bool(var.shape) if type(var) is LazyValue else super().holds_array(var)
 
     def _place(self) -> tuple[str, int] | None:
         """Return the user's line that a node made now stands for."""
@@ -458,15 +458,15 @@ class GraphRecorder(Trace):
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation and append its node; return its value, or a tuple of values."""
         self.alarm.look()
-        aval = promised(op, inputs, attrs)
+        aval = lazy_aval(op, inputs, attrs)
         if aval is not None:
-            promise = Pending(aval, self)
-            node = Node(op, tuple(inputs), attrs, (promise,), self._place())
-            promise.stand_for(node)
+            lazy = LazyValue(aval, self)
+            node = Node(op, tuple(inputs), attrs, (lazy,), self._place())
+            lazy.stand_for(node)
             self.nodes.append(node)
             if may_fail(op, inputs):
-                self._mark(promise)
-            return promise
+                self._mark(lazy)
+            return lazy
         if type(op) is RegionOp:  # a loop may take long
             return waiting(self, op, inputs, attrs)
         if attrs is OPERATOR and are_numbers(inputs):
@@ -485,7 +485,7 @@ class GraphRecorder(Trace):
         )
         node = Node(op, tuple(inputs), attrs, outputs, self._place())
         for v in outputs:
-            if type(v) is Pending:
+            if type(v) is LazyValue:
                 v.stand_for(node)
         self.nodes.append(node)
         if may_fail(op, inputs):
@@ -505,7 +505,7 @@ class GraphRecorder(Trace):
             return Value(y)
         if type(y) is not np.ndarray or y.nbytes < LARGE:
             return Value(apart(y))
-        made = Pending(aval_of(y), self, part)
+        made = LazyValue(aval_of(y), self, part)
         made.keep(y)
         return made
 

@@ -8,7 +8,7 @@ from wengert.ir.build import infer
 from wengert.ir.graph import Node, Value
 from wengert.ops.base import RegionOp
 from wengert.trace.layout import row_major
-from wengert.trace.pending import Pending
+from wengert.trace.lazy import LazyValue
 from wengert.trace.tracer import Tracer
 
 __all__ = ["taped", "waiting"]
@@ -48,7 +48,7 @@ def waiting(recorder: Any, op: RegionOp, inputs: list[Any], attrs: dict[str, Any
     """Append a node to a recording without evaluating it: a loop may take long."""
     avals = infer(op, inputs, attrs)
     several = len(avals) > 1
-    outputs = tuple(Pending(a, recorder, k if several else None) for k, a in enumerate(avals))
+    outputs = tuple(LazyValue(a, recorder, k if several else None) for k, a in enumerate(avals))
     node = Node(op, tuple(inputs), attrs, outputs, recorder._place())
     for v in outputs:
         v.stand_for(node)

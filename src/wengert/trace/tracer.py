@@ -40,8 +40,8 @@ from wengert.trace.kinds import (
     is_asked,
     is_looked_up,
 )
+from wengert.trace.lazy import LazyValue
 from wengert.trace.numbers import as_python, number_type
-from wengert.trace.pending import Pending
 from wengert.trace.refused import array_refused
 
 __all__ = ["Tracer", "frozen", "frozen_or_same", "lower", "refreshed"]
@@ -154,7 +154,7 @@ class Tracer(Traced):
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the array."""
         var = self._var
-        if type(var) is Pending:
+        if type(var) is LazyValue:
             return var.dtype
         data = var.data
         if type(data) is not np.ndarray:

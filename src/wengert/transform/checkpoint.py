@@ -21,7 +21,7 @@ from wengert.ops.control import barrier
 from wengert.ops.options import check_function
 from wengert.trace import views
 from wengert.trace.fresh import is_younger, now
-from wengert.trace.pending import Pending
+from wengert.trace.lazy import LazyValue
 from wengert.trace.record import GraphRecorder, Tape, active_recorder, active_tapes
 from wengert.trace.tracer import Tracer
 
@@ -161,7 +161,7 @@ def _mark_of(y: Any, node: Any) -> list[tuple[float, float]]:
     marks = []
     for x in [*(y if isinstance(y, (tuple, list)) else (y,)), *node.op.derivative.held()]:
         while isinstance(x, Tracer):
-            x = None if isinstance(x._var, Pending) else x._var.data  # not computed for this
+            x = None if isinstance(x._var, LazyValue) else x._var.data  # not computed for this
         if x is None or dtype_of(x).kind not in "fciub":
             continue
         found = np.asarray(x)

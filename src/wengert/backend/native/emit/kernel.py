@@ -15,7 +15,15 @@ from wengert.backend.native.emit.nest import LANES, Nest
 from wengert.backend.native.emit.scan import first_of, identity
 from wengert.backend.native.scalar.lower import CASTS, LOWER, loop_dtypes
 from wengert.backend.native.schedule.layout import Buffer, View
-from wengert.backend.native.schedule.steps import Compact, Gather, Loop, Reduce, Scan, Term, Update
+from wengert.backend.native.schedule.steps import (
+    Compact,
+    Gather,
+    IndexTerm,
+    Loop,
+    Reduce,
+    Scan,
+    Update,
+)
 from wengert.ir.graph import Node, Value
 from wengert.llvm.code import BOOL, I64, TYPES, Code, number
 
@@ -478,7 +486,7 @@ class _Writer:
         self.store_to(address, self._combine(r, self.load_from(address, r.dtype), value), r.dtype)
 
     # --- indices ----------------------------------------------------------------------------------
-    def looked_up(self, view: View, terms: tuple[Term, ...]) -> str:
+    def looked_up(self, view: View, terms: tuple[IndexTerm, ...]) -> str:
         """Compute the address that integers name.
 
         A number out of range is replaced by 0 and remembered, without a branch, so that the loop

@@ -35,6 +35,7 @@ from wengert.backend.native.schedule.steps import (
     Contraction,
     Gather,
     Host,
+    IndexTerm,
     Loop,
     Network,
     Reduce,
@@ -42,7 +43,6 @@ from wengert.backend.native.schedule.steps import (
     Scan,
     Search,
     Sort,
-    Term,
     Update,
 )
 from wengert.errors import VerificationError
@@ -154,7 +154,7 @@ def _dims(view: View, shape: tuple[int, ...]) -> Dims:
     return list(zip(shape, strides, strict=True))
 
 
-def _placed(terms: Sequence[Term]) -> Dims:
+def _placed(terms: Sequence[IndexTerm]) -> Dims:
     return [(t.size, t.stride) for t in terms]
 
 
@@ -406,7 +406,7 @@ class _Verifier:
             elif isinstance(x, Value) and x not in inside:
                 self.fail("a value is used in a loop that does not have it")
 
-    def terms(self, terms: Sequence[Term], loop: Loop, inside: set[Value]) -> None:
+    def terms(self, terms: Sequence[IndexTerm], loop: Loop, inside: set[Value]) -> None:
         """Check the integers of an index; those that are not checked are looked at."""
         for t in terms:
             self.operands([t.x], loop, inside)

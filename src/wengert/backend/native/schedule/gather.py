@@ -2,7 +2,8 @@
 
 The result's axes are the index arrays' common axes and one for every slice and None. Along all but
 the first the elements lie at regular steps, so an index becomes a strided view over the result's
-shape, plus a `Term` for each integer array: the number that it holds times the stride of its axis.
+shape, plus an `IndexTerm` for each integer array: the number that it holds times the stride of its
+axis.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.backend.native.schedule.layout import View
-from wengert.backend.native.schedule.steps import Term
+from wengert.backend.native.schedule.steps import IndexTerm
 from wengert.ir.graph import SLOT, Const, Value, aval_of
 
 __all__ = ["Place", "located", "spread"]
@@ -27,7 +28,7 @@ class Place(NamedTuple):
     """
 
     view: View
-    terms: tuple[Term, ...]
+    terms: tuple[IndexTerm, ...]
     wide: tuple[int, ...]
     at: int
 
@@ -61,7 +62,7 @@ def located(base: View, spec: tuple[Any, ...], index: tuple[Any, ...]) -> Place 
         if fixed is None:
             if 0 in full or size == 0:
                 return None  # nothing is read, but NumPy still looks at the index
-            terms.append(Term(x, size, stride, True))
+            terms.append(IndexTerm(x, size, stride, True))
             continue
         if 0 in wide:
             continue
@@ -71,7 +72,7 @@ def located(base: View, spec: tuple[Any, ...], index: tuple[Any, ...]) -> Place 
         regular = _regular(fixed)
         if regular is None:
             narrow = fixed.astype(np.int32 if size <= WIDEST else np.int64)
-            terms.append(Term(Const(narrow), size, stride, False))
+            terms.append(IndexTerm(Const(narrow), size, stride, False))
             continue
         first, rates = regular
         offset += first * stride

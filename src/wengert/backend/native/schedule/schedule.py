@@ -21,7 +21,15 @@ from wengert.backend.native.schedule.layout import Buffer, View, contiguous, ind
 from wengert.backend.native.schedule.lines import LINES, lines
 from wengert.backend.native.schedule.products import contraction
 from wengert.backend.native.schedule.repeats import REPEATS, Unsupported, repeat
-from wengert.backend.native.schedule.steps import Gather, Host, Loop, Reduce, Scan, Term, Update
+from wengert.backend.native.schedule.steps import (
+    Gather,
+    Host,
+    IndexTerm,
+    Loop,
+    Reduce,
+    Scan,
+    Update,
+)
 from wengert.backend.native.schedule.updates import Uses, late_updates
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.llvm.code import TYPES
@@ -373,7 +381,7 @@ class Schedule:
             default=0,
         )
 
-    def _terms(self, place: Place, loop: Loop) -> tuple[Term, ...]:
+    def _terms(self, place: Place, loop: Loop) -> tuple[IndexTerm, ...]:
         """Read the integers of an index in a loop over the result."""
         found = []
         for t in place.terms:

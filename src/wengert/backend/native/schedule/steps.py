@@ -15,6 +15,7 @@ __all__ = [
     "Contraction",
     "Gather",
     "Host",
+    "IndexTerm",
     "Loop",
     "Network",
     "Reduce",
@@ -22,7 +23,6 @@ __all__ = [
     "Scan",
     "Search",
     "Sort",
-    "Term",
     "Update",
     "reads",
 ]
@@ -138,7 +138,7 @@ class Compact:
         self.counter = counter
 
 
-class Term(NamedTuple):
+class IndexTerm(NamedTuple):
     """A part of an address that is looked up: the number that `x` holds, times `stride`.
 
     Where it is `checked`, negative numbers count from the end of an axis of length `size`, and
@@ -154,7 +154,7 @@ class Term(NamedTuple):
 class Gather:
     """A loop's value `out`, read from where `source` and `index` say."""
 
-    def __init__(self, out: Value, source: View, index: tuple[Term, ...]) -> None:
+    def __init__(self, out: Value, source: View, index: tuple[IndexTerm, ...]) -> None:
         self.out = out
         self.source = source
         self.index = index
@@ -163,7 +163,7 @@ class Gather:
 class Update:
     """A loop's value added into, or replacing, the part of memory that `target` and `index` say."""
 
-    def __init__(self, add: bool, x: Any, target: View, index: tuple[Term, ...] = ()) -> None:
+    def __init__(self, add: bool, x: Any, target: View, index: tuple[IndexTerm, ...] = ()) -> None:
         self.add = add
         self.x = x
         self.target = target

@@ -19,7 +19,7 @@ from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
 from wengert.ops.base import Op
 from wengert.ops.raising import INDEXED
 
-__all__ = ["LARGE", "Pending", "Store", "may_fail", "promised"]
+__all__ = ["LARGE", "LazyValue", "Store", "lazy_aval", "may_fail"]
 
 LARGE = 1 << 15
 """Bytes from which an array is worth the work of inferring what it would be (a few microseconds
@@ -29,7 +29,7 @@ SILENT = {"ignore", "warn"}
 """States of NumPy's error handling under which operations on large arrays may wait."""
 
 
-class Pending(Value):
+class LazyValue(Value):
     """A value of known shape and dtype that is computed when its data is read.
 
     What was computed may be let go, to be computed again.
@@ -80,13 +80,13 @@ class Pending(Value):
     def _compute(self) -> None:
         """Compute this value and those that it needs, without recursion."""
         store = self._trace.store
-        waiting: list[Pending] = []
-        operands: list[list[Pending]] = []
+        waiting: list[LazyValue] = []
+        operands: list[list[LazyValue]] = []
 
-        def wait(value: Pending) -> None:
+        def wait(value: LazyValue) -> None:
             node = value.node
             waiting.append(value)
-            operands.append([x for x in node.inputs if type(x) is Pending])
+            operands.append([x for x in node.inputs if type(x) is LazyValue])
             store.pinned.update(operands[-1])
 
         wait(self)
@@ -106,7 +106,7 @@ class Pending(Value):
                             value.keep(y)
                         else:
                             for v, part in zip(node.outputs, y, strict=True):
-                                if type(v) is Pending and not v._known:
+                                if type(v) is LazyValue and not v._known:
                                     v.keep(part)
                     waiting.pop()
                     store.pinned.subtract(operands.pop())
@@ -135,11 +135,11 @@ class Store:
     def __init__(self, content: Callable[[Any], Any], bound: int | None) -> None:
         self.content = content
         self.bound = bound
-        self.pinned: Counter[Pending] = Counter()
-        self._held: dict[Pending, None] = {}  # in order of use
+        self.pinned: Counter[LazyValue] = Counter()
+        self._held: dict[LazyValue, None] = {}  # in order of use
         self._bytes = 0
 
-    def made(self, value: Pending) -> None:
+    def made(self, value: LazyValue) -> None:
         """Hold an array that was computed; let go of others, used longest ago, past the bound."""
         self._held[value] = None
         self._bytes += value.aval.nbytes
@@ -153,7 +153,7 @@ class Store:
                 self._bytes -= old.aval.nbytes
                 old.let_go()
 
-    def used(self, value: Pending) -> None:
+    def used(self, value: LazyValue) -> None:
         """Note that an array was read."""
         if value in self._held:
             del self._held[value]
@@ -176,7 +176,7 @@ def may_fail(op: Op, inputs: Sequence[Any]) -> bool:
     return op.may_raise
 
 
-def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | None:
+def lazy_aval(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | None:
     """Return what an operation would make if it may wait; None where it is to be evaluated.
 
     It may where NumPy would not raise whatever the numbers are, the operation cannot fail, and an
@@ -184,7 +184,7 @@ def promised(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | Non
     """
     for x in inputs:
         kind = type(x)
-        if kind is Pending:
+        if kind is LazyValue:
             if not x.is_known or x.aval.nbytes >= LARGE:
                 break
         elif kind is Value or kind is Const:
@@ -224,7 +224,7 @@ def _are_within(indices: Sequence[Any], spec: Sequence[Any], sizes: tuple[int, .
             continue
         if s is SLOT:
             x = next(rest)
-            if type(x) is Pending and not x.is_known:
+            if type(x) is LazyValue and not x.is_known:
                 return False
             index = np.asarray(x.data if isinstance(x, (Value, Const)) else x)
             n = sizes[axis]

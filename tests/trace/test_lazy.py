@@ -5,7 +5,7 @@ import pytest
 
 import wengert as wg
 from wengert.ops.base import TABLE
-from wengert.trace.pending import Pending
+from wengert.trace.lazy import LazyValue
 from wengert.trace.record import GraphRecorder
 
 N = 1 << 13
@@ -27,7 +27,7 @@ def recorded(f, x, watch):
 
 
 def waiting(recorder):
-    return [v for n in recorder.nodes for v in n.outputs if type(v) is Pending]
+    return [v for n in recorder.nodes for v in n.outputs if type(v) is LazyValue]
 
 
 def test_a_derivative_waits_and_is_what_was_promised():
