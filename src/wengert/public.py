@@ -1,7 +1,7 @@
 """What users call: the names of ``import wengert as wg``, which loads this module at the first one.
 
 May import: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices,
-analysis.
+analysis, drawing.
 """
 
 from wengert import errors
@@ -18,6 +18,7 @@ from wengert.derivatives import (
     vjp,
     vmap,
 )
+from wengert.drawing.draw import draw
 from wengert.follow.functions import unfollowed
 from wengert.jit.jitted import jit
 from wengert.linear.function import linear_graph
@@ -50,6 +51,7 @@ __all__ = [
     "count",
     "custom_jvp",
     "custom_vjp",
+    "draw",
     "errors",
     "fori_loop",
     "get_threads",

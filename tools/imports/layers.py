@@ -48,7 +48,8 @@ matrices: errors, charts, files, follow, ir, ops, trees, trace, transform, spars
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, charts, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
-public: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices, analysis
+drawing: errors, ir, ops, trees, trace, transform, cost, memory, jit, matrices, analysis.loops
+public: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices, analysis, drawing
 "": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""

@@ -169,7 +169,10 @@ class Cotangents:
 
 
 def pulled(
-    nodes: Sequence[Any], seeds: Sequence[tuple[Value, Any]], roots: Sequence[Value]
+    nodes: Sequence[Any],
+    seeds: Sequence[tuple[Value, Any]],
+    roots: Sequence[Value],
+    made: Callable[[Sequence[Value]], Cotangents] | None = None,
 ) -> list[Any]:
     """Return the cotangents of a tape's inputs; None is zero.
 
@@ -179,16 +182,19 @@ def pulled(
     seeds : sequence of (Value, array)
         Cotangents of results.
     roots : sequence of Value
+    made : callable, optional
+        Makes the cotangents of a walk; the last ones made are those of the result.
     """
+    made = made or Cotangents
     if not is_followed(nodes, seeds):
-        cts = Cotangents(roots)
+        cts = made(roots)
         for v, ct in seeds:
             cts.add(v, ct)
         backward(nodes, cts)
         found = [cts.table.get(r) for r in roots]
         if not (cts.has_parts or has_given(seeds)) or not has_nan(found):
             return found
-    cts = Cotangents(roots)
+    cts = made(roots)
     for v, ct in seeds:
         cts.add(v, ct)
     cts.follow(nodes, seeds=True)

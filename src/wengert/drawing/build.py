@@ -1,0 +1,318 @@
+"""From a recorded graph to the nodes, edges and groups of a drawing."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+from wengert.cost.count import NodeCount, count_nodes
+from wengert.drawing.collect import Collected, snapshot
+from wengert.drawing.derivatives import local_derivative
+from wengert.drawing.formulas import Writer, number_of, sign_of
+from wengert.drawing.grouping import Grouping
+from wengert.drawing.model import Diagram, Edge, Equation, Node, Snapshot
+from wengert.drawing.naming import name_values, stage_of
+from wengert.ir import graph as ir
+from wengert.ir.graph import Const, Graph, Place, Value, aval_of
+from wengert.ir.regions import each
+
+__all__ = ["build"]
+
+REGION_NODES = 400
+"""Bodies of loops with more operations are drawn as the loop alone."""
+
+
+def build(found: Collected, f: Callable[..., Any] | None = None, every: bool = False) -> Diagram:
+    """Return the drawing of what was collected.
+
+    Parameters
+    ----------
+    found : Collected
+    f : callable, optional
+        The user's function, whose variables are known by name.
+    every : bool
+        Draw a square for each value, and not only for those that have a name in the source.
+    """
+    return _Builder(found, f, every).drawing()
+
+
+class _Builder:
+    def __init__(self, found: Collected, f: Callable[..., Any] | None, every: bool) -> None:
+        self.found = found
+        self.graph = found.graph
+        self.every = every
+        self.named = name_values(found, f, every)
+        self.makers = {v: node for node in self.graph.nodes for v in node.outputs}
+        self.writer = Writer(self.makers, self.named.symbols)
+        self.nodes: list[Node] = []
+        self.edges: dict[tuple[str, str, str], Edge] = {}
+        self.lines: list[Equation] = []
+        self.grouping = Grouping(self.graph)
+        self.order = _orders(self.graph)
+        self.back = {id(n) for n in self.graph.nodes if _is_back(n)}
+        self.place: dict[Any, str] = {}
+        """Where a value comes from: its variable, or else its operator."""
+        self.operators: dict[int, str] = {}
+
+    def drawing(self) -> Diagram:
+        graph, found = self.graph, self.found
+        each_count, charges = count_nodes(graph)
+        kept = self._kept()
+        for v in (*graph.inputs, *graph.consts()):
+            if v in self.named.symbols:
+                self._variable(v, None, -1, kept)
+        primals = self._primals()
+        for i, node in enumerate(graph.nodes):
+            charge = charges[each_count[i]]
+            self._operator(i, node, charge, primals.get(id(node)), kept)
+        for name, tex, role, y in self.named.extra:
+            self._extra(name, tex, role, y)
+        self.lines.sort(key=lambda e: e.stage != "forward")
+        readers: dict[str, list[str]] = {}
+        for e in self.edges.values():
+            readers.setdefault(e.source, []).append(e.target)
+        self.grouping.settle(self.nodes, readers)
+        groups = self.grouping.groups(self.nodes)
+        notes = () if found.trips or not self.grouping.loops else ("loops are not told apart",)
+        return Diagram(
+            found.name if found.name != "<lambda>" else "f",
+            tuple(self.nodes),
+            tuple(self.edges.values()),
+            groups,
+            tuple(self.lines),
+            notes,
+        )
+
+    # --- nodes ------------------------------------------------------------------------------------
+    def _operator(
+        self, i: int, node: ir.Node, charge: NodeCount, primal: str | None, kept: set[Any]
+    ) -> None:
+        me = f"o{i}"
+        self.operators[id(node)] = me
+        file, line, function, source = _where(node)
+        out = node.outputs[0]
+        expression = self.writer.of(out, top=True)
+        text, tex = expression.text, expression.latex
+        if expression.factor != 1.0 or not text:
+            text, tex = self.writer.defined(out)
+        seconds = self.found.seconds[i] if self.found.seconds else None
+        stage = stage_of(node)
+        value = self.found.values.get(out)
+        ct = self.found.cotangents.get(out)
+        group = self.grouping.of(node)
+        self.nodes.append(
+            Node(
+                me, "operator", sign_of(node), stage, self.order[id(node)], "", node.op.name,
+                tuple(out.shape), ir.dtype_name(out.dtype),
+                sum(v.aval.nbytes for v in node.outputs), charge.flops, charge.read,
+                charge.written, seconds, text, tex,
+                local_derivative(node), file, line, function, source, group, primal or "",
+                any(v in kept and v not in self.named.symbols for v in node.outputs), i, value,
+                self._shot(ct),
+            )
+        )  # fmt: skip
+        inner = self._regions(me, node, group)
+        for k, x in enumerate(node.inputs):
+            if inner is not None and k < len(inner) and inner[k]:
+                self._edge(x, inner[k], node)
+            else:
+                self._edge(x, me, node)
+        for v in node.outputs:
+            self.place[v] = me
+            if v in self.named.symbols:
+                self._variable(v, node, i, kept)
+
+    def _variable(self, v: Any, node: ir.Node | None, step: int, kept: set[Any]) -> None:
+        name, tex = self.named.symbols[v]
+        role = self.named.roles[v]
+        me = f"v{len(self.nodes)}"
+        aval = aval_of(v)
+        stage = "forward" if node is None else stage_of(node)
+        order = 0 if node is None else self.order[id(node)]
+        file, line, function, source = ("", 0, "", "") if node is None else _where(node)
+        text, latex = ("", "") if node is None else self.writer.defined(v)
+        ct = self.found.cotangents.get(v)
+        self.nodes.append(
+            Node(
+                me, "variable", name, stage, order, role, "", tuple(aval.shape),
+                ir.dtype_name(aval.dtype), aval.nbytes, formula=text, latex=latex, file=file,
+                line=line, function=function, source=source,
+                group="" if node is None else self.grouping.of(node),
+                kept=v in kept, step=step, value=self.found.values.get(v), cotangent=self._shot(ct),
+            )
+        )  # fmt: skip
+        if node is not None:
+            self._link(self.place[v], me, _kind(node, node), aval)
+            back = id(node) in self.back
+            self.lines.append(
+                Equation("backward" if back else "forward", me, f"{name} = {text}",
+                         f"{tex} = {latex}")
+            )  # fmt: skip
+        self.place[v] = me
+
+    def _extra(self, name: str, tex: str, role: str, y: Any) -> None:
+        """Draw a result that is a number, or a value that has another name already."""
+        number = number_of(y)
+        stage = "forward" if role == "result" else "backward"
+        if number is not None:
+            text, latex = f"{number:.6g}", f"{number:.6g}"
+        elif isinstance(y, (Value, Const)) and y in self.named.symbols:
+            text, latex = self.named.symbols[y]
+        else:
+            text, latex = self.writer.defined(y)
+        me = f"v{len(self.nodes)}"
+        line = Equation(stage, me, f"{name} = {text}", f"{tex} = {latex}")
+        if number is not None and stage == "backward":
+            first = next((k for k, e in enumerate(self.lines) if e.stage == "backward"), None)
+            self.lines.insert(len(self.lines) if first is None else first, line)
+        else:
+            self.lines.append(line)
+        if role == "cotangent" or y not in self.place:
+            return
+        aval = aval_of(y)
+        shot = self.found.values.get(y) if isinstance(y, (Value, Const)) else snapshot(y)
+        source = next(n for n in reversed(self.nodes) if n.id == self.place[y])
+        self.nodes.append(
+            Node(me, "variable", name, stage, int(stage == "backward"), role, "", tuple(aval.shape),
+                 ir.dtype_name(aval.dtype), aval.nbytes, formula=text, latex=latex, value=shot,
+                 group=source.group, step=source.step)
+        )  # fmt: skip
+        self._link(self.place[y], me, stage, aval)
+
+    def _regions(self, me: str, node: ir.Node, group: str) -> list[str] | None:
+        """Draw what a loop or a branch runs, as a box within its group."""
+        graphs = list(each(node))
+        if not graphs or sum(len(g.nodes) for _, g in graphs) > REGION_NODES:
+            return None
+        starts: list[str] | None = None
+        stage, order = stage_of(node), self.order[id(node)]
+        runs = {id(g): t for g, t in node.op.runs(**node.attrs)}
+        for number, (name, region) in enumerate(graphs):
+            times = runs.get(id(region)) or 1
+            box = self.grouping.body(node, group, name, number, len(graphs), times)
+            inputs = self._body(f"{me}.{number}", region, box, stage, order, me, times)
+            if len(graphs) == 1 and len(inputs) == len(node.inputs):
+                starts = inputs
+        return starts
+
+    def _body(
+        self, me: str, region: Graph, box: str, stage: str, order: int, outer: str, times: int
+    ) -> list[str]:
+        counts, charges = count_nodes(region)
+        places: dict[Any, str] = {}
+        inputs = []
+        symbols = {v: (f"p{k}", f"p_{{{k}}}") for k, v in enumerate(region.inputs)}
+        makers = {v: n for n in region.nodes for v in n.outputs}
+        writer = Writer(makers, symbols)
+        read = {x for n in region.nodes for x in n.inputs if isinstance(x, Value)}
+        kind = "backward" if order else "forward"
+        for k, v in enumerate(region.inputs):
+            if v not in read and v not in region.outputs:
+                inputs.append("")
+                continue
+            here = places[v] = f"{me}.v{k}"
+            inputs.append(here)
+            self.nodes.append(
+                Node(here, "variable", symbols[v][0], stage, order, "value", "", tuple(v.shape),
+                     ir.dtype_name(v.dtype), v.aval.nbytes, group=box)
+            )  # fmt: skip
+        for i, node in enumerate(region.nodes):
+            here = f"{me}.o{i}"
+            charge = charges[counts[i]]
+            file, line, function, source = _where(node)
+            out = node.outputs[0]
+            text, tex = writer.defined(out)
+            self.nodes.append(
+                Node(here, "operator", sign_of(node), stage, order, "", node.op.name,
+                     tuple(out.shape), ir.dtype_name(out.dtype),
+                     sum(v.aval.nbytes for v in node.outputs), times * charge.flops,
+                     times * charge.read, times * charge.written, None, text, tex,
+                     local_derivative(node), file, line, function, source, box)
+            )  # fmt: skip
+            for x in node.inputs:
+                if isinstance(x, Value) and x in places:
+                    self._link(places[x], here, kind, x.aval)
+            places.update((v, here) for v in node.outputs)
+        for y in region.outputs:
+            if isinstance(y, Value) and y in places:
+                self._link(places[y], outer, kind, y.aval)
+        return inputs
+
+    # --- edges ------------------------------------------------------------------------------------
+    def _edge(self, x: Any, target: str, node: ir.Node) -> None:
+        if not isinstance(x, (Value, Const)) or x not in self.place:
+            return
+        maker = self.makers.get(x) if isinstance(x, Value) else None
+        self._link(self.place[x], target, _kind(maker, node), aval_of(x))
+
+    def _link(self, source: str, target: str, kind: str, aval: Any) -> None:
+        key = source, target, kind
+        if key not in self.edges:
+            self.edges[key] = Edge(
+                source, target, kind, tuple(aval.shape), ir.dtype_name(aval.dtype), aval.nbytes
+            )
+
+    # --- what is known of values ------------------------------------------------------------------
+    def _shot(self, ct: Any) -> Snapshot | None:
+        if ct is None:
+            return None
+        return self.found.values.get(ct) if isinstance(ct, (Value, Const)) else snapshot(ct)
+
+    def _kept(self) -> set[Any]:
+        """Return the values of the way there that the way back reads."""
+        kept = set()
+        for node in self.graph.nodes:
+            if id(node) in self.back:
+                for x in node.inputs:
+                    maker = self.makers.get(x) if isinstance(x, Value) else None
+                    if maker is not None and id(maker) not in self.back:
+                        kept.add(x)
+        return kept
+
+    def _primals(self) -> dict[int, str]:
+        """Return the operator whose derivative each node is part of."""
+        at: dict[int, str] = {}
+        for i, node in enumerate(self.graph.nodes):
+            if isinstance(node.line, Place):
+                at.setdefault(id(node.line), f"o{i}")
+        return {
+            id(n): at[id(n.line.primal)]
+            for n in self.graph.nodes
+            if isinstance(n.line, Place) and id(n.line.primal) in at
+        }
+
+
+def _is_back(node: ir.Node) -> bool:
+    return stage_of(node) in ("backward", "again")
+
+
+def _kind(maker: ir.Node | None, reader: ir.Node) -> str:
+    """Return the kind of an edge between what makes a value and what reads it."""
+    if not _is_back(reader):
+        return "forward"
+    if maker is None:
+        return "read"
+    return "backward" if _is_back(maker) else "kept"
+
+
+def _where(node: ir.Node) -> tuple[str, int, str, str]:
+    if not node.line or not node.line[0]:
+        return "", 0, "", ""
+    file, line = node.line[0], node.line[1]
+    calls = node.line.calls if isinstance(node.line, Place) else ()
+    return file, line, calls[0][1] if calls else "", linecache.getline(file, line).strip()
+
+
+def _orders(graph: Graph) -> dict[int, int]:
+    """Return how often each node was differentiated: 0, or one more than what it is for."""
+    found: dict[int, int] = {}
+    for node in graph.nodes:
+        n, place = 0, node.line
+        while isinstance(place, Place) and place.primal is not None:
+            n += place.stage in ("backward", "again")
+            place = place.primal
+        if isinstance(node.line, Place) and node.line.stage == "backward":
+            n = max(n, 1)
+        found[id(node)] = n
+    return found

@@ -1,0 +1,48 @@
+"""Colours: Okabe and Ito's, which people with any colour vision tell apart.
+
+Masataka Okabe and Kei Ito, *Color universal design* (2008). In grey the passes differ by their
+dashes, and what is kept by its dots.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["DARK", "LIGHT", "OKABE_ITO", "Palette", "mixed"]
+
+OKABE_ITO = {
+    "black": "#000000", "orange": "#E69F00", "sky": "#56B4E9", "green": "#009E73",
+    "yellow": "#F0E442", "blue": "#0072B2", "vermilion": "#D55E00", "purple": "#CC79A7",
+}  # fmt: skip
+
+
+class Palette(NamedTuple):
+    """The colours of a theme, by what they are for."""
+
+    paper: str
+    ink: str
+    faint: str
+    line: str
+    box: str
+    forward: str
+    backward: str
+    kept: str
+    read: str
+    again: str
+    second: str
+
+
+LIGHT = Palette(
+    "#ffffff", "#1b1f24", "#5d6670", "#c4cad1", "#f4f6f8",
+    "#0072B2", "#C14E00", "#00785A", "#8a6d00", "#CC79A7", "#8a4e9e",
+)  # fmt: skip
+DARK = Palette(
+    "#14181d", "#eef1f4", "#a2adb8", "#475059", "#1d232a",
+    "#56B4E9", "#F0883E", "#35c79a", "#d8b84a", "#E39CC4", "#c59bd8",
+)  # fmt: skip
+
+
+def mixed(a: str, b: str, part: float) -> str:
+    """Return a colour between two: `part` of `b`."""
+    pairs = [(int(a[k : k + 2], 16), int(b[k : k + 2], 16)) for k in (1, 3, 5)]
+    return "#" + "".join(f"{round(x + (y - x) * part):02x}" for x, y in pairs)

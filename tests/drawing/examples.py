@@ -1,0 +1,122 @@
+"""Functions that are drawn: those of the literature on derivatives, and larger ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+RNG = np.random.default_rng(20)
+lam = 0.1
+
+
+def weight_decay(W1, W2, x, y):
+    z = W1 @ x
+    h = np.tanh(z)
+    o = W2 @ h
+    L = 0.5 * np.sum((o - y) ** 2)
+    s = lam / 2 * (np.sum(W1**2) + np.sum(W2**2))
+    J = L + s
+    return J  # noqa: RET504
+
+
+def with_bias(W1, b, W2, x, y):
+    z = W1 @ x + b
+    h = np.tanh(z)
+    o = W2 @ h
+    L = 0.5 * np.sum((o - y) ** 2)
+    s = lam / 2 * (np.sum(W1**2) + np.sum(W2**2))
+    J = L + s
+    return J  # noqa: RET504
+
+
+def two_nodes(w, b, x, y):
+    h1 = np.log1p(np.exp(w[0] * x + b[0]))
+    h2 = np.log1p(np.exp(w[1] * x + b[1]))
+    out = w[2] * h1 + w[3] * h2 + b[2]
+    L = np.sum((out - y) ** 2)
+    return L  # noqa: RET504
+
+
+def sin_of_product(x, y):
+    return np.sin(x * y)
+
+
+def layer(W, b, h):
+    a = W @ h + b
+    return np.tanh(a)
+
+
+def mlp(params, x, y):
+    h = x
+    for W, b in params:
+        h = layer(W, b, h)
+    return np.mean((h - y) ** 2)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def cell(W, U, b, x, h, c):
+    gates = W @ x + U @ h + b
+    n = h.shape[0]
+    i = sigmoid(gates[:n])
+    f = sigmoid(gates[n : 2 * n])
+    g = np.tanh(gates[2 * n : 3 * n])
+    o = sigmoid(gates[3 * n :])
+    c = f * c + i * g
+    h = o * np.tanh(c)
+    return h, c
+
+
+def lstm(W, U, b, x, h, c):
+    h, c = cell(W, U, b, x, h, c)
+    return np.sum(h * c)
+
+
+def softmax(s):
+    e = np.exp(s - np.max(s, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+def attention(Wq, Wk, Wv, X):
+    Q = X @ Wq
+    K = X @ Wk
+    V = X @ Wv
+    A = softmax(Q @ K.T / np.sqrt(K.shape[-1]))
+    Y = A @ V
+    return np.sum(Y**2)
+
+
+def straight(n):
+    """Make a function of `n` operations without loops or calls."""
+    rng = np.random.default_rng(0)
+    lines = ["def long(x):", "    a, b, c = x[0], x[1], x[2]"]
+    for _ in range(n // 2):
+        p, q, r = rng.permutation(list("abc"))
+        lines.append(f"    {p} = np.{rng.choice(['sin', 'cos', 'tanh'])}({q}) * {r}")
+    names = {"np": np}
+    exec("\n".join([*lines, "    return a + b + c"]), names)
+    return names["long"]
+
+
+def stepped(x, n=60):
+    """Have many operations in a loop of calls."""
+    for k in range(n):
+        x = x + 0.01 * np.sin(x) * np.cos(k * 0.1)
+    return np.sum(x)
+
+
+def normal(*shapes):
+    return tuple(RNG.normal(size=s) for s in shapes)
+
+
+ARGUMENTS = {
+    "weight_decay": (weight_decay, normal((4, 3), (2, 4), 3, 2), (0, 1)),
+    "with_bias": (with_bias, normal((4, 3), 4, (2, 4), 3, 2), (0, 1, 2)),
+    "two_nodes": (two_nodes, normal(4, 3, 5, 5), (0, 1)),
+    "sin_of_product": (sin_of_product, (0.7, 1.3), (0, 1)),
+    "mlp": (mlp, ([normal((5, 5), 5) for _ in range(8)], *normal(5, 5)), 0),
+    "lstm": (lstm, normal((12, 2), (12, 3), 12, 2, 3, 3), (0, 1, 2)),
+    "attention": (attention, normal((4, 4), (4, 4), (4, 4), (6, 4)), (0, 1, 2)),
+}
+"""Function, arguments, and which of them are differentiated, by name."""
