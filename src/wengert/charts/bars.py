@@ -142,7 +142,11 @@ def svg_ratios(
         return left + scale.part(x) * (right - left)
 
     marks = [text(4, 16, title, kind="title")]
-    marks += key(list(zip(names, SERIES, strict=False)), left, 40)[0]
+    x = left
+    for k, name in enumerate(names):
+        marks.append(f'<path fill="{SERIES[k]}" d="{_shape(k)(x + 5, 36)}"/>')
+        marks.append(text(x + 15, 40, name))
+        x += 31 + EM * len(name)
     for i in range(0, len(rows), 2):
         marks.append(
             f'<rect x="0" y="{top + i * step:.1f}" width="{width}" height="{step}" '
@@ -153,17 +157,22 @@ def svg_ratios(
             marks.append(f'<path class="grid" d="M{across(x):.1f} {top}V{bottom}"/>')
         marks.append(text(across(x), bottom + 15, f"{x:g}", "middle", "small"))
     marks.append(f'<path class="axis" stroke-width="1.5" d="M{across(1):.1f} {top}V{bottom}"/>')
-    shapes = (_circle, _square, _diamond, _triangle)
     for i, (name, values) in enumerate(rows):
         y = top + (i + 0.5) * step
         marks.append(text(left - 8, y + 4, name, "end"))
         for k, value in enumerate(values):
             if value is not None and value > 0:
                 about = f"<title>{name}, {names[k]}: {value:.3g}</title>"
-                shape = shapes[k % len(shapes)](across(value), y)
+                shape = _shape(k)(across(value), y)
                 marks.append(f'<path class="edge" fill="{SERIES[k]}" d="{shape}">{about}</path>')
     marks.append(text((left + right) / 2, bottom + 34, label, "middle"))
     return drawing(width, bottom + 42, marks, title, label)
+
+
+def _shape(k: int) -> Callable[[float, float], str]:
+    """Return what draws the mark of a series, so that colours are not all that tells them apart."""
+    shapes = (_circle, _square, _diamond, _triangle, _drop, _cross)
+    return shapes[k % len(shapes)]
 
 
 def _circle(x: float, y: float, r: float = 5.0) -> str:
@@ -180,3 +189,15 @@ def _diamond(x: float, y: float, r: float = 6.0) -> str:
 
 def _triangle(x: float, y: float, r: float = 5.5) -> str:
     return f"M{x:.1f} {y - r:.1f}l{r} {1.7 * r:.1f}h{-2 * r}z"
+
+
+def _drop(x: float, y: float, r: float = 5.5) -> str:
+    return f"M{x:.1f} {y + r:.1f}l{r} {-1.7 * r:.1f}h{-2 * r}z"
+
+
+def _cross(x: float, y: float, r: float = 5.0, w: float = 1.8) -> str:
+    a, b = w * 2, r - w
+    return (
+        f"M{x - w:.1f} {y - r:.1f}h{a}v{b:.1f}h{b:.1f}v{a}h{-b:.1f}v{b:.1f}h{-a}v{-b:.1f}"
+        f"h{-b:.1f}v{-a}h{b:.1f}z"
+    )
