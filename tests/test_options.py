@@ -73,6 +73,8 @@ DERIVATIVES = {
     wg.jacobian: ("argnums", "has_aux", "mode", "format", "sparsity", "chunk_size", "probe"),
     wg.hessian: ("argnums", "mode", "format", "sparsity", "chunk_size", "probe"),
     wg.value_and_jacobian: ("argnums", "mode", "format", "sparsity", "chunk_size", "probe"),
+    wg.laplacian: ("argnums", "chunk_size"),
+    wg.hessian_diagonal: ("argnums", "chunk_size"),
 }
 WRONG = {
     "argnums": ("x", 1.5, True, None, (0, 0), [0, "x"], {0: 1.5}.values()),
@@ -162,6 +164,9 @@ ANY = {
     "value_and_jacobian": wg.value_and_jacobian,
     "sparse value_and_jacobian": lambda g: wg.value_and_jacobian(g, format="csc"),
     "operator": lambda g: wg.jacobian(g, format="operator"),
+    "laplacian": wg.laplacian,
+    "jit laplacian": lambda g: wg.jit(wg.laplacian(g)),
+    "hessian_diagonal": wg.hessian_diagonal,
 }
 
 

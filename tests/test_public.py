@@ -12,7 +12,8 @@ import wengert as wg
 
 TRANSFORMATIONS = {
     "checkpoint", "custom_jvp", "custom_vjp", "grad", "hessian", "hvp", "jacfwd", "jacobian",
-    "jacrev", "jit", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "hessian_diagonal", "jacrev", "jet", "jit", "jvp", "laplacian", "linearize", "stop_gradient",
+    "value_and_grad", "vjp", "vmap",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What users call: the names of ``import wengert as wg``, which loads this module at the first one.
 
-May import: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices,
-analysis, drawing.
+May import: errors, follow, transform, linear, backend.native.run, jit, derivatives, taylor,
+matrices, analysis, drawing.
 """
 
 from wengert import errors
@@ -30,6 +30,7 @@ from wengert.matrices import (
     load_plan,
     value_and_jacobian,
 )
+from wengert.taylor import hessian_diagonal, jet, laplacian
 from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.control import (
@@ -57,12 +58,15 @@ __all__ = [
     "get_threads",
     "grad",
     "hessian",
+    "hessian_diagonal",
     "hvp",
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jet",
     "jit",
     "jvp",
+    "laplacian",
     "linear_graph",
     "linearize",
     "load_plan",

@@ -45,11 +45,12 @@ jit: errors, charts, naming, follow, ir, ops, rolling, trees, trace, cost, memor
 devices: errors, charts, tables, ir, ops, cost, memory, jit
 derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, jit
 matrices: errors, charts, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, backend.native.schedule, llvm, jit, derivatives
+taylor: errors, follow, ops, trees, trace, transform, memory, jit, derivatives
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, charts, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
 drawing: errors, ir, ops, trees, trace, transform, cost, memory, jit, matrices, analysis.loops
-public: errors, follow, transform, linear, backend.native.run, jit, derivatives, matrices, analysis, drawing
+public: errors, follow, transform, linear, backend.native.run, jit, derivatives, taylor, matrices, analysis, drawing
 "": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""

@@ -93,9 +93,13 @@ class _Dual:
         self.reach = reach
 
     @property
-    def tangent(self) -> Any:
-        """None where the Jacobian is zero; what `JvpTrace` asks for."""
-        return self.terms or None
+    def slopes(self) -> tuple[Any, ...]:
+        """The coefficients of the terms."""
+        return tuple(t.coefficient for t in self.terms)
+
+    def settle(self) -> None:
+        """Put zeros back, while what says where they are is still there."""
+        self.terms, self.reach = _settled(self.reach, self.terms, shape_of(self.data)), None
 
 
 class AccumulateTrace(JvpTrace):

@@ -283,17 +283,17 @@ def _settle(x: Any) -> None:
     while isinstance(x, Tracer) and x._trace.alive:
         x._refresh()
         var = x._var
-        r = getattr(var, "reach", None)
-        if r is not None:
-            var.tangent, var.reach = r.settle(var.tangent), None
+        if getattr(var, "reach", None) is not None:
+            var.settle()
         x = var.data
 
 
 def _collect(x: Any, tape: Tape, found: set[Value]) -> None:
-    """Find the values of a tape under a traced value: those of its primal and of its tangent."""
+    """Find the values of a tape under a traced value: those of its primal and of its slopes."""
     if isinstance(x, Tracer):
         x._refresh()
         if x._trace is tape:
             found.add(x._var)
         _collect(x._var.data, tape, found)
-        _collect(getattr(x._var, "tangent", None), tape, found)
+        for t in getattr(x._var, "slopes", ()):
+            _collect(t, tape, found)

@@ -39,11 +39,20 @@ class Dual:
         self.tangent = tangent
         self.reach = reach
 
+    @property
+    def slopes(self) -> tuple[Any, ...]:
+        """What travels with the value."""
+        return (self.tangent,)
+
+    def settle(self) -> None:
+        """Put zeros back, while what says where they are is still there."""
+        self.tangent, self.reach = settled(self.reach, self.tangent), None
+
 
 class JvpTrace(Trace):
     """Evaluates every operation and pushes the tangents through it."""
 
-    kinds = (Dual,)
+    kinds: tuple[type, ...] = (Dual,)
     differentiates = True
 
     def lift(self, x: Any) -> Tracer:
@@ -125,7 +134,7 @@ class JvpTrace(Trace):
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value, unless a derivative would be lost."""
-        if kind in ("float", "complex", "item") and var.tangent is not None:
+        if kind in ("float", "complex", "item") and any(t is not None for t in var.slopes):
             raise number_refused("tangent")
         return var.data._plain(kind) if isinstance(var.data, Tracer) else var.data
 

@@ -538,7 +538,7 @@ def _has_nan(x: Any) -> bool:
         return x is not None and not np.isfinite(x)
     x._refresh()
     var = x._var
-    return _has_nan(var.data) or _has_nan(getattr(var, "tangent", None))
+    return _has_nan(var.data) or has_nan(getattr(var, "slopes", ()))
 
 
 FEW = 16

@@ -1,0 +1,311 @@
+"""Derivatives of higher order by Taylor mode: Laplacians, diagonals of Hessians, and jets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert import trees
+from wengert.derivatives import Argnums
+from wengert.errors import InputError, user_line
+from wengert.follow.functions import call as call_followed
+from wengert.jit.transformed import transformed
+from wengert.memory.dense import check_dense
+from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
+from wengert.ops.options import check_function, check_places
+from wengert.ops.shape import filled
+from wengert.trace.tracer import Tracer
+from wengert.transform.batch import Batched, BatchTrace
+from wengert.transform.linear import as_recorded
+from wengert.transform.reach import is_zero
+from wengert.transform.taylor import TaylorTrace, taylor_flat
+
+__all__ = ["hessian_diagonal", "jet", "laplacian"]
+
+
+def laplacian(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk_size: int | None = None
+) -> Callable[..., Any]:
+    """Return a function that computes the Laplacian of `f`, the sum of its second derivatives.
+
+    Parameters
+    ----------
+    f : callable
+        From real arrays (or pytrees) to an array (or pytree) of floating-point numbers.
+    argnums : int or sequence of int
+        The positional arguments to differentiate; the sum is over all their entries.
+    chunk_size : int, optional
+        Directions at once; all of them by default. Each chunk evaluates `f` again.
+
+    Returns
+    -------
+    callable
+        The Laplacian of each entry of the result, in its form, shapes and dtypes.
+
+    Raises
+    ------
+    InputError
+        For inputs that are not real floating-point numbers, or such results.
+
+    Notes
+    -----
+    For n inputs, a value travels with n first derivatives and one sum of second derivatives: the
+    forward Laplacian of Li et al. (2023), a collapsed Taylor mode (Dangel et al., 2025). The trace
+    of a Hessian takes n products of a gradient, which are several times as many operations.
+    """
+    name = _checked("laplacian", f, argnums, chunk_size)
+
+    @transformed("laplacian", f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, kwargs, argnums, name)
+        totals: list[Any] = []
+        for start, stop in call.chunks(chunk_size):
+            found = call.collapsed(start, stop)
+            totals = (
+                found if not totals else [_sum(a, b) for a, b in zip(totals, found, strict=True)]
+            )
+        return call.rebuild(trees.own(totals, call.ys))
+
+    return wrapped
+
+
+def hessian_diagonal(
+    f: Callable[..., Any], argnums: Argnums = 0, *, chunk_size: int | None = None
+) -> Callable[..., Any]:
+    """Return a function that computes the diagonal of the Hessian of `f`.
+
+    Parameters
+    ----------
+    f : callable
+        From real arrays (or pytrees) to an array (or pytree) of floating-point numbers.
+    argnums : int or sequence of int
+        The positional arguments to differentiate.
+    chunk_size : int, optional
+        Directions at once; all of them by default. Each chunk evaluates `f` again.
+
+    Returns
+    -------
+    callable
+        The second derivative of each entry of the result by each entry of the arguments alone: of
+        shape ``out.shape + in.shape`` for an array argument and an array result, for pytrees a tree
+        of such arrays with the argument's form inside the result's.
+
+    Raises
+    ------
+    InputError
+        For inputs that are not real floating-point numbers, or such results.
+    DenseTooLargeError
+        For a diagonal of so many results that it would not fit in memory.
+    """
+    name = _checked("hessian_diagonal", f, argnums, chunk_size)
+
+    @transformed("hessian_diagonal", f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, kwargs, argnums, name)
+        chunks = [call.second(start, stop) for start, stop in call.chunks(chunk_size)]
+        rows = []
+        for i, y in enumerate(call.ys):
+            parts = [chunk[i] for chunk in chunks]
+            whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            row, start = [], 0
+            for x in call.leaves:
+                n = _size(x)
+                part = np.moveaxis(whole[start : start + n], 0, -1)
+                row.append(np.reshape(part, (*shape_of(y), *shape_of(x))))
+                start += n
+            row = [x[()] if isinstance(x, np.ndarray) and not x.ndim else x for x in row]
+            rows.append(call.chosen.pack(trees.own(row, row)))
+        return call.rebuild(rows)
+
+    return wrapped
+
+
+def jet(
+    f: Callable[..., Any], primals: Sequence[Any], series: Sequence[Sequence[Any]]
+) -> tuple[Any, list[Any]]:
+    """Evaluate `f` along a curve, and its derivatives along it of any order.
+
+    Parameters
+    ----------
+    f : callable
+    primals : sequence of pytrees of arrays
+        The point x(0) of the curve; integer arrays are constants.
+    series : sequence of sequences of pytrees
+        For each of `primals`, the derivatives x'(0), x''(0), ... of the curve, of its form and
+        shapes; all have as many. These are derivatives, not coefficients of a polynomial, as in
+        ``jax.experimental.jet``: a straight line in the direction v is ``(v, zeros, zeros)``.
+
+    Returns
+    -------
+    y : pytree
+        ``f(*primals)``.
+    terms : list of pytrees
+        The derivatives of t -> f(x(t)) at 0, of orders 1, 2, ..., each of the form of `y`.
+
+    Raises
+    ------
+    InputError
+        When `series` has not one sequence for each primal, or they differ in length.
+    ShapeError
+        When a term does not fit its primal.
+
+    Examples
+    --------
+    The derivatives of exp(t**2) at 0, by the curve x(t) = t**2:
+
+    >>> import numpy as np, wengert as wg
+    >>> wg.jet(np.exp, (0.0,), [[0.0, 2.0, 0.0, 0.0]])
+    (1.0, [0.0, 2.0, 0.0, 12.0])
+    """
+    check_function(f, "jet")
+    if not isinstance(primals, (tuple, list)) or not isinstance(series, (tuple, list)):
+        raise InputError(
+            "jet takes sequences of primals and of their derivatives: "
+            "wg.jet(f, (x,), ((v, 0 * v),))" + user_line()
+        )
+    orders = {len(s) if isinstance(s, (tuple, list)) else 0 for s in series}
+    if len(series) != len(primals) or len(orders) != 1 or 0 in orders:
+        got = ", ".join(
+            str(len(s)) if isinstance(s, (tuple, list)) else type(s).__name__ for s in series
+        )
+        raise InputError(
+            f"jet takes for each of {len(primals)} primals a sequence of its derivatives of orders "
+            f"1, 2, ..., all equally long; series has {len(series)} ({got})" + user_line()
+        )
+    (order,) = orders
+    leaves, pack = trees.flatten(tuple(primals))
+    leaves = [trees.primal(x, "jet") for x in leaves]
+    listed = []
+    for m in range(order):
+        term = tuple(s[m] for s in series)
+        ts, _, _ = trees.same_form(term, tuple(primals), f"the derivative of order {m + 1}")
+        listed.append([t if is_inexact(x) else None for t, x in zip(ts, leaves, strict=True)])
+    form: list[Any] = []
+
+    def flat(*args: Any) -> list[Any]:
+        out = call_followed(f, pack(args), {})
+        trees.apart(args, leaves)
+        results, rebuild = trees.flatten(out)
+        form.append(rebuild)
+        return results
+
+    rows = [[None if is_zero(t) else t for t in row] for row in zip(*listed, strict=True)]
+    ys, terms = taylor_flat(flat, leaves, rows, TaylorTrace(order))
+    made = [
+        form[-1](trees.own([t[m] for t in terms], ys, [x for r in rows for x in r]))
+        for m in range(order)
+    ]
+    return form[-1](ys), made
+
+
+# --- many directions ------------------------------------------------------------------------------
+class _Call:
+    """A call of a function whose second derivatives are wanted along the axes of its arguments."""
+
+    def __init__(
+        self, f: Callable[..., Any], args: Any, kwargs: Any, argnums: Argnums, name: str
+    ) -> None:
+        self.name = name
+        self.chosen = trees.select(args, argnums, name)
+        self.leaves = self.chosen.leaves
+        for x in self.leaves:
+            if dtype_of(x).kind == "c":
+                raise InputError(
+                    f"{name} takes real inputs, not {dtype_of(x)}: write the function of the real "
+                    f"and the imaginary part, f(a + 1j * b)" + user_line()
+                )
+        self.columns = sum(map(_size, self.leaves))
+        self.ys: list[Any] = []
+        self.rebuild: Callable[[Sequence[Any]], Any] = list
+
+        def flat(*leaves: Any) -> list[Any]:
+            out = self.chosen.call(f, leaves, kwargs)
+            results, self.rebuild = trees.flatten(out)
+            ys = [y if isinstance(y, (Traced, np.ndarray)) else np.asarray(y)[()] for y in results]
+            for y in ys:
+                if not is_inexact(y):
+                    raise InputError(
+                        f"{name} takes a function that returns floating-point numbers, but it "
+                        f"returned {dtype_of(y)}, which has no derivative" + user_line()
+                    )
+            return ys
+
+        self.flat = flat
+
+    def chunks(self, size: int | None) -> list[tuple[int, int]]:
+        """Return where each chunk of the directions starts and ends."""
+        n, step = self.columns, size or max(self.columns, 1)
+        return [(start, min(start + step, n)) for start in range(0, n, step)] or [(0, 0)]
+
+    def _seeds(self, trace: BatchTrace, start: int, stop: int) -> list[Any]:
+        """Return directions along the axes, of each leaf those that belong to all."""
+        check_dense((stop - start, self.columns), np.float64, self.name)
+        seeds, before = [], 0
+        for x in self.leaves:
+            n = _size(x)
+            rows = np.eye(stop - start, n, start - before, dtype_of(x))
+            rows = rows.reshape(stop - start, *shape_of(x))
+            seeds.append(Tracer(trace, Batched(as_recorded(rows, self.leaves), True)))
+            before += n
+        return seeds
+
+    def _along(self, start: int, stop: int, collapse: bool) -> tuple[list[list[Any]], BatchTrace]:
+        trace = BatchTrace(stop - start)
+        seeds = self._seeds(trace, start, stop)
+        curves = [[s, None] for s in seeds]
+        total = (lambda t: _summed(t, trace)) if collapse else None
+        try:
+            self.ys, terms = taylor_flat(self.flat, self.leaves, curves, TaylorTrace(2, total))
+        finally:
+            trace.alive = False
+        return terms, trace
+
+    def collapsed(self, start: int, stop: int) -> list[Any]:
+        """Return the sum of second derivatives along some axes, of each result; None is zero."""
+        return [t[1] for t in self._along(start, stop, True)[0]]
+
+    def second(self, start: int, stop: int) -> list[Any]:
+        """Return the second derivatives along some axes, which come first, of each result."""
+        terms, trace = self._along(start, stop, False)
+        k, found = stop - start, []
+        for (_, t), y in zip(terms, self.ys, strict=True):
+            if t is None:
+                t = np.zeros((k, *shape_of(y)), dtype_of(y))
+            else:
+                data, batched = _data(t, trace)
+                t = data if batched else filled(data, shape=(k, *shape_of(y)))
+            found.append(t)
+        return found
+
+
+def _checked(kind: str, f: Any, argnums: Any, chunk_size: Any) -> str:
+    check_places(f, argnums, kind)
+    if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
+        raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}" + user_line())
+    return f"{kind}({getattr(f, '__name__', 'f')})"
+
+
+def _size(x: Any) -> int:
+    return math.prod(shape_of(x))
+
+
+def _sum(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else a + b
+
+
+def _data(t: Any, trace: BatchTrace) -> tuple[Any, bool]:
+    """Return what a value of a batch is underneath, and whether the batch is its axis 0."""
+    if isinstance(t, Tracer):
+        t._refresh()
+        if t._trace is trace:
+            return t._var.data, t._var.batched
+    return t, False
+
+
+def _summed(t: Any, trace: BatchTrace) -> Any:
+    """Return the sum over a batch."""
+    data, batched = _data(t, trace)
+    return np.sum(data, axis=0) if batched else trace.size * data
