@@ -162,6 +162,7 @@ def record(
         values = [concrete(y) for y in graph.outputs]
     recorder.store.clear()
     graph = Graph(roots, graph.nodes, graph.outputs, graph.guards)
+    recorder.forget()
     if recorder.rerolled:
         graph = remove_dead(graph)  # the trips that a loop stands for
     graph = kept(simplify(fold_fixed(graph), differentiable=differentiable))

@@ -66,13 +66,18 @@ def stretches(marks: np.ndarray, trips: int, saved: int) -> list[Stretch]:
     if n < max(saved, 2):
         return []
     found: set[Stretch] = set()
+    latest: dict[int, Stretch] = {}  # of each period
     prefix, powers = _hashed(marks)
     w = 1
     while w <= n // 2:
-        for start, stop, period in _at_scale(prefix, powers, w):
+        for start, stop, period in _at_scale(marks, prefix, powers, w, trips, saved):
+            known = latest.get(period)
+            if known is not None and known.start <= start and stop <= known.stop:
+                continue
             whole = _extended(marks, start, stop, period)
             if whole is not None and whole.trips >= trips and whole.saved >= saved:
                 found.add(whole)
+                latest[period] = whole
         w *= SCALES
     return sorted(found)
 
@@ -91,11 +96,12 @@ def _hashed(marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _at_scale(
-    prefix: np.ndarray,
-    back: np.ndarray,
-    w: int,
+    marks: np.ndarray, prefix: np.ndarray, back: np.ndarray, w: int, trips: int, saved: int
 ) -> list[tuple[int, int, int]]:
-    """Return ``(start, stop, period)`` of stretches, of periods up to the window."""
+    """Return ``(start, stop, period)`` of stretches, of periods up to the window.
+
+    Those that are too short are left out where they cannot be longer than they seem.
+    """
     hashes = (prefix[w:] - prefix[:-w]) * back[: len(prefix) - w]
     order = np.argsort(hashes, kind="stable")
     ordered = hashes[order]
@@ -108,10 +114,17 @@ def _at_scale(
     stops = np.concatenate([edges, [len(distance)]])
     periods = distance[starts]
     kept = (periods > 0) & (stops - starts + w >= 2 * periods)
-    return [
-        (int(a), int(b) - 1 + int(p) + w, int(p))
-        for a, b, p in zip(starts[kept], stops[kept], periods[kept], strict=True)
-    ]
+    starts, periods = starts[kept], periods[kept]
+    stops = np.minimum(stops[kept] - 1 + periods + w, len(marks))
+    after = np.minimum(stops, len(marks) - 1)
+    grows = (stops < len(marks)) & (marks[after] == marks[after - periods])
+    grows |= (starts > 0) & (marks[starts - 1] == marks[starts - 1 + periods])
+    size = stops - starts
+    long = (size >= trips * periods) & ((size // periods - 1) * periods >= saved)
+    kept = grows | long
+    return list(
+        zip(starts[kept].tolist(), stops[kept].tolist(), periods[kept].tolist(), strict=True)
+    )
 
 
 def _extended(marks: np.ndarray, start: int, stop: int, period: int) -> Stretch | None:

@@ -112,6 +112,8 @@ class Table:
         self.outside: list[Any] = []
         self._known: dict[Any, int] = {}
         self._avals: dict[Any, int] = {}
+        self._same_avals: dict[int, tuple[Aval, int]] = {}
+        self._attrs: dict[Any, tuple[Any, list[int]]] = {}
         self._of_value: dict[Value, int] = {}
         self._aval_numbers: list[int] = []
         self._outside_avals: list[int] = []
@@ -163,10 +165,11 @@ class Table:
         return found
 
     def _aval(self, aval: Aval) -> int:
-        return self._avals.setdefault(aval, len(self._avals))
-
-    def _kind(self, number: int) -> int:
-        return self._aval_numbers[number] if number >= 0 else self._outside_avals[-1 - number]
+        found = self._same_avals.get(id(aval))
+        if found is None:
+            number = self._avals.setdefault(aval, len(self._avals))
+            found = self._same_avals[id(aval)] = aval, number  # held, so that its id stays its own
+        return found[1]
 
     def _asked(self, guard: Guard) -> int:
         """Return the mark of a guard; one that asks for more than yes or no is like no other."""
@@ -175,22 +178,34 @@ class Table:
         return self._marks.setdefault(mark, len(self._marks))
 
     def _mark(self, node: Node, operands: list[int], places: list[int]) -> int:
-        numbers = [self._number(x) for x in node.inputs]
+        of_value, of_known, of_outside = self._of_value, self._aval_numbers, self._outside_avals
+        numbers = []
+        for x in node.inputs:
+            n = of_value.get(x) if type(x) is Value else None
+            numbers.append(self._number(x) if n is None else n)
         operands += numbers
         op, attrs = node.op, node.attrs
         if is_kept(op):
             return self._marks.setdefault(id(node), len(self._marks))
-        if not attrs:
-            marked: Any = ()
-        elif op in INDEXED:
-            template, found = masked(attrs["spec"], aval_of(node.inputs[0]).shape)
+        marked: Any = ()
+        if attrs:
+            shape = aval_of(node.inputs[0]).shape if op in INDEXED else None
+            known = self._attrs.get((id(attrs), shape))  # the graph holds the attributes
+            if known is None:
+                known = self._attrs[id(attrs), shape] = _marked(attrs, shape)
+            marked, found = known
             places += found
-            marked = key(template)
-        else:
-            marked = tuple([(name, key(a)) for name, a in sorted(attrs.items())])
         made = tuple([self._aval(v.aval) for v in node.outputs])
-        kinds = tuple([self._kind(n) for n in numbers])
+        kinds = tuple([of_known[n] if n >= 0 else of_outside[-1 - n] for n in numbers])
         return self._marks.setdefault((op, marked, kinds, made), len(self._marks))
+
+
+def _marked(attrs: Any, shape: tuple[int, ...] | None) -> tuple[Any, list[int]]:
+    """Return what attributes have in common in all trips, and the integers that may differ."""
+    if shape is None:
+        return tuple([(name, key(a)) for name, a in sorted(attrs.items())]), []
+    template, found = masked(attrs["spec"], shape)
+    return key(template), found
 
 
 def _items(graph: Graph) -> list[Node | Guard]:

@@ -19,7 +19,7 @@ from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
 from wengert.ops.base import Op
 from wengert.ops.raising import INDEXED
 
-__all__ = ["LARGE", "LazyValue", "Store", "lazy_aval", "may_fail"]
+__all__ = ["LARGE", "LazyValue", "Store", "is_array", "lazy_aval", "may_fail"]
 
 LARGE = 1 << 15
 """Bytes from which an array is worth the work of inferring what it would be (a few microseconds
@@ -33,11 +33,18 @@ class LazyValue(Value):
     """A value of known shape and dtype that is computed when its data is read.
 
     What was computed may be let go, to be computed again.
+
+    Attributes
+    ----------
+    is_array : bool
+        Whether it is an array in NumPy though it has no axes.
     """
 
-    __slots__ = ("_computed", "_known", "_part", "_trace", "node", "strides")
+    __slots__ = ("_computed", "_known", "_part", "_trace", "is_array", "node", "strides")
 
-    def __init__(self, aval: Aval, trace: Any, part: int | None = None) -> None:
+    def __init__(
+        self, aval: Aval, trace: Any, part: int | None = None, is_array: bool = False
+    ) -> None:
         self._aval = aval
         self._trace = trace
         self._known = False
@@ -45,6 +52,7 @@ class LazyValue(Value):
         self.node: Any = None
         self.strides: tuple[int, ...] | None = None  # worked out by `wengert.trace.memory`
         self._part = part
+        self.is_array = is_array
 
     @property
     def data(self) -> Any:
@@ -208,8 +216,20 @@ def lazy_aval(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Aval | No
         (aval,) = infer(op, inputs, attrs)
     except GraphError:
         return None  # which evaluating it says in NumPy's words
-    array = not aval.shape and op.like is None and op.makes(attrs) != "scalar"
-    return None if array or not _is_numeric(aval.dtype) else aval
+    return aval if _is_numeric(aval.dtype) else None
+
+
+def is_array(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> bool:
+    """Whether NumPy makes an array of what may wait, and no scalar, where there are no axes."""
+    if op.like is not None:
+        return False
+    kind = op.makes(attrs)
+    if kind != "same":
+        return kind == "array"
+    x = inputs[0]
+    if type(x) is LazyValue:
+        return x.is_array or bool(x.shape)
+    return isinstance(x.data if isinstance(x, (Value, Const)) else x, np.ndarray)
 
 
 def _are_within(indices: Sequence[Any], spec: Sequence[Any], sizes: tuple[int, ...]) -> bool:

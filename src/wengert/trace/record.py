@@ -38,7 +38,8 @@ from wengert.trace.capture import (
     memory_of,
     note_read,
 )
-from wengert.trace.lazy import LARGE, LazyValue, Store, apart, lazy_aval, may_fail
+from wengert.trace.expected import Trail
+from wengert.trace.lazy import LARGE, LazyValue, Store, apart, is_array, lazy_aval, may_fail
 from wengert.trace.numbering import number
 from wengert.trace.numbers import (
     NUMBERS,
@@ -154,6 +155,9 @@ class Tape(Trace):
         # Only below a recorder, where an operation costs more than to look for it.
         self.recorder = active_recorder()
         self.known: dict[Any, Value] | None = None if self.recorder is None else {}
+        self.trail: Trail | None = None
+        if type(self.recorder) is GraphRecorder and self.recorder.store.bound is None:
+            self.trail = Trail(self, self.recorder)
         self.regions = 0
         """How many functions under `wengert.checkpoint` are at work: what they do is done again, so
         every array that they read is kept."""
@@ -177,6 +181,7 @@ class Tape(Trace):
         """End recording: values of this tape cannot be used any more."""
         ACTIVE.tapes.pop()
         self.alive = False
+        self.trail = None
         self.heeding.__exit__(kind, error, traceback)
         if error is not None and cause_of(error) is not error:
             raise cause_of(error) from None
@@ -198,6 +203,8 @@ class Tape(Trace):
         """Evaluate one level down, and append a node where there is a derivative."""
         if not self.alive:
             raise self.leaked()
+        if self.trail is not None:
+            return self.trail.process(op, args, attrs)
         if type(op) is RegionOp:
             return taped(self, op, args, attrs)
         is_flat = op.derivative is ZERO
@@ -447,7 +454,9 @@ class GraphRecorder(Trace):
 
     def holds_array(self, var: Any) -> bool:
         """Whether a value without axes is an array in NumPy, updated in place, and no scalar."""
-        return bool(var.shape) if type(var) is LazyValue else super().holds_array(var)
+        if type(var) is LazyValue:
+            return var.is_array or bool(var.shape)
+        return super().holds_array(var)
 
     def _place(self) -> tuple[str, int] | None:
         """Return the user's line that a node made now stands for."""
@@ -460,7 +469,8 @@ class GraphRecorder(Trace):
         self.alarm.look()
         aval = lazy_aval(op, inputs, attrs)
         if aval is not None:
-            lazy = LazyValue(aval, self)
+            array = not aval.shape and is_array(op, inputs, attrs)
+            lazy = LazyValue(aval, self, is_array=array)
             node = Node(op, tuple(inputs), attrs, (lazy,), self._place())
             lazy.stand_for(node)
             self.nodes.append(node)
@@ -602,6 +612,10 @@ class GraphRecorder(Trace):
                 made.append(Const(y) if isinstance(y, np.ndarray) else y)
         self.alive = False
         return Graph([t._var for t in inputs], self.nodes, made, self.guards)
+
+    def forget(self) -> None:
+        """Let go of what was recorded, which values refer to in a circle, once it is of no use."""
+        self.nodes, self.guards, self.known = [], [], {}
 
 
 GUARDED: dict[str, Any] = {

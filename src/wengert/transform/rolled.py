@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import RAISES, Const, Graph, Node, Value, aval_of
-from wengert.ops.base import RegionOp
+from wengert.ops.base import Op, RegionOp
 from wengert.rolling.roll import roll
 from wengert.trace.numbers import is_number
 from wengert.trace.record import GraphRecorder, Tape, active_recorder
@@ -22,6 +22,8 @@ from wengert.trace.replay import as_function
 from wengert.trace.tracer import Tracer
 
 __all__ = ["rolled"]
+
+_NUMBERS = frozenset({float, int, np.float64})
 
 Found = tuple[Tape, list[Any], list[Any]]
 
@@ -75,7 +77,6 @@ class _Reading:
         self.inputs: list[Value] = []
         self.outside: list[Any] = []
         self.given: dict[int, Value] = {}
-        self.used: set[Any] = set()
         self.seen: Counter[int] | None = None
 
     def graph(self, tape: Tape, outs: Sequence[Any]) -> Graph | None:
@@ -104,39 +105,41 @@ class _Reading:
 
     def settle(self) -> None:
         """Drop the marks of operations that may raise: they are done again."""
-        guards = self.recorder.guards
-        guards[:] = [g for g in guards if g.kind != RAISES or g.value not in self.used]
+        guards, recorder = self.recorder.guards, self.recorder
+        if any(g.kind == RAISES for g in guards):
+            used = {v.data._var for v in self.values if v.data._trace is recorder}
+            guards[:] = [g for g in guards if g.kind != RAISES or g.value not in used]
 
     def _is_new(self, v: Any) -> bool:
         """Take in a value of the tape, if it is of traced values."""
         x = v.data
         if type(x) is not Tracer:
             return False
-        var = x._var
         if x._trace is self.recorder:
-            aval = aval_of(var)
-            self.used.add(var)
+            aval = x._var.aval
         else:
             aval = aval_of(x)._replace(weak=is_number(x))
-        self.values[v] = Value(aval=aval)
+        self.values[v] = Value(None, aval)
         return True
 
     def _node(self, node: Node) -> Node | None:
-        if type(node.op) is RegionOp or not _is_plain(node.op):
+        op, outputs = node.op, node.outputs
+        if type(op) is not Op and (type(op) is RegionOp or not _is_plain(op)):
             return None
         values, inputs = self.values, []
         for x in node.inputs:
-            found = values.get(x) if type(x) is Value else None
+            kind = type(x)
+            found = values.get(x) if kind is Value else x if kind in _NUMBERS else None
             if found is None:
                 found = self._operand(x)
                 if found is None:
                     return None
             inputs.append(found)
-        for v in node.outputs:
+        for v in outputs:
             if not self._is_new(v):
                 return None
-        outputs = tuple([values[v] for v in node.outputs])
-        return Node(node.op, tuple(inputs), node.attrs, outputs, node.line)
+        made = (values[outputs[0]],) if len(outputs) == 1 else tuple([values[v] for v in outputs])
+        return Node(op, tuple(inputs), node.attrs, made, node.line)
 
     def _operand(self, x: Any) -> Any:
         if type(x) is Value:

@@ -1,0 +1,215 @@
+"""A tape that expects what repeats records what it would record otherwise."""
+
+import warnings
+
+import numpy as np
+import pytest
+from tests.rolling.programs import program
+
+import wengert as wg
+from wengert.rolling.limits import rolling
+from wengert.trace import expected
+
+X = np.array([0.7, 0.4, -0.3, 0.9, 0.5])
+N = 60
+
+
+@pytest.fixture(params=["expecting", "plainly"])
+def first(request, monkeypatch):
+    """After how few operations a trail looks for a period."""
+    monkeypatch.setattr(expected, "FIRST", 6 if request.param == "expecting" else 10**9)
+    return request.param
+
+
+def recorded(f, x, first, monkeypatch):
+    """The graph that is recorded, and its result."""
+    monkeypatch.setattr(expected, "FIRST", first)
+    with rolling(None), np.errstate(all="ignore"):
+        compiled = wg.jit(f, backend="numpy")
+        return compiled.plan(x).graph, compiled(x)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_programs_are_recorded_alike(seed, monkeypatch):
+    f, x = program(seed)
+
+    def batched(x):
+        return wg.vmap(wg.grad(f))(np.stack([x, 0.9 * x]))
+
+    def second(x):
+        return wg.hvp(f, (x,), (np.cos(x),))
+
+    for mode in (wg.grad(f), *([second, batched] if seed % 8 == 0 else [])):
+        graph, y = recorded(mode, x, 6, monkeypatch)
+        other, z = recorded(mode, x, 10**9, monkeypatch)
+        assert abs(len(graph.nodes) - len(other.nodes)) <= 0.02 * len(other.nodes)
+        for a, b in zip(wg.trees.flatten(y)[0], wg.trees.flatten(z)[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def lagged(x):
+    y = [x[0], x[1], x[2]]
+    for t in range(3, N):
+        y.append(np.sin(y[t - 3]) * x[t % 5] + y[t - 1] / t)
+    return sum(y)
+
+
+def swapped(x):
+    a, b = x[:2], x[2:4]
+    for _ in range(N):
+        a, b = b * 0.9, a + b
+    return np.sum(a * b)
+
+
+def viewed(x):
+    y = np.zeros((N, 2), like=x)
+    for t in range(1, N):
+        row = y[t]
+        row[0] = np.cos(y[t - 1, 1]) + x[0]
+        row += x[1:3]
+    return np.sum(y**2)
+
+
+def restless(x):
+    """Trips that change their operands, their operations, and the kinds of numbers."""
+    s = x[0]
+    for t in range(N):
+        s = s * (1 if t % 7 == 0 else 0.5) + x[t % 3]
+        if t == 31:
+            s = s + np.float32(2)
+        if 40 < t < 45:
+            s = np.tanh(s)
+    return s
+
+
+def masked(x):
+    s = x
+    for t in range(N):
+        s = np.where(s > t / N, s * 0.9, s + x)
+    return np.sum(s)
+
+
+def nested(x):
+    s = x[0]
+    for i in range(8):
+        for j in range(9 if i < 5 else 4):
+            s = s + np.exp(-x[j % 5] * s) / (i + 1)
+        s = s * x[1]
+    return s
+
+
+def shared(x):
+    """A value that each trip computes again, and one of the trip before."""
+    s, last = x[0], x[1]
+    for _ in range(N):
+        s, last = s * np.exp(x[2]) + np.sin(last), s - np.sin(last)
+    return s * last
+
+
+@pytest.mark.parametrize(
+    "f", [lagged, swapped, viewed, restless, masked, nested, shared], ids=lambda f: f.__name__
+)
+def test_loops_are_recorded_alike(f, monkeypatch):
+    graph, y = recorded(wg.grad(f), X, 6, monkeypatch)
+    other, z = recorded(wg.grad(f), X, 10**9, monkeypatch)
+    if f is not nested:  # whose number of the inner trip happens to equal another's
+        assert [n.op for n in graph.nodes] == [n.op for n in other.nodes]
+        assert [n.line for n in graph.nodes] == [n.line for n in other.nodes]
+    np.testing.assert_allclose(y, z, rtol=1e-12)
+    np.testing.assert_allclose(y, wg.grad(f)(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize("f", [lagged, swapped, masked, viewed], ids=lambda f: f.__name__)
+def test_most_of_a_loop_is_expected(f, monkeypatch):
+    seen = []
+    again = expected.Trail._again
+    monkeypatch.setattr(expected.Trail, "_again", lambda *a: seen.append(again(*a)) or seen[-1])
+    recorded(wg.grad(f), X, 12, monkeypatch)
+    assert sum(y is not None for y in seen) > 0.5 * len(seen) > 40
+
+
+def test_an_index_out_of_range_is_raised(first):
+    def f(x):
+        y = x[0]
+        for t in range(N):
+            y = y * x[1] + x[t] * 0.5
+        return y
+
+    with pytest.raises(IndexError, match="out of bounds"):
+        wg.jit(wg.grad(f))(X)
+    assert np.isfinite(wg.jit(wg.grad(f))(np.full(N, 0.5))).all()
+
+
+def test_an_exception_that_is_caught(first):
+    def f(x):
+        y = x[0]
+        for t in range(N):
+            try:
+                y = y * x[1] + x[t]
+            except IndexError:
+                y = y * 0.5
+        return y
+
+    np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X))
+
+
+def test_error_states_of_a_few_trips(first):
+    def f(x):
+        y, caught = x[0], 0
+        for t in range(N):
+            with np.errstate(divide="raise" if t == 50 else "ignore"):
+                try:
+                    y = y * 0.5 + 1 / (t - 50 + 0 * y)
+                except FloatingPointError:
+                    caught += 1
+        return y + caught
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert wg.jit(f)(X) == f(X)
+        np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X))
+
+
+def test_decisions_are_taken_as_ever(first):
+    def f(x):
+        y = x[0]
+        for _ in range(N):
+            y = y * 1.1 + 0.01
+            if y > x[4]:
+                y = y - x[1]
+        return y
+
+    compiled = wg.jit(wg.grad(f))
+    for scale in (1.0, 0.3, 2.0):
+        np.testing.assert_allclose(compiled(X * scale), wg.grad(f)(X * scale))
+
+
+def test_a_value_that_is_let_go_is_not_read_again(first):
+    def step(y, x):
+        for _ in range(10):
+            y = np.sin(y) * x
+        return y
+
+    def f(x):
+        y = x
+        for _ in range(12):
+            y = wg.checkpoint(step)(y, x)
+        return np.sum(y)
+
+    np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X))
+
+
+def test_a_derivative_within_a_loop(first):
+    def inner(y, a):
+        for _ in range(20):
+            y = np.tanh(y * a)
+        return y
+
+    def f(x):
+        y = x[0]
+        for _ in range(12):
+            y = y - 0.1 * wg.grad(inner)(y, x[1])
+        return y
+
+    np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X), rtol=1e-10)
+    np.testing.assert_allclose(wg.jit(wg.hessian(f))(X), wg.hessian(f)(X), rtol=1e-8, atol=1e-10)
