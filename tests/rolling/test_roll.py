@@ -513,3 +513,18 @@ def test_graphs_with_large_factorisations_are_left_until_they_are_long(n):
 def test_a_long_loop_takes_little_time_to_roll():
     graph = unrolled(wg.grad(carried(1000)), X)
     assert size(roll(graph, ALL)) < 40
+
+
+def test_trips_begin_where_the_least_is_carried():
+    k = np.linspace(0.1, 0.5, 40)
+
+    def f(x):  # the first trip is shorter: it begins with numbers that are known
+        y = np.ones(40)
+        for _ in range(20):
+            mid = y + 0.1 * np.concatenate([x[:1], k[1:] * y[:-1]])
+            y = y + 0.2 * np.sin(np.concatenate([mid[1:], x[1:2]])) * mid
+        return np.sum(y)
+
+    (scan,) = scans(check(unrolled(f, X), X))
+    assert scan.attrs["carries"] == 1
+    assert scan.attrs["length"] == 19

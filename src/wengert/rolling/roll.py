@@ -23,7 +23,7 @@ from wengert.rolling.limits import Limits
 from wengert.rolling.periods import Stretch, stretches
 from wengert.rolling.reads import through_updates
 from wengert.rolling.table import Table
-from wengert.rolling.wiring import Wiring, wired
+from wengert.rolling.wiring import Wiring, turned, wired
 from wengert.rolling.writer import RefusedError, Row, Writer, together
 
 __all__ = ["roll", "rolled_with_decisions"]
@@ -118,6 +118,7 @@ def _loops(table: Table, limits: Limits) -> list[Wiring]:
         loop = None if _is_views(table, stretch) else wired(table, stretch, limits.trips)
         if loop is None or (loop.trips - 1) * loop.period < limits.saved:
             continue
+        loop = turned(table, stretch, loop, limits.trips)
         taken.append(loop)
         _wait(waiting, stretch._replace(stop=loop.start), limits)
         _wait(waiting, stretch._replace(start=loop.stop), limits)

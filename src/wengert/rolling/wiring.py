@@ -16,13 +16,17 @@ import numpy as np
 from wengert.rolling.periods import Stretch
 from wengert.rolling.table import Table
 
-__all__ = ["CARRIED", "FIXED", "ROW", "Wiring", "wired"]
+__all__ = ["CARRIED", "FIXED", "ROW", "Wiring", "turned", "wired"]
 
 FIXED, CARRIED, ROW = 0, 1, 2
 """What an operand may be; `CARRIED` also if it is of the trip itself."""
 
 LONGEST = 64
 """The most trips that a value is carried through."""
+
+WORTH = 128
+"""Bytes less in each trip for which a loop is cut elsewhere, which leaves a part of a trip before
+it and one after it."""
 
 MULTIPLES = (1, 2, 3, 4)
 """How many periods may be one trip: loops that do one thing in even trips and another in odd."""
@@ -86,6 +90,49 @@ def wired(table: Table, stretch: Stretch, trips: int) -> Wiring | None:
         if found is not None and 4 * found.trips * found.period > 3 * longer.items:
             return found
     return best
+
+
+def turned(table: Table, stretch: Stretch, loop: Wiring, trips: int) -> Wiring:
+    """Let the trips of a loop begin where the least is carried from one to the next.
+
+    A stretch that repeats may be cut into trips at any of its operations. The first one that is
+    like those of later trips is often in the midst of what the program calls a trip, where more
+    values are on their way.
+    """
+    sizes = _carried(table, loop)
+    best = int(sizes.argmin())
+    if sizes[0] - sizes[best] < WORTH:
+        return loop
+    whole = Stretch(loop.start + best, max(stretch.stop, loop.stop), loop.period)
+    found = _wired(table, whole, trips)
+    if found is None or found.trips < loop.trips - 1:
+        return loop
+    return found if _carried(table, found)[0] < sizes[0] else loop
+
+
+def _carried(table: Table, loop: Wiring) -> np.ndarray[Any, Any]:
+    """Return the bytes that are carried over a cut before each item of a trip."""
+    period, made, start = loop.period, loop.made, loop.start
+    begin, first = table.begin[start : start + period + 1], table.first[start : start + period + 1]
+    readers = np.repeat(np.arange(period), np.diff(begin))
+    writers = np.repeat(np.arange(period), np.diff(first))
+    columns = np.flatnonzero(loop.kinds == CARRIED)
+    sizes = np.zeros(period, np.int64)
+    if not columns.size or not made:
+        return sizes
+    relative = loop.relative[columns]
+    lags, slots = -(relative // made), relative % made
+    last = np.full(made, -1)
+    np.maximum.at(last, slots, readers[columns] + lags * period)
+    for slot in np.flatnonzero(last >= 0):
+        written, read = int(writers[slot]), int(last[slot])
+        nbytes = 8 + table.values[loop.base + slot].aval.nbytes
+        times, rest = divmod(read - written, period)
+        sizes += times * nbytes
+        if rest:
+            after = (written + 1 + np.arange(rest)) % period
+            sizes[after] += nbytes
+    return sizes
 
 
 def _turns(loop: Wiring) -> int:
