@@ -36,6 +36,8 @@ CASES = {
     "largest": lambda x: np.max(x) * x,
     "norm": lambda x: x / np.linalg.norm(x),
     "clipped": lambda x: np.clip(x, 0.5, 1.0) * np.abs(x - 0.8),
+    "doubled": lambda x: (x + x) * (x * 3.0 - x),
+    "rows again": lambda x: np.concatenate([(y := np.outer(x, x)), y[:1]]),
     "constant": lambda x: np.ones(3),
     "number": lambda x: x @ x,
 }
@@ -103,6 +105,18 @@ def test_several_arguments_and_results():
     assert made[0][1] is None
     assert made[1][0] is None
     assert made[2] == [None, None]
+
+
+@pytest.mark.parametrize("level", ["entries", "arrays"])
+def test_results_that_share_entries(level):
+    def f(x):
+        y = np.sin(x) * x[0]
+        return y, y, y[:2], x, np.exp(y)
+
+    wanted = wg.jacobian(f, mode="reverse")(X)
+    for method in ("default", "forward", "reverse"):
+        for (made,), j in zip(wg.linear_graph(f)(X).accumulate(method, level), wanted, strict=True):
+            np.testing.assert_allclose(made, j, rtol=1e-12)
 
 
 def test_an_order_is_data():

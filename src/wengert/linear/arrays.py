@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -427,17 +428,16 @@ class ArrayGraph:
         onward = {e.source for e in graph.edges}
         arguments = [v.number for v in graph.vertices if v.role == "argument"]
         ends: list[int] = []
-        taken: set[int] = set()
+        uses = Counter(graph.results)
         copies: list[tuple[int, int]] = []
         count = len(graph.vertices)
         self.targets: list[int | None] = []
         for number in graph.results:
-            if number is not None and (number in onward or number in taken or number in arguments):
+            if number is not None and (number in onward or uses[number] > 1 or number in arguments):
                 copies.append((number, count))
                 number, count = count, count + 1
             if number is not None:
                 ends.append(number)
-                taken.add(number)
             self.targets.append(number)
         last = {*arguments, *ends}
         between = [v.number for v in graph.vertices if v.number not in last]

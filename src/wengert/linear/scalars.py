@@ -8,6 +8,7 @@ packed. An operation without a formula of its entries has a dense block here, co
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -109,13 +110,16 @@ class ScalarGraph:
         onward = {s for s, _, _ in self._edges}
         self.targets: list[Ints | None] = []
         taken: set[int] = set()
+        uses = Counter(
+            v for k in g.results if k is not None for v in self._places[k].reshape(-1).tolist()
+        )
         for number in g.results:
             if number is None:
                 self.targets.append(None)
                 continue
             flat = self._places[number].reshape(-1).copy()
             for k, v in enumerate(flat.tolist()):
-                if v >= 0 and (v in leaves or v in onward or v in taken):
+                if v >= 0 and (v in leaves or v in onward or uses[v] > 1):
                     (flat[k],) = self._new(1, number)  # a result that is used again has a copy
                     self._edges.append((v, int(flat[k]), 1))
                 taken.add(int(flat[k]))
@@ -279,7 +283,7 @@ def times(a: Any, b: Any) -> Any:
         x, y = (x.value if type(x) is Chosen else x for x in (a, b))
         return Chosen(times(x, y), lives[0] if len(lives) == 1 else lives[0] * lives[1])
     for x, y in ((a, b), (b, a)):
-        if isinstance(x, int):
+        if isinstance(x, int) and x in (1, -1):
             return y if x == 1 else -y
     return a * b
 

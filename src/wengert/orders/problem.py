@@ -77,7 +77,7 @@ class EliminationGraph:
                 "intermediate vertices must be numbered in the order of the program: each edge "
                 "between two of them leads to the greater number" + user_line()
             )
-        if any(u == v or (u in into and u >= n and v < n) for u, v in self.edges):
+        if any(u == v or (u in into and u >= n) for u, v in self.edges):
             raise DataError("the graph has a cycle, or goes on from an output" + user_line())
 
     @classmethod
