@@ -179,6 +179,8 @@ NOISE = {
     "a matrix": (wg.jacobian, lambda x: np.linalg.inv(np.diag(x + 1)) @ np.diag(x + 1) @ x - x),
     "a determinant": (wg.hessian, lambda x: np.log(np.linalg.det(np.diag(np.exp(x))))),
     "a cumulative one": (wg.jacobian, lambda x: np.cumsum(x) - np.cumsum(x[::-1])[::-1][0] + x),
+    "complex": (wg.jacobian, lambda x: np.abs(np.exp(1j * x) * np.exp(-0.5j * x))),
+    "complex square": (wg.jacobian, lambda x: np.real(np.exp(3j * x) * np.exp(-3j * x))),
     "subnormal 32": (
         wg.jacobian,
         lambda x: np.float32(1e-3) ** (13 + (x - np.mean(x) + x / 3).astype("f")) * np.float32(0.1),

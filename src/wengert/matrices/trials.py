@@ -35,6 +35,15 @@ UNITS = 256
 RUNS = 4
 
 
+def _shaken(y: Any, rng: np.random.Generator) -> Any:
+    """Change real numbers by some units in the last place."""
+    about = np.finfo(getattr(y, "dtype", float))
+    shift = UNITS * rng.uniform(-1, 1, np.shape(y))
+    # below the smallest normal number, the numbers are as far apart as just above it
+    tiny = np.where(y, np.abs(y) < about.tiny, False) * float(about.smallest_subnormal)
+    return y * (1 + about.eps * shift) + tiny * shift
+
+
 def points(leaves: Sequence[Any]) -> Iterator[list[list[Any]]]:
     """Iterate over points to compare at, each with others to take where it is on another path."""
     rng = np.random.default_rng(0)
@@ -64,7 +73,7 @@ def _like(y: Any, x: Any) -> Any:
     if isinstance(x, (np.ndarray, np.generic)):
         made = np.asarray(y, x.dtype)
         return laid_like(made, x) if isinstance(x, np.ndarray) else made[()]
-    return float(y)
+    return type(x)(y)
 
 
 def holds_at(graph: Graph, leaves: Sequence[Any]) -> bool:
@@ -97,14 +106,13 @@ def noise(run: Callable[[Callable[[Any], Any]], Array]) -> Array:
         rng = np.random.default_rng(k)
 
         def shaken(y: Any, rng: np.random.Generator = rng) -> Any:
-            kind = getattr(y, "dtype", None)
-            if type(y) is not float and (kind is None or kind.kind != "f"):
+            dtype = np.dtype(type(y)) if type(y) in (float, complex) else getattr(y, "dtype", None)
+            if dtype is None or dtype.kind not in "fc":
                 return y
-            about = np.finfo(float if kind is None else kind)
-            shift = UNITS * rng.uniform(-1, 1, np.shape(y))
-            # below the smallest normal number, the numbers are as far apart as just above it
-            tiny = np.where(y, np.abs(y) < about.tiny, False) * float(about.smallest_subnormal)
-            return _like(y * (1 + about.eps * shift) + tiny * shift, y)
+            if dtype.kind == "c":
+                parts = np.real(y), np.imag(y)
+                return _like(_shaken(parts[0], rng) + 1j * _shaken(parts[1], rng), y)
+            return _like(_shaken(y, rng), y)
 
         change = np.abs(run(shaken) - before)
         size = np.maximum(size, np.where(np.isfinite(change), change, 0))
