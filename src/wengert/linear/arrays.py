@@ -374,7 +374,8 @@ def _sum(terms: Sequence[Term]) -> Any:
             c = t.c if is_number(t.c) else align(t.c, p.inside, every, 0)
             total = _whole(c, shape) if total is None else total + c
             continue
-        flat = np.zeros(math.prod(shape)) if total is None else reshape(total, shape=(-1,))
+        size = math.prod(shape)
+        flat = np.zeros(size) if total is None else reshape(total, shape=(size,))
         total = reshape(_written(flat, t, p, total is None), shape=shape)
     return total
 

@@ -257,6 +257,10 @@ class _Trial:
             made = Candidate(mode, None, note=f"does not suit: {unfit}")
         except DerivativeError as error:  # a custom rule for the other direction only
             made = Candidate(mode, None, note=str(error).splitlines()[0])
+        except Exception as error:  # what a sweep raises, the function's own rules do
+            if mode in ("forward", "reverse"):
+                raise
+            made = Candidate(mode, None, note=f"failed: {type(error).__name__}: {error}"[:120])
         if made.seconds is not None:
             self.blocks[mode] = blocks
         # Decisions of a way hold where it is taken; the others are dropped with it.

@@ -16,7 +16,7 @@ from wengert.sparse.pattern import SparsityPattern
 
 __all__ = ["MODES", "Candidate", "MatrixProgram", "Order", "Request"]
 
-MODES = ("auto", "accumulate", "forward", "reverse", "both")
+MODES = ("auto", "accumulate", "forward", "reverse", "both", "eliminate")
 
 
 class Request(NamedTuple):

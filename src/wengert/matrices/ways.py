@@ -16,6 +16,7 @@ import numpy as np
 from wengert.ir.graph import Const, Node, Value
 from wengert.linear.accumulate import Accumulation, accumulate_flat
 from wengert.linear.entries import entries_of
+from wengert.linear.graph import LinearGraph
 from wengert.linear.terms import JacobianTerm, NotAccumulable, is_number
 from wengert.ops.base import RegionOp, Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
@@ -228,6 +229,26 @@ def by_terms(point: Point) -> Blocks:
     return made
 
 
+def by_order(point: Point) -> Blocks:
+    """Eliminate the vertices of the linear graph in the cheapest order that is found.
+
+    Raises
+    ------
+    NotAccumulable
+    """
+    dtype = alike(point)
+    with quiet():
+        graph = LinearGraph(point.lin)
+        found = graph.accumulate(graph.order("default"))
+    blocks = []
+    for y, row in zip(point.ys, found, strict=True):
+        shapes = [shape_of(y) + shape_of(x) for x in point.leaves]
+        blocks.append(_owned(
+            np.zeros(shape, dtype) if b is None else b for b, shape in zip(row, shapes, strict=True)
+        ))
+    return blocks
+
+
 def rely_on(arrays: Sequence[Ints]) -> None:
     """Let the recorder at work, if any, hold only where arrays of integers are as they are now."""
     recorder = active_recorder()
@@ -335,5 +356,6 @@ WAYS: dict[str, Callable[[Point], Blocks]] = {
     "forward": by_columns,
     "reverse": by_rows,
     "accumulate": by_terms,
+    "eliminate": by_order,
 }
 """The ways by name."""
