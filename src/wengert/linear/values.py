@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wengert.ir.graph import Node, Value
+import numpy as np
+
+from wengert.ir.graph import Const, Node, Value
 from wengert.linear.terms import NotAccumulable
 from wengert.ops.base import ZERO, dtype_of, shape_of
 from wengert.ops.blocks import Block, Zero
 from wengert.tables import align
+from wengert.trace.tracer import Tracer
 from wengert.transform.linear import Linearized
 
 __all__ = ["Edge", "Linear", "Vertex"]
@@ -93,6 +96,8 @@ class Linear:
         The function's results.
     results : list of int or None
         The vertex of each result; None where no argument reaches it.
+    indices : list of arrays
+        The arrays of integers that the places of entries may depend on.
     """
 
     def __init__(self, lin: Linearized, name: str = "f") -> None:
@@ -100,6 +105,7 @@ class Linear:
         self.ys = lin.ys
         self.vertices: list[Vertex] = []
         self.edges: list[Edge] = []
+        self.indices: list[Any] = []
         self._numbers: dict[Value, int] = {}
         needed = _needed(lin)
         outs = {v for v in lin.outs if v is not None}
@@ -135,7 +141,7 @@ class Linear:
         ]
         if not active:
             return
-        xs = [v.data if isinstance(v, Value) else v for v in node.inputs]
+        xs = [self._plain(v.data if isinstance(v, Value) else v) for v in node.inputs]
         several = len(node.outputs) > 1
         y = tuple(v.data for v in node.outputs) if several else node.outputs[0].data
         if op.local_jacobian is None:
@@ -153,6 +159,22 @@ class Linear:
             for k, block in blocks:
                 source = self._numbers[node.inputs[k]]
                 self.edges.append(Edge(source, target, block, node, i if several else None))
+
+    def _plain(self, x: Any) -> Any:
+        """Return an operand, an array of integers as it is now: places of entries depend on it.
+
+        Raises
+        ------
+        NotAccumulable
+            Where such an array is computed from the arguments.
+        """
+        if isinstance(x, Tracer) and dtype_of(x).kind in "iu" and shape_of(x):
+            if type(x._var) is not Const:
+                raise NotAccumulable("an index depends on the arguments")
+            x = x._var.data
+        if isinstance(x, np.ndarray) and x.dtype.kind in "iu":
+            self.indices.append(x)
+        return x
 
     # --- for people -------------------------------------------------------------------------------
     def __str__(self) -> str:

@@ -34,6 +34,9 @@ HOPELESS = 8.0
 LONG = 3000
 """Operations beyond which a function is not accumulated: that would take long to record."""
 
+SHORT = 1e-6
+"""Seconds below which a call takes longer than what it computes, so that no way is better."""
+
 CLOSE = 1.25
 """Times the least time that a Jacobian can take: a way that is so near it is taken at once."""
 
@@ -220,6 +223,8 @@ class _Trial:
         others = [mode for mode in WAYS if mode not in ("forward", "reverse")]
         if least <= CLOSE * floor:
             note = "not derived: the least time that a Jacobian can take is reached"
+        elif least <= SHORT:
+            note = "not derived: a call takes longer than what it computes"
         elif len(point.lin.tape.nodes) > LONG:
             note = "not derived: the function is long"
         else:

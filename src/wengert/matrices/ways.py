@@ -240,12 +240,16 @@ def by_order(point: Point) -> Blocks:
     with quiet():
         graph = LinearGraph(point.lin)
         found = graph.accumulate(graph.order("default"))
+        rely_on(graph.indices)
     blocks = []
     for y, row in zip(point.ys, found, strict=True):
         shapes = [shape_of(y) + shape_of(x) for x in point.leaves]
-        blocks.append(_owned(
-            np.zeros(shape, dtype) if b is None else b for b, shape in zip(row, shapes, strict=True)
-        ))
+        blocks.append(
+            _owned(
+                np.zeros(shape, dtype) if b is None else b
+                for b, shape in zip(row, shapes, strict=True)
+            )
+        )
     return blocks
 
 
