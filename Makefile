@@ -20,7 +20,7 @@ ONE_IN  ?= 8
 .NOTPARALLEL:
 
 help:
-	@echo "make demo        train a multilayer perceptron on handwritten digits"
+	@echo "make demo        train a multilayer perceptron on handwritten digits, and write a page about it"
 	@echo "make test        the test suite, without what is slow and without the peers"
 	@echo "make test-slow   the slow tests"
 	@echo "make test-peers  against PyTorch, JAX, autograd, CasADi and asdex (installs them)"

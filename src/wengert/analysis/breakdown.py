@@ -179,7 +179,12 @@ class Cost(PassCounts):
     @cached_property
     def memory(self) -> Memory:
         """Bytes of what goes in, comes out and is held in between, of the compiled plan."""
-        return self._plan().memory
+        return self.plan.memory
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The compiled plan of what was counted: of value and gradient, or of what was given."""
+        return self._plan()
 
     @property
     def decisions(self) -> int:

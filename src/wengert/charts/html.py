@@ -8,7 +8,18 @@ from typing import NamedTuple
 
 from wengert.charts.styles import style
 
-__all__ = ["Part", "cards", "code", "details", "figure", "fragment", "page", "paragraphs", "table"]
+__all__ = [
+    "Part",
+    "cards",
+    "code",
+    "details",
+    "figure",
+    "fragment",
+    "frame",
+    "page",
+    "paragraphs",
+    "table",
+]
 
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -78,6 +89,11 @@ def figure(drawing: str, caption: str = "") -> str:
 def details(summary: str, body: str, *, is_open: bool = False) -> str:
     """Return what opens and closes."""
     return f"<details{' open' * is_open}><summary>{escape(summary)}</summary>{body}</details>"
+
+
+def frame(page: str, title: str) -> str:
+    """Return a page within the page."""
+    return f'<iframe title="{escape(title)}" loading="lazy" srcdoc="{escape(page)}"></iframe>'
 
 
 def cards(entries: Sequence[tuple[str, str]]) -> str:

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from wengert.cli import check, cost, report, train
+from wengert.cli import check, cost, draw, explain, report, train
 from wengert.errors import WengertError
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = (train, report, check, cost)
+COMMANDS = (train, report, explain, draw, cost, check)
 
 
 class _Parser(argparse.ArgumentParser):

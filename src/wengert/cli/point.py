@@ -9,6 +9,7 @@ import argparse
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ import numpy as np
 
 from wengert.errors import InputError, WengertError, is_users
 
-__all__ = ["Point", "add_argnums", "add_point", "describe", "read_point", "users_errors"]
+__all__ = ["Point", "add_argnums", "add_point", "describe", "read_point", "users_errors", "writing"]
 
 
 def add_point(parser: argparse.ArgumentParser, purpose: str) -> None:
@@ -115,6 +116,26 @@ def users_errors(place: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(f"{place} raised {describe(error)}{_user_line(error)}") from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say why a file cannot be written or read, and what to do, in one line.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, WengertError):
+            raise
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise InputError(
+            f"{path}: cannot be written ({reason}); name a file in a folder that can be written: "
+            f"-o FILE"
+        ) from error
 
 
 def load_function(place: str) -> Callable[..., Any]:

@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from wengert.analysis.breakdown import BOUND, LOOP_HEAD, Cost, Row, loop_cells
-from wengert.analysis.needs import Needs
 from wengert.cost.count import plus
+from wengert.jit.plan import Plan
+from wengert.memory.profile import Memory, size_text
 from wengert.report.terminal import show_lines, show_table
 
-__all__ = ["show_cost", "show_memory"]
+__all__ = ["show_cost", "show_memory", "show_plan"]
 
 LINES = 40
 """Rows of a table; the most expensive ones where there are more."""
 HEAD = ("forward", "backward", "ratio", "bytes")
 
 
-def show_cost(console: Console, cost: Cost, most: int = LINES) -> None:
+def show_cost(
+    console: Console, cost: Cost, most: int = LINES, rest: str = "--json has all"
+) -> None:
     """Print totals, least time and memory, and what operations, lines and loops cost."""
     totals = ("", "forward", "backward", "total")
     show_table(console, f"cost of {cost.name}", totals, cost.summary())
@@ -41,17 +44,35 @@ def show_cost(console: Console, cost: Cost, most: int = LINES) -> None:
     for name, n in (("operations", len(ops)), ("lines", len(by_line)), ("loops", len(loops))):
         if n > most:
             which = "first" if name == "loops" else "most expensive"
-            show_lines(console, [f"the {most} {which} of {n:,} {name}; --json has all"])
+            show_lines(console, [f"the {most} {which} of {n:,} {name}; {rest}"])
     show_lines(console, cost.notes())
 
 
-def show_memory(console: Console, needs: Needs, most: int = 8) -> None:
-    """Print what prediction and training need, and what is held in training when most is."""
-    head = ("memory", "prediction", "training")
-    show_table(console, "", head, needs.summary())
-    held = [a.cells() for a in needs.training.alive[:most]]
+def show_memory(console: Console, memory: Memory, most: int = 8) -> None:
+    """Print what a run of a plan needs, and what it holds when it holds most."""
+    rows = [
+        ("arguments", memory.inputs),
+        ("results", memory.outputs),
+        ("captured arrays", memory.constants),
+        ("in between, at most", memory.peak),
+        ("  kept for the derivative", memory.residuals),
+    ]
+    shown = [(name, "unknown" if n is None else size_text(n)) for name, n in rows]
+    show_table(console, "memory", (), shown)
+    held = [a.cells() for a in memory.alive[:most]]
     names = ("bytes", "array", "role", "made by", "line", "source")
-    show_table(console, "held in training when most is", names, held, left=(1, 2, 3, 4, 5))
+    show_table(console, "held when most is", names, held, left=(1, 2, 3, 4, 5))
+
+
+def show_plan(console: Console, plan: Plan, most: int = 24) -> None:
+    """Print what a plan runs, operation by operation."""
+    show_lines(console, str(plan).partition("\n\n")[0].splitlines())
+    _gap(console)
+    head = ("", "operation", "result", "part", "operations", "bytes", "kept", "line", "source")
+    rows = [node.cells() for node in plan.nodes[:most]]
+    show_table(console, "", head, rows, left=(1, 2, 3, 6, 7, 8))
+    if len(plan.nodes) > most:
+        show_lines(console, [f"the first {most} of {len(plan.nodes):,} operations", ""])
 
 
 def _gap(console: Console) -> None:

@@ -23,11 +23,12 @@ from wengert.analysis.breakdown import Cost
 from wengert.analysis.needs import Needs
 from wengert.charts import words
 from wengert.charts.curves import svg_curves
-from wengert.charts.html import Part, cards, details, figure, page, paragraphs, table
+from wengert.charts.html import Part, cards, details, figure, frame, page, paragraphs, table
 from wengert.charts.roof import Work, svg_roof
 from wengert.charts.stack import svg_stack
 from wengert.devices.machine import Machine, measured
-from wengert.errors import RunFolderError, users_code
+from wengert.drawing.drawing import Drawing
+from wengert.errors import RunFolderError, UnsupportedError, users_code
 from wengert.train import MLP, Config, Metrics, Objective, RunFolder, model
 from wengert.train.folder import write_text
 from wengert.train.model import Params
@@ -162,6 +163,7 @@ def _page(run: Run, machine: Machine) -> str:
     with users_code(model.__file__):  # the model is NumPy code as a user would write it
         cost = wg.cost(objective, *arguments, machine=machine)
         needs = wg.memory(objective, *arguments)
+        drawing = wg.draw(objective, *arguments)
     seconds = _timed(objective, arguments)
     least = cost.roofline().seconds
     config, last = run.config, run.history[-1]
@@ -186,6 +188,7 @@ def _page(run: Run, machine: Machine) -> str:
         [
             Part("curves", "Loss and accuracy" if run.classification else "Loss", _curves(run)),
             Part("results", "Results and settings", _results(run)),
+            Part("graph", "Graph", _graph(drawing)),
             Part("costs", "Costs", _costs(cost)),
             Part("memory", "Memory", _memory(needs)),
             Part("throughput", "Throughput", _throughput(run, cost, seconds, machine)),
@@ -268,6 +271,22 @@ def _results(run: Run) -> str:
         + paragraphs(notes)
         + details("Settings", table(("setting", "value"), settings, left=(0, 1)))
     )
+
+
+def _graph(drawing: Drawing) -> str:
+    """Return the picture, and below it the page in which one can look through the graph."""
+    said = (
+        "What a step computes: squares are variables and circles operators, the way there in one "
+        "colour, the way back in another, and what is kept for it with its bytes."
+    )
+    try:
+        picture = figure(drawing.svg("auto"))
+    except UnsupportedError as error:  # too many nodes for a picture, not for the page
+        picture = paragraphs([str(error).partition("\n")[0]])
+    counted = ", ".join(f"{text} {name}" for name, text in drawing.summary())
+    title = "The graph, to look through"
+    inner = details(title, frame(drawing.html(), title))
+    return paragraphs([said]) + picture + paragraphs([counted]) + inner
 
 
 def _costs(cost: Cost) -> str:
