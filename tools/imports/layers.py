@@ -54,8 +54,8 @@ public: errors, follow, transform, linear, backend.native.run, jit, derivatives,
 "": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""
-report: errors, charts, tables, cost, devices, analysis, "", train
-cli: errors, cost, devices, analysis, "", testing, train, report
+report: errors, charts, tables, cost, memory, jit, devices, analysis, drawing, "", train
+cli: errors, cost, devices, analysis, drawing, "", testing, train, report
 __main__: cli
 """  # noqa: E501  (a line for each folder)
 
