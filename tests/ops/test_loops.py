@@ -136,6 +136,45 @@ def test_while_loops_take_any_number_of_trips_without_a_new_recording():
     np.testing.assert_allclose(slope, [10 * 1.5**9, 192.0, 18.0, 9 * 1.6**8, 192.0])
 
 
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_the_way_back_of_a_while_loop_is_for_many_numbers_of_trips(backend):
+    def decay(x):
+        """Halve until it is small; trips grow with the logarithm of `x`."""
+
+        def step(state):
+            y, total = state
+            return y * 0.5, total + np.sin(y) * y
+
+        return wg.while_loop(lambda s: s[0] > 1.0, step, (x, 0.0))[1]
+
+    for transform in (wg.grad, lambda f: wg.grad(wg.grad(f))):
+        slope = wg.jit(transform(decay), backend=backend)
+        for trips in (0, 1, 3, 5, 7, 8, 9, 11, 12, 13, 14, 16, 2, 30):
+            x = 1.4 * 2.0 ** (trips - 1)
+            np.testing.assert_allclose(slope(x), transform(decay)(x), rtol=1e-12)
+        assert slope.cache_info().traces == 4  # up to 8 trips, 12, 16 and 32
+
+
+def test_trips_that_are_left_over_do_nothing():
+    """What would divide by zero, raise, or be read out of range after the end is not computed."""
+    table = np.arange(1.0, 7.0)
+
+    def f(x):
+        def step(state):
+            i, left, y = state
+            return i + 1, left - 1.0, y + x[0] * table.take(i) / left
+
+        return wg.while_loop(lambda s: s[1] > 0, step, (0, x[1], 0.0))[2]
+
+    slope = wg.jit(wg.grad(f))
+    for n in (6.0, 2.0, 0.0):
+        x = np.array([0.5, n])
+        found = slope(x)
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found, wg.grad(f)(x), rtol=1e-12)
+    assert slope.cache_info().traces == 1
+
+
 def test_ends_of_loops_that_do_not_run():
     def f(x):
         carry, ys = wg.scan(lambda c, r: (c * x + r, c * r), x, np.zeros(0))

@@ -3,8 +3,8 @@
 Forward mode is the same loop with tangents carried along. Reverse mode is a loop over the trips
 backwards: a tape records, in place of a `scan`, one that also stacks what the body's derivative
 reads in each trip, and the pullback is a `scan` in the other direction over those stacks. A `while`
-is differentiated in reverse as a `scan` of as many trips as it took. All results are loops again,
-so derivatives of any order are.
+is differentiated in reverse as a `scan` of at least as many trips as it took. All results are loops
+again, so derivatives of any order are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from wengert.ops.base import OfRegions, is_inexact, shape_of
 from wengert.ops.convert import select
 from wengert.ops.loops import cond, scan, while_loop, with_unread
 from wengert.ops.shape import filled
+from wengert.trace.record import active_recorder
 from wengert.trace.region import example, record_region
 from wengert.trace.replay import as_function
 from wengert.trace.tracer import Tracer
@@ -42,6 +43,10 @@ Attrs = dict[str, Any]
 Taping = tuple[Any, Callable[[list[Any]], list[Any]], Attrs, Callable[[list[Any]], list[Any]]]
 """What a tape records in place of a call: the operation, its operands from those of the call, its
 attributes, and the results of the call from its results."""
+
+
+LENGTHS = tuple([(2 + k % 2) << (2 + k // 2) for k in range(80)])
+"""Numbers of trips that a `while` is recorded for on the way back: 8, 12, 16, 24, ..."""
 
 
 def results(y: Any) -> list[Any]:
@@ -319,20 +324,32 @@ def push_while(xs: list[Any], ts: list[Any], attrs: Attrs) -> tuple[list[Any], l
 
 
 def tape_while(xs: list[Any], active: list[bool], attrs: Attrs) -> Taping:
-    """Count the trips, and record a scan of as many."""
+    """Count the trips, and record a scan of as many; under `jit`, of some more.
+
+    A compiled program is for all numbers of trips from one of `LENGTHS` to the next: in trips
+    beyond the last one, what is carried stays as it is. So it does where examples of a batch end
+    before others.
+    """
     trips = results(while_loop(*xs, **attrs))[-1]
     carries = len(xs) - attrs["consts"]
-    # Where examples of a batch end before others, what they carry stays as it is.
-    body = _guarded(attrs) if any(map(_is_batched, xs)) else attrs["body"]
+    batch = any(map(_is_batched, xs))
+    length = None if batch else _length(trips)
     rolled = {
-        "body": body,
-        "length": int(trips),
+        "body": attrs["body"] if length is None and not batch else _guarded(attrs),
+        "length": int(trips) if length is None else length,
         "consts": attrs["consts"],
         "carries": carries,
         "reverse": False,
     }
     op, operands, taped, finish = tape_scan(xs, active, rolled)
     return op, operands, taped, lambda ys: [*finish(ys), trips]
+
+
+def _length(trips: Any) -> int | None:
+    """Return for how many trips a program is recorded; None where there is no program."""
+    if not isinstance(trips, Tracer) or active_recorder() is None:
+        return None
+    return LENGTHS[min(int(np.searchsorted(LENGTHS, trips)), len(LENGTHS) - 1)]
 
 
 def _is_batched(x: Any) -> bool:
