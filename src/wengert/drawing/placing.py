@@ -177,23 +177,41 @@ def _placed(level: Level, size: Size, inner: Mapping[str, Placed], boxed: bool) 
         x += width / 2 + (PAD + 6 if ends and k == 0 else GAP_X + crowd)
     ys = _heights(level, sizes, inner)
     lift = _lift(level, halves, inner, xs)
-    ys = [y - lift(xs[items[i].column]) for i, y in enumerate(ys)]
-    left = min((xs[i.column] - w / 2 for i, (w, _) in zip(items, sizes, strict=True)), default=0.0)
-    right = max((xs[i.column] + w / 2 for i, (w, _) in zip(items, sizes, strict=True)), default=0.0)
+    at = _aside(level, sizes, halves, xs)
+    ys = [y - lift(x) for x, y in zip(at, ys, strict=True)]
+    left = min((x - w / 2 for x, (w, _) in zip(at, sizes, strict=True)), default=0.0)
+    right = max((x + w / 2 for x, (w, _) in zip(at, sizes, strict=True)), default=0.0)
     top = min((y - h / 2 for y, (_, h) in zip(ys, sizes, strict=True)), default=0.0)
     low = max((y + h / 2 for y, (_, h) in zip(ys, sizes, strict=True)), default=0.0)
     pad, head = (PAD, HEAD + PAD / 2) if boxed else (0.0, 0.0)
     w, h = right - left + 2 * pad, low - top + head + pad
     boxes = []
     ports = {}
-    for item, y, (iw, ih) in zip(items, ys, sizes, strict=True):
-        cx, cy = xs[item.column] - left + pad, y - top + head
+    for item, x, y, (iw, ih) in zip(items, at, ys, sizes, strict=True):
+        cx, cy = x - left + pad, y - top + head
         if item.kind == "port":
             cx = 0.0 if item.key.split(":")[1][0] == "l" else w
             ports[item.key] = cy
         boxes.append(Box(cx, cy, iw, ih))
     lift = Lift([x - left + pad for x in lift.xs], lift.ys)
     return Placed(w, h, boxes, ports, lift, halves)
+
+
+def _aside(
+    level: Level, sizes: list[tuple[float, float]], halves: list[float], xs: list[float]
+) -> list[float]:
+    """Return where items are: in the middle of the column, or at the side of what they are for."""
+    before, after = set(), set()
+    for link in level.links:
+        after.add(link.path[0])
+        before.add(link.path[-1])
+    found = []
+    for i, item in enumerate(level.items):
+        spare = halves[item.column] - sizes[i][0] / 2
+        if item.kind != "node" or (i in before) == (i in after):
+            spare = 0.0
+        found.append(xs[item.column] + (spare if i in after else -spare))
+    return found
 
 
 def _lift(level: Level, halves: list[float], inner: Mapping[str, Placed], xs: list[float]) -> Lift:

@@ -114,15 +114,20 @@ def node_size(node: Node) -> tuple[float, float]:
     """Return the width and height of a node."""
     if node.kind == "operator":
         w = width_of(node.label, 12)
-        return (34.0, 34.0) if w <= 27 else (max(34.0, w + 18), 30.0)
+        return (34.0, 34.0) if w <= 27 else (round(max(34.0, w + 18), 1), 30.0)
     w = max(width_of(node.label, 12.5, bold=True), width_of(_shape(node), 9))
-    return max(34.0, w + 14), 36.0 if node.shape else 30.0
+    return round(max(34.0, w + 14), 1), 36.0 if node.shape else 30.0
+
+
+def chip_size(nbytes: int) -> tuple[float, float]:
+    """Return the width and height of what says how much is kept."""
+    return round(width_of(size_text(nbytes), 9) + 12, 1), 16.0
 
 
 def group_size(group: Group, about: str) -> tuple[float, float]:
     """Return the width and height of a closed group."""
     w = max(width_of(group.label, 11, bold=True), width_of(about, 9))
-    return w + 26, 44.0
+    return round(w + 26, 1), 44.0
 
 
 def _shape(node: Node) -> str:
@@ -182,7 +187,7 @@ def scene(drawing: Diagram, heat: str = "operations") -> Scene:
             f"close groups: drawing.closed().save(...); or draw a part of the function."
             + user_line()
         )
-    about = _abouts(drawing, groups)
+    about = abouts_of(drawing, groups)
     nodes = drawing.by_id
     kept = {e.source: e.nbytes for e in drawing.edges if e.kind == "kept"}
 
@@ -190,7 +195,7 @@ def scene(drawing: Diagram, heat: str = "operations") -> Scene:
         if kind == "group":
             return group_size(groups[key], about[key])
         if kind == "chip":
-            return width_of(size_text(kept[key[2:]]), 9) + 12, 16.0
+            return chip_size(kept[key[2:]])
         return node_size(nodes[key])
 
     placing = place(levels(drawing), size, lambda g: g not in hidden)
@@ -218,7 +223,7 @@ def scene(drawing: Diagram, heat: str = "operations") -> Scene:
     return Scene(w, h, boxes, lines, shapes, texts, drawing.name, placing)
 
 
-def _abouts(drawing: Diagram, groups: Mapping[str, Group]) -> dict[str, str]:
+def abouts_of(drawing: Diagram, groups: Mapping[str, Group]) -> dict[str, str]:
     """Say of each group what is in it."""
     counts: dict[str, list[int]] = {g: [0, 0] for g in groups}
     for n in drawing.nodes:
