@@ -60,7 +60,7 @@ from wengert.transform.jvp import JvpTrace
 from wengert.transform.linear import quiet
 from wengert.transform.reach import Reach, carried, is_elementwise, joined, slope_reach
 
-__all__ = ["Accumulation", "JacobianTerm", "NotAccumulable", "accumulate_flat"]
+__all__ = ["AccumulateTrace", "Accumulation", "JacobianTerm", "NotAccumulable", "accumulate_flat"]
 
 Ints = np.ndarray[Any, Any]
 
@@ -357,7 +357,11 @@ def _settled(
 
 
 def accumulate_flat(
-    f: Callable[..., list[Any]], leaves: Sequence[Any], wrt: Sequence[int], most: int
+    f: Callable[..., list[Any]],
+    leaves: Sequence[Any],
+    wrt: Sequence[int],
+    most: int,
+    trace: AccumulateTrace | None = None,
 ) -> Accumulation:
     """Run ``f(*leaves)`` and accumulate its Jacobian with respect to some of the leaves.
 
@@ -370,13 +374,15 @@ def accumulate_flat(
         The leaves that the columns stand for, in order.
     most : int
         Entries that the terms of one value may have.
+    trace : AccumulateTrace, optional
+        One that does more.
 
     Raises
     ------
     NotAccumulable
         Where an operation is met that this way does not suit.
     """
-    trace = AccumulateTrace(most)
+    trace = trace or AccumulateTrace(most)
     args = list(leaves)
     start = 1
     for i in wrt:

@@ -75,7 +75,8 @@ def jacobian(
         ``csr``, ``csc`` and ``coo`` are sparse arrays of SciPy, with a row for each entry of the
         flat result and a column for each entry of the chosen arguments. Their index arrays are the
         same objects from call to call, and read-only. ``operator`` is a
-        `scipy.sparse.linalg.LinearOperator`, which multiplies without making a matrix.
+        `scipy.sparse.linalg.LinearOperator`, which multiplies without making a matrix, and has
+        ``diagonal()`` and ``solve(b)`` that keep to the structure of a diagonal plus low rank.
     chunk_size : int, optional
         Products computed at once; by default as many as fit into a bound of memory (sparse), or all
         (dense).

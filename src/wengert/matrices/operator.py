@@ -1,4 +1,4 @@
-"""A Jacobian or Hessian as a linear operator: products without a matrix."""
+"""A Jacobian or Hessian as a linear operator: products without a matrix, and its structure."""
 
 from __future__ import annotations
 
@@ -35,11 +35,10 @@ class Operator:
 
         Returns
         -------
-        scipy.sparse.linalg.LinearOperator
-            ``matvec`` is a product by forward mode, ``rmatvec`` by reverse mode; both are compiled
-            at their first use and evaluate the function anew.
+        MatrixOperator
+            A `scipy.sparse.linalg.LinearOperator`.
         """
-        from scipy.sparse.linalg import LinearOperator
+        from wengert.matrices.at_point import MatrixOperator  # it loads SciPy's solvers
 
         chosen = trees.select(args, self._argnums, self.name)
         y = self._f(*args, **kwargs)
@@ -52,12 +51,10 @@ class Operator:
         rows = sum(math.prod(shape_of(x)) for x in trees.flatten(y)[0])
         columns = sum(math.prod(shape_of(x)) for x in chosen.leaves)
         dtype = np.result_type(*{dtype_of(x) for x in chosen.leaves}, np.float32)
-        made = LinearOperator(
-            (rows, columns),
-            matvec=lambda v: self._push(args, kwargs, np.ravel(v)),
-            rmatvec=lambda u: self._pull(args, kwargs, np.ravel(u)),
-            dtype=dtype,
-        )
+        own = list(args)
+        for i in chosen.argnums:  # the point stays where it is
+            own[i] = trees.map_leaves(trees.renewed, args[i])
+        made = MatrixOperator(self, (rows, columns), dtype, tuple(own), kwargs)
         return (y, made) if self._value else made
 
     def _around(self, product: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +80,11 @@ class Operator:
         y, pull = vjp(f, *leaves)
         parts, rebuild = trees.flatten(y)
         return _flat(pull(rebuild(_cut(u, parts))))
+
+    def flat(self, args: Any, kwargs: Any) -> tuple[Callable[..., list[Any]], list[Any]]:
+        """Return the function of flat leaves, which returns flat results, and its leaves."""
+        f, leaves = self._of(args, kwargs)
+        return (lambda *xs: trees.flatten(f(*xs))[0]), leaves
 
 
 def _cut(v: Any, likes: Sequence[Any]) -> list[Any]:
