@@ -9,7 +9,7 @@ import pytest
 from tests.orders.circuits import FOLDER, KNOWN
 
 from wengert.errors import DataError, InputError, OrderError
-from wengert.orders import EliminationGraph, find_order
+from wengert.orders import EliminationGraph, find_order, kept, search
 from wengert.orders.bounds import lower_bound
 from wengert.orders.search import METHODS
 
@@ -35,14 +35,14 @@ def test_published_counts(name):
 @pytest.mark.parametrize("name", KNOWN)
 def test_little_effort_is_as_good_as_what_is_published(name, free):
     graph, known = load(name, free), KNOWN[name]
-    found = find_order(graph)
+    found = find_order(graph, kept=False)
     most = known.published if not free else min(
         known.free_forward, known.free_reverse, known.free_markowitz
     )  # fmt: skip
     assert found.multiplications <= most
     assert graph.multiplications(found.order) == found.multiplications
     assert found.multiplications >= lower_bound(graph)
-    assert found == find_order(graph)  # the same on each machine
+    assert found == find_order(graph, kept=False)  # the same on each machine
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_little_effort_is_as_good_as_what_is_published(name, free):
 def test_much_effort_is_as_good_as_long_annealing(name, free):
     known = KNOWN[name]
     most = known.free_annealed if free else known.annealed
-    assert find_order(load(name, free), "high").multiplications <= most
+    assert find_order(load(name, free), "high", kept=False).multiplications <= most
 
 
 def drawn(rng, n, inputs=2, outputs=2, free=False):
@@ -95,7 +95,7 @@ def test_the_exact_order_is_the_least_of_all(seed, free):
     every = {order: by_hand(graph, order) for order in itertools.permutations(range(6))}
     some = list(every)[::97]
     assert [graph.multiplications(o) for o in some] == [every[o] for o in some]
-    found = find_order(graph)
+    found = find_order(graph, kept=False)
     assert found.optimal
     assert found.multiplications == min(every.values()) == every[found.order]
     assert lower_bound(graph) <= found.multiplications
@@ -166,3 +166,34 @@ def test_a_graph_is_written_and_read(tmp_path):
     assert again.key == graph.key
     assert "11 inputs, 51 intermediates, 11 outputs, 104 edges, 58 free" in str(again)
     assert again.priced(False).key != graph.key
+
+
+def test_the_best_order_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
+    graph = load("HumanHeartDipole")
+    kept.forget()
+    first = find_order(graph)
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert len(files) == 1
+    kept.forget()
+    monkeypatch.setattr(search, "_searched", None)  # nothing is searched
+    assert find_order(graph) == first
+    kept.forget()
+    files[0].write_bytes(files[0].read_bytes()[:-3])  # damaged: there is none
+    with pytest.raises(TypeError):
+        find_order(graph)
+    assert not files[0].exists()
+    kept.forget()
+
+
+def test_a_kept_order_of_another_form_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
+    graph = load("PropaneCombustion")
+    for order in ((0, 1), (0,) * graph.intermediates):
+        kept.save(graph.key, kept.Kept(order, "by hand", "high"))
+        assert find_order(graph).multiplications == 88
+    kept.save(graph.key, kept.Kept(tuple(range(graph.intermediates)), "by hand", "default"))
+    assert find_order(graph).multiplications == 151  # taken as it is, and
+    assert find_order(graph, "high").multiplications == 88  # where more effort is meant, improved
+    assert find_order(graph).multiplications == 88
+    kept.forget()

@@ -30,7 +30,7 @@ transform: errors, follow, ir, ops, rolling, trees, trace
 sparse.colouring: errors, charts, loopc
 sparse: errors, charts, sparse.colouring
 sparse.detection: errors, ir, ops, trace, sparse
-orders: errors, loopc
+orders: errors, llvm, loopc
 linear: errors, tables, ir, ops, trees, trace, transform, sparse, orders
 cost: errors, ir, ops
 memory: errors, charts, ir, ops, sparse.detection

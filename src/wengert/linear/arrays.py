@@ -36,6 +36,7 @@ from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, index_add, index_set
 from wengert.ops.reduce import reduce_sum
 from wengert.ops.shape import filled, reshape
+from wengert.orders.problem import eliminated
 from wengert.orders.structured import StructuredGraph
 
 __all__ = ["ArrayGraph"]
@@ -504,24 +505,7 @@ class ArrayGraph:
             terms[u, v] = found
             before[v].append(u)
             after[u].append(v)
-        for v in order:
-            for u in before[v]:
-                first = terms.pop((u, v))
-                after[u].remove(v)
-                for w in after[v]:
-                    made = terms.get((u, w))
-                    if made is None:
-                        made = []
-                        before[w].append(u)
-                        after[u].append(w)
-                    for s in terms[v, w]:
-                        for t in first:
-                            made = added(made, multiply(s, t))
-                    terms[u, w] = made
-            for w in after[v]:
-                del terms[v, w]
-                before[w].remove(v)
-            before[v], after[v] = [], []
+        eliminated(terms, before, after, order, _products, _sums)
         found_rows = []
         for y, target in zip(self.graph.ys, self.targets, strict=True):
             row: list[Any] = []
@@ -538,6 +522,21 @@ class ArrayGraph:
                 row.append(made)
             found_rows.append(row)
         return found_rows
+
+
+def _products(first: list[Term], second: list[Term]) -> list[Term]:
+    """Return the terms of the Jacobian `second` after `first`."""
+    made: list[Term] = []
+    for s in second:
+        for t in first:
+            made = added(made, multiply(s, t))
+    return made
+
+
+def _sums(some: list[Term], more: list[Term]) -> list[Term]:
+    for t in more:
+        some = added(some, t)
+    return some
 
 
 def _identity(shape: tuple[int, ...]) -> Piece:

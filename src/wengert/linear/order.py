@@ -40,7 +40,7 @@ def order_of(graph: Graph, effort: str) -> Order:
                 f"effort='default'" + user_line()
             )
         return _of_arrays(graph, sequence, effort)
-    return _of_arrays(graph, *find_structured(graph.problem, effort))
+    return _of_arrays(graph, *find_structured(graph.problem, effort, graph.key))
 
 
 def _of_numbers(graph: ScalarGraph, found: Found) -> Order:

@@ -25,7 +25,7 @@ from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem, index_set
 from wengert.ops.patterns import Moving
 from wengert.ops.shape import concatenate, reshape
-from wengert.orders.problem import MOST, EliminationGraph
+from wengert.orders.problem import MOST, EliminationGraph, eliminated
 
 __all__ = ["ScalarGraph"]
 
@@ -203,22 +203,7 @@ class ScalarGraph:
             c[u, v] = total
             before[v].append(u)
             after[u].append(v)
-        for v in order:
-            for u in before[v]:
-                first = c.pop((u, v))
-                for w in after[v]:
-                    made = times(first, c[v, w])
-                    if (u, w) in c:
-                        c[u, w] = plus(c[u, w], made)
-                    else:
-                        c[u, w] = made
-                        before[w].append(u)
-                        after[u].append(w)
-                after[u].remove(v)
-            for w in after[v]:
-                del c[v, w]
-                before[w].remove(v)
-            before[v], after[v] = [], []
+        eliminated(c, before, after, order, times, plus)
         return self._results(c)
 
     def _results(self, c: dict[tuple[int, int], Any]) -> list[list[Any]]:

@@ -1,12 +1,15 @@
 """Orders of accumulation: in which sequence the chain rule is applied, and what that costs.
 
 Algorithms on weighted graphs and chains; they see numbers and never a recorded function.
-May import: errors, loopc.
+May import: errors, llvm, loopc.
 """
 
 from __future__ import annotations
 
+from wengert.orders.bounds import lower_bound
 from wengert.orders.chain import ChainPlan, Factor, plan_chain
+from wengert.orders.edges import FoundEdges, find_edges
+from wengert.orders.faces import FoundFaces, find_faces
 from wengert.orders.order import Cost, Order
 from wengert.orders.problem import EliminationGraph
 from wengert.orders.search import Found, find_order
@@ -17,7 +20,12 @@ __all__ = [
     "EliminationGraph",
     "Factor",
     "Found",
+    "FoundEdges",
+    "FoundFaces",
     "Order",
+    "find_edges",
+    "find_faces",
     "find_order",
+    "lower_bound",
     "plan_chain",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from wengert.errors import DataError, InputError, OrderError, user_line
 from wengert.orders import loops
 
-__all__ = ["EliminationGraph", "checked"]
+__all__ = ["EliminationGraph", "checked", "eliminated"]
 
 Ints = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -189,6 +189,26 @@ class EliminationGraph:
 
     __repr__ = __str__
 
+    def accumulate(
+        self, values: Mapping[tuple[int, int], Any], order: Sequence[int]
+    ) -> dict[tuple[int, int], Any]:
+        """Eliminate the vertices in an order, with values of the edges.
+
+        Parameters
+        ----------
+        values : mapping of (source, target) to number
+            The partial derivatives.
+        order : sequence of int
+
+        Returns
+        -------
+        dict of (input, output) to number
+            The entries of the Jacobian that are not zero by structure.
+        """
+        checked(order, self.intermediates)
+        of, on = (list(map(list, lists)) for lists in self.neighbours)
+        return eliminated(dict(values), of, on, order, lambda a, b: a * b, lambda a, b: a + b)
+
     # --- what an order costs ----------------------------------------------------------------------
     def multiplications(self, order: Sequence[int]) -> int:
         """Return the multiplications that an order of elimination takes.
@@ -227,6 +247,37 @@ class EliminationGraph:
     def state(self) -> State:
         """The arrays that the compiled loops work on."""
         return State(self)
+
+
+def eliminated(
+    c: dict[tuple[int, int], Any],
+    before: list[list[int]],
+    after: list[list[int]],
+    order: Sequence[int],
+    times: Callable[[Any, Any], Any],
+    plus: Callable[[Any, Any], Any],
+) -> dict[tuple[int, int], Any]:
+    """Eliminate vertices: change the edges `c` and the lists of neighbours; return the edges.
+
+    ``times(first, second)`` multiplies an edge with one that follows it.
+    """
+    for v in order:
+        for u in before[v]:
+            first = c.pop((u, v))
+            after[u].remove(v)
+            for w in after[v]:
+                made = times(first, c[v, w])
+                if (u, w) in c:
+                    c[u, w] = plus(c[u, w], made)
+                else:
+                    c[u, w] = made
+                    before[w].append(u)
+                    after[u].append(w)
+        for w in after[v]:
+            del c[v, w]
+            before[w].remove(v)
+        before[v], after[v] = [], []
+    return c
 
 
 def checked(order: Sequence[int], n: int) -> Ints:

@@ -18,9 +18,10 @@ import numpy as np
 from wengert.errors import InputError, user_line
 from wengert.orders import loops
 from wengert.orders.bounds import lower_bound
+from wengert.orders.kept import Kept, load, save
 from wengert.orders.problem import EliminationGraph
 
-__all__ = ["EFFORTS", "METHODS", "Effort", "Found", "effort_of", "find_order"]
+__all__ = ["EFFORTS", "METHODS", "Effort", "Found", "effort_of", "find_order", "kept_order"]
 
 Array = np.ndarray[Any, Any]
 
@@ -231,13 +232,16 @@ def _annealed(
             break
 
 
-def find_order(graph: EliminationGraph, effort: str = "default") -> Found:
+def find_order(graph: EliminationGraph, effort: str = "default", kept: bool = True) -> Found:
     """Return the cheapest order that an effort finds.
 
     Parameters
     ----------
     graph : EliminationGraph
     effort : {"default", "high"}
+    kept : bool
+        Whether to begin with the best order that was found for this graph before, by any process of
+        the user, and to keep what is found. What took the same effort, or more, is taken as it is.
 
     Raises
     ------
@@ -245,16 +249,35 @@ def find_order(graph: EliminationGraph, effort: str = "default") -> Found:
         For an effort that is not known.
     """
     spend = effort_of(effort)
+    before = kept_order(graph.key, graph.intermediates) if kept else None
+    known: list[Found] = []
+    if before is not None:
+        known = [_counted(graph, before.order, before.method)]
+        if before.effort == "high" or effort == "default" or before.optimal:
+            return replace(known[0], optimal=before.optimal)
+    found = _searched(graph, spend, known)
+    if kept and graph.intermediates > EFFORTS["default"].sets:
+        save(graph.key, Kept(found.order, found.method, effort, found.optimal))
+    return found
+
+
+def kept_order(key: str, n: int) -> Kept | None:
+    """Return what is kept for a graph, if it is an order of so many vertices."""
+    found = load(key)
+    return found if found is not None and sorted(found.order) == list(range(n)) else None
+
+
+def _searched(graph: EliminationGraph, spend: Effort, known: list[Found]) -> Found:
     n = graph.intermediates
-    tried = [_forward(graph), _reverse(graph), _markowitz(graph), _relative(graph)]
+    tried = [_forward(graph), _reverse(graph), _markowitz(graph), _relative(graph), *known]
     tried += [_markowitz(graph, backwards=True), _markowitz(graph, 1, True)]
     least = min(tried, key=lambda f: f.multiplications)
     if n <= spend.sets:
         found = _exact(graph, least.multiplications)
         if found is not None:
-            if found.multiplications < least.multiplications:
-                return found
-            return Found(least.order, least.multiplications, least.method, True)
+            return found if found.multiplications < least.multiplications else replace(
+                least, optimal=True
+            )  # fmt: skip
     lower = lower_bound(graph)
     if least.multiplications > lower and n <= spend.rolled:
         tried.append(_lookahead(graph))

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wengert.orders.search import Effort, effort_of
+from wengert.orders.kept import Kept, save
+from wengert.orders.search import Effort, effort_of, kept_order
 
 __all__ = ["Algebra", "StructuredGraph", "find_structured"]
 
@@ -359,18 +360,72 @@ RULES = {
 }
 
 
-def find_structured(graph: StructuredGraph, effort: str = "default") -> tuple[list[int], str]:
-    """Return the cheapest order that an effort finds, and what found it."""
+def find_structured(
+    graph: StructuredGraph, effort: str = "default", key: str | None = None
+) -> tuple[list[int], str]:
+    """Return the cheapest order that an effort finds, and what found it.
+
+    Parameters
+    ----------
+    graph : StructuredGraph
+    effort : {"default", "high"}
+    key : str, optional
+        The hash of the graph, under which the best order is kept and found again.
+    """
     spend = effort_of(effort)
-    until = time.perf_counter() + min(spend.seconds, 30.0)
-    tried = []
+    n = graph.intermediates
+    before = kept_order(key, n) if key is not None else None
+    if before is not None and (before.effort == "high" or effort == "default"):
+        return list(before.order), before.method
+    tried = [] if before is None else [(graph.cost(before.order), [*before.order], before.method)]
     for name, rule in RULES.items():
         order = rule(graph)
         if order is not None:
             tried.append((graph.cost(order), order, name))
-    cost, order, name = min(tried, key=lambda x: x[0])
-    if graph.intermediates > 2 and effort != "default":
+    cost, order, method = min(tried, key=lambda x: x[0])
+    if 2 <= n <= (SETS if effort == "default" else SETS + 4):
+        least, found = _exact(graph, cost)
+        if least < cost:
+            order, method = found, "exact"
+    elif n > 2 and effort != "default":
+        until = time.perf_counter() + min(spend.seconds, 30.0)
         least, found = _annealed(graph, order, cost, spend, until)
         if least < cost:
-            return found, "annealing"
-    return order, name
+            order, method = found, "annealing"
+    if key is not None and n > SETS:
+        save(key, Kept(tuple(order), method, effort))
+    return order, method
+
+
+SETS = 6
+"""Intermediate vertices up to which all orders are compared."""
+
+
+def _exact(graph: StructuredGraph, bound: float) -> tuple[float, list[int]]:
+    """Return the best order, by branch and bound over what is left after each set of vertices.
+
+    What a set leaves depends on its order only in how terms are grouped, so a set that was reached
+    for less is not gone on from.
+    """
+    n = graph.intermediates
+    best: tuple[float, list[int]] = (bound, [])
+    least: dict[int, float] = {}
+
+    def visit(state: Elimination, mask: int, order: list[int]) -> None:
+        nonlocal best
+        if state.spent >= best[0] or state.spent >= least.get(mask, math.inf):
+            return
+        least[mask] = state.spent
+        if len(order) == n:
+            total = state.copy().finish()
+            if total < best[0]:
+                best = total, order
+            return
+        left = [v for v in range(n) if not mask >> v & 1]
+        for _, v in sorted((state.price(v), v) for v in left):
+            further = state.copy()
+            further.eliminate(v)
+            visit(further, mask | 1 << v, [*order, v])
+
+    visit(graph.start(), 0, [])
+    return best if best[1] else (math.inf, [])
