@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -467,8 +467,22 @@ class ArrayGraph:
     def work(self, order: Sequence[int]) -> Work:
         """Return the operations of an order."""
         total = Work()
-        kinds = {e: self.problem._kinds[k] for e, k in self.problem.edges.items()}
+        kinds = self._start()
+        for step in self.steps(order):
+            total, kinds = total.plus(step[0]), step[1]
+        for kind in kinds.values():
+            for k, p in enumerate(kind):
+                total = total.plus(end_of(p, k == 0))
+        return total
+
+    def _start(self) -> dict[tuple[int, int], Kind]:
+        return {e: self.problem._kinds[k] for e, k in self.problem.edges.items()}
+
+    def steps(self, order: Sequence[int]) -> Iterator[tuple[Work, dict[tuple[int, int], Kind]]]:
+        """Yield the operations of each elimination, and the terms that are there after it."""
+        kinds = self._start()
         for v in order:
+            total = Work()
             into = [u for u, w in kinds if w == v]
             out = [w for u, w in kinds if u == v]
             for u in into:
@@ -484,10 +498,7 @@ class ArrayGraph:
                 del kinds[u, v]
             for w in out:
                 del kinds[v, w]
-        for kind in kinds.values():
-            for k, p in enumerate(kind):
-                total = total.plus(end_of(p, k == 0))
-        return total
+            yield total, kinds
 
     def accumulate(self, order: Sequence[int]) -> list[list[Any]]:
         """Eliminate the vertices in an order; see `LinearGraph.accumulate`."""

@@ -16,6 +16,7 @@ from wengert.errors import InputError, user_line
 from wengert.linear.arrays import ArrayGraph
 from wengert.linear.order import accumulated, order_given, order_of
 from wengert.linear.scalars import ScalarGraph
+from wengert.linear.steps import Step, named, roles_of, steps_of
 from wengert.linear.values import Linear
 from wengert.orders.order import Cost, Order
 from wengert.transform.linear import linearize_flat
@@ -92,6 +93,107 @@ class LinearGraph(Linear):
             return self.order(order, level).cost
         level = order.level if isinstance(order, Order) else level
         return order_given(self.at(level), order).cost
+
+    def steps(self, order: Any = "default", level: str | None = None) -> tuple[Step, ...]:
+        """Return what an order does step by step.
+
+        Parameters
+        ----------
+        order : Order, str or sequence of int
+            As of `order`, or the vertices in another sequence.
+        level : {"entries", "arrays"}, optional
+            Of an order that does not say it.
+
+        Returns
+        -------
+        tuple of wengert.linear.steps.Step
+            The vertex, its name, the multiplications, the edges made and those left.
+
+        Raises
+        ------
+        OrderError
+            For an order that is none, or of another graph.
+        """
+        chosen, at = self._chosen(order, level)
+        return steps_of(at, chosen.sequence)
+
+    def _chosen(self, order: Any, level: str | None) -> tuple[Order, ScalarGraph | ArrayGraph]:
+        if isinstance(order, str):
+            order = self.order(order, level)
+        level = order.level if isinstance(order, Order) else level
+        at = self.at(level)
+        return order_given(at, order), at
+
+    def elimination(self, order: Any = "default", level: str | None = None) -> Any:
+        """Return what `plot` draws, as data: a `wengert.charts.elimination.Elimination`."""
+        from wengert.charts.elimination import Eliminated, Elimination
+
+        chosen, at = self._chosen(order, level)
+        steps = steps_of(at, chosen.sequence)
+        drawn = [Eliminated(s.vertex, s.multiplications, s.made, s.edges) for s in steps]
+        total = chosen.cost.multiplications
+        others = {
+            name: self.cost(name, chosen.level).multiplications
+            for name in ("forward", "reverse")
+            if name != chosen.method
+        }
+        title = f"{self.name}, by {chosen.method}: {total:,} multiplications"
+        rest = total - sum(s.multiplications for s in steps)
+        edges = tuple(at.problem.edges)
+        return Elimination(named(at), roles_of(at), edges, drawn, rest, others, title)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        order: Any = "default",
+        level: str | None = None,
+        step: int | None = None,
+    ) -> Any:
+        """Draw an order of elimination step by step with matplotlib.
+
+        Without `step`, what each elimination multiplies, on top of those before, and what forward
+        and reverse mode would. With it, the graph after so many eliminations, 0 before the first:
+        edges that the last one made are orange.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        order : Order, str or sequence of int
+            As of `accumulate`.
+        level : {"entries", "arrays"}, optional
+            Of an order that does not say it.
+        step : int, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib: ``pip install 'wengert[plot]'``.
+        InputError
+            For a step that there is not, and for a graph that is too large to be drawn.
+        """
+        from wengert.charts.axes import axes_for
+        from wengert.charts.elimination import PLACED, plot_costs, plot_step
+
+        shown = self.elimination(order, level)
+        if step is None:
+            return plot_costs(axes_for(ax, "graph.plot()"), shown)
+        if not isinstance(step, int) or not 0 <= step <= len(shown.steps):
+            raise InputError(
+                f"step={step!r}: there are {len(shown.steps)} steps; 0 is the graph before the "
+                f"first" + user_line()
+            )
+        if len(shown.names) > PLACED:
+            raise InputError(
+                f"the graph has {len(shown.names)} vertices, and up to {PLACED} are drawn; leave "
+                f'out step= for the cost of each step, or give level="arrays"' + user_line()
+            )
+        return plot_step(axes_for(ax, "graph.plot()"), shown, step)
 
     def accumulate(self, order: Any = "default", level: str | None = None) -> list[list[Any]]:
         """Multiply the local Jacobians in an order.
