@@ -31,7 +31,7 @@ sparse.colouring: errors, charts, loopc
 sparse: errors, charts, sparse.colouring
 sparse.detection: errors, ir, ops, trace, sparse
 orders: errors, llvm, loopc
-linear: errors, tables, ir, ops, trees, trace, transform, sparse, orders
+linear: errors, charts, tables, ir, ops, trees, trace, transform, sparse, orders
 cost: errors, ir, ops
 memory: errors, charts, ir, ops, sparse.detection
 backend: errors, ir, ops
