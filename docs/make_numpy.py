@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+import wengert.public  # noqa: F401  (fills the tables)
 from wengert.ops.base import ZERO, Op
 from wengert.ops.elementwise import UFUNCS
 from wengert.trace.dispatch import CREATION, FUNCTIONS, UFUNC_METHODS
@@ -132,7 +133,7 @@ Derivatives where mathematics leaves a choice. NumPy has no say here; most are J
 | NaN in `fmax`, `fmin`, `nanmax`, `nansum` ... | to what is not NaN |
 | `abs`, `hypot`, `copysign`, `sign` at 0 | 0, real or complex |
 | `sqrt`, `cbrt`, `log`, `x**a` with a < 1 at 0 | `inf`, as is the limit |
-| `std` of equal numbers | `nan`: the root of 0 times 0; `var` gives 0 |
+| `std` of equal numbers | `nan`: the root of 0 times 0; of one number 0; `var` gives 0 |
 | `a**b` at a = 0 | in a: the limit, 0 at b = 0; in b: 0 for b >= 0, else `nan` |
 | `a**b` at a < 0 | in a: `b * a**(b - 1)`; in b: `nan` |
 | `logaddexp`, `logaddexp.reduce` at equal infinities | shared equally |

@@ -185,7 +185,7 @@ class _Run:
         self._form = form
         self._n = n
         self._params = params
-        self._reverse: Jitted | None = None
+        self._reverse: Jitted[..., Any] | None = None
         if compiled:
             self._reverse = _kept(step) if isinstance(step, Jitted) else jit(_pullback(step))
         self.ran = 0
@@ -306,13 +306,13 @@ def _pullback(step: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=16)
-def _kept(step: Jitted) -> Jitted:
+def _kept(step: Jitted[..., Any]) -> Jitted[..., Any]:
     """Return the compiled reversal of a compiled step, the same one for each chain."""
-    made: Jitted = jit(_pullback(step))
+    made: Jitted[..., Any] = jit(_pullback(step))
     return made
 
 
-def _has_room(reverse: Jitted) -> bool:
+def _has_room(reverse: Jitted[..., Any]) -> bool:
     info = reverse.cache_info()
     return info.specialisations < info.signatures + PATHS
 

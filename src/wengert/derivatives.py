@@ -12,24 +12,20 @@ from typing import Any
 import numpy as np
 
 from wengert import trees
-from wengert.errors import InputError, ShapeError, hidden, user_line
+from wengert.errors import InputError, hidden, user_line
 from wengert.follow.functions import call as call_followed
+from wengert.gradients import Argnums, grad, pair, refuse_piecewise, value_and_grad
 from wengert.jit.transformed import transformed
 from wengert.ops import control
-from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
-from wengert.ops.options import check_flag, check_function, check_places
+from wengert.ops.base import Traced, is_inexact
+from wengert.ops.options import check_flag, check_function
 from wengert.trace.numbers import as_python, number_type
-from wengert.trace.numpy import methods as methods  # fills the tables of NumPy's functions
-from wengert.trace.python import stand_ins as stand_ins  # fills those of followed code
-from wengert.trace.record import Tape
-from wengert.trace.tracer import Tracer
 from wengert.transform.jvp import jvp_flat
-from wengert.transform.linear import linearize_flat, quiet
-from wengert.transform.reverse import pulled
-from wengert.transform.rolled import rolled
+from wengert.transform.linear import linearize_flat
 from wengert.transform.vmap import vmap as mapped
 
 __all__ = [
+    "Argnums",
     "grad",
     "hvp",
     "jvp",
@@ -41,151 +37,6 @@ __all__ = [
     "vjp",
     "vmap",
 ]
-
-Argnums = int | Sequence[int]
-
-
-def value_and_grad(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False
-) -> Callable[..., Any]:
-    """Return a function that computes `f` and its gradient in one reverse pass.
-
-    Parameters
-    ----------
-    f : callable
-        Returns a real scalar (a pair of it and anything else with `has_aux`), written with NumPy.
-    argnums : int or sequence of int
-        The positional arguments to differentiate; each may be a pytree of arrays.
-    has_aux : bool
-        Whether `f` returns ``(value, aux)``.
-    holomorphic : bool
-        Whether `f` is holomorphic, with complex inputs and result.
-
-    Returns
-    -------
-    callable
-        ``(value, gradient)`` (``((value, aux), gradient)`` with `has_aux`). The gradient has the
-        form, shapes and dtypes of the argument, a tuple of them for several. For a real function of
-        complex inputs it is df/da - i df/db at a + i b, as in JAX.
-
-    Raises
-    ------
-    InputError
-        For integer inputs, a complex result, or an `argnums` that names no argument.
-    ShapeError
-        For a result that is not a scalar.
-    """
-    check_places(f, argnums, "grad", has_aux=has_aux, holomorphic=holomorphic)
-    name = f"grad({getattr(f, '__name__', 'f')})"
-
-    @transformed("value_and_grad", f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        chosen = trees.select(args, argnums, name)
-        leaves = chosen.leaves
-        if holomorphic and any(dtype_of(x).kind != "c" for x in leaves):
-            kinds = ", ".join(str(dtype_of(x)) for x in leaves)
-            raise InputError(
-                f"{name} with holomorphic=True takes complex inputs, not {kinds}" + user_line()
-            )
-        with Tape() as tape:
-            inputs = [tape.input(x) for x in leaves]
-            roots = [t._var for t in inputs]
-            out = chosen.call(f, inputs, kwargs)
-            if has_aux:
-                out, aux = pair(out, name)
-                aux = trees.unwrap(aux, tape)
-            y, seed = _scalar(out, tape, name, holomorphic)
-        grads: list[Any] = [None] * len(leaves)
-        if seed is not None:
-            tape.captured.verify()
-            tape, roots, (seed,) = rolled(tape, roots, [seed])
-            y = seed.data
-            with quiet():
-                grads = pulled(tape.nodes, [(seed, dtype_of(y).type(1))], roots)
-        result = chosen.pack(trees.own(grads, leaves))
-        return ((y, aux), result) if has_aux else (y, result)
-
-    return wrapped
-
-
-def grad(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False
-) -> Callable[..., Any]:
-    """Return a function that computes the gradient of `f`; see `value_and_grad`.
-
-    Returns
-    -------
-    callable
-        The gradient (``(gradient, aux)`` with `has_aux`).
-    """
-    both = value_and_grad(f, argnums, has_aux, holomorphic)
-
-    @transformed("grad", f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        y, g = both(*args, **kwargs)
-        return (g, y[1]) if has_aux else g
-
-    return wrapped
-
-
-def pair(out: Any, name: str) -> tuple[Any, Any]:
-    """Take the result of a function with has_aux=True apart."""
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise InputError(
-            f"{name} with has_aux=True takes a function that returns (value, aux), not "
-            f"{type(out).__name__}" + user_line()
-        )
-    return out
-
-
-def _scalar(out: Any, tape: Tape, name: str, holomorphic: bool) -> tuple[Any, Any]:
-    """Check that a result is a scalar; return its value and where it stands on the tape."""
-    if isinstance(out, Tracer):
-        out._refresh()
-    if isinstance(out, Tracer) and out._trace is tape:
-        y, seed = out._var.data, out._var
-    else:
-        y, seed = out, None
-        if isinstance(y, Tracer):
-            y._check_alive()
-        if not isinstance(y, (Traced, np.ndarray, np.generic, float, int, complex)):
-            what = "None; does it lack a return?" if y is None else f"a {type(y).__name__}"
-            raise InputError(
-                f"{name} takes a function that returns a scalar, but it returned {what}"
-                + (" (for value and more, use has_aux=True)" if isinstance(y, tuple) else "")
-                + user_line()
-            )
-    shape = shape_of(y)
-    if shape != ():
-        raise ShapeError(
-            f"{name} takes a function that returns a scalar, but it returned shape {shape}. "
-            "Reduce it (np.sum, np.mean), or use wg.jacobian or wg.vjp." + user_line()
-        )
-    kind = dtype_of(y).kind
-    if kind == "c" and not holomorphic:
-        raise InputError(
-            f"{name} takes a function that returns a real scalar, but it returned {dtype_of(y)}. "
-            "Use np.real(...) or np.abs(...) of it, or holomorphic=True." + user_line()
-        )
-    if kind not in "fc":
-        raise InputError(_piecewise(name, y) + user_line())
-    return y, seed
-
-
-def _piecewise(name: str, y: Any) -> str:
-    """Say that a result has no derivative."""
-    return (
-        f"{name} takes a function that returns floating-point numbers, but it returned "
-        f"{dtype_of(y)}, which has no derivative. Return integers and Booleans (a comparison, "
-        "argmax, a count) beside the result with has_aux=True, or write 1.0 instead of 1."
-    )
-
-
-def refuse_piecewise(ys: Sequence[Any], name: str) -> None:
-    """Raise where a result cannot be differentiated."""
-    for y in ys:
-        if not is_inexact(y):
-            raise InputError(_piecewise(name, y) + user_line())
 
 
 @hidden

@@ -14,6 +14,7 @@ Each one also subclasses the builtin that a NumPy user would catch::
     ├── DerivativeError         NotImplementedError   an operation without the derivative asked for
     ├── DerivativeMismatchError AssertionError  a derivative that fails a check
     ├── GraphError              ValueError   a graph that is not well formed, or does not parse
+    ├── NonFiniteError          FloatingPointError   a result is NaN, in `debug_nans`
     ├── PlanMismatchError       ValueError   a plan called with other arguments than it was made for
     ├── MissingExtraError       ImportError  an optional library that is not installed
     ├── SparsityError           ValueError   a sparsity pattern that does not hold
@@ -56,6 +57,7 @@ __all__ = [
     "MemoryBudgetError",
     "MissingExtraError",
     "MutationError",
+    "NonFiniteError",
     "OrderError",
     "PlanMismatchError",
     "RunFolderError",
@@ -161,6 +163,10 @@ class DerivativeMismatchError(WengertError, AssertionError):
 
 class GraphError(WengertError, ValueError):
     """A graph that is not well formed, or a text that is not a graph."""
+
+
+class NonFiniteError(WengertError, FloatingPointError):
+    """A result is NaN or infinite where `debug_nans` forbids it."""
 
 
 class PlanMismatchError(WengertError, ValueError):

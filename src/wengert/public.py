@@ -1,13 +1,16 @@
 """What users call: the names of ``import wengert as wg``, which loads this module at the first one.
 
-May import: errors, follow, transform, linear, backend.native.run, jit, derivatives, taylor,
-matrices, analysis, drawing.
+May import: errors, classes, tree, follow, transform, linear, backend.native.run, jit, gradients,
+derivatives, taylor, matrices, analysis, drawing.
 """
 
-from wengert import errors
+from wengert import errors, tree
 from wengert.analysis.cost import cost, count
+from wengert.analysis.nans import debug_nans, find_nan
 from wengert.analysis.needs import memory, partition
+from wengert.analysis.shapes import Shape, eval_shape
 from wengert.backend.native.run.pool import get_threads, set_threads
+from wengert.classes import register
 from wengert.derivatives import (
     grad,
     hvp,
@@ -20,6 +23,7 @@ from wengert.derivatives import (
 )
 from wengert.drawing.draw import draw
 from wengert.follow.functions import unfollowed
+from wengert.gradients import elementwise_grad
 from wengert.jit.jitted import jit
 from wengert.linear.function import linear_graph
 from wengert.matrices import (
@@ -45,6 +49,7 @@ from wengert.transform.custom import custom_jvp, custom_vjp
 from wengert.transform.prefix import associative_scan
 
 __all__ = [
+    "Shape",
     "associative_scan",
     "checkpoint",
     "cond",
@@ -52,8 +57,12 @@ __all__ = [
     "count",
     "custom_jvp",
     "custom_vjp",
+    "debug_nans",
     "draw",
+    "elementwise_grad",
     "errors",
+    "eval_shape",
+    "find_nan",
     "fori_loop",
     "get_threads",
     "grad",
@@ -73,10 +82,12 @@ __all__ = [
     "map",
     "memory",
     "partition",
+    "register",
     "scan",
     "set_threads",
     "stop_gradient",
     "switch",
+    "tree",
     "unfollowed",
     "value_and_grad",
     "value_and_jacobian",

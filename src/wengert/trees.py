@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import optree
 
+from wengert.classes import flattened as flattened
 from wengert.errors import InputError, MutationError, ShapeError, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Value
@@ -22,7 +24,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """Return the leaves of a pytree, and the function that puts leaves back into its form."""
     if isinstance(tree, (Traced, np.ndarray, np.generic, float)):
         return [tree], _only
-    leaves, spec = optree.tree_flatten(tree)
+    leaves, spec = flattened(tree)
     return leaves, spec.unflatten
 
 
@@ -34,62 +36,96 @@ def map_leaves(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """Apply `f` to the leaves of a pytree."""
     if isinstance(tree, (Traced, np.ndarray, np.generic, float)) and not rest:
         return f(tree)
+    flattened(tree)
     return optree.tree_map(f, tree, *rest)
 
 
 class Selection:
-    """The arguments that are differentiated, as flat leaves."""
+    """The arguments that are differentiated, as flat leaves.
 
-    __slots__ = ("argnums", "args", "counts", "leaves", "rebuilds", "single")
+    Parameters
+    ----------
+    args : tuple
+        Of the call.
+    argnums : int or sequence of int
+    name : str
+        Of the transformation, for messages.
+    f : callable, optional
+        The function, whose signature says which keyword a position is.
+    kwargs : dict, optional
+        Of the call.
+    argnames : str or sequence of str, optional
+        In place of `argnums`.
+    allow_int : bool
+        Whether integers and Booleans among the leaves are constants with a derivative of zero.
+    """
 
-    def __init__(self, args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> None:
-        self.single = not isinstance(argnums, Iterable) or isinstance(argnums, str)
-        wanted: tuple[Any, ...] = (argnums,) if self.single else tuple(argnums)  # type: ignore[arg-type]
-        n = len(args)
-        self.argnums: list[int] = []
-        for i in wanted:
-            if (
-                isinstance(i, (bool, np.bool_))
-                or not isinstance(i, (int, np.integer))
-                or not -n <= i < n
-            ):
+    __slots__ = ("args", "constants", "counts", "leaves", "names", "places", "rebuilds", "single")
+
+    def __init__(
+        self,
+        args: tuple[Any, ...],
+        argnums: int | Sequence[int],
+        name: str,
+        f: Callable[..., Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        argnames: str | Sequence[str] | None = None,
+        allow_int: bool = False,
+    ) -> None:
+        kwargs = kwargs or {}
+        wanted: Any = argnums if argnames is None else argnames
+        self.single = not isinstance(wanted, Iterable) or isinstance(wanted, str)
+        self.names: tuple[str, ...] | None = None if argnames is None else tuple(wanted)
+        self.places: list[int | str] = []
+        for i in (wanted,) if self.single else tuple(wanted):
+            place = _argument(f, i, args, kwargs, name)
+            if place in self.places:
+                what = "argnums" if argnames is None else "argnames"
                 raise InputError(
-                    f"{name}: argnums={argnums!r} does not name a positional argument; the "
-                    f"function was called with {n} positional argument{'s' if n != 1 else ''}"
-                    + (
-                        "; pass what is differentiated by position: x=... is a constant"
-                        if n == 0
-                        else ""
-                    )
-                    + user_line()
+                    f"{name}: {what}={wanted!r} names argument {place} twice" + user_line()
                 )
-            if int(i) % n in self.argnums:
-                raise InputError(
-                    f"{name}: argnums={argnums!r} names argument {int(i) % n} twice" + user_line()
-                )
-            self.argnums.append(int(i) % n)
+            self.places.append(place)
         self.args = args
         self.leaves: list[Any] = []
+        self.constants: dict[int, Any] = {}
         self.counts = []
         self.rebuilds = []
-        for i in self.argnums:
-            leaves, rebuild = flatten(args[i])
-            self.leaves += [_leaf(x, k, name, i, args[i]) for k, x in enumerate(leaves)]
+        for i in self.places:
+            given = kwargs[i] if isinstance(i, str) else args[i]
+            leaves, rebuild = flatten(given)
+            for k, x in enumerate(leaves):
+                if allow_int and _is_whole(x):
+                    self.constants[len(self.leaves)] = x
+                    x = np.zeros(np.shape(x))
+                self.leaves.append(_leaf(x, k, name, i, given))
             self.counts.append(len(leaves))
             self.rebuilds.append(rebuild)
+
+    @property
+    def argnums(self) -> list[int]:
+        """The positions of the arguments that were passed by position."""
+        return [i for i in self.places if not isinstance(i, str)]
 
     def call(self, f: Callable[..., Any], leaves: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Call `f` with the selected arguments' leaves replaced."""
         args = list(self.args)
+        given = list(leaves)
+        for k, x in self.constants.items():
+            given[k] = x
         start = 0
-        for i, n, rebuild in zip(self.argnums, self.counts, self.rebuilds, strict=True):
-            args[i] = rebuild(leaves[start : start + n])
+        for i, n, rebuild in zip(self.places, self.counts, self.rebuilds, strict=True):
+            made = rebuild(given[start : start + n])
+            if isinstance(i, str):
+                kwargs = {**kwargs, i: made}
+            else:
+                args[i] = made
             start += n
         out = call_followed(f, args, kwargs)
         for x in leaves:
             if getattr(x, "_version", 0):
-                others = [x for i, x in enumerate(self.args) if i not in self.argnums]
-                apart(leaves, self.leaves, flatten((others, kwargs))[0])
+                others = [x for i, x in enumerate(self.args) if i not in self.places]
+                named = [x for k, x in kwargs.items() if k not in self.places]
+                apart(leaves, self.leaves, flatten((others, named))[0])
                 break
         return out
 
@@ -100,7 +136,11 @@ class Selection:
         for n, rebuild in zip(self.counts, self.rebuilds, strict=True):
             packed.append(rebuild(leaves[start : start + n]))
             start += n
-        return packed[0] if self.single else tuple(packed)
+        if self.single:
+            return packed[0]
+        if self.names is not None:
+            return dict(zip(self.names, packed, strict=True))
+        return tuple(packed)
 
 
 def apart(handles: Sequence[Any], given: Sequence[Any], others: Sequence[Any] = ()) -> None:
@@ -135,9 +175,53 @@ def _overlap(x: Any, y: Any) -> bool:
         return True
 
 
-def select(args: tuple[Any, ...], argnums: int | Sequence[int], name: str) -> Selection:
-    """Pick the arguments to differentiate and check that they are floating-point."""
-    return Selection(args, argnums, name)
+select = Selection
+"""Pick the arguments to differentiate, and check that they are floating-point."""
+
+
+def _argument(
+    f: Callable[..., Any] | None, i: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str
+) -> int | str:
+    """Return where an argument stands in a call: its position, or its keyword."""
+    n = len(args)
+    if isinstance(i, str):
+        if i in kwargs:
+            return i
+        names = _parameters(f)
+        if i in names[:n]:
+            return names.index(i)
+        raise InputError(
+            f"{name}: argnames names {i!r}, which this call does not give"
+            + (f"; the arguments are {', '.join(names)}" if names and i not in names else "")
+            + user_line()
+        )
+    if not isinstance(i, (bool, np.bool_)) and isinstance(i, (int, np.integer)):
+        if -n <= i < n:
+            return int(i) % n
+        names = _parameters(f)
+        if 0 <= i < len(names) and names[i] in kwargs:
+            return names[i]
+    raise InputError(
+        f"{name}: argnums={i!r} does not name a positional argument; the "
+        f"function was called with {n} positional argument{'s' if n != 1 else ''}"
+        + ("; pass what is differentiated by position, or name it in argnames" if n == 0 else "")
+        + user_line()
+    )
+
+
+def _parameters(f: Callable[..., Any] | None) -> list[str]:
+    """Return the names of what can be passed by position, in order."""
+    if f is None:
+        return []
+    try:
+        found = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # of compiled code
+        return []
+    return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _is_whole(x: Any) -> bool:
+    return not isinstance(x, (float, complex)) and dtype_of(x).kind in "iub"
 
 
 def strong(x: Any) -> Any:
@@ -156,7 +240,7 @@ def _place(tree: Any, k: int) -> str:
     return optree.tree_accessors(tree)[k].codify("")
 
 
-def _leaf(x: Any, k: int, name: str, argnum: int, tree: Any) -> Any:
+def _leaf(x: Any, k: int, name: str, argnum: int | str, tree: Any) -> Any:
     if type(x) is np.ndarray and x.dtype.kind in "fc":
         return x
     if isinstance(x, (float, complex)) and not isinstance(x, np.generic):

@@ -117,6 +117,9 @@ def grads(f: Any, *xs: Any) -> list[Any]:
         # statistics
         (np.var, ([1.0, 1.0],), ([0.0, 0.0],)),
         (np.std, ([1.0, 1.0],), ([NAN, NAN],)),
+        (np.std, ([3.0],), ([0.0],)),
+        (lambda x: np.sum(np.std(np.reshape(x, (2, 1)), axis=1)), ([3.0, 4.0],), ([0.0, 0.0],)),
+        (lambda x: np.std(x, mean=np.zeros(1)), ([-2.0],), ([-1.0],)),
         (lambda x: np.var(x, ddof=1), ([0.0, 2.0],), ([-2.0, 2.0],)),
         (lambda x: np.var(x, where=[True, False, True]), ([0.0, 9.0, 2.0],), ([-1.0, 0.0, 1.0],)),
     ],

@@ -22,7 +22,9 @@ loopc: errors, llvm
 ir: errors
 ops: errors, ir
 rolling: ir, ops
-trees: errors, follow, ir, ops
+classes: errors, ops
+trees: errors, classes, follow, ir, ops
+tree: errors, ops, trees
 trace: errors, follow, ir, ops
 trace.numpy: errors, ops, trace
 trace.python: errors, follow, ops, trace, trace.numpy
@@ -43,14 +45,15 @@ backend.native: ir, backend, backend.native.schedule, backend.native.run
 backends: errors, backend, backend.native
 jit: errors, charts, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
 devices: errors, charts, tables, ir, ops, cost, memory, jit
-derivatives: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, jit
+gradients: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, jit
+derivatives: errors, follow, ops, trees, trace, transform, jit, gradients
 matrices: errors, charts, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, linear, cost, memory, backend, backend.native, backend.native.schedule, llvm, jit, derivatives
 taylor: errors, follow, ops, trees, trace, transform, memory, jit, derivatives
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, charts, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
 drawing: errors, ir, ops, trees, trace, transform, cost, memory, jit, matrices, analysis.loops
-public: errors, follow, transform, linear, backend.native.run, jit, derivatives, taylor, matrices, analysis, drawing
+public: errors, classes, tree, follow, transform, linear, backend.native.run, jit, gradients, derivatives, taylor, matrices, analysis, drawing
 "": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""

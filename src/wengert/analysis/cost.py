@@ -100,7 +100,7 @@ def cost(
             if any(map(_is_differentiable, avals)):  # else there is no need of a derivative
                 raise
         else:
-            made = value_and_grad(f, nums).plan  # type: ignore[attr-defined]
+            made = value_and_grad(f, nums).plan
             late = _behind(graph, 1)
             return Cost(
                 name, graph, late, lambda: made(*args, **kwargs), recorder, _stored, machine

@@ -134,6 +134,8 @@ class _Matcher:
             self.same(name, x) if k in static else self.check(name, x)
         if state is not None:
             self.require(f"{self.scope.hold(state)}.test()")
+        if len(self.names) != len(self.leaves):  # some are in an object of a registered class
+            raise _Other
         found = ", ".join(self.names[i] for i in range(len(self.leaves)))
         body = "\n".join(f"        {line}" for line in self.lines)
         return (

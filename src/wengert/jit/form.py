@@ -19,6 +19,7 @@ from wengert.ir.graph import aval_of
 from wengert.ir.simplify import key
 from wengert.ops.base import Traced
 from wengert.ops.leaves import is_data, plain
+from wengert.trees import flattened
 
 __all__ = ["DYNAMIC", "Fixed", "Form", "Laid", "bare", "laid_like", "layouts", "signature", "split"]
 
@@ -93,7 +94,7 @@ class Form(NamedTuple):
             expect to see.
         """
         tree = self.spec.unflatten(self._all(leaves))
-        before = optree.tree_leaves(tree)
+        before, form = optree.tree_flatten(tree)
         args, kwargs = list(tree[0]), dict(tree[1])
         for k, s in self.static:
             if isinstance(k, int):
@@ -101,12 +102,15 @@ class Form(NamedTuple):
             else:
                 kwargs[k] = s.value
         out = call_followed(f, args, kwargs)
-        after = optree.tree_leaves(tree)
-        if len(before) != len(after) or any(a is not b for a, b in zip(before, after, strict=True)):
+        after, left = optree.tree_flatten(tree)
+        same = len(before) == len(after)
+        same = same and all(a is b for a, b in zip(before, after, strict=True))
+        if not same or left != form:
             raise MutationError(
-                f"{getattr(f, '__name__', 'the function')} changes a list or dict among its "
-                f"arguments in place, which a compiled function does not do to its caller's. Make "
-                f"a new one, and return it." + user_line()
+                f"{getattr(f, '__name__', 'the function')} changes "
+                f"{'an object' if same else 'a list or dict'} among its arguments in place, which "
+                f"a compiled function does not do to its caller's. Make a new one, and return "
+                f"it." + user_line()
             )
         return out
 
@@ -174,7 +178,7 @@ def split(
         args = tuple(None if i in where else a for i, a in enumerate(args))
         kwargs = {k: v for k, v in kwargs.items() if k not in names}
     leaves: list[Any]
-    leaves, spec = optree.tree_flatten((args, kwargs))  # type: ignore[arg-type]
+    leaves, spec = flattened((args, kwargs))
     data = []
     fixed = []
     for i, x in enumerate(leaves):

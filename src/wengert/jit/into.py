@@ -11,6 +11,7 @@ import optree
 from wengert.errors import InputError, ShapeError, user_line
 from wengert.ir.graph import aval_of
 from wengert.jit.fastpath import OUTPUT
+from wengert.trees import flattened
 
 __all__ = ["copy_into", "share", "targets"]
 
@@ -37,7 +38,7 @@ def targets(
     InputError
         For something that is no writeable array, another dtype, or arrays that share memory.
     """
-    leaves, given = optree.tree_flatten(out)
+    leaves, given = flattened(out)
     if given != spec:
         raise ShapeError(
             f"out of {name} must have the form of its result:\n  expected {spec}\n"
@@ -94,7 +95,7 @@ def share(written: Sequence[Any], read: Sequence[Any]) -> bool:
 
 def copy_into(out: Any, result: Any, name: str) -> Any:
     """Copy a result into arrays of the same form, and return them."""
-    leaves, spec = optree.tree_flatten(result)
+    leaves, spec = flattened(result)
     data = [isinstance(y, (np.ndarray, np.generic, float, int, complex)) for y in leaves]
     still = [OUTPUT if d else y for y, d in zip(leaves, data, strict=True)]
     moving = [y for y, d in zip(leaves, data, strict=True) if d]

@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from wengert.backend.base import from_handler
 from wengert.backend.native.run.footprint import footprint
@@ -19,6 +19,7 @@ from wengert.errors import (
     MemoryBudgetError,
     UnsupportedError,
     WengertError,
+    hidden,
     shorten,
     user_line,
 )
@@ -32,7 +33,7 @@ from wengert.jit.keywords import bytes_of, refuse_options, refuse_unknown, sees_
 from wengert.jit.plan import Plan
 from wengert.jit.progress import Patience
 from wengert.jit.record import Recorded, record, uncompiled
-from wengert.jit.specialise import DecisionTree, Leaf
+from wengert.jit.specialise import CacheInfo, DecisionTree, Leaf
 from wengert.jit.state import States
 from wengert.memory.profile import size_text
 from wengert.memory.remat import fitted
@@ -55,6 +56,9 @@ __all__ = [
     "jit",
 ]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 MAX_SPECIALISATIONS = 64
 """Paths compiled for one signature, unless `jit` is given another number."""
 
@@ -70,20 +74,7 @@ class TooManySpecialisations(UserWarning):
     """A jitted function takes so many different paths that some are run without compilation."""
 
 
-class CacheInfo(NamedTuple):
-    """What a jitted function has done so far."""
-
-    traces: int
-    """How often the Python function was recorded."""
-    signatures: int
-    """Different shapes, dtypes, forms and static arguments."""
-    specialisations: int
-    """Compiled plans, over all signatures."""
-    fallbacks: int
-    """Signatures with more paths than are compiled, some of which run without compilation."""
-
-
-class Jitted:
+class Jitted(Generic[P, R]):
     """A function that compiles itself; see `jit`."""
 
     def __init__(
@@ -118,22 +109,22 @@ class Jitted:
         self._traces = 0
 
     # --- calling ----------------------------------------------------------------------------------
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the specialisation for these arguments, compiling it first if it is new."""
         tree = self._last
         leaves = tree.match(args, kwargs)
         if leaves is not None and (root := tree.root) is not None:
             leaf = root.last
             try:
-                return leaf.rebuild(leaf.run(leaves))
+                return leaf.rebuild(leaf.run(leaves))  # type: ignore[no-any-return]
             except Exception as stopped:
                 if from_handler(stopped):
                     raise
                 found = tree.resume(root, leaves, leaf, stopped)
             if found is not None:
-                return found[0].rebuild(found[1])
+                return found[0].rebuild(found[1])  # type: ignore[no-any-return]
         try:
-            return self._any(args, kwargs)
+            return self._any(args, kwargs)  # type: ignore[no-any-return]
         except Exception as error:
             shorten(error)
             raise
@@ -167,7 +158,7 @@ class Jitted:
         leaf, outputs = found
         return leaf.rebuild(outputs)
 
-    def into(self, out: Any, *args: Any, **kwargs: Any) -> Any:
+    def into(self, out: Any, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, and write its result into arrays that the caller has.
 
         Parameters
@@ -199,13 +190,13 @@ class Jitted:
         tree = None if stops() else self._trees.get(key)
         if tree is not None and tree.root is not None:
             try:
-                return tree.root.last.plan.run_into(out, leaves)
+                return tree.root.last.plan.run_into(out, leaves)  # type: ignore[no-any-return]
             except WengertError:
                 raise
             except Exception as error:  # a guard missed, or an operation raised
                 if from_handler(error):
                     raise
-        return copy_into(out, self._any(args, kwargs), self._name)
+        return copy_into(out, self._any(args, kwargs), self._name)  # type: ignore[no-any-return]
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
         """Return the data of a call and the key of its decision tree, None for traced data."""
@@ -439,7 +430,7 @@ class Jitted:
         return uncompiled(self._f, args, kwargs)
 
     # --- looking ----------------------------------------------------------------------------------
-    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+    def plan(self, *args: P.args, **kwargs: P.kwargs) -> Plan:
         """Return the plan for a call with these arguments, compiled now if it is new.
 
         Returns
@@ -498,6 +489,29 @@ def _same(x: Any) -> Any:
     return x
 
 
+@overload
+def jit(
+    f: Callable[P, R],
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    backend: str | None = None,
+    max_specialisations: int = MAX_SPECIALISATIONS,
+    fastmath: bool = False,
+    memory_budget: int | str | None = None,
+) -> Jitted[P, R]: ...
+@overload
+def jit(
+    f: None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    backend: str | None = None,
+    max_specialisations: int = MAX_SPECIALISATIONS,
+    fastmath: bool = False,
+    memory_budget: int | str | None = None,
+) -> Callable[[Callable[P, R]], Jitted[P, R]]: ...
+@hidden
 def jit(
     f: Callable[..., Any] | None = None,
     *,

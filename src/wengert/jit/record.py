@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import optree
 
 from wengert import trees
 from wengert.errors import MutationError, cause_of, user_line
@@ -148,7 +147,7 @@ def record(
             with watched(recorder, state):
                 out = form.call(f, inputs)
             _check_unchanged(f, inputs)
-            results, spec = optree.tree_flatten(out)
+            results, spec = trees.flattened(out)
             dynamic = [isinstance(y, (Traced, *DYNAMIC)) for y in results]
             graph = recorder.finish(inputs, [y for y, d in zip(results, dynamic, strict=True) if d])
     except ValueError as error:

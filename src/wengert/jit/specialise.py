@@ -9,13 +9,26 @@ from the subtree of the outcome it got.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from wengert.ir.graph import EFFECTS, GuardMiss
 from wengert.ir.simplify import key
 from wengert.jit.fastpath import Match, never
 
-__all__ = ["Branch", "DecisionTree", "Leaf"]
+__all__ = ["Branch", "CacheInfo", "DecisionTree", "Leaf"]
+
+
+class CacheInfo(NamedTuple):
+    """What a jitted function has done so far."""
+
+    traces: int
+    """How often the Python function was recorded."""
+    signatures: int
+    """Different shapes, dtypes, forms and static arguments."""
+    specialisations: int
+    """Compiled plans, over all signatures."""
+    fallbacks: int
+    """Signatures with more paths than are compiled, some of which run without compilation."""
 
 
 class Leaf:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from wengert.errors import shorten, user_line
 from wengert.jit.jitted import Jitted
@@ -14,8 +14,11 @@ from wengert.naming import Bound, called, name_of, wrap
 
 __all__ = ["Transformed", "kind_of", "transformed"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-class Transformed:
+
+class Transformed(Generic[P, R]):
     """A function that a transformation made of another one, such as a gradient.
 
     A call runs it as Python does; `plan` says what it costs and compiles it.
@@ -24,13 +27,13 @@ class Transformed:
     # Not in the dictionary, which `functools.wraps` copies to functions around this one.
     __slots__ = ("__dict__", "__weakref__", "_call", "_jitted", "_kind")
 
-    def __init__(self, kind: str, f: Callable[..., Any], call: Callable[..., Any]) -> None:
+    def __init__(self, kind: str, f: Callable[..., Any], call: Callable[P, R]) -> None:
         wrap(self, f)
         self._kind = kind
         self._call = call
-        self._jitted: Jitted | None = None
+        self._jitted: Jitted[P, R] | None = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function."""
         try:
             return self._call(*args, **kwargs)
@@ -38,7 +41,7 @@ class Transformed:
             shorten(error)
             raise
 
-    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+    def plan(self, *args: P.args, **kwargs: P.kwargs) -> Plan:
         """Return the plan for a call with these arguments, as ``jit`` of this function does.
 
         Returns
@@ -54,10 +57,10 @@ class Transformed:
         """Bind to an instance, as functions do."""
         return self if instance is None else Bound(self, instance)
 
-    def __copy__(self) -> Transformed:
+    def __copy__(self) -> Transformed[P, R]:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Transformed:
+    def __deepcopy__(self, memo: Any) -> Transformed[P, R]:
         return self
 
     def __reduce__(self) -> Any:
@@ -81,7 +84,9 @@ class Transformed:
         return f"<{self._kind} of {called(self)}>"
 
 
-def transformed(kind: str, f: Callable[..., Any]) -> Callable[[Callable[..., Any]], Transformed]:
+def transformed(
+    kind: str, f: Callable[..., Any]
+) -> Callable[[Callable[..., Any]], Transformed[..., Any]]:
     """Return a decorator that makes a function the transformed `f`: ``<kind of f>``."""
     return functools.partial(Transformed, kind, f)
 

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from wengert import trees
 from wengert.derivatives import Argnums, pair, refuse_piecewise
 from wengert.errors import InputError
-from wengert.jit.transformed import transformed
+from wengert.jit.transformed import Transformed, transformed
 from wengert.matrices.choice import blocks_of
 from wengert.matrices.ways import WAYS, Point
 from wengert.memory.dense import check_dense
 from wengert.ops.base import Traced, dtype_of
-from wengert.ops.options import check_places
+from wengert.ops.options import check_places, names
 from wengert.transform.linear import linearize_flat
 
 __all__ = ["dense_jacobian", "jacfwd", "jacrev"]
 
+P = ParamSpec("P")
+
 
 def jacfwd(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Transformed[P, Any]:
     """Return a function that computes the dense Jacobian in forward mode, all columns at once.
 
     See `jacobian`.
     """
-    return dense_jacobian(f, argnums, has_aux, "forward")
+    made: Transformed[P, Any] = dense_jacobian(f, argnums, has_aux, "forward", argnames=argnames)
+    return made
 
 
 def jacrev(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    argnames: str | Sequence[str] | None = None,
+) -> Transformed[P, Any]:
     """Return a function that computes the dense Jacobian in reverse mode, all rows at once.
 
     See `jacobian`.
     """
-    return dense_jacobian(f, argnums, has_aux, "reverse")
+    made: Transformed[P, Any] = dense_jacobian(f, argnums, has_aux, "reverse", argnames=argnames)
+    return made
 
 
 def dense_jacobian(
@@ -48,16 +60,19 @@ def dense_jacobian(
     mode: str,
     chunk_size: int | None = None,
     value: bool = False,
-) -> Callable[..., Any]:
+    argnames: str | Sequence[str] | None = None,
+) -> Any:
     """Return a function that computes the dense Jacobian of `f`, or the value and it; see there."""
     check_places(f, argnums, "jacobian", has_aux=has_aux)
+    if argnames is not None:
+        names(argnames, "jacobian", "argnames")
     if not isinstance(mode, str) or mode not in ("auto", *WAYS):
         raise InputError(f"mode must be one of 'auto', {', '.join(map(repr, WAYS))}, not {mode!r}")
     name = f"jacobian({getattr(f, '__name__', 'f')})"
 
     @transformed("jacobian", f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        chosen = trees.select(args, argnums, name)
+        chosen = trees.select(args, argnums, name, f, kwargs, argnames)
         form: list[Any] = []
 
         def flat(*leaves: Any) -> list[Any]:

@@ -18,7 +18,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import optree
 
 from wengert.cost.count import Count, count_graph
 from wengert.errors import (
@@ -55,6 +54,7 @@ from wengert.sparse.detection.detect import Detection
 from wengert.sparse.pattern import SparsityPattern
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import linearize_flat
+from wengert.trees import flattened
 
 __all__ = ["Planner", "plan_matrix"]
 
@@ -142,7 +142,7 @@ class Planner:
         """Call the function, and remember the form of its result."""
         with np.errstate(**self.errors):
             out = call_followed(self.request.f, args, kwargs)
-        leaves, spec = optree.tree_flatten(out)
+        leaves, spec = flattened(out)
         still = [None if isinstance(y, (Traced, *DYNAMIC)) else y for y in leaves]
         self.results.append((spec, [(y is None, y) for y in still]))
         self.shapes = [shape_of(y) for y, s in zip(leaves, still, strict=True) if s is None]

@@ -44,7 +44,7 @@ class _Tree:
 
     def __init__(self, name: str, tree: Any) -> None:
         self.name = name
-        self.leaves, self.spec = optree.tree_flatten(tree)
+        self.leaves, self.spec = trees.flattened(tree)
         self.paths = [_path(p) for p in optree.tree_paths(tree)]
         self.weak = [type(x) in _PYTHON for x in self.leaves]
         self.leaves = [self._leaf(x, p) for x, p in zip(self.leaves, self.paths, strict=True)]
@@ -72,7 +72,7 @@ class _Tree:
         ShapeError
             Showing both, leaf by leaf.
         """
-        leaves, spec = optree.tree_flatten(tree)
+        leaves, spec = trees.flattened(tree)
         if spec != self.spec:
             raise ShapeError(
                 f"{self.name}: {what} returns a carry of another form than it is given:\n"
@@ -121,7 +121,7 @@ class _Tree:
         bool
             Whether a leaf has changed, so that the trip is to be made again.
         """
-        leaves, spec = optree.tree_flatten(tree)
+        leaves, spec = trees.flattened(tree)
         if spec != self.spec:
             return False
         before = [dtype_of(x) for x in self.leaves]
@@ -550,7 +550,7 @@ def _branch(name: str, index: Any, branches: Sequence[Any], operands: tuple[Any,
 
     def recorded(k: int) -> Region:
         def run(*xs: Any) -> list[Any]:
-            ys, spec = optree.tree_flatten(call_followed(branches[k], given.pack(xs), {}))
+            ys, spec = trees.flattened(call_followed(branches[k], given.pack(xs), {}))
             forms.append((spec, [_kind(y) for y in ys]))
             return [y if isinstance(y, Traced) else np.asarray(y)[()] for y in ys]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.base import Traced
+from wengert.ops.control import stop_gradient
 from wengert.ops.index import SLOT, index_add
 from wengert.trace.dispatch import UFUNC_METHODS
 from wengert.trace.numpy.reduce import _keep, np_max, np_min, np_sum, where_of
@@ -118,8 +119,12 @@ def var(
 def std(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, *args: Any, **kwargs: Any
 ) -> Any:
-    """Stand for `numpy.std`."""
-    return deliver(np.sqrt(var(a, axis, dtype, None, *args, **kwargs)), out)
+    """Stand for `numpy.std`. Of one element it is 0, a constant."""
+    y = np.sqrt(var(a, axis, dtype, None, *args, **kwargs))
+    alone = not args and set(kwargs) <= {"keepdims", "axis", "dtype", "out"}
+    if alone and np.size(a) == np.size(y):
+        y = stop_gradient(y)
+    return deliver(y, out)
 
 
 @implements(np.average)
