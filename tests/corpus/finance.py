@@ -150,7 +150,9 @@ def interest_paid(principal, rate, payment):
     return total
 
 
-RETURNS = np.array([[0.01, 0.02, -0.01], [0.03, -0.01, 0.02], [-0.02, 0.01, 0.01], [0.02, 0.0, 0.03]])
+RETURNS = np.array(
+    [[0.01, 0.02, -0.01], [0.03, -0.01, 0.02], [-0.02, 0.01, 0.01], [0.02, 0.0, 0.03]]
+)
 
 
 @at([0.5, 0.3, 0.2])
@@ -192,8 +194,11 @@ def heston_characteristic(kappa, theta, xi, rho, v0, u=0.7, T=1.0):
     i = 1j
     d = np.sqrt((rho * xi * i * u - kappa) ** 2 + xi**2 * (i * u + u**2))
     g = (kappa - rho * xi * i * u - d) / (kappa - rho * xi * i * u + d)
-    C = kappa * theta / xi**2 * (
-        (kappa - rho * xi * i * u - d) * T - 2 * np.log((1 - g * np.exp(-d * T)) / (1 - g))
+    C = (
+        kappa
+        * theta
+        / xi**2
+        * ((kappa - rho * xi * i * u - d) * T - 2 * np.log((1 - g * np.exp(-d * T)) / (1 - g)))
     )
     D = (kappa - rho * xi * i * u - d) / xi**2 * (1 - np.exp(-d * T)) / (1 - g * np.exp(-d * T))
     phi = np.exp(C + D * v0)

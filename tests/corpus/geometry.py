@@ -199,7 +199,11 @@ def catmull_rom(p, t):
     return np.array([1, t, t * t, t**3]) @ M @ p
 
 
-@at(([0.4, 1.3], [0.0, 0.0], [2.0, 1.0]), ([-0.4, 0.3], [0.0, 0.0], [2.0, 1.0]), ([3.4, 1.3], [0.0, 0.0], [2.0, 1.0]))
+@at(
+    ([0.4, 1.3], [0.0, 0.0], [2.0, 1.0]),
+    ([-0.4, 0.3], [0.0, 0.0], [2.0, 1.0]),
+    ([3.4, 1.3], [0.0, 0.0], [2.0, 1.0]),
+)
 def distance_to_segment(p, a, b):
     ab = b - a
     t = np.dot(p - a, ab) / np.dot(ab, ab)
@@ -214,8 +218,12 @@ def distance_to_segment(p, a, b):
 def circumcircle(a, b, c):
     (ax, ay), (bx, by), (cx, cy) = a, b, c
     d = 2 * (ax * (by - cy) + bx * (cy - ay) + cx * (ay - by))
-    ux = ((ax**2 + ay**2) * (by - cy) + (bx**2 + by**2) * (cy - ay) + (cx**2 + cy**2) * (ay - by)) / d
-    uy = ((ax**2 + ay**2) * (cx - bx) + (bx**2 + by**2) * (ax - cx) + (cx**2 + cy**2) * (bx - ax)) / d
+    ux = (
+        (ax**2 + ay**2) * (by - cy) + (bx**2 + by**2) * (cy - ay) + (cx**2 + cy**2) * (ay - by)
+    ) / d
+    uy = (
+        (ax**2 + ay**2) * (cx - bx) + (bx**2 + by**2) * (ax - cx) + (cx**2 + cy**2) * (bx - ax)
+    ) / d
     return np.array((ux, uy, math.hypot(ax - ux, ay - uy)))
 
 

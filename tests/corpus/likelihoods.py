@@ -24,7 +24,9 @@ def normal(mu, sigma):
 def student_t(theta):
     mu, s, nu = theta
     z = (DATA - mu) / s
-    const = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi) - math.log(s)
+    const = (
+        math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi) - math.log(s)
+    )
     return len(DATA) * const - (nu + 1) / 2 * np.log1p(z**2 / nu).sum()
 
 
@@ -101,7 +103,13 @@ def logsumexp(a, axis=None):
     return np.squeeze(out, axis=axis) if axis is not None else out.item()
 
 
-@at({"weights": np.array([0.2, 0.4]), "means": np.array([0.8, 2.5]), "log_sd": np.array([-0.5, 0.1])})
+@at(
+    {
+        "weights": np.array([0.2, 0.4]),
+        "means": np.array([0.8, 2.5]),
+        "log_sd": np.array([-0.5, 0.1]),
+    }
+)
 def gaussian_mixture(params):
     log_w = params["weights"] - logsumexp(params["weights"])
     parts = []
@@ -254,7 +262,9 @@ def gumbel(loc, scale):
 @at((1.3, 0.35))
 def pareto(alpha, xm):
     with np.errstate(divide="ignore"):
-        logpdf = np.where(DATA >= xm, np.log(alpha) + alpha * np.log(xm) - (alpha + 1) * np.log(DATA), -np.inf)
+        logpdf = np.where(
+            DATA >= xm, np.log(alpha) + alpha * np.log(xm) - (alpha + 1) * np.log(DATA), -np.inf
+        )
     return logpdf[np.isfinite(logpdf)].sum()
 
 
@@ -262,7 +272,11 @@ def pareto(alpha, xm):
 def negative_binomial(r, p):
     def one(k):
         return (
-            math.lgamma(k + r) - math.lgamma(r) - math.lgamma(k + 1) + r * math.log(p) + k * math.log1p(-p)
+            math.lgamma(k + r)
+            - math.lgamma(r)
+            - math.lgamma(k + 1)
+            + r * math.log(p)
+            + k * math.log1p(-p)
         )
 
     return np.vectorize(one)(COUNTS).sum()

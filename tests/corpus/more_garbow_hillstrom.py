@@ -66,9 +66,7 @@ def helical_valley(x):
             t += 0.5
         return t
 
-    return np.array(
-        [10 * (x[2] - 10 * theta(x[0], x[1])), 10 * (math.hypot(x[0], x[1]) - 1), x[2]]
-    )
+    return np.array([10 * (x[2] - 10 * theta(x[0], x[1])), 10 * (math.hypot(x[0], x[1]) - 1), x[2]])
 
 
 BARD_Y = np.array(

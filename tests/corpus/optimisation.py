@@ -411,7 +411,9 @@ def weierstrass(x):
 def katsuura(x):
     value = 1.0
     for i in range(x.shape[0]):
-        value *= 1 + (i + 1) * sum(abs(2**k * x[i] - round(2**k * x[i])) * 2.0**-k for k in range(1, 5))
+        value *= 1 + (i + 1) * sum(
+            abs(2**k * x[i] - round(2**k * x[i])) * 2.0**-k for k in range(1, 5)
+        )
     return value
 
 

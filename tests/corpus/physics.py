@@ -181,7 +181,9 @@ def wave_energy(u0, c):
     u[1, 1:-1] = u0[1:-1] + 0.5 * c**2 * (u0[2:] - 2 * u0[1:-1] + u0[:-2])
     for k in range(1, 4):
         for i in range(1, n - 1):
-            u[k + 1, i] = 2 * u[k, i] - u[k - 1, i] + c**2 * (u[k, i + 1] - 2 * u[k, i] + u[k, i - 1])
+            u[k + 1, i] = (
+                2 * u[k, i] - u[k - 1, i] + c**2 * (u[k, i + 1] - 2 * u[k, i] + u[k, i - 1])
+            )
     return 0.5 * np.sum(np.diff(u[-1]) ** 2) + 0.5 * np.sum((u[-1] - u[-2]) ** 2)
 
 
@@ -323,7 +325,9 @@ def lotka_volterra(alpha, beta, delta, gamma):
     h = 0.05
     for _ in range(10):
         k1 = f(p)
-        mid = dataclasses.replace(p, prey=p.prey + h / 2 * k1[0], predators=p.predators + h / 2 * k1[1])
+        mid = dataclasses.replace(
+            p, prey=p.prey + h / 2 * k1[0], predators=p.predators + h / 2 * k1[1]
+        )
         k2 = f(mid)
         p = dataclasses.replace(p, prey=p.prey + h * k2[0], predators=p.predators + h * k2[1])
         p.history.append(p.prey)

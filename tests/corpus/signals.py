@@ -8,7 +8,9 @@ import numpy as np
 from corpus.registry import at
 
 SIGNAL = np.array([0.1, 0.9, -0.4, 0.3, 1.2, -0.8, 0.5, 0.2])
-IMAGE = np.array([[0.1, 0.5, 0.9, 0.3], [0.7, 0.2, 0.4, 0.8], [0.6, 0.9, 0.1, 0.5], [0.3, 0.2, 0.8, 0.7]])
+IMAGE = np.array(
+    [[0.1, 0.5, 0.9, 0.3], [0.7, 0.2, 0.4, 0.8], [0.6, 0.9, 0.1, 0.5], [0.3, 0.2, 0.8, 0.7]]
+)
 
 
 @at([0.25, 0.5, 0.3])
@@ -156,7 +158,9 @@ def soft_histogram(centre, width, slope):
     counts = np.zeros(3)
     for v in IMAGE.flat:
         for b in range(3):
-            counts[b] += 1 / (1 + np.exp(-(v - edges[b]) / slope)) - 1 / (1 + np.exp(-(v - edges[b + 1]) / slope))
+            counts[b] += 1 / (1 + np.exp(-(v - edges[b]) / slope)) - 1 / (
+                1 + np.exp(-(v - edges[b + 1]) / slope)
+            )
     p = counts / counts.sum()
     return -np.sum(p * np.log(p))
 

@@ -20,7 +20,7 @@ import types
 import pytest
 
 from wengert.follow import rewrite
-from wengert.follow.tables import Calls, Tables
+from wengert.follow.tables import Answers, Tables
 
 MODULES = (argparse, ast, difflib, heapq, inspect, json, statistics, textwrap)
 FUNCTIONS = [f for m in MODULES for f in vars(m).values() if isinstance(f, types.FunctionType)]
@@ -54,7 +54,9 @@ def test_instructions_stand_at_their_lines(f):
     made = rewrite.rewritten(f.__code__, Tables())
     assert made is not None
     assert made.co_filename == f.__code__.co_filename
-    assert made.co_varnames == f.__code__.co_varnames
+    assert set(made.co_varnames) == set(f.__code__.co_varnames)
+    arguments = f.__code__.co_argcount + f.__code__.co_kwonlyargcount
+    assert made.co_varnames[:arguments] == f.__code__.co_varnames[:arguments]
 
     def lines(code):
         return {o: line for start, stop, line in code.co_lines() for o in range(start, stop, 2)}
@@ -138,7 +140,7 @@ def test_all_kinds_of_calls_give_the_same():
     seen = []
     _, follow = tables_of(seen)
     assert follow(everything)(2) == everything(2)
-    assert {"helper", "scaled", "<lambda>", "numbers", "twice"} <= set(seen)
+    assert {"helper", "scaled", "<lambda>", "numbers"} <= set(seen)
 
 
 def test_a_function_is_rewritten_once():
@@ -181,5 +183,5 @@ def test_what_cannot_be_rewritten_is_left(monkeypatch):
 
 
 def test_calls_of_unknown_types_stand_for_themselves():
-    assert Calls()[len] is len
+    assert Answers()[len] is len
     assert sys.version_info < (3, 15), "see whether the instructions of calls are still the same"

@@ -40,8 +40,6 @@ def test_functions_of_the_math_module():
 CONVERSIONS = {
     "float": lambda x: float(x[0]),
     "complex": lambda x: complex(x[0]),
-    "item": lambda x: x[0].item(),
-    "item of an array": lambda x: x.item(1),
     "pow": lambda x: math.pow(2.0, x[0]),
     "fsum": lambda x: math.fsum([x[0], x[1]]),
 }

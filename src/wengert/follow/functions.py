@@ -17,9 +17,9 @@ from typing import Any
 
 from wengert.errors import shorten
 from wengert.follow.rewrite import is_rewritten, rewritten
-from wengert.follow.tables import Calls, Tables
+from wengert.follow.tables import Answers, Tables
 
-__all__ = ["FINISH", "STAND_INS", "STAND_INS_BESIDE_STORES", "TABLES", "call", "followed",
+__all__ = ["FINISH", "STAND_INS", "STAND_INS_BESIDE_STORES", "TABLES", "call", "copied", "followed",
            "following", "is_followed_file", "method", "named", "unfollowed"]  # fmt: skip
 
 TABLES = Tables()
@@ -46,6 +46,9 @@ _NOT_FOLLOWED = frozenset(
      "pytest", "_pytest", "pluggy", "hypothesis", "IPython", "ipykernel", "mpmath", "networkx",
      "statsmodels", "tqdm", "joblib", "cloudpickle", "typing_extensions", "attr", "pydantic"}
 )  # fmt: skip
+_GLUE = frozenset({"contextlib.py", "dataclasses.py", "functools.py"})
+"""Modules of the standard library whose functions call those of the user, and are followed."""
+
 _FILES: dict[str, bool] = {}
 
 
@@ -73,7 +76,7 @@ def _is_users(name: str) -> bool:
         _, found, inside = name.rpartition(f"{os.sep}{packages}{os.sep}")
         if found:
             return inside.partition(os.sep)[0].partition(".")[0] not in _NOT_FOLLOWED
-    return not name.startswith(_LIBRARY)
+    return not name.startswith(_LIBRARY) or os.path.basename(name) in _GLUE
 
 
 def unfollowed(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,11 +159,17 @@ def _function_beside_stores(f: FunctionType) -> Any:
     return STAND_INS_BESIDE_STORES[f] if f in STAND_INS_BESIDE_STORES else _function(f)
 
 
+def copied(f: FunctionType) -> Any:
+    """Return a copy of a function that asks the tables; None where it is not followed."""
+    made = _function(f)
+    return None if made is f and not is_rewritten(f.__code__) else made
+
+
 def _copied(f: FunctionType, code: CodeType) -> Any:
     """Return a copy of a function that asks the tables."""
     if not is_followed_file(code.co_filename):
         return f
-    made = rewritten(code, TABLES)
+    made = rewritten(code, TABLES, f.__globals__)
     if made is None or hasattr(f, _UNFOLLOWED):
         return f
     copy = FunctionType(made, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
@@ -181,19 +190,20 @@ def _class(kind: Any) -> Any:
     found = STAND_INS.get(kind)
     if found is not None:
         return found
-    if type(kind).__call__ is not type.__call__ or kind.__new__ is not object.__new__:
+    if type(kind).__call__ is not type.__call__:
         return kind
-    begin = kind.__init__
-    if type(begin) is not FunctionType:
+    new, begin = kind.__new__, kind.__init__
+    made = _function(new) if type(new) is FunctionType else new
+    begun = _function(begin) if type(begin) is FunctionType else begin
+    if made is new and begun is begin:
         return kind
-    made = _function(begin)
-    return kind if made is begin else functools.partial(_constructed, kind, made)
+    return functools.partial(_constructed, kind, made, begun)
 
 
-def _constructed(kind: Any, begin: Any, /, *args: Any, **kwargs: Any) -> Any:
+def _constructed(kind: Any, new: Any, begin: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Make an object of a class as calling the class does."""
-    made = object.__new__(kind)
-    if begin(made, *args, **kwargs) is not None:
+    made = new(kind) if new is object.__new__ else new(kind, *args, **kwargs)
+    if isinstance(made, kind) and begin(made, *args, **kwargs) is not None:
         raise TypeError("__init__() should return None")
     return made
 
@@ -201,6 +211,10 @@ def _constructed(kind: Any, begin: Any, /, *args: Any, **kwargs: Any) -> Any:
 def _partial(p: functools.partial[Any]) -> Any:
     made = TABLES.calls[p.func]
     return p if made is p.func else functools.partial(made, *p.args, **p.keywords)
+
+
+def _static(f: staticmethod[Any, Any]) -> Any:
+    return TABLES.calls[f.__func__]
 
 
 def _builtin(f: Any) -> Any:
@@ -232,7 +246,7 @@ def _object(f: Any) -> Any:
     return MethodType(_function(begin), f)
 
 
-def _begin(calls: Calls, function: Any, builtin: Any) -> None:
+def _begin(calls: Answers, function: Any, builtin: Any) -> None:
     calls.unknown = _unknown
     calls.kinds.update(
         {
@@ -240,6 +254,7 @@ def _begin(calls: Calls, function: Any, builtin: Any) -> None:
             MethodType: method,
             type: _class,
             functools.partial: _partial,
+            staticmethod: _static,
             BuiltinFunctionType: builtin,
         }
     )

@@ -35,6 +35,7 @@ __all__ = [
     "leave_plain",
     "made_plain",
     "now",
+    "replace",
 ]
 
 
@@ -187,10 +188,10 @@ def leave_plain() -> None:
     arrays = {id(h): made_plain(h) for h in kept}
     for holder in gc.get_referrers(*kept):
         if holder is not kept:
-            _replace(holder, arrays)
+            replace(holder, arrays)
 
 
-def _replace(holder: Any, arrays: dict[int, Any]) -> None:
+def replace(holder: Any, arrays: dict[int, Any]) -> None:
     """Replace what an object holds, by identity."""
     if type(holder) is list:
         for i, x in enumerate(holder):

@@ -28,8 +28,9 @@ from wengert.ops.contract import contract
 from wengert.ops.convert import convert
 from wengert.ops.index import index_set
 from wengert.ops.leaves import checked, decides_itself, is_foreign
-from wengert.trace import indexing, views
+from wengert.trace import indexing, memory, views
 from wengert.trace.dispatch import KNOWN, OPERAND, call_function, call_ufunc, know
+from wengert.trace.flags import Flags
 from wengert.trace.functions import squaring
 from wengert.trace.kinds import (
     INNER,
@@ -149,6 +150,33 @@ class Tracer(Traced):
         if not shape:
             deny(self, "shape")
         return shape
+
+    @shape.setter
+    def shape(self, new: Any) -> None:
+        """Reshape in place, where no view has to follow."""
+        if self._clock is not None:
+            raise UnsupportedError(
+                "the shape of a traced array that has views, or is one, cannot be set; write "
+                "x = x.reshape(...)" + user_line()
+            )
+        made = frozen(self).reshape(new)
+        self._trace, self._var, self._layout = made._trace, made._var, None
+        self._version += 1
+
+    @property
+    def flags(self) -> Any:
+        """The flags of the array that follow from where its elements lie."""
+        self._refresh()
+        if self._trace.level == 0:
+            return self._trace.plain(self).flags
+        return Flags(self)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from one element to the next along each axis."""
+        self._refresh()
+        memory.decided()
+        return memory.strides(self)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -305,7 +333,7 @@ class Tracer(Traced):
         return complex(self._plain("complex"))
 
     def item(self, *args: Any) -> Any:
-        """Return a Python scalar where no derivative gets lost."""
+        """Return an element as a number of Python, with its derivative."""
         if len(args) == 1 and not isinstance(args[0], tuple):
             i = operator.index(args[0])
             if not -self.size <= i < self.size:
@@ -320,7 +348,11 @@ class Tracer(Traced):
             return np.asarray(x).item()
         if x.size != 1:
             raise ShapeError("item() takes an array of one element" + user_line())
-        return np.asarray(x.reshape(())._plain("item")).item()
+        x = x.reshape(())
+        kind = x.dtype.kind
+        if kind not in "fc" or x._trace.level == 0:
+            return np.asarray(x._plain("item")).item()
+        return as_python(convert(+x, dtype=np.dtype(float if kind == "f" else complex)))
 
     def tolist(self) -> Any:
         """Return nested lists of traced scalars."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.follow.functions import followed
+from wengert.trace.fresh import fixed
 from wengert.trace.kinds import class_of
 from wengert.trace.numpy.table import cast
 from wengert.trace.python.created import joined_lists
@@ -74,8 +75,21 @@ for _f in (sorted, min, max):
 
 @stands_for(np.apply_along_axis)
 def _apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    arr = joined_lists(arr)
-    return np.apply_along_axis(followed(func1d), axis, arr, *args, **kwargs)
+    arr, function = joined_lists(arr), followed(func1d)
+    if type(arr) is Tracer:
+        return np.apply_along_axis(function, axis, arr, *args, **kwargs)
+    made: list[Any] = []
+
+    def kept(line: Any) -> Any:
+        made.append(function(line, *args, **kwargs))
+        return made[-1]
+
+    lines = np.moveaxis(np.asanyarray(arr), axis, -1)
+    for k in np.ndindex(lines.shape[:-1]):
+        kept(lines[k])
+    rows = iter(made)
+    again = lambda line: next(rows)  # noqa: E731
+    return np.apply_along_axis(again, axis, arr if find(made) is None else fixed(np.asarray(arr)))
 
 
 class Vectorized:
@@ -99,23 +113,37 @@ class Vectorized:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function for each element of the arguments, which are broadcast."""
         args = tuple(map(joined_lists, args))
-        if find(args) is None and find(list(kwargs.values())) is None:
-            return self._plain(*args, **kwargs)
+        traced = find(args) is not None or find(list(kwargs.values())) is not None
         if self._signature is not None or kwargs:
+            if not traced:
+                return self._plain(*args, **kwargs)
             return np.vectorize(self._function, signature=self._signature)(*args, **kwargs)
         moving = [i for i in range(len(args)) if i not in self._excluded]
         arrays = np.broadcast_arrays(*[args[i] for i in moving])
-        shape = arrays[0].shape
         flat = [np.ravel(a) for a in arrays]
+        if not flat or not flat[0].size:
+            return self._plain(*args)
         rows = []
         for k in range(flat[0].size):
             given = list(args)
             for i, a in zip(moving, flat, strict=True):
                 given[i] = a[k]
             rows.append(self._function(*given))
-        if rows and type(rows[0]) is tuple:
+        if find(rows) is None:
+            return self._collected(rows, args)
+        shape = arrays[0].shape
+        if type(rows[0]) is tuple:
             return tuple(_gathered([row[j] for row in rows], shape) for j in range(len(rows[0])))
         return _gathered(rows, shape)
+
+    def _collected(self, rows: list[Any], args: tuple[Any, ...]) -> Any:
+        """Return the array that NumPy makes of results that are plain."""
+        results = iter(rows)
+        plain = self._plain
+        again = np.vectorize(
+            lambda *_: next(results), plain.otypes, excluded=self._excluded, cache=True
+        )
+        return again(*args)
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of NumPy's object."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import user_line
+from wengert.follow.functions import STAND_INS
 from wengert.trace.dispatch import CREATION, FUNCTIONS
 from wengert.trace.fresh import fresh
 from wengert.trace.python.table import among, find, stands_for
@@ -32,6 +34,16 @@ def joined_lists(x: Any) -> Any:
     """Return nested lists with traced values as one array."""
     like = find(x) if type(x) in (list, tuple) else None
     return x if like is None else FUNCTIONS[np.array](like, x)
+
+
+@stands_for(np.asarray_chkfinite)
+def _asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    if find(a) is None:
+        return np.asarray_chkfinite(a, dtype, order)
+    made = STAND_INS[np.asarray](a, dtype=dtype, order=order)
+    if not np.isfinite(made).all():
+        raise ValueError("array must not contain infs or NaNs" + user_line())
+    return made
 
 
 def _filled(function: Any) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from wengert.errors import UnsupportedError, user_line
 from wengert.follow.functions import TABLES
 from wengert.trace.fresh import fixed, made_plain
 from wengert.trace.python.created import joined_lists
-from wengert.trace.python.table import find
+from wengert.trace.python.table import find, stands_for
 from wengert.trace.tracer import Tracer
 
 __all__: list[str] = []
@@ -49,6 +49,14 @@ def _column(c: Any, key: Any) -> Any:
         return c[key]
     pieces = [p[:, None] if p.ndim == 1 else p for p in _pieces(np.r_, key)]
     return np.concatenate(pieces, axis=-1)
+
+
+@stands_for(np.ndenumerate)
+def _ndenumerate(arr: Any) -> Any:
+    arr = joined_lists(arr)
+    if type(arr) is not Tracer:
+        return np.ndenumerate(arr)
+    return ((index, arr[index]) for index in np.ndindex(arr.shape))
 
 
 TABLES.subscripts.kinds[np.ndarray] = _read

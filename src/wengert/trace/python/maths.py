@@ -16,6 +16,7 @@ import numpy as np
 import scipy.special
 
 from wengert.errors import InputError, user_line
+from wengert.follow.functions import STAND_INS
 from wengert.ops.convert import convert
 from wengert.trace.numbers import as_python, holds, number_type
 from wengert.trace.python.table import among, find, stands_for
@@ -256,6 +257,21 @@ _OTHERS: dict[str, Callable[..., Any]] = {
 for _name, _function in _OTHERS.items():
     if hasattr(math, _name):
         _plain(getattr(math, _name), _function)
+
+
+def _of_items(name: str) -> None:
+    """Let a function look through the items of what it iterates over, a generator as well."""
+    inner = STAND_INS[getattr(math, name)]
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return inner(*[a if type(a) is Tracer else list(a) for a in args], **kwargs)
+
+    stands_for(getattr(math, name))(call)
+
+
+for _name in ("fsum", "prod", "dist", "sumprod"):
+    if hasattr(math, _name):
+        _of_items(_name)
 
 
 def _of_complex(function: Any, ufunc: Any) -> None:

@@ -9,12 +9,19 @@ import numpy as np
 
 from wengert.follow.functions import STAND_INS, STAND_INS_BESIDE_STORES, TABLES, method
 from wengert.trace.fresh import fixed, fresh, is_fresh, made_plain
-from wengert.trace.python import created, indexed, maths, statistic  # noqa: F401  (fill the tables)
+from wengert.trace.python import (  # noqa: F401  (they fill the tables)
+    created,
+    indexed,
+    protocols,
+    statistic,
+    stored,
+)
 from wengert.trace.python.builtin import _CACHED, cached
 from wengert.trace.python.listed import listed
 from wengert.trace.python.table import among
 
 __all__: list[str] = []
+
 
 _READING = frozenset(
     {"choose", "clip", "compress", "dot", "repeat", "reshape", "searchsorted", "take", "round"}
