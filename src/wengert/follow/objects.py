@@ -7,6 +7,7 @@ instruction, which is then given an object with the result.
 
 from __future__ import annotations
 
+import collections
 import functools
 import operator
 from collections.abc import Callable, Iterator
@@ -52,6 +53,13 @@ _PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
+_COMPARISONS = frozenset({"<", "<=", "==", "!=", ">", ">="})
+
+
+_SEQUENCES = (str, bytes, bytearray, list, tuple, collections.deque)
+"""Types whose operators are tried last: they concatenate and repeat, and are no numbers."""
+
+
 class Done:
     """An operand of which an operator makes the result that was computed already."""
 
@@ -67,8 +75,7 @@ def _result(done: Done, *_: Any) -> Any:
 
 for _forward, _ in OPERATORS.values():
     setattr(Done, _forward, _result)
-    if _forward not in ("__lt__", "__le__", "__eq__", "__ne__", "__gt__", "__ge__"):
-        setattr(Done, f"__i{_forward[2:]}", _result)
+    setattr(Done, f"__i{_forward[2:]}", _result)
 for _name in ("__neg__", "__pos__", "__invert__", "__contains__"):
     setattr(Done, _name, _result)
 
@@ -123,6 +130,11 @@ def special(kind: type, name: str) -> Any:
         if found is not None:
             return copied(found) if type(found) is FunctionType else None
     return None
+
+
+def _defined(kind: type, name: str) -> Any:
+    """Return what a class or one of its bases defines under a name; None for nothing."""
+    return next((c.__dict__[name] for c in kind.__mro__ if name in c.__dict__), None)
 
 
 # --- operators ------------------------------------------------------------------------------------
@@ -192,9 +204,12 @@ def _applied(symbol: str, a: Any, b: Any, ours: tuple[Any, Any]) -> Any:
     forward, backward = OPERATORS[symbol]
     ta, tb = type(a), type(b)
     tries = [(ours[0], forward, a, b)]
-    if ta is not tb or symbol in ("<", "<=", "==", "!=", ">", ">="):
+    compares = symbol in _COMPARISONS
+    if ta is not tb or compares:
         right = (ours[1], backward, b, a)
         derived = tb is not ta and issubclass(tb, ta)
+        if derived and not compares:  # which the right operand must define anew
+            derived = _defined(tb, backward) is not _defined(ta, backward)
         tries.insert(0, right) if derived else tries.append(right)
     for method, name, x, y in tries:
         if method is None and symbol == "!=" and (equals := _equals(type(x))) is not None:
@@ -203,7 +218,8 @@ def _applied(symbol: str, a: Any, b: Any, ours: tuple[Any, Any]) -> Any:
         elif method is not None:
             made = method(x, y)
         else:
-            own = getattr(type(x), name, None)
+            later = symbol in "+*" and isinstance(x, _SEQUENCES)
+            own = None if later else _defined(type(x), name)
             made = NotImplemented if own is None else own(x, y)
         if made is not NotImplemented:
             return made
@@ -292,7 +308,7 @@ def _attribute(kind: type, name: str) -> Any:
     if reads is not None:
         return lambda x: _holding(name, reads(x, name))
     missing = special(kind, "__getattr__")
-    found = next((c.__dict__[name] for c in kind.__mro__ if name in c.__dict__), None)
+    found = _defined(kind, name)
     get = None if found is None else _getter(found)
     if get is not None:
         computed = isinstance(found, property) or hasattr(type(found), "__set__")
@@ -343,7 +359,7 @@ def _target(kind: type, name: str) -> Any:
     stores = special(kind, "__setattr__")
     if stores is not None:
         return lambda x: _Settable(functools.partial(stores, x))
-    found = next((c.__dict__[name] for c in kind.__mro__ if name in c.__dict__), None)
+    found = _defined(kind, name)
     if isinstance(found, property) and type(found.fset) is FunctionType:
         setter = copied(found.fset)
         if setter is not None:

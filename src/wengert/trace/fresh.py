@@ -36,6 +36,7 @@ __all__ = [
     "made_plain",
     "now",
     "replace",
+    "slots",
 ]
 
 
@@ -207,13 +208,14 @@ def replace(holder: Any, arrays: dict[int, Any]) -> None:
     elif type(holder) is CellType:
         holder.cell_contents = arrays.get(id(holder.cell_contents), holder.cell_contents)
     elif type(holder) not in (tuple, FrameType, View, Tracer):
-        for name in (*getattr(holder, "__dict__", ()), *_slots(type(holder))):
+        for name in (*getattr(holder, "__dict__", ()), *slots(type(holder))):
             found = getattr(holder, name, None)
             if id(found) in arrays:
                 object.__setattr__(holder, name, arrays[id(found)])
 
 
-def _slots(kind: type) -> Iterator[str]:
+def slots(kind: type) -> Iterator[str]:
+    """Yield the names of the attributes of a class that are no entries of a dict."""
     for c in kind.__mro__:
         names = c.__dict__.get("__slots__", ())
         yield from (names,) if isinstance(names, str) else names

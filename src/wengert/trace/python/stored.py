@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.follow.functions import TABLES, call
+from wengert.follow.functions import TABLES, call, is_followed_file
 from wengert.follow.objects import STORED, UPDATED
 from wengert.follow.rewrite import is_rewritten
-from wengert.trace.fresh import fresh, replace
+from wengert.trace.fresh import fresh, replace, slots
 from wengert.trace.python.created import joined_lists
 from wengert.trace.python.table import find
 from wengert.trace.tracer import Tracer
@@ -147,8 +147,52 @@ def _holders(a: Any, frames: list[FrameType]) -> list[tuple[Any, int]] | None:
         elif kind is tuple or isinstance(holder, type):
             return None
         else:
-            found.append((holder, _count(getattr(holder, "__dict__", {}).values(), a)))
+            found.append((holder, _count(_attributes(holder), a)))
+    return found + _hidden(a, frames)
+
+
+def _attributes(x: Any) -> list[Any]:
+    """Return the values of the attributes of an object."""
+    kept = list(getattr(x, "__dict__", {}).values())
+    return kept + [getattr(x, name, None) for name in slots(type(x))]
+
+
+def _hidden(a: Any, frames: list[FrameType]) -> list[tuple[Any, int]]:
+    """Return the dicts that refer to an array and that Python's collector does not watch.
+
+    It leaves dicts out in which nothing can refer back to them. They are looked for in the
+    variables of the functions that run, and in what those hold.
+    """
+    found = []
+    waiting: list[Any] = []
+    for frame in frames:
+        shown = frame.f_locals
+        waiting += shown.values()
+        if _WRITES_BACK:
+            shown.clear()
+    seen: set[int] = set()
+    while waiting and len(seen) < _MOST:
+        x = waiting.pop()
+        kind = type(x)
+        if id(x) in seen or kind in _HOLD_NOTHING:
+            continue
+        seen.add(id(x))
+        if isinstance(x, dict):
+            if not gc.is_tracked(x) and _count(x.values(), a):
+                found.append((x, _count(x.values(), a)))
+            waiting += x.values()
+        elif isinstance(x, (list, tuple)):
+            waiting += x
+        elif is_followed_file(getattr(sys.modules.get(kind.__module__), "__file__", None) or ""):
+            waiting += _attributes(x)
+    waiting.clear()
     return found
+
+
+_MOST = 10_000
+"""Objects that are looked through."""
+
+_HOLD_NOTHING = frozenset({np.ndarray, Tracer, int, float, str, bool, complex, type(None)})
 
 
 def _count(items: Iterable[Any], a: Any) -> int:
