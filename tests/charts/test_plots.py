@@ -11,6 +11,7 @@ import pytest
 import wengert as wg
 from wengert.devices import Device
 from wengert.errors import InputError, MissingExtraError, ShapeError, UnsupportedError
+from wengert.jit import plan as plans
 from wengert.sparse import ColouringAlgorithm, ColouringProblem, SparsityPattern, colour
 
 
@@ -100,6 +101,24 @@ def test_notebooks_need_no_matplotlib(monkeypatch, name):
     assert html.startswith('<div class="wengert">')
     assert "<table" in html or "<svg" in html
     assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_plans_and_counts_in_notebooks():
+    plan = wg.jit(wg.value_and_grad(loss)).plan(*ARGS)
+    html = plan._repr_html_()
+    for node in plan.nodes:
+        assert f"<td>{node.flops:,}</td>" in html
+    assert "plan of loss" in html
+    assert "<svg" in wg.count(loss, *ARGS)._repr_html_()
+    assert "<svg" not in wg.count(lambda x: x, 2.0)._repr_html_()
+
+
+def test_long_plans_are_not_listed_in_notebooks(monkeypatch):
+    monkeypatch.setattr(plans, "LISTED", 3)
+    plan = wg.jit(wg.value_and_grad(loss)).plan(*ARGS)
+    html = plan._repr_html_()
+    assert f"its {len(plan.graph.nodes)} operations are in plan.nodes" in html
+    assert "nodes" not in plan.__dict__
 
 
 def test_entries_have_the_colour_of_their_product():

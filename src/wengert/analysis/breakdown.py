@@ -379,11 +379,18 @@ class Cost(PassCounts):
         ranked = sorted(rows, key=lambda r: -amount(r.forward) - amount(r.backward))
         kept = {id(r) for r in ranked[:most]}
         rows = ranked if by == "operation" else rows
+        one = len({r.file for r in rows if r.line}) < 2
+
+        def name(row: Row) -> str:
+            if by == "operation":
+                return row.op
+            return f"{row.line if one else row.place}  {row.source}" if row.line else "no line"
+
         shown = [
-            (r.op if by == "operation" else f"{r.line}  {r.source}" if r.line else "no line",
-             (float(amount(r.forward)), float(amount(r.backward))))
-            for r in rows if id(r) in kept
-        ]  # fmt: skip
+            (name(r), (float(amount(r.forward)), float(amount(r.backward))))
+            for r in rows
+            if id(r) in kept
+        ]
         label = "operations" if of == "operations" else "bytes read and written"
         left = f", the {most} most expensive of {len(rows)}" if len(rows) > most else ""
         return Bars(

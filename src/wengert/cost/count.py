@@ -71,6 +71,20 @@ class Count:
             f"; unknown: {names(self.unknown)}" if self.unknown else ""
         )
 
+    def _repr_html_(self) -> str:
+        """Return the operations by row of the table as bars, for a notebook."""
+        from wengert.charts.bars import Bars, svg_bars
+        from wengert.charts.html import figure, fragment, paragraphs
+
+        rows = sorted(self.by_op.items(), key=lambda item: -item[1])[:BARS]
+        shown = Bars([(name, (float(n),)) for name, n in rows if n], ("operations",))
+        drawn = figure(svg_bars(shown)) if shown.rows else ""
+        return fragment(paragraphs([str(self)]), drawn)
+
+
+BARS = 20
+"""Bars of a drawing; the most expensive rows where there are more."""
+
 
 def plus(unknown: dict[str, int]) -> str:
     """Say that a number is not all."""

@@ -20,6 +20,9 @@ from wengert.memory.profile import Memory
 
 __all__ = ["Memory", "Plan"]
 
+LISTED = 5000
+"""Operations of the largest plan of which a notebook lists the first."""
+
 
 class Plan:
     """A function compiled for given shapes, dtypes and outcomes of Python decisions.
@@ -268,11 +271,11 @@ class Plan:
             + user_line()
         )
 
-    def __str__(self) -> str:
-        """Return a summary for people and the graph."""
+    def summary(self) -> list[str]:
+        """Return lines for people: signature, backend, decisions, operations and memory."""
         inputs = ", ".join(str(v.aval) for v in self.graph.inputs)
         outputs = ", ".join(str(aval_of(y)) for y in self.graph.outputs)
-        summary = [
+        return [
             f"plan of {self.name}({inputs}) -> {outputs or 'None'}",
             f"  {self.backend} backend, {len(self.graph.nodes)} operations on arrays",
             *self._host_line(),
@@ -285,7 +288,10 @@ class Plan:
             f"  memory: {self.memory}",
             *("  " + line for note in self.notes for line in str(note).splitlines()),
         ]
-        return "\n".join(summary) + f"\n\n{self.graph}"
+
+    def __str__(self) -> str:
+        """Return the summary and the graph."""
+        return "\n".join(self.summary()) + f"\n\n{self.graph}"
 
     def _repr_html_(self) -> str:
         """Return the summary, the operations, and the memory, for a notebook."""
@@ -298,13 +304,13 @@ class Plan:
         from wengert.charts import words
         from wengert.charts.html import code, details, paragraphs, table
 
-        summary = str(self).partition("\n\n")[0].splitlines()
+        parts = [paragraphs(self.summary())]
+        if len(self.graph.nodes) > LISTED:
+            more = f"its {len(self.graph.nodes):,} operations are in plan.nodes"
+            return [*parts, self.cost._repr_html_(), paragraphs([more])]
         head = ("", "operation", "result", "part", "operations", "bytes", "kept", "line", "")
         shown = [[words.shortened(cell, 64) for cell in node.cells()] for node in self.nodes[:rows]]
-        parts = [
-            paragraphs(summary),
-            table(head, shown, left=(1, 2, 3, 6, 7, 8), codes=(8,)),
-        ]
+        parts.append(table(head, shown, left=(1, 2, 3, 6, 7, 8), codes=(8,)))
         if len(self.nodes) > rows:
             parts.append(paragraphs([f"the first {rows} of {len(self.nodes):,} operations"]))
         else:

@@ -66,7 +66,7 @@ def show_memory(console: Console, memory: Memory, most: int = 8) -> None:
 
 def show_plan(console: Console, plan: Plan, most: int = 24) -> None:
     """Print what a plan runs, operation by operation."""
-    show_lines(console, str(plan).partition("\n\n")[0].splitlines())
+    show_lines(console, plan.summary())
     _gap(console)
     head = ("", "operation", "result", "part", "operations", "bytes", "kept", "line", "source")
     rows = [node.cells() for node in plan.nodes[:most]]
