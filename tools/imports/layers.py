@@ -34,7 +34,7 @@ sparse: errors, charts, sparse.colouring
 sparse.detection: errors, ir, ops, trace, sparse
 orders: errors, llvm, loopc
 linear: errors, charts, tables, ir, ops, trees, trace, transform, sparse, orders
-cost: errors, ir, ops
+cost: errors, charts, ir, ops
 memory: errors, charts, ir, ops, sparse.detection
 backend: errors, ir, ops
 backend.native.scalar: errors, ir, ops, llvm
