@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from wengert.report.terminal import show_lines, show_table
 
 __all__ = ["show_cost", "show_memory", "show_plan"]
 
+_DTYPE = re.compile(r"(float|int|uint|complex)(\d+)")
 LINES = 40
 """Rows of a table; the most expensive ones where there are more."""
 HEAD = ("forward", "backward", "ratio", "bytes")
@@ -69,7 +71,9 @@ def show_plan(console: Console, plan: Plan, most: int = 24) -> None:
     show_lines(console, plan.summary())
     _gap(console)
     head = ("", "operation", "result", "part", "operations", "bytes", "kept", "line", "source")
-    rows = [node.cells() for node in plan.nodes[:most]]
+    rows = [list(node.cells()) for node in plan.nodes[:most]]
+    for row in rows:
+        row[2] = _DTYPE.sub(lambda m: m[1][0] + m[2], row[2])  # f64[5,2]
     show_table(console, "", head, rows, left=(1, 2, 3, 6, 7, 8))
     if len(plan.nodes) > most:
         show_lines(console, [f"the first {most} of {len(plan.nodes):,} operations", ""])

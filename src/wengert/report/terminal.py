@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wengert.charts.words import shortened
 from wengert.tables import align
 
 __all__ = ["show_lines", "show_table"]
+
+GAP = 3
+"""Characters between two columns on a terminal."""
+LEAST = 12
+"""Characters of a last column that are worth showing."""
 
 
 def show_table(
@@ -22,8 +29,8 @@ def show_table(
 ) -> None:
     """Print a table; nothing where it has no rows.
 
-    On a terminal it has a frame and is as wide as the terminal at most. Elsewhere it is text with
-    two blanks between the columns, of which nothing is cut off.
+    On a terminal it is as wide as that at most: a last column of text is shortened, or left out.
+    Elsewhere it is text with two blanks between the columns, of which nothing is cut off.
 
     Parameters
     ----------
@@ -41,21 +48,35 @@ def show_table(
         text = align([*([list(head)] if any(head) else []), *map(list, rows)], left)
         show_lines(console, [*([title] if title else []), *text.splitlines(), ""])
         return
-    table = Table(title=Text(title), title_justify="left", show_header=any(head))
-    last = len(rows[0]) - 1
-    for i in range(len(rows[0])):
-        name = head[i] if head else ""
-        whole = i not in left
-        folds = i == last and i in left and i > 0
-        table.add_column(
-            name,
-            justify="left" if i in left else "right",
-            no_wrap=whole or folds,
-            overflow="ellipsis" if folds else "fold",
-        )
+    head = list(head) or [""] * len(rows[0])
+    rows = [list(row) for row in rows]
+    if len(head) > 2 and len(head) - 1 in left:
+        head, rows = _fitted(head, rows, console.width)
+    table = Table(
+        title=Text(title, "bold"),
+        title_justify="left",
+        show_header=any(head),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for i, name in enumerate(head):
+        folds = len(head) == 2 and i == 1
+        table.add_column(name, justify="left" if i in left else "right", no_wrap=not folds)
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _fitted(
+    head: list[str], rows: list[list[str]], width: int
+) -> tuple[list[str], list[list[str]]]:
+    """Shorten the last column to what the others leave; leave out columns that do not fit."""
+    widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
+    for n in range(len(head) - 1, 0, -1):
+        room = width - sum(widths[:n]) - GAP * n - 2
+        if room >= min(widths[n], LEAST):
+            return head[: n + 1], [[*row[:n], shortened(row[n], room)] for row in rows]
+    return head[:1], [row[:1] for row in rows]
 
 
 def show_lines(console: Console, lines: Sequence[str]) -> None:
