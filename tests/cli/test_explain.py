@@ -80,13 +80,13 @@ def test_kinds_of_functions(cli, function, arguments):
 def test_a_page_is_replaced_and_other_files_are_not(cli):
     run = lambda *more: cli("explain", "model.py:several", *ONE, *PEAK, *more)  # noqa: E731
     assert run()[0] == run()[0] == 0
-    Path("several.html").write_text("mine")
+    Path("several.html").write_text("my own notes")
     refused(
         run(), "several.html: is there already and is no page of wengert explain", "-o FILE.html"
     )
-    assert Path("several.html").read_text() == "mine"
+    assert Path("several.html").read_text() == "my own notes"
     assert run("-o", "several.html")[0] == 0
-    assert "mine" not in Path("several.html").read_text()
+    assert "my own notes" not in Path("several.html").read_text()
 
 
 def test_pages_that_cannot_be_written(cli):

@@ -48,21 +48,21 @@ def show_table(
         text = align([*([list(head)] if any(head) else []), *map(list, rows)], left)
         show_lines(console, [*([title] if title else []), *text.splitlines(), ""])
         return
-    head = list(head) or [""] * len(rows[0])
-    rows = [list(row) for row in rows]
-    if len(head) > 2 and len(head) - 1 in left:
-        head, rows = _fitted(head, rows, console.width)
+    names = list(head) or [""] * len(rows[0])
+    cells = [list(row) for row in rows]
+    if len(names) > 2 and len(names) - 1 in left:
+        names, cells = _fitted(names, cells, console.width)
     table = Table(
         title=Text(title, "bold"),
         title_justify="left",
-        show_header=any(head),
+        show_header=any(names),
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    for i, name in enumerate(head):
-        folds = len(head) == 2 and i == 1
+    for i, name in enumerate(names):
+        folds = len(names) == 2 and i == 1
         table.add_column(name, justify="left" if i in left else "right", no_wrap=not folds)
-    for row in rows:
+    for row in cells:
         table.add_row(*map(Text, row))
     console.print(table)
 
