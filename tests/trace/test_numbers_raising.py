@@ -23,6 +23,14 @@ WAYS = {
     "vjp": lambda f: lambda x: wg.vjp(f, x)[1](1.0)[0],
     "jit": lambda f: wg.jit(wg.grad(f)),
     "grad of grad": lambda f: wg.grad(wg.grad(f)),
+    "jacobian": lambda f: wg.jacobian(f),
+    **{
+        f"sparse, {mode}": lambda f, mode=mode: (
+            lambda x: wg.jacobian(f, format="csr", mode=mode)(x).toarray()[0, 0]
+        )
+        for mode in ("auto", "accumulate", "forward", "reverse")
+    },
+    "jet": lambda f: lambda x: wg.jet(f, (x,), ((1.0, 0.0),))[1][0],
 }
 
 

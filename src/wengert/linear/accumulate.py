@@ -54,9 +54,11 @@ from wengert.ops.blocks import Joined, Labelled, Moved, Written, Zero
 from wengert.ops.convert import convert
 from wengert.ops.index import getitem, index_set
 from wengert.ops.shape import reshape
+from wengert.trace.numbers import compared, plain_number
+from wengert.trace.numbers import is_number as is_python_number
 from wengert.trace.record import Trace, active_recorder
-from wengert.trace.tracer import Tracer, frozen, refreshed
-from wengert.transform.jvp import JvpTrace
+from wengert.trace.tracer import Tracer, refreshed
+from wengert.transform.jvp import JvpTrace, kept
 from wengert.transform.linear import quiet
 from wengert.transform.reach import Reach, carried, is_elementwise, joined, slope_reach
 
@@ -105,6 +107,8 @@ class _Dual:
 class AccumulateTrace(JvpTrace):
     """Evaluates every operation and carries the terms through it."""
 
+    kinds = (_Dual,)
+
     def __init__(self, most: int) -> None:
         Trace.__init__(self)
         self.most = most
@@ -121,25 +125,31 @@ class AccumulateTrace(JvpTrace):
         xs: list[Any] = []
         ts: list[list[JacobianTerm]] = []
         rs: list[Reach | None] = []
+        ds: list[Any] = []
         recorder = active_recorder()
         for a in args:
             if type(a) is Tracer:
                 a._refresh()
                 if a._trace is self:
+                    ds.append(a._var)
                     xs.append(a._var.data)
                     ts.append(a._var.terms)
                     rs.append(a._var.reach)
                     continue
             elif type(a) is np.ndarray and recorder is not None and op.derivative is not ZERO:
                 a = recorder.constant(a)  # a later change of it is seen
+            ds.append(a)
             xs.append(a)
             ts.append([])
             rs.append(None)
         if getattr(op, "custom", False) and any(ts):
             raise NotAccumulable(f"{op.name} has a derivative of its own")
+        pythons = False
+        if self.numbers:
+            xs, pythons = self.beside_numbers(op, ds, xs, attrs)
         y = op(*xs, **attrs)
         if op.derivative is ZERO:
-            return y
+            return compared(op, y) if pythons else y
         if isinstance(y, tuple):
             if any(ts):
                 raise NotAccumulable(f"{op.name} has several results")
@@ -158,7 +168,10 @@ class AccumulateTrace(JvpTrace):
                     terms = self.spread(op, y, xs, ts, attrs)
             if sum([t.columns.size for t in terms]) > self.most or len(terms) > MOST_TERMS:
                 raise NotAccumulable(f"{op.name} of shape {shape_of(y)} depends on too much")
-        return Tracer(self, _Dual(y, terms, reach))
+        made = _Dual(y, terms, reach)
+        if pythons:
+            self.numbers.add(made)
+        return Tracer(self, made)
 
     # --- families of blocks -----------------------------------------------------------------------
     def spread(
@@ -391,8 +404,10 @@ def accumulate_flat(
             raise NotAccumulable("complex numbers")
         stop = start + math.prod(shape)
         columns = np.arange(start, stop).reshape(1, *shape)
-        x = frozen(leaves[i]) if type(leaves[i]) is Tracer else leaves[i]
-        args[i] = Tracer(trace, _Dual(x, [JacobianTerm(1.0, columns)]))
+        made = _Dual(kept(plain_number(leaves[i])), [JacobianTerm(1.0, columns)])
+        if is_python_number(leaves[i]):
+            trace.numbers.add(made)
+        args[i] = Tracer(trace, made)
         start = stop
     try:
         outs = refreshed(f(*args))

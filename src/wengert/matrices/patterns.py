@@ -25,7 +25,7 @@ from wengert.errors import (
 from wengert.ir.graph import aval_of
 from wengert.jit.form import DYNAMIC, Form, signature, split
 from wengert.jit.record import Recorded, record
-from wengert.ops.base import Traced, dtype_of, shape_of
+from wengert.ops.base import PythonFloat, Traced, dtype_of, shape_of
 from wengert.sparse.detection.detect import Detection, detect
 from wengert.sparse.pattern import SparsityPattern
 from wengert.transform.jvp import jvp_flat
@@ -185,6 +185,14 @@ class Call:
         ]
 
     # --- functions of flat data -------------------------------------------------------------------
+    def as_differentiated(self, leaves: Sequence[Any]) -> list[Any]:
+        """Return leaves with Python numbers, where they are differentiated, marked as such."""
+        found = list(leaves)
+        for i in self.wrt:
+            x = found[i]
+            found[i] = PythonFloat(x) if type(x) is float else trees.strong(x)
+        return found
+
     def results(self, *leaves: Any) -> list[Any]:
         """Return the data in the function's result."""
         found, _ = trees.flatten(self.form.call(self.f, leaves))
@@ -237,7 +245,7 @@ class Call:
 
     def _record(self, function: Flat, leaves: Sequence[Any]) -> Recorded:
         def named(*xs: Any) -> list[Any]:
-            return function(*xs)
+            return function(*self.as_differentiated(xs))
 
         named.__name__ = _name(self.f)
         data, form = split(tuple(leaves), {})

@@ -198,7 +198,7 @@ class Planner:
         outputs: list[Any] = []
 
         def named(*xs: Any) -> list[Any]:
-            made = function(*xs)
+            made = function(*self.call.as_differentiated(xs))
             outputs.extend(_concrete(y) for y in made)
             return made
 
@@ -494,7 +494,7 @@ class Planner:
         if place is not None:
             data = data[place]
         f, pattern = self.of_chosen(leaves), found.pattern
-        chosen = [leaves[i] for i in self.call.wrt]
+        chosen = [self.call.as_differentiated(leaves)[i] for i in self.call.wrt]
 
         def size_of_noise(forward: bool, seed: Any) -> Any:
             return self._noise(found, leaves, forward, seed)
@@ -533,7 +533,7 @@ class Planner:
         """Return the size of rounding errors in the matrix times a seed, and in the product."""
 
         def product(direction: Any, *xs: Any) -> list[Any]:
-            chosen = [xs[i] for i in self.call.wrt]
+            chosen = [self.call.as_differentiated(xs)[i] for i in self.call.wrt]
             lin = linearize_flat(self.of_chosen(xs), chosen)
             given, made = (chosen, lin.ys) if forward else (lin.ys, chosen)
             return [applied(lin, forward, direction, given, made)]

@@ -83,16 +83,10 @@ class JvpTrace(Trace):
             xs.append(a)
             ts.append(None)
             ds.append(a)
-        other = True
+        pythons = False
         if self.numbers:
-            numeric, other = roles(self, ds)
-            if numeric and other:
-                seen = beside_arrays(self, op, ds, as_number_of)
-                xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
+            xs, pythons = self.beside_numbers(op, ds, xs, attrs)
         derivative = op.derivative
-        pythons = not other and attrs is OPERATOR
-        if pythons:
-            check_operands(op, xs)
         r = None
         if follow and (op.along is not None or type(op) is not Op):
             ts = [
@@ -131,6 +125,39 @@ class JvpTrace(Trace):
         if pythons:
             self.numbers.add(made)
         return Tracer(self, made)
+
+    def beside_numbers(
+        self, op: Op, ds: list[Any], xs: list[Any], attrs: dict[str, Any]
+    ) -> tuple[list[Any], bool]:
+        """Look at operands of which some may be differentiated Python numbers.
+
+        Parameters
+        ----------
+        op : Op
+        ds, xs : list
+            The operands, as this trace's values and as primals.
+        attrs : dict
+
+        Returns
+        -------
+        xs : list
+            The primals; numbers beside arrays leave the dtype of the result to these.
+        pythons : bool
+            Whether this is Python's operator on Python numbers, whose result is one too.
+
+        Raises
+        ------
+        ZeroDivisionError, OverflowError
+            Where a handler of the user's waits for what Python's operator raises.
+        """
+        numeric, other = roles(self, ds)
+        if numeric and other:
+            seen = beside_arrays(self, op, ds, as_number_of)
+            xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
+        pythons = not other and attrs is OPERATOR
+        if pythons:
+            check_operands(op, xs)
+        return xs, pythons
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value, unless a derivative would be lost."""

@@ -32,17 +32,14 @@ from wengert.ops.elementwise import divide
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.trace.alarm import heeding
 from wengert.trace.numbers import (
-    beside_arrays,
-    check_operands,
     compared,
     is_number,
     plain_number,
-    roles,
 )
 from wengert.trace.record import Trace
-from wengert.trace.tracer import OPERATOR, Tracer, refreshed
+from wengert.trace.tracer import Tracer, refreshed
 from wengert.transform.forward import fit, push
-from wengert.transform.jvp import Dual, JvpTrace, as_number_of, kept, settled_data
+from wengert.transform.jvp import Dual, JvpTrace, kept, settled_data
 from wengert.transform.linear import as_recorded, quiet
 from wengert.transform.reach import (
     Reach,
@@ -169,15 +166,9 @@ class TaylorTrace(JvpTrace):
                     continue
             ds.append(a)
         xs = [d.data if type(d) is Series else d for d in ds]
-        other = True
+        pythons = False
         if self.numbers:
-            numeric, other = roles(self, ds)
-            if numeric and other:
-                seen = beside_arrays(self, op, ds, as_number_of)
-                xs = [s if s is not d else x for s, d, x in zip(seen, ds, xs, strict=True)]
-        pythons = not other and attrs is OPERATOR
-        if pythons:
-            check_operands(op, xs)
+            xs, pythons = self.beside_numbers(op, ds, xs, attrs)
         key = self._key(op, ds, attrs) if self.depth and not pythons else None
         if key is not None and key in self.known:
             return self._made(*self.known[key][:2])
