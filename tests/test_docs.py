@@ -23,6 +23,7 @@ import pytest
 from wengert.cli import main as cli
 from wengert.jit import jitted as compilation
 from wengert.ops import base, elementwise
+from wengert.orders import search
 from wengert.trace import dispatch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +79,13 @@ ESCAPES = {ord(c): "\\" + c for c in r"\.^$*+?{}[]|()"}
 @pytest.fixture
 def tables_restored():
     """Take out again what the recipes add."""
-    tables = (base.TABLE, elementwise.UFUNCS, dispatch.FUNCTIONS, compilation.BACKENDS)
+    tables = (
+        base.TABLE,
+        elementwise.UFUNCS,
+        dispatch.FUNCTIONS,
+        compilation.BACKENDS,
+        search.METHODS,
+    )
     before = [dict(table) for table in tables]
     yield
     for table, content in zip(tables, before, strict=True):

@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.errors import OrderError, user_line
 from wengert.loopc.loops import Floats, Ints, Longs, compiled
+from wengert.orders.bounds import lower_bound
 from wengert.orders.problem import EliminationGraph
 from wengert.orders.search import Found, effort_of, find_order
 
@@ -177,6 +178,8 @@ def find_edges(
     best = steps.copy()
     state = np.array([total, total], np.int64)
     rng = np.random.default_rng(0)
+    if total <= lower_bound(graph):
+        spend = spend._replace(work=0)
     tries = int(min(spend.work // (20 * max(total, 1)), 400_000))
     until = time.perf_counter() + min(spend.seconds, 30.0)
     method, hot = start.method, max(0.02 * total, 1.0)

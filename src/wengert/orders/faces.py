@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.orders.bounds import lower_bound
 from wengert.orders.edges import EdgeStep, FoundEdges, find_edges
 from wengert.orders.problem import EliminationGraph
 from wengert.orders.search import effort_of
@@ -186,6 +187,7 @@ def find_faces(
     rng = np.random.default_rng(0)
     jitter: dict[tuple[int, int, int], float] = {}
     until = time.perf_counter() + min(spend.seconds, 8.0)
+    lower = lower_bound(graph)
     now = best
     for t in range(20 if effort == "default" else 2000):
         pick = order[int(rng.integers(0, len(order)))] if order else (0, 0, 0)
@@ -195,6 +197,6 @@ def find_faces(
             jitter, now = changed, found
             if found < best:
                 best, order = found, other
-        if time.perf_counter() > until:
+        if best <= lower or time.perf_counter() > until:
             break
     return FoundFaces(tuple(order), best)

@@ -9,7 +9,7 @@ selection in Jacobian accumulation*, 2003), whose work is given, so that it is t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -19,9 +19,18 @@ from wengert.errors import InputError, user_line
 from wengert.orders import loops
 from wengert.orders.bounds import lower_bound
 from wengert.orders.kept import Kept, load, save
-from wengert.orders.problem import EliminationGraph
+from wengert.orders.problem import EliminationGraph, checked
 
-__all__ = ["EFFORTS", "METHODS", "Effort", "Found", "effort_of", "find_order", "kept_order"]
+__all__ = [
+    "EFFORTS",
+    "METHODS",
+    "Effort",
+    "Found",
+    "counted",
+    "effort_of",
+    "find_order",
+    "kept_order",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -98,15 +107,16 @@ class Found:
 
 # --- one method each ------------------------------------------------------------------------------
 def _forward(graph: EliminationGraph) -> Found:
-    return _counted(graph, range(graph.intermediates), "forward")
+    return counted(graph, range(graph.intermediates), "forward")
 
 
 def _reverse(graph: EliminationGraph) -> Found:
-    return _counted(graph, reversed(range(graph.intermediates)), "reverse")
+    return counted(graph, reversed(range(graph.intermediates)), "reverse")
 
 
-def _counted(graph: EliminationGraph, order: Any, method: str) -> Found:
-    given = np.array(list(order), np.int32)
+def counted(graph: EliminationGraph, order: Iterable[int], method: str) -> Found:
+    """Return an order that is made by a rule, with its multiplications."""
+    given = checked(list(order), graph.intermediates)
     return Found(tuple(given.tolist()), graph.state.count(given), method)
 
 
@@ -252,7 +262,7 @@ def find_order(graph: EliminationGraph, effort: str = "default", kept: bool = Tr
     before = kept_order(graph.key, graph.intermediates) if kept else None
     known: list[Found] = []
     if before is not None:
-        known = [_counted(graph, before.order, before.method)]
+        known = [counted(graph, before.order, before.method)]
         if before.effort == "high" or effort == "default" or before.optimal:
             return replace(known[0], optimal=before.optimal)
     found = _searched(graph, spend, known)
