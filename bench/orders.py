@@ -2,7 +2,7 @@
 
 Run with ``python bench/orders.py [--quick]``. The circuits are those of tests/orders; the column
 AlphaGrad is the best that J. Lohoff and E. Neftci publish (*Optimizing Automatic Differentiation
-with Deep Reinforcement Learning*, 2024), the column annealing an independent run of 15 to 45 seconds.
+with Deep Reinforcement Learning*, 2024), the column annealing one run of 15 to 45 seconds.
 ``--quick`` leaves out what takes long.
 
 The times are of compiled programs. A circuit is evaluated at 2,000 points by a loop of the program,
