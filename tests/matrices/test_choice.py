@@ -99,7 +99,7 @@ def test_the_choice_is_a_table_with_its_reason(name):
     assert choice.mode == choice.candidates[0].mode
     assert all(c.note for c in choice.candidates if c.seconds is None)
     text = str(wg.jacobian(f).plan(x))
-    assert f"-> {choice.mode}" in text
+    assert f"-> {choice.mode}" in " ".join(text.split())
     assert choice.why in text
 
 
@@ -213,3 +213,49 @@ def test_mixed_dtypes_are_left_to_sweeps():
     np.testing.assert_array_equal(found, expected)
     with pytest.raises(UnsupportedError, match="several dtypes"):
         wg.jacobian(f, mode="accumulate")(X6)
+
+
+# --- plans ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["over its norm", "a waist", "a solve"])
+def test_a_plan_compares_predictions_with_what_it_measures(name):
+    f, x = FUNCTIONS[name]
+    plan = wg.jacobian(f).plan(x)
+    found = plan.compare()
+    assert {w.mode for w in found.ways} == {
+        c.mode for c in plan.candidates if not c.note.startswith("does not suit")
+    }
+    assert [w.measured for w in found.ways] == sorted(w.measured for w in found.ways)
+    assert all(w.difference < 1e-10 for w in found.ways)
+    assert f"-> {plan.mode}" in " ".join(str(found).split())
+    assert "predicted" in str(found)
+
+
+def test_an_order_is_data_that_can_be_given_back():
+    f, x = FUNCTIONS["a waist"]
+    plan = wg.jacobian(f, mode="auto").plan(np.linspace(0.1, 1.0, 6))
+    order = wg.linear_graph(f)(x).order()
+    expected = wg.jacobian(f, mode="forward")(x)
+    np.testing.assert_allclose(wg.jacobian(f, mode=order)(x), expected, atol=1e-13)
+    turned = order.with_sequence(order.sequence[::-1])
+    np.testing.assert_allclose(wg.jit(wg.jacobian(f, mode=turned))(x), expected, atol=1e-13)
+    with pytest.raises(wg.errors.OrderError, match="another graph"):
+        wg.jacobian(np.tanh, mode=order)(x)
+    assert plan.order is None or plan.order.sequence
+    with pytest.raises(wg.errors.InputError, match="leave sparsity= and format= out"):
+        wg.jacobian(f, mode=order, format="csr")
+    with pytest.raises(wg.errors.InputError, match="mode must be one of"):
+        wg.jacobian(f, mode=[0, 1])
+
+
+def test_chunks_are_for_sweeps():
+    (choice,) = wg.jit(wg.jacobian(np.tanh, chunk_size=2)).plan(X6).notes
+    assert choice.mode in ("forward", "reverse")
+    assert "chunk_size=" in choice.candidates[-1].note
+
+
+def test_a_plan_of_a_given_mode_has_no_choice():
+    plan = wg.jacobian(np.tanh, mode="reverse").plan(X6)
+    assert plan.choice is None
+    assert plan.candidates == ()
+    assert plan.mode is plan.order is None
+    assert {w.mode for w in plan.compare().ways} >= {"given", "forward", "reverse"}

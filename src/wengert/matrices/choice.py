@@ -19,10 +19,13 @@ from wengert.errors import DerivativeError, UnsupportedError, user_line
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.ir.simplify import simplify
 from wengert.linear.terms import NotAccumulable
+from wengert.matrices.compare import as_time
 from wengert.matrices.rates import rates
 from wengert.matrices.ways import WAYS, Blocks, Point
 from wengert.matrices.work import work_of
 from wengert.ops.base import ZERO, dtype_of
+from wengert.orders.order import Order
+from wengert.tables import align
 from wengert.trace.record import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
 
@@ -53,6 +56,8 @@ class Candidate(NamedTuple):
         Operations, and bytes read and written by each of them.
     note : str
         Why it was not derived, or does not suit.
+    order : Order or None
+        Of elimination.
     """
 
     mode: str
@@ -60,6 +65,7 @@ class Candidate(NamedTuple):
     flops: int = 0
     bytes: int = 0
     note: str = ""
+    order: Order | None = None
 
 
 class Choice(NamedTuple):
@@ -86,32 +92,30 @@ class Choice(NamedTuple):
     candidates: tuple[Candidate, ...]
     value: Candidate
 
+    @property
+    def order(self) -> Order | None:
+        """The order of elimination that was taken, if one was."""
+        return next((c.order for c in self.candidates if c.mode == self.mode), None)
+
     def __str__(self) -> str:
         """Return a table for people."""
         m, n = self.shape
-        lines = [f"{self.name}, {m:,} x {n:,}: {self.mode}, {self.why}"]
-        base = self.value.flops
+        rows = [("", "way", "predicted", "operations", "beside the value's", "bytes", "")]
         for c in self.candidates:
-            mark = "->" if c.mode == self.mode else "  "
+            mark = "->" if c.mode == self.mode else ""
             if c.seconds is None:
-                lines.append(f"  {mark} {c.mode:<10} {c.note}")
+                rows.append((mark, c.mode, "-", "-", "-", "-", c.note))
                 continue
-            lines.append(
-                f"  {mark} {c.mode:<10} {as_time(c.seconds):>9} predicted, {c.flops - base:,} "
-                f"operations beside the value's {base:,}, {c.bytes:,} bytes"
+            more = f"{c.flops - self.value.flops:,}"
+            way = "" if c.order is None else f"order of {c.order.level}, {c.order.method}"
+            rows.append(
+                (mark, c.mode, as_time(c.seconds), f"{c.flops:,}", more, f"{c.bytes:,}", way)
             )
-        return "\n".join(lines)
+        first = f"{self.name}, {m:,} x {n:,}: {self.mode}, {self.why}"
+        return "\n".join([first, align(rows, left=(0, 1, 6))])
 
 
-def as_time(seconds: float) -> str:
-    """Return seconds with three digits and a unit."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"
-
-
-def blocks_of(point: Point, mode: str, name: str) -> Blocks:
+def blocks_of(point: Point, mode: str | Order, name: str) -> Blocks:
     """Return the blocks of a Jacobian, computed in the given mode or in the cheapest way.
 
     Raises
@@ -119,6 +123,8 @@ def blocks_of(point: Point, mode: str, name: str) -> Blocks:
     UnsupportedError
         For a mode that does not suit the function.
     """
+    if isinstance(mode, Order):
+        point.order, mode = mode, "eliminate"
     if mode != "auto":
         try:
             return WAYS[mode](point)
@@ -220,8 +226,9 @@ class _Trial:
                 Candidate(second, None, note="not derived: it takes many times longer")
             )
         least = min((c.seconds for c in self.found if c.seconds is not None), default=math.inf)
-        others = [mode for mode in WAYS if mode not in ("forward", "reverse")]
-        if least <= CLOSE * floor:
+        if point.chunk is not None:
+            note = "not derived: chunk_size= is for sweeps"
+        elif least <= CLOSE * floor:
             note = "not derived: the least time that a Jacobian can take is reached"
         elif least <= SHORT:
             note = "not derived: a call takes longer than what it computes"
@@ -229,11 +236,13 @@ class _Trial:
             note = "not derived: the function is long"
         else:
             note = ""
-        for mode in others:
+        for mode in ("eliminate", "accumulate"):
             if note:
                 self.found.append(Candidate(mode, None, note=note))
-            else:
-                self.derive(mode)
+                continue
+            self.derive(mode)
+            if point.order is not None and point.order.level == "entries":
+                note = "not derived: it is one of the orders of eliminating entries"
         if not self.blocks:
             return WAYS[first](point)  # raises what it raised
         order = sorted(self.found, key=lambda c: math.inf if c.seconds is None else c.seconds)
@@ -268,6 +277,8 @@ class _Trial:
             made = Candidate(mode, None, note=f"failed: {type(error).__name__}: {error}"[:120])
         if made.seconds is not None:
             self.blocks[mode] = blocks
+            if mode == "eliminate":
+                made = made._replace(order=self.point.order)
         # Decisions of a way hold where it is taken; the others are dropped with it.
         self.guards[mode] = recorder.guards[before:]
         del recorder.guards[before:]

@@ -10,12 +10,14 @@ import numpy as np
 from wengert import trees
 from wengert.derivatives import Argnums, pair, refuse_piecewise
 from wengert.errors import InputError
-from wengert.jit.transformed import Transformed, transformed
+from wengert.jit.transformed import Transformed
 from wengert.matrices.choice import blocks_of
+from wengert.matrices.dense_plan import DensePlan
 from wengert.matrices.ways import WAYS, Point
 from wengert.memory.dense import check_dense
 from wengert.ops.base import Traced, dtype_of
 from wengert.ops.options import check_places, names
+from wengert.orders.order import Order
 from wengert.transform.linear import linearize_flat
 
 __all__ = ["dense_jacobian", "jacfwd", "jacrev"]
@@ -57,20 +59,20 @@ def dense_jacobian(
     f: Callable[..., Any],
     argnums: Argnums,
     has_aux: bool,
-    mode: str,
+    mode: str | Order,
     chunk_size: int | None = None,
     value: bool = False,
     argnames: str | Sequence[str] | None = None,
+    kind: str = "jacobian",
 ) -> Any:
     """Return a function that computes the dense Jacobian of `f`, or the value and it; see there."""
     check_places(f, argnums, "jacobian", has_aux=has_aux)
     if argnames is not None:
         names(argnames, "jacobian", "argnames")
-    if not isinstance(mode, str) or mode not in ("auto", *WAYS):
+    if not isinstance(mode, Order) and mode not in ("auto", *WAYS):
         raise InputError(f"mode must be one of 'auto', {', '.join(map(repr, WAYS))}, not {mode!r}")
-    name = f"jacobian({getattr(f, '__name__', 'f')})"
+    name = f"{kind}({getattr(f, '__name__', 'f')})"
 
-    @transformed("jacobian", f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         chosen = trees.select(args, argnums, name, f, kwargs, argnames)
         form: list[Any] = []
@@ -97,4 +99,34 @@ def dense_jacobian(
             return form[-1](trees.own(lin.ys, lin.ys)), result
         return (result, trees.unwrap(form[0], lin.tape)) if has_aux else result
 
-    return wrapped
+    def again(mode: str) -> Any:
+        return dense_jacobian(f, argnums, has_aux, mode, chunk_size, value, argnames, kind)
+
+    made: DenseFunction[...] = DenseFunction(kind, f, wrapped, again)
+    return made
+
+
+class DenseFunction(Transformed[P, Any]):
+    """A dense Jacobian or Hessian as a function, whose plans can be compared."""
+
+    __slots__ = ("_again",)
+
+    def __init__(
+        self,
+        kind: str,
+        f: Callable[..., Any],
+        call: Callable[..., Any],
+        again: Callable[[str], Callable[..., Any]],
+    ) -> None:
+        super().__init__(kind, f, call)
+        self._again = again
+
+    def plan(self, *args: P.args, **kwargs: P.kwargs) -> DensePlan:
+        """Return the plan for a call with these arguments, as ``jit`` of this function does.
+
+        Returns
+        -------
+        DensePlan
+            Printable and callable; it can be compared with the other ways.
+        """
+        return DensePlan.of(super().plan(*args, **kwargs), self._again, args, kwargs)

@@ -30,6 +30,7 @@ from wengert.memory.dense import check_dense
 from wengert.ops.base import Traced
 from wengert.ops.leaves import is_array
 from wengert.ops.options import check_function, check_places
+from wengert.orders.order import Order
 from wengert.sparse.pattern import SparsityPattern
 from wengert.trace.alarm import stops
 from wengert.transform.linear import quiet
@@ -46,7 +47,7 @@ def jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
     has_aux: bool = False,
-    mode: str = "auto",
+    mode: str | Order = "auto",
     *,
     sparsity: Any = None,
     format: str = "dense",
@@ -63,10 +64,12 @@ def jacobian(
         The positional arguments to differentiate.
     has_aux : bool
         Whether `f` returns ``(result, aux)``; for a dense Jacobian without `sparsity` only.
-    mode : {"auto", "forward", "reverse", "both", "accumulate"}
+    mode : {"auto", "forward", "reverse", "both", "accumulate", "eliminate"} or Order
         ``auto`` takes what is predicted to be the cheapest (see the page on plans). ``forward``
         pushes a tangent for each column, ``reverse`` pulls a cotangent for each row;
-        ``accumulate`` carries the nonzeros of the Jacobian of each value through the function.
+        ``accumulate`` carries the nonzeros of the Jacobian of each value through the function;
+        ``eliminate`` multiplies local Jacobians in the cheapest order that it finds, or in the one
+        that is given (``plan.order``).
         Sparse: ``forward`` compresses columns, ``reverse`` rows, ``both`` some of each.
     sparsity : None, "auto", SparsityPattern or SciPy sparse array
         ``auto`` detects the pattern; a given one is checked when planning. None stands for
@@ -111,7 +114,7 @@ def jacobian(
 def value_and_jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    mode: str = "auto",
+    mode: str | Order = "auto",
     *,
     sparsity: Any = None,
     format: str = "dense",
@@ -134,7 +137,7 @@ def value_and_jacobian(
 def hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    mode: str = "auto",
+    mode: str | Order = "auto",
     *,
     sparsity: Any = None,
     format: str = "dense",
@@ -171,7 +174,7 @@ def _matrix(
     f: Callable[..., Any],
     argnums: Argnums,
     has_aux: bool,
-    mode: str,
+    mode: str | Order,
     sparsity: Any,
     format: str,
     chunk_size: int | None,
@@ -181,7 +184,7 @@ def _matrix(
     check_places(f, argnums, kind, has_aux=has_aux, probe=probe)
     if not isinstance(format, str) or format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
-    if not isinstance(mode, str) or mode not in MODES:
+    if not isinstance(mode, Order) and (not isinstance(mode, str) or mode not in MODES):
         raise InputError(f"mode must be one of {', '.join(map(repr, MODES))}, not {mode!r}")
     if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
         raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}")
@@ -192,8 +195,14 @@ def _matrix(
         if not probe:
             raise InputError("probe=False is for sparse matrices: add sparsity='auto'")
         if kind == "hessian":
-            return dense_jacobian(grad(f, argnums), argnums, False, mode, chunk_size, False)
+            made = grad(f, argnums)
+            return dense_jacobian(made, argnums, False, mode, chunk_size, kind=kind)
         return dense_jacobian(f, argnums, has_aux, mode, chunk_size, value)
+    if isinstance(mode, Order) or mode == "eliminate":
+        raise InputError(
+            "the elimination of vertices makes dense matrices: leave sparsity= and format= out, "
+            "or take mode='accumulate'" + user_line()
+        )
     if has_aux:
         raise InputError(
             "has_aux is for dense Jacobians without sparsity; let f return its result only"

@@ -22,6 +22,7 @@ from wengert.ops.base import RegionOp, Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem, index_add, index_set
 from wengert.ops.shape import filled, reshape, transpose
+from wengert.orders.order import Order
 from wengert.trace.record import active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
@@ -45,12 +46,15 @@ class Point:
         Products computed at once.
     rows, columns : int
         Entries of all results, and of all arguments.
+    order : Order or None
+        In which the vertices of its linear graph are to be eliminated, or were.
     """
 
     def __init__(self, lin: Linearized, leaves: list[Any], chunk: int | None = None) -> None:
         self.lin = lin
         self.leaves = leaves
         self.chunk = chunk
+        self.order: Order | None = None
         self.rows = sum(size_of(y) for y in lin.ys)
         self.columns = sum(size_of(x) for x in leaves)
 
@@ -239,7 +243,9 @@ def by_order(point: Point) -> Blocks:
     dtype = alike(point)
     with quiet():
         graph = LinearGraph(point.lin)
-        found = graph.accumulate(graph.order("default"))
+        if point.order is None:
+            point.order = graph.order("default")
+        found = graph.accumulate(point.order)
         rely_on(graph.indices)
     blocks = []
     for y, row in zip(point.ys, found, strict=True):
