@@ -15,9 +15,11 @@ make new tables.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +28,16 @@ import scipy.sparse as sps
 
 from wengert.sparse.pattern import compressed, index_dtype
 
-__all__ = ["Rows", "RowsTerm", "Space", "Table", "join", "total_memory", "union"]
+__all__ = [
+    "Rows",
+    "RowsTerm",
+    "Space",
+    "Table",
+    "join",
+    "listing_at_most",
+    "total_memory",
+    "union",
+]
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 MOST_TERMS = 12
@@ -111,9 +122,26 @@ class Table:
         )
 
 
+class _Bound(threading.local):
+    entries = 1 << 62
+
+
+_BOUND = _Bound()
+
+
+@contextlib.contextmanager
+def listing_at_most(entries: int) -> Iterator[None]:
+    """Refuse meanwhile, with a MemoryError, to list more entries than so many."""
+    before, _BOUND.entries = _BOUND.entries, entries
+    try:
+        yield
+    finally:
+        _BOUND.entries = before
+
+
 def _check_memory(entries: int) -> None:
     """Refuse what cannot be listed, before the system runs out of memory."""
-    if entries * BYTES_AN_ENTRY > MEMORY:
+    if entries * BYTES_AN_ENTRY > MEMORY or entries > _BOUND.entries:
         raise MemoryError(
             f"a sparsity pattern of {entries:,} entries would take "
             f"{entries * BYTES_AN_ENTRY / 2**30:,.0f} GiB while it is made: this Jacobian is not "

@@ -10,20 +10,33 @@ import numpy as np
 
 from wengert import trees
 from wengert.derivatives import Argnums
-from wengert.errors import InputError, user_line
+from wengert.errors import DenseTooLargeError, DerivativeError, InputError, user_line
 from wengert.follow.functions import call as call_followed
+from wengert.jit.jitted import jit
 from wengert.jit.transformed import transformed
-from wengert.memory.dense import check_dense
+from wengert.matrices.sweeps import push_products
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_function, check_places
 from wengert.ops.shape import filled
+from wengert.taylor.directions import Directions, axes, is_plain, separated
+from wengert.trace.record import active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
-from wengert.transform.linear import as_recorded
+from wengert.transform.linear import as_recorded, linearize_flat
 from wengert.transform.reach import is_zero
 from wengert.transform.taylor import TaylorTrace, taylor_flat
 
 __all__ = ["hessian_diagonal", "jet", "laplacian"]
+
+EAGER = 512
+"""Inputs up to which a call that is not traced is computed at once, along each axis. Of more, it is
+compiled, and directions are looked for that are fewer."""
+
+PRODUCT = 2
+"""What a product with a Hessian costs, as a multiple of a second derivative along a direction."""
+
+LARGE = 1 << 32
+"""Bytes of directions at once that are refused."""
 
 
 def laplacian(
@@ -56,20 +69,7 @@ def laplacian(
     forward Laplacian of Li et al. (2023), a collapsed Taylor mode (Dangel et al., 2025). The trace
     of a Hessian takes n products of a gradient, which are several times as many operations.
     """
-    name = _checked("laplacian", f, argnums, chunk_size)
-
-    @transformed("laplacian", f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(f, args, kwargs, argnums, name)
-        totals: list[Any] = []
-        for start, stop in call.chunks(chunk_size):
-            found = call.collapsed(start, stop)
-            totals = (
-                found if not totals else [_sum(a, b) for a, b in zip(totals, found, strict=True)]
-            )
-        return call.rebuild(trees.own(totals, call.ys))
-
-    return wrapped
+    return _made("laplacian", f, argnums, chunk_size, _laplacian)
 
 
 def hessian_diagonal(
@@ -100,27 +100,7 @@ def hessian_diagonal(
     DenseTooLargeError
         For a diagonal of so many results that it would not fit in memory.
     """
-    name = _checked("hessian_diagonal", f, argnums, chunk_size)
-
-    @transformed("hessian_diagonal", f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(f, args, kwargs, argnums, name)
-        chunks = [call.second(start, stop) for start, stop in call.chunks(chunk_size)]
-        rows = []
-        for i, y in enumerate(call.ys):
-            parts = [chunk[i] for chunk in chunks]
-            whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            row, start = [], 0
-            for x in call.leaves:
-                n = _size(x)
-                part = np.moveaxis(whole[start : start + n], 0, -1)
-                row.append(np.reshape(part, (*shape_of(y), *shape_of(x))))
-                start += n
-            row = [x[()] if isinstance(x, np.ndarray) and not x.ndim else x for x in row]
-            rows.append(call.chosen.pack(trees.own(row, row)))
-        return call.rebuild(rows)
-
-    return wrapped
+    return _made("hessian_diagonal", f, argnums, chunk_size, _diagonal)
 
 
 def jet(
@@ -235,26 +215,80 @@ class _Call:
 
         self.flat = flat
 
-    def chunks(self, size: int | None) -> list[tuple[int, int]]:
-        """Return where each chunk of the directions starts and ends."""
-        n, step = self.columns, size or max(self.columns, 1)
-        return [(start, min(start + step, n)) for start in range(0, n, step)] or [(0, 0)]
+    def directions(self, apart: bool = True) -> Directions:
+        """Return the directions to take, several axes in one where they do not mix."""
+        if apart and (active_recorder() is not None or self.columns > EAGER):
+            return separated(self.flat, self.leaves)
+        return axes(self.columns)
 
-    def _seeds(self, trace: BatchTrace, start: int, stop: int) -> list[Any]:
-        """Return directions along the axes, of each leaf those that belong to all."""
-        check_dense((stop - start, self.columns), np.float64, self.name)
-        seeds, before = [], 0
+    def _seeds(self, trace: BatchTrace, rows: Any) -> list[Any]:
+        """Cut directions into batches for the leaves."""
+        seeds, start = [], 0
         for x in self.leaves:
-            n = _size(x)
-            rows = np.eye(stop - start, n, start - before, dtype_of(x))
-            rows = rows.reshape(stop - start, *shape_of(x))
-            seeds.append(Tracer(trace, Batched(as_recorded(rows, self.leaves), True)))
-            before += n
+            stop = start + _size(x)
+            part = rows[:, start:stop].reshape(len(rows), *shape_of(x)).astype(dtype_of(x))
+            seeds.append(Tracer(trace, Batched(as_recorded(part, self.leaves), True)))
+            start = stop
         return seeds
 
-    def _along(self, start: int, stop: int, collapse: bool) -> tuple[list[list[Any]], BatchTrace]:
-        trace = BatchTrace(stop - start)
-        seeds = self._seeds(trace, start, stop)
+    def check(self, number: int) -> None:
+        """Refuse directions that would not fit in memory."""
+        needed = number * self.columns * 8
+        if needed >= LARGE:
+            raise DenseTooLargeError(
+                f"{self.name}: {number:,} directions of {self.columns:,} inputs would take "
+                f"{needed:,} bytes, as its second derivatives do not come apart. Use "
+                f"chunk_size=64, which takes 64 at once and evaluates the function as often as "
+                f"there are chunks." + user_line()
+            )
+
+    def cut(self, whole: Any) -> list[Any]:
+        """Cut an array along its first axis, of all inputs, into parts for the leaves."""
+        stops = np.cumsum([_size(x) for x in self.leaves]).tolist()
+        return [whole[a:b] for a, b in zip([0, *stops], stops, strict=False)]
+
+    def packed(self, parts: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """Give parts the shapes of the leaves behind that of a result, in the arguments' form."""
+        row = [
+            np.reshape(part, (*shape, *shape_of(x)))
+            for part, x in zip(parts, self.leaves, strict=True)
+        ]
+        row = [x[()] if isinstance(x, np.ndarray) and not x.ndim else x for x in row]
+        return self.chosen.pack(trees.own(row, row))
+
+    def products(self, directions: Directions, chunk_size: int | None) -> Any:
+        """Read the diagonal from products with the Hessian of a number; None for other results."""
+
+        def gradient(*leaves: Any) -> list[Any]:
+            lin = linearize_flat(self.flat, list(leaves))
+            self.ys = lin.ys
+            if [shape_of(y) for y in lin.ys] != [()] or dtype_of(lin.ys[0]).kind != "f":
+                return []
+            one = dtype_of(lin.ys[0]).type(1)
+            return [
+                np.zeros(shape_of(x), dtype_of(x)) if g is None else g
+                for x, g in zip(leaves, lin.pull([one]), strict=True)
+            ]
+
+        try:
+            lin = linearize_flat(gradient, self.leaves)
+            if not lin.ys:
+                return None
+            dtype = np.result_type(*map(dtype_of, self.leaves))
+            parts = [
+                push_products(lin, self.leaves, directions.seeds(start, stop, dtype), dtype)
+                for start, stop in directions.chunks(chunk_size)
+            ]
+        except DerivativeError:  # a custom rule for one direction only
+            return None
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        places = directions.colours * self.columns + np.arange(self.columns)
+        diagonal = np.reshape(whole, (-1,))[places]
+        return self.rebuild([self.packed(self.cut(diagonal), ())])
+
+    def _along(self, rows: Any, collapse: bool) -> tuple[list[list[Any]], BatchTrace]:
+        trace = BatchTrace(len(rows))
+        seeds = self._seeds(trace, rows)
         curves = [[s, None] for s in seeds]
         total = (lambda t: _summed(t, trace)) if collapse else None
         try:
@@ -263,14 +297,14 @@ class _Call:
             trace.alive = False
         return terms, trace
 
-    def collapsed(self, start: int, stop: int) -> list[Any]:
-        """Return the sum of second derivatives along some axes, of each result; None is zero."""
-        return [t[1] for t in self._along(start, stop, True)[0]]
+    def collapsed(self, rows: Any) -> list[Any]:
+        """Return the sum of second derivatives along directions, of each result; None is zero."""
+        return [t[1] for t in self._along(rows, True)[0]]
 
-    def second(self, start: int, stop: int) -> list[Any]:
-        """Return the second derivatives along some axes, which come first, of each result."""
-        terms, trace = self._along(start, stop, False)
-        k, found = stop - start, []
+    def second(self, rows: Any) -> list[Any]:
+        """Return the second derivatives along directions, which come first, of each result."""
+        terms, trace = self._along(rows, False)
+        k, found = len(rows), []
         for (_, t), y in zip(terms, self.ys, strict=True):
             if t is None:
                 t = np.zeros((k, *shape_of(y)), dtype_of(y))
@@ -281,11 +315,62 @@ class _Call:
         return found
 
 
-def _checked(kind: str, f: Any, argnums: Any, chunk_size: Any) -> str:
+def _made(
+    kind: str, f: Any, argnums: Argnums, chunk_size: Any, compute: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Check options, and return the transformed function."""
     check_places(f, argnums, kind)
     if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
         raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}" + user_line())
-    return f"{kind}({getattr(f, '__name__', 'f')})"
+    name = f"{kind}({getattr(f, '__name__', 'f')})"
+
+    @transformed(kind, f)
+    def computed(*args: Any, **kwargs: Any) -> Any:
+        return compute(_Call(f, args, kwargs, argnums, name), chunk_size)
+
+    compiled = jit(computed)
+
+    @transformed(kind, f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if chunk_size is None and is_plain(trees.flatten((args, kwargs))[0]):
+            chosen = trees.select(args, argnums, name)
+            if sum(map(_size, chosen.leaves)) > EAGER:
+                return compiled(*args, **kwargs)
+        return computed(*args, **kwargs)
+
+    return wrapped
+
+
+def _laplacian(call: _Call, chunk_size: int | None) -> Any:
+    """Sum second derivatives along directions that do not mix."""
+    directions = call.directions()
+    totals: list[Any] = []
+    for start, stop in directions.chunks(chunk_size):
+        call.check(stop - start)
+        found = call.collapsed(directions.seeds(start, stop, np.float64))
+        both = zip(totals, found, strict=True)
+        totals = [_sum(a, b) for a, b in both] if totals else found
+    return call.rebuild(trees.own(totals, call.ys))
+
+
+def _diagonal(call: _Call, chunk_size: int | None) -> Any:
+    """Take second derivatives along all axes, or of a number products with its Hessian."""
+    directions = call.directions()
+    if directions.number * PRODUCT <= call.columns:
+        found = call.products(directions, chunk_size)
+        if found is not None:
+            return found
+    directions = axes(call.columns)
+    chunks = []
+    for start, stop in directions.chunks(chunk_size):
+        call.check(stop - start)
+        chunks.append(call.second(directions.seeds(start, stop, np.float64)))
+    rows = []
+    for i, y in enumerate(call.ys):
+        parts = [chunk[i] for chunk in chunks]
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        rows.append(call.packed([np.moveaxis(x, 0, -1) for x in call.cut(whole)], shape_of(y)))
+    return call.rebuild(rows)
 
 
 def _size(x: Any) -> int:
