@@ -101,6 +101,7 @@ class _Builder:
         value = self.found.values.get(out)
         ct = self.found.cotangents.get(out)
         group = self.grouping.of(node)
+        inner = self._regions(me, node, group)
         self.nodes.append(
             Node(
                 me, "operator", sign_of(node), stage, self.order[id(node)], "", node.op.name,
@@ -112,7 +113,6 @@ class _Builder:
                 self._shot(ct),
             )
         )  # fmt: skip
-        inner = self._regions(me, node, group)
         for k, x in enumerate(node.inputs):
             if inner is not None and k < len(inner) and inner[k]:
                 self._edge(x, inner[k], node)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 from wengert.drawing.model import Diagram, Edge, Node
@@ -231,7 +232,7 @@ def _ranks(drawing: Diagram) -> dict[str, tuple[Any, ...]]:
         if n.order == 0:
             steps[n.id] = position[n.id]
             continue
-        p: Node | None = n
+        p: Node | None = nodes[n.id.partition(".")[0]]  # the operation that a body belongs to
         while p is not None and p.order and p.primal:
             p = nodes.get(p.primal)
         if p is not None and p.order == 0:
@@ -242,7 +243,7 @@ def _ranks(drawing: Diagram) -> dict[str, tuple[Any, ...]]:
         sign = -1 if n.order % 2 else 1
         found[n.id] = steps[n.id], n.order, sign * position[n.id]
     for n in drawing.nodes:  # an input stands where it is read first
-        if n.step < 0 and n.order == 0 and n.id in readers:
+        if n.role in ("input", "constant") and n.id in readers:
             first = min(steps[r] for r in readers[n.id])
             found[n.id] = first - 0.5, 0, position[n.id]
     return found
@@ -251,23 +252,19 @@ def _ranks(drawing: Diagram) -> dict[str, tuple[Any, ...]]:
 # --- columns --------------------------------------------------------------------------------------
 def _columns(items: list[Item], ends: Sequence[tuple[int, int]], mates: Any) -> None:
     """Give each item its column: longest paths, then each as near to what reads it as it can be."""
-    order = sorted(range(len(items)), key=lambda k: (items[k].rank, items[k].key))
+    wanted = []
+    for a, b in ends:
+        x, y = items[a], items[b]
+        boxed = {"group", "port"} & {x.kind, y.kind}
+        wanted.append((a, b, int(x.band == y.band or bool(boxed))))
+    order = _linear(items, [*wanted, *((a, b, 0) for a, b in mates)])
     place = {k: i for i, k in enumerate(order)}
     after: dict[int, list[tuple[int, int]]] = {k: [] for k in order}
     before: dict[int, list[tuple[int, int]]] = {k: [] for k in order}
-
-    def constrain(a: int, b: int, least: int) -> None:
+    for a, b, least in (*wanted, *((a, b, 0) for a, b in mates)):
         if place[a] < place[b]:
             after[a].append((b, least))
             before[b].append((a, least))
-
-    for a, b in ends:
-        x, y = items[a], items[b]
-        boxed = "group" in (x.kind, y.kind) or "port" in (x.kind, y.kind)
-        apart = x.band == y.band or boxed
-        constrain(a, b, int(apart or y.kind == "port" or x.kind == "port"))
-    for a, b in mates:
-        constrain(a, b, 0)
     column = dict.fromkeys(order, 0)
     inner = [k for k in order if items[k].kind != "port"]
     for k in inner:
@@ -296,6 +293,39 @@ def _columns(items: list[Item], ends: Sequence[tuple[int, int]], mates: Any) -> 
     first = min(column.values(), default=0)
     for k in order:
         items[k].column = column[k] - first
+
+
+def _linear(items: list[Item], wanted: Sequence[tuple[int, int, int]]) -> list[int]:
+    """Return the items from the left to the right; a cycle is cut before its item of least rank."""
+    ranked = sorted(range(len(items)), key=lambda k: (items[k].rank, items[k].key))
+    place = {k: i for i, k in enumerate(ranked)}
+    after: dict[int, list[int]] = {}
+    waits = dict.fromkeys(ranked, 0)
+    for a, b, _ in wanted:
+        if a != b:
+            after.setdefault(a, []).append(b)
+            waits[b] += 1
+    free = [place[k] for k in ranked if not waits[k]]
+    heapify(free)
+    found: list[int] = []
+    done: set[int] = set()
+    at = 0
+    while len(found) < len(ranked):
+        if free:
+            k = ranked[heappop(free)]
+        else:
+            while ranked[at] in done:
+                at += 1
+            k = ranked[at]
+        if k in done:
+            continue
+        done.add(k)
+        found.append(k)
+        for b in after.get(k, ()):
+            waits[b] -= 1
+            if not waits[b] and b not in done:
+                heappush(free, place[b])
+    return found
 
 
 def _farthest(items: Sequence[Item], ends: Sequence[tuple[int, int]]) -> int:

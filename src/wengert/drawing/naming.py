@@ -172,9 +172,8 @@ def _frames(node: Node) -> list[Any]:
     """Return the statements that led to a node, outermost first, with the trip."""
     place = node.line
     assert isinstance(place, Place)
-    calls = place.calls or ((place[0], "", place[1]),)
     frames = []
-    for spot in reversed(calls):
+    for spot in reversed(place.calls):
         statement = statement_at(spot)
         frames.append((spot[0], spot[1], statement))
     return [(id(place.trip), *frame) for frame in frames]

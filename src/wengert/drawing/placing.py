@@ -339,7 +339,11 @@ def _path(
         items[end].kind == "group" and is_open(items[end].key)
     )
     if items[a].column == items[b].column and len(link.path) == 2:
-        curve = _upright(boxes[a], boxes[b])
+        column = level.columns[items[a].column]
+        places = sorted((column.index(a), column.index(b)))
+        half = here.halves[items[a].column]
+        side = None if places[1] - places[0] == 1 else boxes[a].x + half
+        curve = _upright(boxes[a], boxes[b], side)
     else:
         points = []
         for n, i in enumerate(link.path):
@@ -374,8 +378,11 @@ def _curve(points: list[tuple[float, float, float]]) -> list[tuple[float, float]
     return curve
 
 
-def _upright(a: Box, b: Box) -> list[tuple[float, float]]:
-    """Return a curve between two boxes of one column."""
+def _upright(a: Box, b: Box, side: float | None) -> list[tuple[float, float]]:
+    """Return a curve between two boxes of one column, around what is between, if that has a side."""
+    if side is not None:
+        x0, x1, far = a.x + a.w / 2, b.x + b.w / 2, side + 18
+        return [(x0, a.y), (far, a.y), (far, b.y), (x1, b.y)]
     down = 1 if b.y > a.y else -1
     y0, y1 = a.y + down * a.h / 2, b.y - down * b.h / 2
     third = (y1 - y0) / 3

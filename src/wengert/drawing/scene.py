@@ -336,6 +336,11 @@ def _caption(
             lines.append(Line(curve, kind, 1.5, _DASHES[kind], _head(list(curve))))
             texts.append(Text(end + 7, y, text, 10, "faint", False, "start"))
             x = end + 7 + width_of(text, 10) + 20
+    if any(line.stroke == "second" for line in lines):
+        curve = ((x, y), (x + 10, y), (x + 20, y), (x + 30, y))
+        lines.append(Line(curve, "second", 1.5, _DASHES["second"], _head(list(curve))))
+        texts.append(Text(x + 37, y, "derivative of that", 10, "faint", False, "start"))
+        x += 57 + width_of("derivative of that", 10)
     if any(n.stage == "again" for n in drawing.nodes):
         shapes.append(Shape(x + 8, y, 16, 12, 3, "again", "again", 0.3, 1.0, "4 2"))
         texts.append(Text(x + 22, y, "computed again", 10, "faint", False, "start"))

@@ -15,10 +15,10 @@ _COLOURS = {"forward": "#0072B2", "backward": "#C14E00", "kept": "#00785A", "rea
 def summary(drawing: Diagram) -> list[tuple[str, str]]:
     """Return what a drawing shows in numbers."""
     operators = [n for n in drawing.nodes if n.kind == "operator"]
-    there = [n for n in operators if n.order == 0 and n.stage == "forward"]
-    back = [n for n in operators if n not in there] if len(operators) < 5000 else [
-        n for n in operators if not (n.order == 0 and n.stage == "forward")
-    ]  # fmt: skip
+    there: list[Node] = []
+    back: list[Node] = []
+    for n in operators:
+        (there if n.order == 0 and n.stage == "forward" else back).append(n)
     kept = {e.source: e.nbytes for e in drawing.edges if e.kind == "kept"}
     rows = [("operators", f"{len(operators):,}")]
     if back:

@@ -184,9 +184,12 @@ function pathOf(g, here, link) {
   const head = kindOf(goal) < PORT && !(kindOf(goal) === BOX && isOpen[goal[1]]);
   let curve;
   if (column[a] === column[b] && path.length === 2) {
-    const p = boxes[a], q = boxes[b], down = q[1] > p[1] ? 1 : -1;
+    const p = boxes[a], q = boxes[b], c = L[g][1][column[a]], far = p[0] + halves[column[a]] + 18;
+    const down = q[1] > p[1] ? 1 : -1;
     const y0 = p[1] + down * p[3] / 2, y1 = q[1] - down * q[3] / 2, third = (y1 - y0) / 3;
-    curve = [[p[0], y0], [p[0], y0 + third], [q[0], y1 - third], [q[0], y1]];
+    curve = Math.abs(c.indexOf(a) - c.indexOf(b)) === 1
+      ? [[p[0], y0], [p[0], y0 + third], [q[0], y1 - third], [q[0], y1]]
+      : [[p[0] + p[2] / 2, p[1]], [far, p[1]], [far, q[1]], [q[0] + q[2] / 2, q[1]]];
   } else {
     const points = path.map((i, n) => {
       const box = boxes[i];
