@@ -64,12 +64,20 @@ def feeds_the_solvers(found):
     assert asymmetry < 1e-4
 
 
+def draws_both_passes(found):
+    equations = found["drawings"]["objective"].equations().splitlines()
+    assert "  ∂J/∂b = ∂J/∂z" in equations
+    counts = [sum(n.flops for n in d.nodes) for d in found["orders"].values()]
+    assert counts[0] < counts[1] < counts[2]
+
+
 CHECKS = {
     "gauss_newton": fits_the_data,
     "kepler": closed_form,
     "mlp_by_hand": equals_the_recursion,
     "newton_logistic": equals_scikit_learn,
     "ode_fit": recovers_the_rates,
+    "pictures": draws_both_passes,
     "rosenbrock": reaches_the_minimum,
     "sparse_newton": solves_the_equation,
     "sparse_products": agrees_without_a_matrix,

@@ -42,7 +42,7 @@ class Drawing(Diagram):
             ``.svg``, ``.png``, ``.pdf``, ``.html`` (a page that needs no network), ``.dot``,
             ``.mmd`` (Mermaid), ``.txt`` or ``.tex`` (the equations).
         **options
-            Those of `svg`, for pictures: `theme`, `heat`.
+            Those of `svg`, for pictures; those of `html`, for pages.
 
         Returns
         -------
@@ -60,7 +60,7 @@ class Drawing(Diagram):
         """
         return save(self, path, **options)
 
-    def svg(self, theme: str = "light", heat: str = "operations") -> str:
+    def svg(self, theme: str = "light", heat: str = "operations", equations: bool = False) -> str:
         """Return the picture as SVG.
 
         Parameters
@@ -69,8 +69,10 @@ class Drawing(Diagram):
             ``light``, ``dark``, or ``auto`` for what the reader's system prefers.
         heat : str
             What fills the operators: ``operations``, ``time``, ``bytes`` or ``none``.
+        equations : bool
+            Whether the equations of both passes stand below the graph.
         """
-        return svg(self, theme, heat)
+        return svg(self, theme, heat, equations)
 
     def html(self, title: str | None = None, sections: Sequence[Section] = ()) -> str:
         """Return one page with everything in it, to be looked at in a browser without a network.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from wengert.drawing.collect import Collected
@@ -36,6 +37,12 @@ class Named:
         self.of: dict[Any, Any] = {}
         self.extra: list[tuple[str, str, str, Any]] = []
         self.used: dict[str, int] = {}
+        self.several: set[str] = set()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Let names that occur several times have numbers from the first on."""
+        counts = Counter(names)
+        self.several = {name for name, n in counts.items() if n > 1}
 
     def give(self, x: Any, name: str, role: str) -> None:
         """Name a value, with a number behind it where the name is taken."""
@@ -48,7 +55,7 @@ class Named:
     def fresh(self, name: str) -> str:
         """Return a name that nothing else has."""
         n = self.used[name] = self.used.get(name, 0) + 1
-        if n == 1:
+        if n == 1 and name not in self.several:
             return name
         text = f"{name}{str(n).translate(_BELOW)}" if not name[-1:].isdigit() else f"{name}_{n}"
         return text if text not in self.used else self.fresh(name)
@@ -72,6 +79,7 @@ def name_values(found: Collected, f: Callable[..., Any] | None, every: bool) -> 
     for k, c in enumerate(constants):
         named.give(c, outside.get(id(c.data), f"c{k}" if len(constants) > 1 else "c"), "constant")
     assigned = _assigned(graph)
+    named.expect(assigned.values())
     made = {v: node for node in graph.nodes for v in node.outputs}
     for node in graph.nodes:
         target = assigned.get(id(node))

@@ -340,9 +340,9 @@ def _path(
     )
     if items[a].column == items[b].column and len(link.path) == 2:
         column = level.columns[items[a].column]
-        places = sorted((column.index(a), column.index(b)))
-        half = here.halves[items[a].column]
-        side = None if places[1] - places[0] == 1 else boxes[a].x + half
+        low, high = sorted((column.index(a), column.index(b)))
+        free = all(items[i].kind == "dummy" for i in column[low + 1 : high])
+        side = None if free else boxes[a].x + here.halves[items[a].column]
         curve = _upright(boxes[a], boxes[b], side)
     else:
         points = []
@@ -379,7 +379,7 @@ def _curve(points: list[tuple[float, float, float]]) -> list[tuple[float, float]
 
 
 def _upright(a: Box, b: Box, side: float | None) -> list[tuple[float, float]]:
-    """Return a curve between two boxes of one column, around what is between, if that has a side."""
+    """Return a curve between two boxes of a column, or around it where a side is given."""
     if side is not None:
         x0, x1, far = a.x + a.w / 2, b.x + b.w / 2, side + 18
         return [(x0, a.y), (far, a.y), (far, b.y), (x1, b.y)]

@@ -16,7 +16,13 @@ DOTS = 144
 """Of a PNG, for each inch; a unit of the picture is a 96th of one."""
 
 
-def image(drawing: Diagram, form: str, theme: str = "light", heat: str = "operations") -> bytes:
+def image(
+    drawing: Diagram,
+    form: str,
+    theme: str = "light",
+    heat: str = "operations",
+    equations: bool = False,
+) -> bytes:
     """Return a drawing as PNG or PDF."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import to_rgba
@@ -25,7 +31,7 @@ def image(drawing: Diagram, form: str, theme: str = "light", heat: str = "operat
     from matplotlib.path import Path as Curve
 
     check_theme(theme)
-    s = scene(drawing, heat)
+    s = scene(drawing, heat, equations)
     colours: dict[str, Any] = (DARK if theme == "dark" else LIGHT)._asdict()
     colours["none"] = "none"
     unit = 72 / 96

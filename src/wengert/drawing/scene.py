@@ -168,7 +168,7 @@ def hidden_groups(groups: Mapping[str, Group]) -> set[str]:
     return found
 
 
-def scene(drawing: Diagram, heat: str = "operations") -> Scene:
+def scene(drawing: Diagram, heat: str = "operations", equations: bool = False) -> Scene:
     """Place a drawing, and return its shapes.
 
     Raises
@@ -217,7 +217,10 @@ def scene(drawing: Diagram, heat: str = "operations") -> Scene:
         else:
             _draw_node(nodes[key], box, heats(nodes[key]), shapes, texts)
     lines += [_draw_link(path, dx, dy, nodes) for path in placing.paths]
-    w, h = placing.w + 2 * MARGIN, placing.h + 2 * MARGIN + 34.0 + 46.0
+    w, h = placing.w + 2 * MARGIN, placing.h + 2 * MARGIN + 34.0
+    if equations:
+        w, h = _write_equations(drawing, w, h, texts)
+    h += 46.0
     w = max(w, _caption(drawing, h, heat, shapes, lines, texts))
     w, h = round(w, 1), round(h, 1)
     return Scene(w, h, boxes, lines, shapes, texts, drawing.name, placing)
@@ -314,6 +317,23 @@ def _head(curve: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
 
 
 # --- what stands around the graph -----------------------------------------------------------------
+def _write_equations(
+    drawing: Diagram, w: float, h: float, texts: list[Text]
+) -> tuple[float, float]:
+    """Write the equations below the graph, a column for each pass; return the size of it all."""
+    size, step, x, low = 12.5, 20.0, MARGIN, h
+    for stage in ("forward", "backward"):
+        found = [e.text for e in drawing.lines if e.stage == stage]
+        if not found:
+            continue
+        texts.append(Text(x, h + 6, stage, 12.5, stage, True, "start"))
+        for k, line in enumerate(found, 1):
+            texts.append(Text(x, h + 6 + step * k, line, size, "ink", False, "start"))
+        x += max(width_of(line, size) for line in (*found, stage)) + 48
+        low = max(low, h + 6 + step * len(found))
+    return max(w, x), low + 18
+
+
 def _caption(
     drawing: Diagram, h: float, heat: str, shapes: list[Shape], lines: list[Line],
     texts: list[Text],

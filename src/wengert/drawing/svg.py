@@ -15,10 +15,12 @@ THEMES = ("light", "dark", "auto")
 FONT = "DejaVu Sans, Verdana, Segoe UI, Helvetica, Arial, sans-serif"
 
 
-def svg(drawing: Diagram, theme: str = "light", heat: str = "operations") -> str:
+def svg(
+    drawing: Diagram, theme: str = "light", heat: str = "operations", equations: bool = False
+) -> str:
     """Return a drawing as SVG; see `Diagram.svg`."""
     check_theme(theme)
-    return _written(scene(drawing, heat), theme)
+    return _written(scene(drawing, heat, equations), theme)
 
 
 def check_theme(theme: str) -> None:
@@ -35,7 +37,7 @@ def _written(s: Scene, theme: str) -> str:
     w, h = f"{s.w:g}", f"{s.h:g}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" '
-        f'font-family="{FONT}" role="img" class="wengert-drawing">',
+        f'font-family="{FONT}" role="img" class="wengert-{theme}">',
         f"<title>{escape(s.title)}</title>",
         _style(palette, theme),
         f'<rect class="f-paper" width="{w}" height="{h}"/>',
@@ -48,18 +50,19 @@ def _written(s: Scene, theme: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _rules(palette: Palette) -> str:
+def _rules(palette: Palette, theme: str) -> str:
+    here = f".wengert-{theme}"
     return "".join(
-        f".wengert-drawing .f-{n}{{fill:{c}}}.wengert-drawing .s-{n}{{stroke:{c}}}"
-        for n, c in palette._asdict().items()
+        f"{here} .f-{n}{{fill:{c}}}{here} .s-{n}{{stroke:{c}}}"
+        for n, c in (*palette._asdict().items(), ("none", "none"))
     )
 
 
 def _style(palette: Palette, theme: str) -> str:
-    rules = _rules(palette)
+    rules = _rules(palette, theme)
     if theme == "auto":
-        rules += f"@media (prefers-color-scheme:dark){{{_rules(DARK)}}}"
-    return f"<style>.f-none{{fill:none}}.s-none{{stroke:none}}{rules}</style>"
+        rules += f"@media (prefers-color-scheme:dark){{{_rules(DARK, theme)}}}"
+    return f"<style>{rules}</style>"
 
 
 def _n(x: float) -> str:

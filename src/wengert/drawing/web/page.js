@@ -187,7 +187,8 @@ function pathOf(g, here, link) {
     const p = boxes[a], q = boxes[b], c = L[g][1][column[a]], far = p[0] + halves[column[a]] + 18;
     const down = q[1] > p[1] ? 1 : -1;
     const y0 = p[1] + down * p[3] / 2, y1 = q[1] - down * q[3] / 2, third = (y1 - y0) / 3;
-    curve = Math.abs(c.indexOf(a) - c.indexOf(b)) === 1
+    const ends = [c.indexOf(a), c.indexOf(b)].sort((m, n) => m - n);
+    curve = c.slice(ends[0] + 1, ends[1]).every(i => kindOf(items[i]) === DUMMY)
       ? [[p[0], y0], [p[0], y0 + third], [q[0], y1 - third], [q[0], y1]]
       : [[p[0] + p[2] / 2, p[1]], [far, p[1]], [far, q[1]], [q[0] + q[2] / 2, q[1]]];
   } else {

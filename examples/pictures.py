@@ -1,0 +1,77 @@
+"""Draw the graphs that explain backpropagation in textbooks, and those of larger functions.
+
+Squares are variables and circles operators; the gradient comes back below the function. The example
+writes the pictures of `docs/pictures`, the pages beside them, and compares the graph of the second
+derivatives with that of the first. `python examples/pictures.py FOLDER` keeps the files.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import wengert as wg
+
+LAM = 0.1
+draws = np.random.default_rng(20).normal
+
+
+def objective(W1, b, W2, x, y):
+    z = W1 @ x + b
+    h = np.tanh(z)
+    o = W2 @ h
+    L = 0.5 * np.sum((o - y) ** 2)
+    s = LAM / 2 * (np.sum(W1**2) + np.sum(W2**2))
+    J = L + s
+    return J  # noqa: RET504  (it has a name in the picture)
+
+
+def sin_of_product(x, y):
+    return np.sin(x * y)
+
+
+def softmax(s):
+    e = np.exp(s - np.max(s, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+def attention(Wq, Wk, Wv, X):
+    A = softmax((X @ Wq) @ (X @ Wk).T / np.sqrt(Wk.shape[1]))
+    Y = A @ (X @ Wv)
+    return np.sum(Y**2)
+
+
+def network(weights, x):
+    for W in weights:
+        x = np.tanh(W @ x)
+    return np.sum(x**2)
+
+
+def main(folder=None):
+    W1, b, W2, x, y = (draws(size=s) for s in ((4, 3), 4, (2, 4), 3, 2))
+    square = [draws(size=(4, 4)) for _ in range(8)]
+    drawings = {
+        "objective": wg.draw(objective, W1, b, W2, x, y, argnums=(0, 1, 2)),
+        "sin": wg.draw(sin_of_product, 0.7, 1.3, argnums=(0, 1)),
+        "network": wg.draw(network, square, draws(size=4)),
+        "attention": wg.draw(attention, *square[:3], draws(size=(6, 4)), argnums=(0, 1, 2)),
+    }
+    with tempfile.TemporaryDirectory() as unkept:
+        for name, drawing in drawings.items():
+            path = Path(folder or unkept) / f"{name}.svg"
+            drawing.save(path, theme="auto", equations=name == "objective")
+            print(f"{name}: {len(drawing.nodes)} nodes, {drawing.save(path.with_suffix('.html'))}")
+    print(drawings["objective"].equations())
+    orders = {
+        "value": wg.draw(objective, W1, b, W2, x, y, argnums=()),
+        "value and gradient": wg.draw(wg.value_and_grad(objective), W1, b, W2, x, y),
+        "Hessian": wg.draw(wg.hessian(objective), W1, b, W2, x, y),
+    }
+    for name, drawing in orders.items():
+        print(f"{name}: {dict(drawing.summary())}")
+    return {"drawings": drawings, "orders": orders}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else None)
