@@ -12,6 +12,8 @@ from wengert.memory.profile import Memory, size_text
 
 __all__ = ["MARK", "explained"]
 
+WIDTH = 420
+"""Of a chart, in pixels: the sections stand beside the graph."""
 MARK = "<!-- written by wengert explain -->"
 """At the end of each such page, so that one is not taken for a file of the user's."""
 
@@ -19,7 +21,7 @@ MARK = "<!-- written by wengert explain -->"
 def explained(drawing: Drawing, cost: Cost) -> str:
     """Return the page of a drawing with its cost, its memory and its plan."""
     sections = [
-        Section("Cost", fragment(*cost.html_parts())),
+        Section("Cost", fragment(*cost.html_parts(WIDTH))),
         Section("Memory", _memory(cost.plan.memory)),
         Section("Plan", _plan(cost.plan)),
     ]
@@ -37,7 +39,7 @@ def _memory(memory: Memory) -> str:
         return fragment(table(("", ""), sizes), paragraphs([note]))
     sizes.append(("in between, at most", size_text(memory.peak)))
     sizes.append(("kept for the derivative", size_text(memory.residuals)))
-    drawn = figure(svg_stack(memory.stack())) if memory.timeline else ""
+    drawn = figure(svg_stack(memory.stack(), WIDTH, 260)) if memory.timeline else ""
     return fragment(table(("", ""), sizes), drawn, memory.html_table())
 
 
