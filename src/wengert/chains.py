@@ -24,7 +24,8 @@ from wengert import trees
 from wengert.derivatives import value_and_grad, vjp
 from wengert.errors import InputError, MemoryBudgetError, ShapeError, user_line
 from wengert.follow.functions import following
-from wengert.jit.jitted import Jitted, jit
+from wengert.jit.decorator import jit
+from wengert.jit.jitted import Jitted
 from wengert.memory.binomial import Action, actions, runs
 from wengert.memory.profile import size_of, size_text
 from wengert.ops.base import Traced, dtype_of, shape_of

@@ -24,7 +24,7 @@ from wengert.derivatives import (
 from wengert.drawing.draw import draw
 from wengert.follow.functions import unfollowed
 from wengert.gradients import elementwise_grad
-from wengert.jit.jitted import jit
+from wengert.jit.decorator import jit
 from wengert.linear.function import linear_graph
 from wengert.matrices import (
     hessian,

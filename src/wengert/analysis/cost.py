@@ -21,9 +21,9 @@ from wengert.devices.machine import Machine
 from wengert.errors import InputError, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Aval, Graph, Value, aval_of
+from wengert.jit.decorator import jit
 from wengert.jit.fastpath import OUTPUT
 from wengert.jit.form import DYNAMIC, split
-from wengert.jit.jitted import jit
 from wengert.jit.plan import Plan
 from wengert.jit.record import Recorded, record, without_collection
 from wengert.jit.transformed import kind_of

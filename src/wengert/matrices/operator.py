@@ -12,7 +12,7 @@ import numpy as np
 from wengert import trees
 from wengert.derivatives import Argnums, grad, jvp, vjp
 from wengert.errors import InputError, user_line
-from wengert.jit.jitted import jit
+from wengert.jit.decorator import jit
 from wengert.ops.base import dtype_of, is_inexact, shape_of
 
 __all__ = ["Operator"]
