@@ -12,7 +12,7 @@ from wengert import trees
 from wengert.derivatives import Argnums
 from wengert.errors import DenseTooLargeError, DerivativeError, InputError, user_line
 from wengert.follow.functions import call as call_followed
-from wengert.jit.jitted import jit
+from wengert.jit.decorator import jit
 from wengert.jit.transformed import transformed
 from wengert.matrices.sweeps import push_products
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
