@@ -208,6 +208,21 @@ def test_what_is_not_chosen_has_no_slope(f, jit, level):
         np.testing.assert_allclose(made, wanted)
 
 
+def test_elimination_in_the_body_of_a_loop():
+    """Arrays of indices are inputs of the body; what they hold is the same in each trip."""
+    order = np.array([2, 0, 3, 1])
+
+    def f(x):
+        return np.cross(x[order][:3], np.sin(x[:3])) * x[3]
+
+    points = np.random.default_rng(0).standard_normal((5, 4))
+    jacobian = wg.jit(lambda xs: wg.map(lambda x: wg.linear_graph(f)(x).accumulate()[0][0], xs))
+    wanted = wg.jacobian(f, mode="reverse")
+    for _ in range(2):
+        np.testing.assert_allclose(jacobian(points), [wanted(x) for x in points], atol=1e-14)
+        order[:] = order[::-1].copy()  # a compiled program sees it
+
+
 # --- chains ---------------------------------------------------------------------------------------
 def chain(sizes, layer):
     rng = np.random.default_rng(3)

@@ -12,6 +12,7 @@ from wengert import trees
 from wengert.errors import UnsupportedError, user_line
 from wengert.linear.graph import LinearGraph
 from wengert.linear.terms import NotAccumulable
+from wengert.linear.values import rely_on
 from wengert.ops.base import Traced
 from wengert.ops.options import check_places
 from wengert.transform.linear import linearize_flat
@@ -59,11 +60,13 @@ def linear_graph(
             ]
 
         try:
-            return LinearGraph(linearize_flat(flat, chosen.leaves), name)
+            graph = LinearGraph(linearize_flat(flat, chosen.leaves), name)
         except NotAccumulable as unfit:
             raise UnsupportedError(
                 f"linear_graph({name}): {unfit}, which a linear graph does not hold. Use "
                 f"wg.jacobian, wg.jvp or wg.vjp" + user_line()
             ) from None
+        rely_on(graph.indices)
+        return graph
 
     return linearise

@@ -12,10 +12,12 @@ from wengert.linear.terms import NotAccumulable
 from wengert.ops.base import ZERO, dtype_of, shape_of
 from wengert.ops.blocks import Block, Zero
 from wengert.tables import align
+from wengert.trace.active import ACTIVE
+from wengert.trace.region import RegionRecorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import Linearized
 
-__all__ = ["Edge", "Linear", "Vertex"]
+__all__ = ["Edge", "Linear", "Vertex", "rely_on"]
 
 
 class Vertex:
@@ -168,10 +170,15 @@ class Linear:
         NotAccumulable
             Where such an array is computed from the arguments.
         """
-        if isinstance(x, Tracer) and dtype_of(x).kind in "iu" and shape_of(x):
-            if type(x._var) is not Const:
+        while isinstance(x, Tracer) and dtype_of(x).kind in "iu" and shape_of(x):
+            if type(x._var) is Const:
+                x = x._var.data
+                break
+            outside = x._trace.outside if isinstance(x._trace, RegionRecorder) else {}
+            found = [kept for kept, value, _ in outside.values() if value is x._var]
+            if not found:
                 raise NotAccumulable("an index depends on the arguments")
-            x = x._var.data
+            x = found[0]  # what a loop's body closes over
         if isinstance(x, np.ndarray) and x.dtype.kind in "iu":
             self.indices.append(x)
         return x
@@ -209,6 +216,16 @@ def _outputs(node: Any) -> Sequence[Value]:
     if found is None:
         raise NotAccumulable("a loop is one operation")
     return found  # type: ignore[no-any-return]
+
+
+def rely_on(arrays: Sequence[Any]) -> None:
+    """Let the recorder at work, if any, hold only where arrays of integers are as they are now."""
+    recorders = [r for r in ACTIVE.recorders if not isinstance(r, RegionRecorder)]
+    if not recorders:
+        return
+    for x in arrays:
+        if x.flags.writeable:
+            bool(np.all(np.equal(recorders[-1].constant(x), x.copy())))
 
 
 def _needed(lin: Linearized) -> set[Value]:

@@ -18,12 +18,12 @@ from wengert.linear.accumulate import Accumulation, accumulate_flat
 from wengert.linear.entries import entries_of
 from wengert.linear.graph import LinearGraph
 from wengert.linear.terms import JacobianTerm, NotAccumulable, is_number
+from wengert.linear.values import rely_on
 from wengert.ops.base import RegionOp, Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem, index_add, index_set
 from wengert.ops.shape import filled, reshape, transpose
 from wengert.orders.order import Order
-from wengert.trace.record import active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear import Linearized, as_recorded, quiet
@@ -257,16 +257,6 @@ def by_order(point: Point) -> Blocks:
             )
         )
     return blocks
-
-
-def rely_on(arrays: Sequence[Ints]) -> None:
-    """Let the recorder at work, if any, hold only where arrays of integers are as they are now."""
-    recorder = active_recorder()
-    if recorder is None:
-        return
-    for x in arrays:
-        if x.flags.writeable:
-            bool(np.all(np.equal(recorder.constant(x), x.copy())))
 
 
 def _cut(whole: Any, y: Any, leaves: Sequence[Any]) -> list[Any]:
