@@ -28,6 +28,7 @@ def raises(x):
     raise RuntimeError("no such place")
 
 gradient = wg.grad(loss)
+matrix = wg.jacobian(lambda x: x[1:] * x[:-1], sparsity="auto")
 """
 AT = ("--at", "np.ones((3, 2))", "--at", "np.ones((5, 3))")
 NAMED = ("--at", "x=np.ones((5, 3))", "--at", "w=np.ones((3, 2))", "--at", "power=3.0")
@@ -75,6 +76,17 @@ def test_kinds_of_functions(cli, function, arguments):
     code, out, err = cli("explain", f"model.py:{function}", *arguments, *PEAK)
     assert (code, err) == (0, "")
     assert out.endswith(f"page: {function}.html\n")
+
+
+def test_a_sparse_matrix(cli):
+    code, out, err = cli("explain", "model.py:matrix", "--at", "np.linspace(1, 2, 6)")
+    assert (code, err) == (0, "")
+    for part in ("plan of jacobian", "5 x 6, 10 nonzeros", "way: ", "operations", "page:"):
+        assert part in out, part
+    assert any("\u2800" < c < "\u28ff" for c in out)  # the pattern, in braille
+    text = Path("matrix.html").read_text(encoding="utf-8")
+    assert "5 x 6, 10 nonzeros" in text
+    assert "Plan" in text
 
 
 def test_a_page_is_replaced_and_other_files_are_not(cli):

@@ -13,10 +13,11 @@ from rich.console import Console
 
 import wengert as wg
 from wengert.cli.cost import add_peak, machine_of
-from wengert.cli.point import add_argnums, add_point, read_point, users_errors, writing
+from wengert.cli.point import Point, add_argnums, add_point, read_point, users_errors, writing
 from wengert.errors import InputError
+from wengert.matrices import MatrixFunction
 from wengert.report.costs import show_cost, show_memory, show_plan
-from wengert.report.explained import MARK, explained
+from wengert.report.explained import MARK, explained, planned
 from wengert.report.terminal import show_lines
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
@@ -44,20 +45,38 @@ def run(args: argparse.Namespace) -> int:
     """Print the tables, write the page, and say where it is."""
     point = read_point(args, "look")
     path = _page(args.out, point.name)
+    console = Console(highlight=False, markup=False)
+    explain = _matrix if isinstance(point.function, MatrixFunction) else _function
+    page = explain(console, point, args)
+    with writing(path):
+        path.write_text(page, encoding="utf-8")
+    show_lines(console, [f"page: {path}"])
+    return 0
+
+
+def _function(console: Console, point: Point, args: argparse.Namespace) -> str:
+    """Print what a function and its gradient cost, hold and run; return the page."""
+    given = {"argnums": args.argnums, **point.kwargs}
     with users_errors(args.function):
-        given = {"argnums": args.argnums, **point.kwargs}
         cost = wg.cost(point.function, *point.args, machine=machine_of(args), **given)
         drawing = wg.draw(point.function, *point.args, **given)
         plan = cost.plan
-    console = Console(highlight=False, markup=False)
     show_cost(console, cost, ROWS, "the page has more")
     show_lines(console, [""])
     show_memory(console, plan.memory)
     show_plan(console, plan)
-    with writing(path):
-        path.write_text(explained(drawing, cost), encoding="utf-8")
-    show_lines(console, [f"page: {path}"])
-    return 0
+    return explained(drawing, cost)
+
+
+def _matrix(console: Console, point: Point, args: argparse.Namespace) -> str:
+    """Print the plan of a sparse matrix; return the page."""
+    given = {"argnums": args.argnums, **point.kwargs}
+    with users_errors(args.function):
+        drawing = wg.draw(point.function, *point.args, **given)
+        plan = point.function.plan(*point.args, **point.kwargs)
+    show_lines(console, str(plan).splitlines())
+    show_lines(console, str(plan.pattern).splitlines()[1:])
+    return planned(drawing, plan)
 
 
 def _page(given: Path | None, name: str) -> Path:

@@ -8,9 +8,10 @@ from wengert.charts.stack import svg_stack
 from wengert.drawing.drawing import Drawing
 from wengert.drawing.model import Section
 from wengert.jit.plan import Plan
+from wengert.matrices import MatrixPlan
 from wengert.memory.profile import Memory, size_text
 
-__all__ = ["MARK", "explained"]
+__all__ = ["MARK", "explained", "planned"]
 
 WIDTH = 420
 """Of a chart, in pixels: the sections stand beside the graph."""
@@ -26,6 +27,12 @@ def explained(drawing: Drawing, cost: Cost) -> str:
         Section("Plan", _plan(cost.plan)),
     ]
     return drawing.html(sections=sections).rstrip() + f"\n{MARK}\n"
+
+
+def planned(drawing: Drawing, plan: MatrixPlan) -> str:
+    """Return the page of a sparse matrix: the graph of its entries, its plan and its pattern."""
+    page = drawing.html(sections=[Section("Plan", plan._repr_html_())])
+    return page.rstrip() + f"\n{MARK}\n"
 
 
 def _memory(memory: Memory) -> str:
