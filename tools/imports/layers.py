@@ -57,8 +57,8 @@ public: errors, classes, tree, follow, transform, linear, backend.native.run, ji
 "": public
 testing: errors, ops, trees, transform, derivatives
 train: errors, files, tables, ""
-report: errors, charts, tables, cost, memory, jit, devices, analysis, drawing, "", train
-cli: errors, cost, devices, analysis, drawing, "", testing, train, report
+report: errors, charts, tables, cost, memory, jit, matrices, devices, analysis, drawing, "", train
+cli: errors, cost, devices, matrices, analysis, drawing, "", testing, train, report
 __main__: cli
 """  # noqa: E501  (a line for each folder)
 

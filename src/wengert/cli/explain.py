@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -71,9 +72,10 @@ def _function(console: Console, point: Point, args: argparse.Namespace) -> str:
 def _matrix(console: Console, point: Point, args: argparse.Namespace) -> str:
     """Print the plan of a sparse matrix; return the page."""
     given = {"argnums": args.argnums, **point.kwargs}
+    function: Any = point.function
     with users_errors(args.function):
-        drawing = wg.draw(point.function, *point.args, **given)
-        plan = point.function.plan(*point.args, **point.kwargs)
+        drawing = wg.draw(function, *point.args, **given)
+        plan = function.plan(*point.args, **point.kwargs)
     show_lines(console, str(plan).splitlines())
     show_lines(console, str(plan.pattern).splitlines()[1:])
     return planned(drawing, plan)
