@@ -78,6 +78,16 @@ Reading, `x[i] = v` and `x[i] += v` with integers, slices, `...`, `None`, intege
 masks. Repeated indices add up in `np.add.at`; in `x[i] = v` the last one stays. Under `vmap` a mask
 that differs between examples raises; write `np.where(mask, x, 0)`.
 
+## Sparse matrices of SciPy
+
+A sparse matrix that the function refers to is a constant: `A @ x`, `x @ A` and `A.dot(x)` work
+in every format but LIL, and `A * x` for the older `csr_matrix`. In code that is
+[followed](following.md), `spsolve`, `splu(A).solve`, `factorized(A)`, `cg`, `gmres` and the
+other iterative solvers take a traced right-hand side, and so do `LinearOperator.matvec`,
+`matmat`, `dot` and `rmatvec`. Their derivative is the transposed solve or product. Not
+differentiated are the entries of the matrix: write `np.add.at(y, rows, a * x[columns])`, or
+`np.linalg.solve`.
+
 ## Memory
 
 A traced array lies in memory as NumPy's would. So a reshape is a view or a copy as in NumPy,

@@ -25,6 +25,7 @@ import optree
 from wengert import derivatives as api
 from wengert import trees
 from wengert.errors import DerivativeError, DerivativeMismatchError, InputError
+from wengert.follow.functions import call as call_followed
 from wengert.ops.base import is_inexact
 from wengert.transform.custom_rules import own_rules_only
 
@@ -278,7 +279,7 @@ def check_derivatives(
         full = list(leaves)
         for i, x in zip(free, xs, strict=True):
             full[i] = x
-        return [y for y in trees.flatten(f(*rebuild(full)))[0] if is_inexact(y)]
+        return [y for y in trees.flatten(call_followed(f, rebuild(full), {}))[0] if is_inexact(y)]
 
     rng = np.random.default_rng(seed)
     point = Point(flat, [leaves[i] for i in free], [_path(paths[i]) for i in free], rng, rtol)

@@ -17,6 +17,7 @@ from scipy.linalg import lu_factor
 
 from wengert.ops.base import TABLE
 from wengert.ops.index import SLOT
+from wengert.ops.maps import LinearMap
 
 # --- reductions, and operations along an axis ---------------------------------------------------
 REDUCED = [
@@ -302,6 +303,9 @@ def _frames(name: str, values: int, tail: tuple[int, int]) -> dict[str, list[Cas
     return found
 
 
+MATRIX = np.array([[1.0, 2.0, 0.5], [0.5, -1.0, 3.0], [-0.5, 0.25, 2.0]])
+MAP = LinearMap("MATRIX", 3, float, lambda x: MATRIX @ x, lambda y: MATRIX.T @ y)
+
 LINALG = {
     "fft": [
         Case("fft", (draw(s),), {"axis": axis, "inverse": inverse, "norm": norm})
@@ -316,6 +320,9 @@ LINALG = {
     "irfft": [
         Case("irfft", (quadrant((3, 2)),), {"n": n, "axis": 0, "norm": norm})
         for n, norm in ((4, None), (5, "ortho"))
+    ],
+    "linear_map": [
+        Case("linear_map", (draw((3, 2)),), {"of": MAP}) for draw in (spread, quadrant)
     ],
     "inv": matrices("inv", regular, complex_regular),
     "det": matrices("det", regular, complex_regular),

@@ -71,8 +71,8 @@ REFUSED = {
     "__array_interface__": (WithInterface(), "np.asarray"),
     "__dlpack__": (WithDLPack(), "np.asarray"),
     "__array_ufunc__": (WithUfunc(), "np.asarray"),
-    "csr_array": (sps.csr_array(np.eye(3)), "toarray"),
-    "csc_matrix": (sps.csc_matrix(np.eye(3)), "toarray"),
+    "csr_array": (sps.csr_array(np.eye(3)), "constant from outside"),
+    "csc_matrix": (sps.csc_matrix(np.eye(3)), "constant from outside"),
 }
 
 EVERYWHERE = {
@@ -129,6 +129,8 @@ OPERANDS = {
 @pytest.mark.parametrize("compiled", [False, True])
 def test_refused_operands(name, how, compiled):
     a = REFUSED[name][0]
+    if sps.issparse(a) and ("@" in how or ("*" in how and name.endswith("matrix"))):
+        return  # tests/trace/test_sparse.py has these
     run = wg.jit if compiled else (lambda f: f)
     with pytest.raises(TypeError):
         run(wg.grad(lambda x: np.sum(OPERANDS[how](x, a))))(X)

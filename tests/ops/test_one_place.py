@@ -25,6 +25,10 @@ ALLOWED = {
         "wengert.trace.lookups.VIEWS", "wengert.trace.lookups.WALKING",
         "wengert.trace.lookups.EFFECTS",
     },
+    "what to tell people": {
+        "wengert.analysis.nans._DOMAINS", "wengert.analysis.nans._REPEATED",
+        "wengert.trace.refused._NUMPYS",
+    },
     "names of functions of C": {"wengert.llvm.engine._VECTOR"},
     "kinds of operations": {"wengert.cost.operation.KINDS", "wengert.transform.regions.CHEAP"},
     "rewrites, each of which is a rule": {"wengert.ir.identities.IDENTITIES"},

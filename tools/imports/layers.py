@@ -28,6 +28,7 @@ tree: errors, ops, trees
 trace: errors, follow, ir, ops
 trace.numpy: errors, ops, trace
 trace.python: errors, follow, ops, trace, trace.numpy
+trace.scipy: errors, follow, ops, trace, trace.python
 transform: errors, follow, ir, ops, rolling, trees, trace
 sparse.colouring: errors, charts, loopc
 sparse: errors, charts, sparse.colouring
@@ -45,7 +46,7 @@ backend.native: ir, backend, backend.native.schedule, backend.native.run
 backends: errors, backend, backend.native
 jit: errors, charts, naming, follow, ir, ops, rolling, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, backends
 devices: errors, charts, tables, ir, ops, cost, memory, jit
-gradients: errors, follow, ops, trees, trace, trace.numpy, trace.python, transform, jit
+gradients: errors, follow, ops, trees, trace, trace.numpy, trace.python, trace.scipy, transform, jit
 derivatives: errors, follow, ops, trees, trace, transform, jit, gradients
 matrices: errors, charts, tables, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, orders, linear, cost, memory, backend, backend.native, backend.native.schedule, llvm, jit, derivatives
 taylor: errors, follow, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, jit, derivatives, matrices
@@ -55,7 +56,7 @@ analysis: errors, charts, tables, follow, ir, ops, trees, trace, cost, memory, b
 drawing: errors, ir, ops, trees, trace, transform, cost, memory, jit, matrices, analysis.loops
 public: errors, classes, tree, follow, transform, linear, backend.native.run, jit, gradients, derivatives, taylor, matrices, analysis, drawing
 "": public
-testing: errors, ops, trees, transform, derivatives
+testing: errors, follow, ops, trees, transform, derivatives
 train: errors, files, tables, ""
 report: errors, charts, tables, cost, memory, jit, matrices, devices, analysis, drawing, "", train
 cli: errors, cost, devices, matrices, analysis, drawing, "", testing, train, report

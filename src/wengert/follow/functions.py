@@ -15,12 +15,26 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
-from wengert.errors import shorten
+from wengert.errors import public_name, shorten
 from wengert.follow.rewrite import is_rewritten, rewritten
 from wengert.follow.tables import Answers, Tables
 
-__all__ = ["FINISH", "STAND_INS", "STAND_INS_BESIDE_STORES", "TABLES", "call", "copied", "followed",
-           "following", "is_followed_file", "method", "named", "unfollowed"]  # fmt: skip
+__all__ = [
+    "FINISH",
+    "LIBRARY",
+    "OF_OBJECTS",
+    "STAND_INS",
+    "STAND_INS_BESIDE_STORES",
+    "TABLES",
+    "call",
+    "copied",
+    "followed",
+    "following",
+    "is_followed_file",
+    "method",
+    "named",
+    "unfollowed",
+]
 
 TABLES = Tables()
 """What rewritten code asks."""
@@ -30,6 +44,13 @@ STAND_INS: dict[Any, Any] = {}
 
 STAND_INS_BESIDE_STORES: dict[Any, Any] = {}
 """The same in code that writes into arrays, looked up first."""
+
+LIBRARY: dict[str, dict[str, Any]] = {}
+"""What makes the stand-in of a function of an installed package, by the function's own name, and
+then by the dotted name with which one looks it up."""
+
+OF_OBJECTS: dict[str, dict[str, Any]] = {}
+"""What makes the stand-in of a method of a compiled class, by the names of both."""
 
 FINISH: list[Any] = []
 """How many arrays were made that may be written into; what makes the result of a call plain again;
@@ -168,11 +189,13 @@ def copied(f: FunctionType) -> Any:
 def _copied(f: FunctionType, code: CodeType) -> Any:
     """Return a copy of a function that asks the tables."""
     if not is_followed_file(code.co_filename):
+        found = LIBRARY.get(f.__name__)
+        made = None if found is None else found.get(public_name(f))
+        return f if made is None else made(f)
+    own = rewritten(code, TABLES, f.__globals__)
+    if own is None or hasattr(f, _UNFOLLOWED):
         return f
-    made = rewritten(code, TABLES, f.__globals__)
-    if made is None or hasattr(f, _UNFOLLOWED):
-        return f
-    copy = FunctionType(made, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+    copy = FunctionType(own, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
     copy.__kwdefaults__ = f.__kwdefaults__
     return copy
 

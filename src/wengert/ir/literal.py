@@ -16,10 +16,25 @@ import numpy as np
 from wengert.errors import GraphError
 from wengert.ir.graph import SLOT, Slot, dtype_name
 
-__all__ = ["Reader", "is_plain", "is_scalar", "write"]
+__all__ = ["Opaque", "Reader", "is_plain", "is_scalar", "write"]
 
 NUMBERS = "fciub"
 """Kinds of dtype that can be computed with: floating, complex, integer, unsigned, bool."""
+
+
+class Opaque:
+    """An attribute that has no text to be read back, such as a factor of a sparse matrix.
+
+    Parameters
+    ----------
+    text : str
+        What stands for it in a graph that is printed.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -41,6 +56,8 @@ def write(x: Any) -> str:
         return f"slice({write(x.start)}, {write(x.stop)}, {write(x.step)})"
     if type(x) is tuple:
         return _sequence(x)
+    if isinstance(x, Opaque):
+        return f"<{x.text}>"
     raise GraphError(
         f"{x!r} of type {type(x).__name__} is not plain data: a scalar, a string, a dtype, None, "
         f"an index template, or a tuple of these"

@@ -145,7 +145,7 @@ class State:
             if text is not None:
                 if given or not _is_still(x):
                     self._lines.append(f"packed({where}, {PACKING}) == {self._hold(text)}")
-            elif x or not isinstance(x, tuple):
+            elif not isinstance(x, tuple) or x:
                 self._lines.append(f"frozen({where}) == {self._hold(_frozen(x))}")
                 self._items(x)
         elif (content := _raw(x)) is not None:

@@ -136,9 +136,9 @@ def refusal(x: Any, what: str = "an argument") -> str:
     name = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
     if kind.__module__.startswith("scipy.sparse"):
         return (
-            f"{what} is a {name}, whose entries cannot be followed. Pass its array of entries, "
-            "A.data, and compute with that and the constant A.indices and A.indptr, or pass "
-            "A.toarray()"
+            f"{what} is a {name}, whose entries cannot be followed. Let the function refer to it "
+            "as a constant from outside (A @ x, x @ A and solvers take it), or pass its array of "
+            "entries, A.data, and compute with that and the constant A.indices and A.indptr"
         )
     own = getattr(x, "__dict__", {})
     if not is_foreign(kind) and not any(name in own for name in _PROTOCOLS):

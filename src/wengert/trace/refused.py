@@ -70,6 +70,8 @@ INSTEAD: dict[str, str] = {
     "scipy.interpolate": "use np.interp, or solve for the coefficients with np.linalg.solve and "
     "evaluate the pieces with np.searchsorted",
     "scipy.spatial": "write the distances: np.sqrt(np.sum((a[:, None] - b) ** 2, axis=-1))",
+    "scipy.sparse.linalg": "call A.matvec(x) instead of A @ x for a LinearOperator; spsolve, "
+    "splu(A).solve, cg, gmres and their kin take a traced right-hand side, and constants otherwise",
     "scipy.sparse": "build the sparse matrix from plain numbers, and multiply A @ x; for traced "
     "entries a, np.add.at(y, rows, a * x[columns])",
     "pandas": "take the numbers before, df['column'].to_numpy(), and compute with NumPy",

@@ -47,6 +47,10 @@ from wengert.trace.refused import array_refused
 
 __all__ = ["Tracer", "frozen", "frozen_or_same", "lower", "refreshed"]
 
+SPARSE: list[Any] = []
+"""Whether an object is a sparse matrix, and its product with a traced value, put here by
+`wengert.trace.scipy.sparse`."""
+
 NAMESPACES: list[Any] = []
 """The array-API namespace of traced arrays, put here by `wengert.trace.numpy.namespace`."""
 
@@ -86,9 +90,10 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
             if other._trace is not self._trace:
                 return op(self, other)
         elif kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
+            given = other
             other = _operand(other)
             if other is NotImplemented:
-                return NotImplemented
+                return _with_sparse(op, given, self, "right")
             return op(self, other)
         return self._trace.process(op, (self, other), OPERATOR)
 
@@ -97,13 +102,21 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
             self._refresh()
         kind = type(other)
         if kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
+            given = other
             other = _operand(other)
             if other is NotImplemented:
-                return NotImplemented
+                return _with_sparse(op, given, self, "left")
             return op(other, self)
         return self._trace.process(op, (other, self), OPERATOR)
 
     return forward, backward
+
+
+def _with_sparse(op: Op, other: Any, x: Tracer, side: str) -> Any:
+    """Multiply by a sparse matrix of SciPy, whose ``*`` is the product of matrices."""
+    if op is ew.multiply and SPARSE and SPARSE[0](other) and type(other).__name__.endswith("x"):
+        return SPARSE[1](other, x, side)
+    return NotImplemented
 
 
 def _alone(x: Tracer, op: Op) -> Any:
@@ -125,6 +138,12 @@ def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
         return self
 
     return method
+
+
+def _is_sparse_product() -> bool:
+    """Whether a sparse matrix of SciPy asks what it is multiplied with."""
+    code = sys._getframe(2).f_code
+    return code.co_name == "_matmul_dispatch" and "sparse" in code.co_filename
 
 
 class Tracer(Traced):
@@ -362,6 +381,8 @@ class Tracer(Traced):
         """Refuse: a plain array would lose the derivative."""
         self._refresh()
         self._check_alive()
+        if self._trace.level and _is_sparse_product():
+            return np.array(None, object)  # so that SciPy leaves the product to `__rmatmul__`
         if self._trace.level == 0:  # it stands for a plain array
             return np.array(self._trace.plain(self), *args, copy=None, **kwargs)
         raise array_refused(self.shape, self.dtype)
@@ -479,10 +500,14 @@ class Tracer(Traced):
         fits = type(other) in (Tracer, np.ndarray) and other.ndim == 2 and self.ndim == 2
         if fits and self.shape[1] == other.shape[0]:  # a batch would take an axis of 1 for 3
             return contract(self, other, spec="ab,bc->ac")
+        if type(other) not in KNOWN and SPARSE and SPARSE[0](other):
+            return SPARSE[1](other, self, "right")
         return np.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
         """Matrix product."""
+        if type(other) not in KNOWN and SPARSE and SPARSE[0](other):
+            return SPARSE[1](other, self, "left")
         return np.matmul(other, self)
 
     def __imatmul__(self, other: Any) -> Any:

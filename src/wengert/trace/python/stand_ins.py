@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.follow.functions import STAND_INS, STAND_INS_BESIDE_STORES, TABLES, method
+from wengert.follow.functions import OF_OBJECTS, STAND_INS, STAND_INS_BESIDE_STORES, TABLES, method
 from wengert.trace.fresh import fixed, fresh, is_fresh, made_plain
 from wengert.trace.python import (  # noqa: F401  (they fill the tables)
     created,
@@ -68,6 +68,8 @@ def _builtin(f: Any) -> Any:
     kind = type(f.__self__)
     if kind is np.ndarray:
         return _beside(f)
+    if kind.__name__ in OF_OBJECTS and f.__name__ in (made := OF_OBJECTS[kind.__name__]):
+        return made[f.__name__](f)
     return STAND_INS.get(f, f)
 
 
@@ -77,6 +79,8 @@ def _builtin_beside_stores(f: Any) -> Any:
         if f.__name__ in ("copy", "astype"):
             return lambda *args, **kwargs: _new(f, f(*args, **kwargs))
         return _beside(f)
+    if kind.__name__ in OF_OBJECTS:
+        return _builtin(f)
     return STAND_INS_BESIDE_STORES.get(f) or STAND_INS.get(f, f)
 
 
