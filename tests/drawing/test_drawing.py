@@ -12,7 +12,7 @@ import pytest
 from examples import ARGUMENTS
 
 import wengert as wg
-from wengert.errors import InputError, UnsupportedError
+from wengert.errors import InputError, MissingExtraError, UnsupportedError
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ def test_missing_matplotlib_names_the_extra(drawn, form, tmp_path, monkeypatch):
     for name in [n for n in sys.modules if n.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UnsupportedError, match=r"wengert\[plot\]"):
+    with pytest.raises(MissingExtraError, match=r"wengert\[plot\]"):
         drawn["sin_of_product"].save(tmp_path / f"graph.{form}")
 
 

@@ -162,13 +162,14 @@ class _Builder:
         else:
             text, latex = self.writer.defined(y)
         me = f"v{len(self.nodes)}"
-        line = Equation(stage, me, f"{name} = {text}", f"{tex} = {latex}")
+        is_drawn = role != "cotangent" and y in self.place
+        line = Equation(stage, me if is_drawn else "", f"{name} = {text}", f"{tex} = {latex}")
         if number is not None and stage == "backward":
             first = next((k for k, e in enumerate(self.lines) if e.stage == "backward"), None)
             self.lines.insert(len(self.lines) if first is None else first, line)
         else:
             self.lines.append(line)
-        if role == "cotangent" or y not in self.place:
+        if not is_drawn:
             return
         aval = aval_of(y)
         shot = self.found.values.get(y) if isinstance(y, (Value, Const)) else snapshot(y)

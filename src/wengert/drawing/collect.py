@@ -114,17 +114,24 @@ def collect(
     argnums : int, sequence of int, or ()
         The arguments to differentiate; ``()`` for the function alone.
     names : sequence of str
-        A name for each leaf of the arguments.
+        A name for each leaf of the arguments, of those too that are no data.
     """
     name = getattr(f, "__name__", None) or type(f).__name__
     leaves, form = split(args, kwargs)
     recorder = LoopRecorder()
+    every, names = names, _of_data(args, kwargs, names)
     if isinstance(argnums, (tuple, list)) and not argnums:
         recorded = record(f, leaves, form, recorder=recorder)
         return _collected(name, recorded.graph, leaves, names, recorder.watches)
     found = _Pass()
     recorded = record(found.of(f, argnums, name), leaves, form, recorder=recorder)
-    return _paired(name, recorded, leaves, names, found, recorder.watches)
+    return _paired(name, recorded, leaves, names, every, found, recorder.watches)
+
+
+def _of_data(args: tuple[Any, ...], kwargs: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the names of those leaves that are inputs of a graph."""
+    leaves = trees.flatten((args, kwargs))[0]
+    return [n for n, x in zip(names, leaves, strict=True) if isinstance(x, (Traced, *DYNAMIC))]
 
 
 class _Pass:
@@ -188,8 +195,8 @@ def _seed(y: Any, tape: Tape) -> tuple[Value, Any] | None:
 
 
 def _paired(
-    name: str, recorded: Recorded, leaves: Sequence[Any], names: Sequence[str], found: _Pass,
-    watched: bool,
+    name: str, recorded: Recorded, leaves: Sequence[Any], names: Sequence[str],
+    every: Sequence[str], found: _Pass, watched: bool,
 ) -> Collected:  # fmt: skip
     """Take the cotangents off the outputs of a graph."""
     graph = recorded.graph
@@ -207,7 +214,7 @@ def _paired(
     alive.update(graph.inputs)
     graph = Graph(graph.inputs, nodes[::-1], true)
     argnums = found.chosen.argnums
-    places = iter(names)
+    places = iter(every)
     by_argument = [[next(places) for _ in optree.tree_leaves(a)] for a in found.chosen.args]
     of = [name for i in argnums for name in by_argument[i]]
     cotangents = {
@@ -223,9 +230,18 @@ def _paired(
 
 
 def collect_graph(
-    name: str, graph: Graph, leaves: Sequence[Any] | None, names: Sequence[str]
+    name: str,
+    graph: Graph,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    names: Sequence[str] = (),
 ) -> Collected:
-    """Take a graph as it is; without data it has no values and no times."""
+    """Take a graph as it is; without the arguments of a call it has no values and no times."""
+    kwargs = kwargs or {}
+    leaves: Sequence[Any] | None = split(args, kwargs)[0]
+    names = _of_data(args, kwargs, names) if names else ()
+    if len(leaves or ()) != len(graph.inputs):
+        leaves, names = None, ()
     return _collected(name, graph, leaves, names, False)
 
 
@@ -235,6 +251,7 @@ def collect_call(
     """Record what a function does, a derivative among others."""
     name = getattr(f, "__name__", None) or type(f).__name__
     leaves, form = split(args, kwargs)
+    names = _of_data(args, kwargs, names)
     recorder = LoopRecorder()
     graph = record(f, leaves, form, recorder=recorder).graph
     return _collected(name, graph, leaves, names, recorder.watches)

@@ -53,8 +53,9 @@ class Drawing(Diagram):
         InputError
             For an ending that is not known; the message lists those that are.
         UnsupportedError
-            For a graph that is too large for a picture, or where matplotlib is missing, which
-            writes PNG and PDF.
+            For a graph that is too large for a picture.
+        MissingExtraError
+            Where matplotlib is missing, which writes PNG and PDF.
         OSError
             Where the path cannot be written.
         """

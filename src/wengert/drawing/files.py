@@ -10,7 +10,7 @@ from wengert.drawing.model import Diagram
 from wengert.drawing.page import page
 from wengert.drawing.svg import svg
 from wengert.drawing.text import dot, equations, mermaid, text
-from wengert.errors import InputError, UnsupportedError, user_line
+from wengert.errors import InputError, MissingExtraError, user_line
 
 __all__ = ["ENDINGS", "save"]
 
@@ -56,11 +56,8 @@ def _image(form: str) -> Callable[[Diagram, dict[str, Any]], bytes]:
         try:
             import matplotlib  # noqa: F401
         except ImportError:
-            raise UnsupportedError(
-                f"{form.upper()} is written by matplotlib, which is not installed: "
-                f'pip install "wengert[plot]", or save the drawing as .svg or .html, which '
-                f"need nothing" + user_line()
-            ) from None
+            what = f'drawing.save("graph.{form}")'
+            raise MissingExtraError("matplotlib", "plot", what) from None
         from wengert.drawing.raster import image
 
         return image(drawing, form, **options)

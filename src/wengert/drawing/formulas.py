@@ -7,12 +7,13 @@ contractions of vectors and matrices are written as products, and the sum of squ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.ir.graph import Const, Node, Value, aval_of
+from wengert.ir.regions import is_region
 
 __all__ = ["SIGNS", "Expression", "Writer", "latex_name", "number_of", "sign_of"]
 
@@ -40,7 +41,7 @@ _GREEK = {
     "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
 }  # fmt: skip
 _KNOWN = {"sin", "cos", "tan", "exp", "log", "tanh", "sinh", "cosh", "max", "min", "arctan", "det"}
-_SHAPE = {"broadcast_to", "convert", "stop_gradient", "as_number"}
+_SHAPE = {"broadcast_to", "as_number", "barrier"}
 _COMPARED = {"greater": ">", "less": "<", "greater_equal": "≥", "less_equal": "≤", "equal": "=",
              "not_equal": "≠"}  # fmt: skip
 _TEX_COMPARED = {"≥": r"\ge", "≤": r"\le", "≠": r"\ne"}
@@ -95,6 +96,8 @@ class Writer:
         if found is None:
             node = self.makers.get(x)
             found = Expression("·", r"\cdot") if node is None else self.node(node)
+            if node is not None and len(node.outputs) > 1:
+                found = _numbered(_whole(found), node.outputs.index(x))
             if not top:
                 if len(found.text) > LONGEST:
                     found = Expression("…", r"\dots")
@@ -110,25 +113,49 @@ class Writer:
         """Return the text of a value, by its name where it has one."""
         return _whole(self.of(x)).text
 
+    def array(self, x: Any) -> Expression:
+        """Return the formula of an operand whose entries are not taken one by one.
+
+        An array with one number everywhere is that number times ones.
+        """
+        found = self.of(x)
+        if not found.text and _ndim(x):
+            return Expression("ones", r"\mathbf{1}", ATOM, found.factor)
+        return found
+
     def node(self, node: Node) -> Expression:
         """Return what a node computes."""
         name = node.op.name
         rule = _RULES.get(name)
         if rule is not None:
             return rule(self, node)
-        xs = [_whole(self.of(x)) for x in node.inputs]
-        if name in _SHAPE and xs:
+        if name in _SHAPE or (name == "convert" and node.outputs[0].dtype.kind in "fc"):
             return self.of(node.inputs[0])
+        each = node.op.ufunc is not None
+        xs = [_whole(self.of(x) if each else self.array(x)) for x in node.inputs]
         if name in _COMPARED:
             sign = _COMPARED[name]
             a, b = (_tight(x, SUM) for x in xs)
             tex = _TEX_COMPARED.get(sign, sign)
             return Expression(f"[{a.text} {sign} {b.text}]", f"[{a.latex} {tex} {b.latex}]")
         shown, tex = _NAMES.get(name) or (name, _operator(name))
-        inner = ", ".join(x.text for x in xs)
-        return Expression(
-            f"{shown}({inner})", rf"{tex}\left({', '.join(x.latex for x in xs)}\right)"
-        )
+        inner = ", ".join([x.text for x in xs] + _options(node))
+        within = ", ".join([x.latex for x in xs] + [_escaped(o) for o in _options(node)])
+        return Expression(f"{shown}({inner})", rf"{tex}\left({within}\right)")
+
+
+def _options(node: Node) -> list[str]:
+    """Return what else decides what a function computes: ``axis=1``."""
+    return [
+        f"{name}={x}" for name, x in node.attrs.items()
+        if isinstance(x, (int, str, tuple, np.dtype)) and not is_region(x)
+        and x is not False and x != () and name not in ("keepdims", "length")
+    ]  # fmt: skip
+
+
+def _numbered(x: Expression, k: int) -> Expression:
+    """Return one of several results."""
+    return Expression(f"{x.text}[{k}]", f"{{{x.latex}}}_{{[{k}]}}")
 
 
 def _operator(name: str) -> str:
@@ -196,6 +223,8 @@ def _whole(x: Expression) -> Expression:
     if not x.text:
         return Expression(digits, tex, PREFIX if x.factor < 0 else ATOM)
     inner = _tight(x._replace(factor=1.0), PRODUCT)
+    if x.text.startswith("1 / "):
+        return Expression(digits + x.text[1:], rf"{tex}\,{x.latex}", PRODUCT)
     if x.factor == -1.0:
         return Expression(f"−{inner.text}", f"-{inner.latex}", PREFIX - 1)
     return Expression(f"{digits} {inner.text}", rf"{tex}\,{inner.latex}", PRODUCT)
@@ -248,8 +277,6 @@ def _divide(w: Writer, node: Node) -> Expression:
     if not b.text and b.factor:
         return a._replace(factor=a.factor / b.factor)
     top = _whole(a._replace(factor=1.0)) if a.text else Expression("1", "1")
-    if not a.text and a.factor != 1.0:
-        top, a = _whole(a), Expression("1", "1")
     down = _whole(b)
     tex = rf"\frac{{{top.latex}}}{{{down.latex}}}"
     text = f"{_tight(top, PRODUCT).text} / {_tight(down, ATOM).text}"
@@ -291,20 +318,20 @@ def _sqrt(w: Writer, node: Node) -> Expression:
 
 def _sum(w: Writer, node: Node) -> Expression:
     x = node.inputs[0]
-    shape = aval_of(x).shape
+    aval = aval_of(x)
+    shape = aval.shape
     axis = node.attrs.get("axis")
     whole = axis is None or len(axis if isinstance(axis, tuple) else (axis,)) == len(shape)
     inner = w.makers.get(x) if isinstance(x, Value) and x not in w.names else None
-    if whole and inner is not None and _is_square(inner):
+    if whole and inner is not None and _is_square(inner) and aval.dtype.kind == "f":
         base = _whole(w.of(inner.inputs[0]))
         return Expression(f"‖{base.text}‖²", rf"\left\|{base.latex}\right\|^2")
-    y = w.of(x)
-    inside = _tight(y._replace(factor=1.0), PRODUCT) if y.text else _whole(y)
+    y = w.array(x)
+    inside = _tight(y._replace(factor=1.0), ATOM)
     below = "" if whole else ",".join(map(str, axis if isinstance(axis, tuple) else (axis,)))
     mark = f"Σ[{below}] " if below else "Σ "
     tex = rf"\sum_{{{below}}}" if below else r"\sum"
-    factor = y.factor if y.text else 1.0
-    return Expression(f"{mark}{inside.text}", rf"{tex} {inside.latex}", PREFIX - 1, factor)
+    return Expression(f"{mark}{inside.text}", rf"{tex} {inside.latex}", PREFIX, y.factor)
 
 
 def _is_square(node: Node) -> bool:
@@ -316,7 +343,11 @@ def _is_square(node: Node) -> bool:
 
 
 def _transpose(w: Writer, node: Node) -> Expression:
-    x = _tight(w.of(node.inputs[0]), ATOM)
+    x = _tight(w.array(node.inputs[0]), ATOM)
+    axes = node.attrs.get("axes")
+    if _ndim(node.inputs[0]) > 2:
+        shown = rf"\operatorname{{transpose}}({x.latex}, {axes})"
+        return Expression(f"transpose({x.text}, {axes})", shown)
     return Expression(f"{x.text}ᵀ", f"{{{x.latex}}}^{{\\top}}")
 
 
@@ -326,23 +357,53 @@ def _reshape(w: Writer, node: Node) -> Expression:
     if tuple(n for n in inner if n != 1) == tuple(n for n in outer if n != 1):
         return x
     y = _whole(x)
-    return Expression(f"reshape({y.text})", rf"\operatorname{{reshape}}({y.latex})")
+    shape = "×".join(map(str, outer)) or "1"
+    tex = shape.replace("×", r"\times ")
+    return Expression(f"reshape({y.text}, {shape})", rf"\operatorname{{reshape}}({y.latex}, {tex})")
 
 
 def _getitem(w: Writer, node: Node) -> Expression:
     x = _tight(w.of(node.inputs[0]), ATOM)
-    text = _index(node.attrs.get("spec", ()))
-    return Expression(f"{x.text}[{text}]", f"{{{x.latex}}}_{{[{text}]}}")
+    text, tex = _place(w, node, 1)
+    return Expression(f"{x.text}[{text}]", f"{{{x.latex}}}_{{[{tex}]}}")
 
 
-def _index(spec: Any) -> str:
+def _place(w: Writer, node: Node, first: int) -> tuple[str, str]:
+    """Return an index, with the arrays among it, which are operands from `first` on."""
+    arrays = [_whole(w.of(x)) for x in node.inputs[first:]]
+    spec = node.attrs.get("spec", ())
+    return _index(spec, [x.text for x in arrays]), _index(spec, [x.latex for x in arrays])
+
+
+def _index_add(w: Writer, node: Node) -> Expression:
+    base, part = _whole(w.of(node.inputs[0])), _tight(w.of(node.inputs[1]), PRODUCT)
+    text, tex = _place(w, node, 2)
+    return Expression(
+        f"{base.text} + ({part.text} at [{text}])",
+        rf"{base.latex} + \left({part.latex}\right)_{{\text{{at }}[{tex}]}}", SUM,
+    )  # fmt: skip
+
+
+def _index_set(w: Writer, node: Node) -> Expression:
+    base, part = _tight(w.of(node.inputs[0]), ATOM), _whole(w.of(node.inputs[1]))
+    text, tex = _place(w, node, 2)
+    return Expression(
+        f"({base.text} with [{text}] = {part.text})",
+        rf"\left({base.latex} \text{{ with }} [{tex}] = {part.latex}\right)",
+    )
+
+
+def _index(spec: Any, arrays: Sequence[str] = ()) -> str:
     parts = spec if isinstance(spec, tuple) else (spec,)
+    rest = iter(arrays)
 
     def part(p: Any) -> str:
         if isinstance(p, slice):
             ends = ["" if e is None else str(e) for e in (p.start, p.stop)]
             return ":".join([*ends, str(p.step)] if p.step not in (None, 1) else ends)
-        return "…" if p is Ellipsis else "i" if repr(p) == "@" else str(p)
+        if repr(p) == "@":
+            return next(rest, "i")
+        return "…" if p is Ellipsis else str(p)
 
     return ", ".join(map(part, parts))
 
@@ -360,7 +421,7 @@ def _absolute(w: Writer, node: Node) -> Expression:
 
 def _contract(w: Writer, node: Node) -> Expression:
     spec = node.attrs.get("spec", "")
-    xs = [w.of(x) for x in node.inputs]
+    xs = [w.array(x) for x in node.inputs]
     factor = 1.0
     for x in xs:
         factor *= x.factor if x.text else 1.0
@@ -387,7 +448,7 @@ def _product(spec: str) -> list[tuple[int, bool]] | None:
     if max(len(a), len(b)) > 2 or len(set(a)) < len(a) or len(set(b)) < len(b):
         return None
     if not a or not b:
-        return [(0, False), (1, False)]
+        return [(0, False), (1, False)] if out == a + b else None
     if len(a) == 1 and len(b) == 1:
         if a == b:
             return [(0, True), (1, False)] if not out else None
@@ -410,7 +471,8 @@ _RULES: dict[str, Callable[[Writer, Node], Expression]] = {
     "add": _add, "subtract": _subtract, "multiply": _multiply, "divide": _divide,
     "negative": _negative, "power": _power, "square": _square, "sqrt": _sqrt, "sum": _sum,
     "transpose": _transpose, "reshape": _reshape, "getitem": _getitem, "select": _select,
-    "absolute": _absolute, "contract": _contract,
+    "absolute": _absolute, "contract": _contract, "index_add": _index_add,
+    "index_set": _index_set,
 }  # fmt: skip
 
 

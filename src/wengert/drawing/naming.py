@@ -103,14 +103,13 @@ def _name_results(
     """Name what the function returns; its gradients come later."""
     outputs = list(zip(found.graph.outputs, found.results, strict=True))
     results = [y for y, role in outputs if role == "result"]
+    shown = found.name.replace("<lambda>", "y") if found.name == "<lambda>" else found.name
     for k, y in enumerate(results):
         several = len(results) > 1
         node = made.get(y) if isinstance(y, Value) else None
         name = (assigned.get(id(node)) if node is not None else None) or (
-            f"{found.name}[{k}]" if several else found.name
+            f"{shown}[{k}]" if several else shown
         )
-        if name == "<lambda>":
-            name = "y"
         if isinstance(y, Value) and y not in named.symbols:
             named.give(y, name, "result")
         else:

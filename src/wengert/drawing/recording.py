@@ -7,7 +7,6 @@ from typing import Any
 
 import optree
 
-from wengert import trees
 from wengert.drawing.build import build
 from wengert.drawing.collect import collect, collect_call, collect_graph
 from wengert.drawing.drawing import Drawing
@@ -15,7 +14,7 @@ from wengert.drawing.model import Diagram
 from wengert.drawing.sources import argument_names
 from wengert.errors import InputError, user_line
 from wengert.ir.graph import Graph
-from wengert.jit.form import DYNAMIC, split
+from wengert.jit.form import DYNAMIC
 from wengert.jit.jitted import Jitted
 from wengert.jit.transformed import kind_of
 from wengert.matrices.functions import MatrixFunction
@@ -49,22 +48,16 @@ def _built(
         _no_argnums(name, "plan", argnums)
         shown = f if isinstance(f, Graph) else graph
         assert isinstance(shown, Graph)
-        leaves = split(args, kwargs)[0] if args or kwargs else None
-        return build(collect_graph(str(name), shown, leaves, []), None, every)
+        return build(collect_graph(str(name), shown, args, kwargs), None, every)
     names = argument_names(f, args, kwargs)
-    dynamic = _dynamic(args, kwargs)
-    names = [n for n, is_data in zip(names, dynamic, strict=True) if is_data]
     inner = f
     while isinstance(inner, Jitted):
         inner = inner._f
     if isinstance(inner, MatrixFunction):
         _no_argnums(name, "jacobian", argnums)
         plan = inner.plan(*args, **kwargs)
-        leaves = split(args, kwargs)[0]
         if isinstance(getattr(plan, "graph", None), Graph):
-            fits = len(plan.graph.inputs) == len(leaves)
-            found = collect_graph(str(name), plan.graph, leaves if fits else None, names)
-            return build(found, f, every)
+            return build(collect_graph(str(name), plan.graph, args, kwargs, names), f, every)
     kind = kind_of(f)
     if kind not in (None, "vmap"):
         _no_argnums(name, kind or "", argnums)
@@ -79,11 +72,6 @@ def _no_argnums(name: str, kind: str, argnums: Any) -> None:
             f"draw({name}): argnums={argnums!r}, but {name} is a {kind} already and is drawn as it "
             f"is. Give argnums to what made it, or give wg.draw the function itself." + user_line()
         )
-
-
-def _dynamic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bool]:
-    leaves = trees.flatten((args, kwargs))[0]
-    return [isinstance(x, (Traced, *DYNAMIC)) for x in leaves]
 
 
 def _active(args: tuple[Any, ...]) -> int | tuple[()]:
