@@ -350,6 +350,59 @@ def sparse(o: Outcome) -> None:
             )
 
 
+def ways(o: Outcome) -> None:
+    """The whole Jacobian by each mode, called twice: planned and compiled."""
+    made = flat(o)
+    if made is None:
+        return
+    x, f, place = made
+    want = o.get(0, wg.jacfwd(f), x)
+    if want is None or not is_sure(want):
+        return
+    for mode in ("auto", "accumulate", "eliminate", "reverse"):
+        for function in (wg.jacobian(f, mode=mode), wg.jit(wg.jacobian(f, mode=mode))):
+            for _ in range(2):
+                got = run(function, x)
+                o.compare(
+                    0, got, want, lambda *args: wg.jacfwd(f)(args[place]), looser=1e3, dtypes=False
+                )
+
+
+def taylor(o: Outcome) -> None:
+    """Laplacian, diagonal and directional derivatives by Taylor mode, with those of a Hessian."""
+    made = flat(o)
+    if made is None:
+        return
+    x, f, place = made
+    scalar = lambda x: loss(f(x))  # noqa: E731
+    hessian = wg.hessian(scalar)
+    whole = o.get(0, hessian, x)
+    if whole is None or not is_sure(whole):
+        return
+    t = np.linspace(-1.0, 1.5, x.size).reshape(x.shape).astype(x.dtype)
+
+    def parts(h: Any) -> tuple[Any, Any, Any]:
+        square = np.reshape(h, (x.size, x.size))
+        line = np.ravel(t)
+        return np.diagonal(square).reshape(x.shape), np.trace(square), line @ square @ line
+
+    zero = np.zeros_like(t)
+    found = (
+        wg.hessian_diagonal(scalar),
+        wg.laplacian(scalar),
+        lambda x: wg.jet(scalar, (x,), ((t, zero),))[1][1],
+    )
+    for k, function in enumerate(found):
+        o.compare(
+            0,
+            run(function, x),
+            parts(whole)[k],
+            lambda *args: parts(hessian(args[place]))[k],  # noqa: B023
+            looser=1e3,
+            dtypes=False,
+        )
+
+
 def saved(o: Outcome) -> None:
     """A sparse Jacobian's plan, written to a file and read back."""
     made = flat(o)
@@ -397,6 +450,8 @@ CHECKS = {
     "vmap": Check(vmapped, 40),
     "sparse": Check(sparse, 20),
     "saved": Check(saved, 5),
+    "ways": Check(ways, 10),
+    "taylor": Check(taylor, 15),
     "budget": Check(budget, 5),
     "checkpoint": Check(checkpointed, 15),
 }
