@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.ir.graph import Const, Node, Value
 from wengert.linear.accumulate import Accumulation, accumulate_flat
+from wengert.linear.blocked import in_blocks
 from wengert.linear.entries import entries_of
 from wengert.linear.graph import LinearGraph
 from wengert.linear.terms import JacobianTerm, NotAccumulable, is_number
@@ -242,11 +243,13 @@ def by_order(point: Point) -> Blocks:
     """
     dtype = alike(point)
     with quiet():
-        graph = LinearGraph(point.lin)
-        if point.order is None:
-            point.order = graph.order("default")
-        found = graph.accumulate(point.order)
-        rely_on(graph.indices)
+        found = in_blocks(point.lin, point.leaves) if point.order is None else None
+        if found is None:
+            graph = LinearGraph(point.lin)
+            if point.order is None:
+                point.order = graph.order("default")
+            found = graph.accumulate(point.order)
+            rely_on(graph.indices)
     blocks = []
     for y, row in zip(point.ys, found, strict=True):
         shapes = [shape_of(y) + shape_of(x) for x in point.leaves]

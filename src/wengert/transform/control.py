@@ -26,6 +26,7 @@ from wengert.trace.record import active_recorder
 from wengert.trace.region import Region, example, record_region
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import BatchTrace
+from wengert.transform.vmap import vmap
 
 __all__ = ["cond", "fori_loop", "map", "scan", "switch", "while_loop"]
 
@@ -333,21 +334,55 @@ def _list(y: Any) -> list[Any]:
     return list(y) if isinstance(y, tuple) else [y]
 
 
-def map(f: Callable[[Any], Any], xs: Any) -> Any:
+def map(f: Callable[[Any], Any], xs: Any, batch_size: int | None = None) -> Any:
     """Apply a function to each row of arrays, one after the other, and stack the results.
 
     Parameters
     ----------
     f : callable
     xs : pytree of arrays
+    batch_size : int, optional
+        How many rows are taken at once, by `vmap`: enough that an operation is worth its call, and
+        so few that what is computed on the way stays in the caches.
 
     Returns
     -------
     pytree of arrays
         As ``np.stack([f(x) for x in xs])``.
+
+    Raises
+    ------
+    InputError
+        For a size that is no positive integer.
     """
     f = following(f)
-    return scan(lambda carry, x: (carry, f(x)), (), xs)[1]
+    if batch_size is None:
+        return scan(lambda carry, x: (carry, f(x)), (), xs)[1]
+    if type(batch_size) is not int or batch_size < 1:
+        raise InputError(
+            f"map: batch_size must be a positive int, not {batch_size!r}" + user_line()
+        )
+    many = vmap(f)
+    leaves, spec = optree.tree_flatten(xs)
+    count = _trips(leaves, None)
+    blocks = count // batch_size
+    start = blocks * batch_size
+    parts = []
+    if blocks:
+        rows = [
+            np.reshape(x[:start], (blocks, batch_size, *shape_of(x)[1:])) for x in _arrays(leaves)
+        ]
+        ys = scan(lambda carry, x: (carry, many(x)), (), optree.tree_unflatten(spec, rows))[1]
+        parts.append(trees.map_leaves(lambda y: np.reshape(y, (start, *shape_of(y)[2:])), ys))
+    if start < count or not blocks:
+        parts.append(many(optree.tree_unflatten(spec, [x[start:] for x in _arrays(leaves)])))
+    if len(parts) == 1:
+        return parts[0]
+    return optree.tree_map(lambda *ys: np.concatenate(ys), *parts)
+
+
+def _arrays(leaves: Sequence[Any]) -> list[Any]:
+    return [x if isinstance(x, (Traced, np.ndarray)) else np.asarray(x) for x in leaves]
 
 
 # --- while ----------------------------------------------------------------------------------------
