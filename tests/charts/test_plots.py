@@ -151,8 +151,10 @@ def test_colours_with_substitution():
 def test_a_pattern_takes_its_colouring(pyplot):
     pattern = arrow()
     ax = pattern.plot(colouring=colour(pattern))
-    numbers = {t.get_text() for t in ax.texts}
-    assert numbers == {str(c) for c in range(colour(pattern).number)}
+    numbers = {str(c) for c in range(colour(pattern).number)}
+    assert {t.get_text() for t in ax.texts} == numbers
+    assert {t.get_text() for t in pattern.plot().texts} == numbers  # it is coloured by itself
+    assert not pattern.plot(colouring=False).texts
     with pytest.raises(ShapeError, match="of another pattern"):
         pattern.plot(colouring=colour(arrow(7)))
 

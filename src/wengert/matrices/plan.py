@@ -215,7 +215,9 @@ class MatrixPlan:
         MissingExtraError
             Without matplotlib: ``pip install 'wengert[plot]'``.
         """
-        return self.pattern.plot(ax) if self.colouring is None else self.colouring.plot(ax)
+        if self.colouring is None:
+            return self.pattern.plot(ax, colouring=False)
+        return self.colouring.plot(ax)
 
     def _repr_html_(self) -> str:
         """Return a summary, the ways compared, and the pattern, for a notebook."""

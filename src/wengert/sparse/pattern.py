@@ -9,10 +9,13 @@ import numpy as np
 import scipy.sparse as sps
 
 from wengert.errors import InputError, ShapeError, user_line
+from wengert.sparse.colouring.colouring import colour
 
 __all__ = ["SparsityPattern", "compressed", "index_dtype"]
 
 Ints = np.ndarray[Any, np.dtype[Any]]
+COLOURED = 10**6
+"""Entries up to which a plot colours a pattern without being asked to."""
 WIDTH, HEIGHT = 40, 20
 """Largest size of a picture, in characters."""
 
@@ -301,8 +304,10 @@ class SparsityPattern:
         ----------
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure without.
-        colouring : ColouringResult, optional
-            Of this pattern: each entry gets the colour of the product that it is read from.
+        colouring : ColouringResult or bool, optional
+            Each entry gets the colour of the product that it is read from: by default, of products
+            with groups of columns (not where there are over a million entries). Or of a colouring
+            of this pattern that is given; False for one colour.
 
         Returns
         -------
@@ -318,7 +323,9 @@ class SparsityPattern:
         from wengert.charts.axes import axes_for
         from wengert.charts.matrix import plot_matrix
 
-        if colouring is not None:
+        if colouring is None or colouring is True:
+            colouring = colour(self) if colouring or 0 < self.nnz <= COLOURED else False
+        if colouring is not False:
             same = np.array_equal(colouring.indptr, self.indptr)
             if not same or not np.array_equal(colouring.indices, self.indices):
                 raise ShapeError(
