@@ -84,3 +84,13 @@ def pytest_collection_modifyitems(config, items):
 def named(item):
     """Return the name of a test without its parameters."""
     return item.nodeid.partition("[")[0]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless browser, where there is one."""
+    from browsers import started
+
+    driver = started()
+    yield driver
+    driver.quit()

@@ -6,7 +6,6 @@ import html.parser
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -200,25 +199,3 @@ def test_what_a_run_tells(run):
     assert x.shape == (20, 3)
     assert y.shape == (20, 2)
     assert np.isfinite(objective(layers, x, y))
-
-
-@pytest.mark.slow
-def test_in_a_browser(run, tmp_path):
-    """Chromium draws the page, logs nothing, and prints it on A4."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium (apt-get install chromium)")
-    run("report", "run", *PEAK)
-    page = (tmp_path / "run/report.html").as_uri()
-    common = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    done = subprocess.run(
-        [*common, "--no-pdf-header-footer", "--print-to-pdf=page.pdf", page],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    assert "CONSOLE" not in done.stderr
-    pdf = Path("page.pdf").read_bytes()
-    boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)
-    assert boxes
-    for width, height in boxes:
-        assert abs(float(width) - 595) < 2
-        assert abs(float(height) - 842) < 2

@@ -7,45 +7,19 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 
 import numpy as np
 import optree
 import pytest
+from browsers import MARKS
 from examples import ARGUMENTS, stepped, straight
 
 import wengert as wg
 from wengert.drawing.model import Section
 from wengert.drawing.scene import scene
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (shutil.which("chromium") and shutil.which("chromedriver")),
-        reason="chromium or chromedriver is missing: apt-get install chromium chromium-driver",
-    ),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of selenium's sockets
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,900",
-                   "--disable-dev-shm-usage", "--no-first-run"):  # fmt: skip
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    try:
-        driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    except Exception as error:
-        pytest.skip(f"chromium does not start here: {error}")
-    yield driver
-    driver.quit()
+pytestmark = MARKS
 
 
 class Page:
