@@ -157,6 +157,47 @@ def test_plans_are_drawn_as_they_are():
     assert wg.draw(matrix, x).nodes
 
 
+def test_what_a_budget_computes_again_is_shaded():
+    W, x = np.eye(64), np.ones((64, 64))
+
+    def deep(x):
+        for _ in range(8):
+            x = np.tanh(W @ x)
+        return np.sum(x)
+
+    f = wg.value_and_grad(deep)
+    whole = wg.jit(f).plan(x)
+    less = wg.jit(f, memory_budget=whole.memory.peak // 2)
+    assert not [n for n in wg.draw(whole).nodes if n.stage == "again"]
+    d = wg.draw(less, x)
+    again = [n for n in d.nodes if n.stage == "again"]
+    more = len(less.plan(x).nodes) - len(whole.nodes)
+    assert again
+    assert abs(len(again) - more) <= 2  # barriers
+    assert {n.group for n in again} == {g.id for g in d.groups if g.kind == "again"}
+    assert "computed again" in d.svg()
+
+
+def test_equal_calls_are_folded():
+    def step(x):
+        y = np.sin(x)
+        return y * 2
+
+    def f(x):
+        x = step(step(x))
+        x = step(x)
+        x = step(x)
+        x = step(x)
+        x = step(x)
+        x = step(x)
+        x = step(x)
+        return np.sum(x)
+
+    chain = [g for g in wg.draw(f, np.ones(3)).groups if g.kind == "chain"]
+    assert len(chain) == 1
+    assert chain[0].times >= 3
+
+
 # --- equations ------------------------------------------------------------------------------------
 def test_the_equations_of_a_network_with_bias(drawn):
     """Forward, and backward as one derives them by hand."""

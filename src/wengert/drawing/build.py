@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from wengert.cost.count import NodeCount, count_nodes
@@ -12,7 +12,7 @@ from wengert.drawing.derivatives import local_derivative
 from wengert.drawing.formulas import Writer, number_of, sign_of
 from wengert.drawing.grouping import Grouping
 from wengert.drawing.model import Diagram, Edge, Equation, Node, Snapshot
-from wengert.drawing.naming import name_values, stage_of
+from wengert.drawing.naming import name_values, stages_of
 from wengert.ir import graph as ir
 from wengert.ir.graph import Const, Graph, Place, Value, aval_of
 from wengert.ir.regions import each
@@ -48,9 +48,10 @@ class _Builder:
         self.nodes: list[Node] = []
         self.edges: dict[tuple[str, str, str], Edge] = {}
         self.lines: list[Equation] = []
-        self.grouping = Grouping(self.graph)
-        self.order = _orders(self.graph)
-        self.back = {id(n) for n in self.graph.nodes if _is_back(n)}
+        self.stages = stages_of(self.graph)
+        self.grouping = Grouping(self.graph, self.stages)
+        self.order = _orders(self.graph, self.stages)
+        self.back = {n for n, stage in self.stages.items() if stage in ("backward", "again")}
         self.place: dict[Any, str] = {}
         """Where a value comes from: its variable, or else its operator."""
         self.operators: dict[int, str] = {}
@@ -97,7 +98,7 @@ class _Builder:
         if expression.factor != 1.0 or not text:
             text, tex = self.writer.defined(out)
         seconds = self.found.seconds[i] if self.found.seconds else None
-        stage = stage_of(node)
+        stage = self.stages[id(node)]
         value = self.found.values.get(out)
         ct = self.found.cotangents.get(out)
         group = self.grouping.of(node)
@@ -128,7 +129,7 @@ class _Builder:
         role = self.named.roles[v]
         me = f"v{len(self.nodes)}"
         aval = aval_of(v)
-        stage = "forward" if node is None else stage_of(node)
+        stage = "forward" if node is None else self.stages[id(node)]
         order = 0 if node is None else self.order[id(node)]
         file, line, function, source = ("", 0, "", "") if node is None else _where(node)
         text, latex = ("", "") if node is None else self.writer.defined(v)
@@ -143,7 +144,7 @@ class _Builder:
             )
         )  # fmt: skip
         if node is not None:
-            self._link(self.place[v], me, _kind(node, node), aval)
+            self._link(self.place[v], me, self._kind(node, node), aval)
             back = id(node) in self.back
             self.lines.append(
                 Equation("backward" if back else "forward", me, f"{name} = {text}",
@@ -187,7 +188,7 @@ class _Builder:
         if not graphs or sum(len(g.nodes) for _, g in graphs) > REGION_NODES:
             return None
         starts: list[str] | None = None
-        stage, order = stage_of(node), self.order[id(node)]
+        stage, order = self.stages[id(node)], self.order[id(node)]
         runs = {id(g): t for g, t in node.op.runs(**node.attrs)}
         for number, (name, region) in enumerate(graphs):
             times = runs.get(id(region)) or 1
@@ -245,7 +246,7 @@ class _Builder:
         if not isinstance(x, (Value, Const)) or x not in self.place:
             return
         maker = self.makers.get(x) if isinstance(x, Value) else None
-        self._link(self.place[x], target, _kind(maker, node), aval_of(x))
+        self._link(self.place[x], target, self._kind(maker, node), aval_of(x))
 
     def _link(self, source: str, target: str, kind: str, aval: Any) -> None:
         key = source, target, kind
@@ -253,6 +254,16 @@ class _Builder:
             self.edges[key] = Edge(
                 source, target, kind, tuple(aval.shape), ir.dtype_name(aval.dtype), aval.nbytes
             )
+
+    def _kind(self, maker: ir.Node | None, reader: ir.Node) -> str:
+        """Return the kind of an edge between what makes a value and what reads it."""
+        stage = self.stages[id(reader)]
+        before = "" if maker is None else self.stages[id(maker)]
+        if id(reader) not in self.back or before == "again" or (not before and stage == "again"):
+            return "forward"
+        if maker is None:
+            return "read"
+        return "backward" if id(maker) in self.back else "kept"
 
     # --- what is known of values ------------------------------------------------------------------
     def _shot(self, ct: Any) -> Snapshot | None:
@@ -277,24 +288,15 @@ class _Builder:
         for i, node in enumerate(self.graph.nodes):
             if isinstance(node.line, Place):
                 at.setdefault(id(node.line), f"o{i}")
-        return {
+        found = {
             id(n): at[id(n.line.primal)]
             for n in self.graph.nodes
             if isinstance(n.line, Place) and id(n.line.primal) in at
         }
-
-
-def _is_back(node: ir.Node) -> bool:
-    return stage_of(node) in ("backward", "again")
-
-
-def _kind(maker: ir.Node | None, reader: ir.Node) -> str:
-    """Return the kind of an edge between what makes a value and what reads it."""
-    if not _is_back(reader):
-        return "forward"
-    if maker is None:
-        return "read"
-    return "backward" if _is_back(maker) else "kept"
+        for i, n in enumerate(self.graph.nodes):
+            if self.stages[id(n)] == "again" and at.get(id(n.line), f"o{i}") != f"o{i}":
+                found.setdefault(id(n), at[id(n.line)])
+        return found
 
 
 def _where(node: ir.Node) -> tuple[str, int, str, str]:
@@ -305,7 +307,7 @@ def _where(node: ir.Node) -> tuple[str, int, str, str]:
     return file, line, calls[0][1] if calls else "", linecache.getline(file, line).strip()
 
 
-def _orders(graph: Graph) -> dict[int, int]:
+def _orders(graph: Graph, stages: Mapping[int, str]) -> dict[int, int]:
     """Return how often each node was differentiated: 0, or one more than what it is for."""
     found: dict[int, int] = {}
     for node in graph.nodes:
@@ -313,7 +315,9 @@ def _orders(graph: Graph) -> dict[int, int]:
         while isinstance(place, Place) and place.primal is not None:
             n += place.stage in ("backward", "again")
             place = place.primal
-        if isinstance(node.line, Place) and node.line.stage == "backward":
+        if stages[id(node)] == "backward":
             n = max(n, 1)
+        elif stages[id(node)] == "again":
+            n = max(n - 1, 0)  # it goes the way of what it computes again
         found[id(node)] = n
     return found

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from wengert.drawing.model import Group, Node
-from wengert.drawing.naming import stage_of
 from wengert.drawing.sources import function_at
 from wengert.ir import graph as ir
 from wengert.ir.graph import Graph, Place
@@ -37,14 +36,19 @@ class Grouping:
         Whether loops were seen.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, stages: Mapping[int, str]) -> None:
         self._made: dict[Any, Group] = {}
         self._ids: dict[str, Group] = {}
         self._of: dict[int, str] = {}
         self._trips: dict[Any, dict[int, int]] = {}
         self.loops = False
+        self._segment = 0
+        before = ""
         for node in graph.nodes:
-            self._of[id(node)] = self._place(node)
+            stage = stages[id(node)]
+            self._segment += stage == "again" and before == "backward"
+            before = stage
+            self._of[id(node)] = self._place(node, stage)
 
     def of(self, node: ir.Node) -> str:
         """Return the innermost group of a node."""
@@ -69,7 +73,7 @@ class Grouping:
             self._ids[me] = found
         return found.id
 
-    def _place(self, node: ir.Node) -> str:
+    def _place(self, node: ir.Node, stage: str) -> str:
         place = node.line
         if not isinstance(place, Place):
             return ""
@@ -92,8 +96,10 @@ class Grouping:
                 here = self._trip(here, trips.pop(0))
         for trip in trips:
             here = self._trip(here, trip)
-        if stage_of(node) == "again":
-            here = self._group((here, "again"), "computed again", "again", here, *place[:2])
+        if stage == "again":
+            here = self._group(
+                (here, "again", self._segment), "computed again", "again", here, *place[:2]
+            )
         return here
 
     def _trip(self, here: str, trip: Any) -> str:
@@ -181,11 +187,11 @@ class Grouping:
                 self._ids[g.id] = replace(g, times=times, label=f"{g.label}  × {times}")
 
     def _fold(self, nodes: list[Node]) -> None:
-        """Put equal trips between the first and the last into one box."""
+        """Put equal trips or calls between the first and the last into one box."""
         marks = self._marks(nodes)
         by_parent: dict[str, list[Group]] = {}
         for g in self._ids.values():
-            if g.kind == "trip":
+            if g.kind in ("trip", "function"):
                 by_parent.setdefault(g.parent, []).append(g)
         for loop, trips in by_parent.items():
             run: list[Group] = []
@@ -216,7 +222,8 @@ class Grouping:
             while here:
                 own.setdefault(here, []).append(mark)
                 here = self._ids[here].parent
-        return {g: tuple(found) for g, found in own.items()}
+        labels = {g.id: g.label if g.kind == "function" else "" for g in self._ids.values()}
+        return {g: (labels[g], *found) for g, found in own.items()}
 
     def _cut(self, nodes: list[Node]) -> None:
         """Cut what has too many nodes of its own into parts, in the order of the program."""

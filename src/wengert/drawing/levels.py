@@ -214,6 +214,8 @@ class _Levels:
 
 
 def _band(n: Node) -> int:
+    if n.stage == "again":
+        return 1
     return 0 if n.order == 0 else 2 * n.order if n.order < 3 else 6
 
 
@@ -229,13 +231,13 @@ def _ranks(drawing: Diagram) -> dict[str, tuple[Any, ...]]:
     position = {n.id: k for k, n in enumerate(drawing.nodes)}
     steps: dict[str, float] = {}
     for n in drawing.nodes:  # makers before readers
-        if n.order == 0:
+        if n.order == 0 and n.stage != "again":
             steps[n.id] = position[n.id]
             continue
         p: Node | None = nodes[n.id.partition(".")[0]]  # the operation that a body belongs to
-        while p is not None and p.order and p.primal:
+        while p is not None and (p.order or p.stage == "again") and p.primal:
             p = nodes.get(p.primal)
-        if p is not None and p.order == 0:
+        if p is not None and p.order == 0 and p.stage != "again":
             steps[n.id] = position[p.id]
         else:
             steps[n.id] = steps.get(makers.get(n.id, ""), len(position))

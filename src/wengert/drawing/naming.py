@@ -11,7 +11,7 @@ from wengert.drawing.formulas import latex_name, number_of
 from wengert.drawing.sources import leaves_named, statement_at, variables_of
 from wengert.ir.graph import Graph, Node, Place, Value
 
-__all__ = ["Named", "name_values", "stage_of"]
+__all__ = ["Named", "name_values", "stage_of", "stages_of"]
 
 _BELOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -62,10 +62,28 @@ class Named:
 
 
 def stage_of(node: Node) -> str:
-    """Return the pass that a node belongs to."""
+    """Return the pass that a node was recorded in."""
     if not isinstance(node.line, Place):
         return "forward"
     return "forward" if node.line.stage == "value" else node.line.stage
+
+
+def stages_of(graph: Graph) -> dict[int, str]:
+    """Return the pass that each node belongs to.
+
+    What has the place of an earlier operation, and stands on the way back, is computed again.
+    """
+    found: dict[int, str] = {}
+    places: set[int] = set()
+    is_back = False
+    for node in graph.nodes:
+        stage = stage_of(node)
+        is_back = is_back or stage == "backward"
+        if stage == "forward" and is_back and id(node.line) in places:
+            stage = "again"
+        places.add(id(node.line))
+        found[id(node)] = stage
+    return found
 
 
 def name_values(found: Collected, f: Callable[..., Any] | None, every: bool) -> Named:

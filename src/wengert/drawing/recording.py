@@ -50,6 +50,10 @@ def _built(
         assert isinstance(shown, Graph)
         return build(collect_graph(str(name), shown, args, kwargs), None, every)
     names = argument_names(f, args, kwargs)
+    if isinstance(f, Jitted) and f._budget is not None:
+        _no_argnums(name, "function with a memory budget", argnums)
+        graph = f.plan(*args, **kwargs).graph
+        return build(collect_graph(str(name), graph, args, kwargs, names), f, every)
     inner = f
     while isinstance(inner, Jitted):
         inner = inner._f
