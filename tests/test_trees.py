@@ -186,6 +186,8 @@ BY_NAME = {
     "keyword only": (lambda: wg.grad(g, argnames="s")(X, 3.0, s=1.0), 3 * np.sum(X**2)),
     "jit": (lambda: wg.jit(wg.grad(g, argnames="s"))(X, 3.0, s=1.0), 3 * np.sum(X**2)),
     "value": (lambda: wg.value_and_grad(g, argnames="w")(X, 3.0)[1], 6 * X),
+    "laplacian": (lambda: wg.laplacian(g, argnames="b")(X, b=3.0), 0),
+    "diagonal": (lambda: wg.hessian_diagonal(g, argnames="w")(X, b=3.0), np.full(X.shape, 6.0)),
     "jacobian": (lambda: wg.jacrev(lambda x, y: x * y, argnames="y")(X, y=X), np.diag(X)),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from wengert.derivatives import Argnums
 from wengert.errors import DenseTooLargeError, DerivativeError, InputError, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.jit.decorator import jit
-from wengert.jit.transformed import transformed
+from wengert.jit.transformed import Transformed, transformed
 from wengert.matrices.sweeps import push_products
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
-from wengert.ops.options import check_function, check_places
+from wengert.ops.options import check_function, check_places, names
 from wengert.ops.shape import filled
 from wengert.taylor.directions import Directions, axes, is_plain, separated
 from wengert.trace.record import active_recorder
@@ -27,6 +27,9 @@ from wengert.transform.reach import is_zero
 from wengert.transform.taylor import TaylorTrace, taylor_flat
 
 __all__ = ["hessian_diagonal", "jet", "laplacian"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 EAGER = 512
 """Inputs up to which a call that is not traced is computed at once, along each axis. Of more, it is
@@ -40,8 +43,12 @@ LARGE = 1 << 32
 
 
 def laplacian(
-    f: Callable[..., Any], argnums: Argnums = 0, *, chunk_size: int | None = None
-) -> Callable[..., Any]:
+    f: Callable[P, R],
+    argnums: Argnums = 0,
+    *,
+    argnames: str | Sequence[str] | None = None,
+    chunk_size: int | None = None,
+) -> Transformed[P, R]:
     """Return a function that computes the Laplacian of `f`, the sum of its second derivatives.
 
     Parameters
@@ -50,6 +57,8 @@ def laplacian(
         From real arrays (or pytrees) to an array (or pytree) of floating-point numbers.
     argnums : int or sequence of int
         The positional arguments to differentiate; the sum is over all their entries.
+    argnames : str or sequence of str, optional
+        Arguments by name, in the place of `argnums`.
     chunk_size : int, optional
         Directions at once; all of them by default. Each chunk evaluates `f` again.
 
@@ -69,12 +78,17 @@ def laplacian(
     forward Laplacian of Li et al. (2023), a collapsed Taylor mode (Dangel et al., 2025). The trace
     of a Hessian takes n products of a gradient, which are several times as many operations.
     """
-    return _made("laplacian", f, argnums, chunk_size, _laplacian)
+    made: Transformed[P, R] = _made("laplacian", f, argnums, argnames, chunk_size, _laplacian)
+    return made
 
 
 def hessian_diagonal(
-    f: Callable[..., Any], argnums: Argnums = 0, *, chunk_size: int | None = None
-) -> Callable[..., Any]:
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    *,
+    argnames: str | Sequence[str] | None = None,
+    chunk_size: int | None = None,
+) -> Transformed[P, Any]:
     """Return a function that computes the diagonal of the Hessian of `f`.
 
     Parameters
@@ -83,6 +97,8 @@ def hessian_diagonal(
         From real arrays (or pytrees) to an array (or pytree) of floating-point numbers.
     argnums : int or sequence of int
         The positional arguments to differentiate.
+    argnames : str or sequence of str, optional
+        Arguments by name, in the place of `argnums`.
     chunk_size : int, optional
         Directions at once; all of them by default. Each chunk evaluates `f` again.
 
@@ -100,7 +116,10 @@ def hessian_diagonal(
     DenseTooLargeError
         For a diagonal of so many results that it would not fit in memory.
     """
-    return _made("hessian_diagonal", f, argnums, chunk_size, _diagonal)
+    made: Transformed[P, Any] = _made(
+        "hessian_diagonal", f, argnums, argnames, chunk_size, _diagonal
+    )
+    return made
 
 
 def jet(
@@ -185,12 +204,10 @@ def jet(
 class _Call:
     """A call of a function whose second derivatives are wanted along the axes of its arguments."""
 
-    def __init__(
-        self, f: Callable[..., Any], args: Any, kwargs: Any, argnums: Argnums, name: str
-    ) -> None:
+    def __init__(self, f: Callable[..., Any], chosen: trees.Selection, kwargs: Any, name: str):
         self.name = name
-        self.chosen = trees.select(args, argnums, name)
-        self.leaves = self.chosen.leaves
+        self.chosen = chosen
+        self.leaves = chosen.leaves
         for x in self.leaves:
             if dtype_of(x).kind == "c":
                 raise InputError(
@@ -316,24 +333,32 @@ class _Call:
 
 
 def _made(
-    kind: str, f: Any, argnums: Argnums, chunk_size: Any, compute: Callable[..., Any]
-) -> Callable[..., Any]:
+    kind: str,
+    f: Any,
+    argnums: Argnums,
+    argnames: Any,
+    chunk_size: Any,
+    compute: Callable[..., Any],
+) -> Any:
     """Check options, and return the transformed function."""
     check_places(f, argnums, kind)
+    if argnames is not None:
+        names(argnames, kind, "argnames")
     if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
         raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}" + user_line())
     name = f"{kind}({getattr(f, '__name__', 'f')})"
 
     @transformed(kind, f)
     def computed(*args: Any, **kwargs: Any) -> Any:
-        return compute(_Call(f, args, kwargs, argnums, name), chunk_size)
+        chosen = trees.select(args, argnums, name, f, kwargs, argnames)
+        return compute(_Call(f, chosen, kwargs, name), chunk_size)
 
     compiled = jit(computed)
 
     @transformed(kind, f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if chunk_size is None and is_plain(trees.flatten((args, kwargs))[0]):
-            chosen = trees.select(args, argnums, name)
+            chosen = trees.select(args, argnums, name, f, kwargs, argnames)
             if sum(map(_size, chosen.leaves)) > EAGER:
                 return compiled(*args, **kwargs)
         return computed(*args, **kwargs)
