@@ -77,6 +77,7 @@ class Schedule:
         self._loop: dict[Value, Loop] = {}
         self._made: dict[Value, tuple[Node, list[Any]]] = {}
         self._view: dict[Value, View] = {}
+        self._same: dict[Value, Value] = {}  # of another shape, with axes of length 1 more or fewer
         self._ready: dict[Value, int] = {}
         self._const: dict[int, View] = {}
         self._open: dict[Any, Loop] = {}  # by shape, and by family and shape
@@ -123,12 +124,34 @@ class Schedule:
             return found
         view = self._view.get(x)
         if view is None:
-            loop = self._loop[x]
-            view = self._temporary(x)
-            self._store(loop, x, view)
+            view = self._lined(x, step) if x in self._same else self._kept(x)
             self._view[x] = view
         view.buffer.read_at(step)
         return view
+
+    def _kept(self, x: Value) -> View:
+        """Store a value of a loop in memory of its own."""
+        view = self._temporary(x)
+        self._store(self._loop[x], x, view)
+        return view
+
+    def _lined(self, x: Value, step: int) -> View:
+        """View another value, which has axes of length 1 more or fewer."""
+        view = reshaped(self.view(self._same[x], step), x.shape)
+        assert view is not None
+        return view
+
+    def _is_lined(self, x: Any, v: Value) -> bool:
+        """Whether `v` is `x`, a value of a loop that is not in memory, but for axes of length 1."""
+        if x not in self._loop or x in self._view:
+            return False
+        return [n for n in x.shape if n != 1] == [n for n in v.shape if n != 1]
+
+    def _source(self, x: Any) -> Any:
+        """Return what a value is but for axes of length 1, where it is not in memory yet."""
+        while x in self._same and x not in self._view:
+            x = self._same[x]
+        return x
 
     def _constant(self, x: Const) -> View:
         data = x.data
@@ -149,6 +172,8 @@ class Schedule:
             return 0
         if x in self._ready:
             return self._ready[x]
+        if x in self._same:
+            return self.ready(self._same[x])
         return self._loop[x].step + 1
 
     # --- visiting ---------------------------------------------------------------------------------
@@ -192,6 +217,10 @@ class Schedule:
         x = node.inputs[0]
         if not isinstance(x, (Value, Const)):
             x = Const(np.asarray(x, v.dtype))
+        y = self._source(self._value(x))
+        if node.op.name == "reshape" and self._is_lined(y, v):
+            self._same[v] = y  # who reads it decides whether it is in memory
+            return
         step = self.ready(x)
         base = self.view(x, step)
         made: View | None
@@ -471,7 +500,7 @@ class Schedule:
         return True
 
     def _lies_in(self, buffer: Buffer, x: Any) -> bool:
-        view = self._view.get(x) if isinstance(x, Value) else None
+        view = self._view.get(self._source(x)) if isinstance(x, Value) else None
         return view is not None and view.buffer is buffer
 
     def _concatenate(self, node: Node) -> None:
@@ -489,9 +518,11 @@ class Schedule:
             start += n
             if x.aval.size == 0:
                 continue
-            loop = self._loop.get(x) if isinstance(x, Value) else None
-            if loop is not None and x not in self._view:
-                self._store(loop, x, target)
+            y = self._source(x)
+            loop = self._loop.get(y) if isinstance(y, Value) else None
+            lined = None if loop is None or y in self._view else reshaped(target, y.shape)
+            if loop is not None and lined is not None:
+                self._store(loop, y, lined)
                 ready = max(ready, loop.step + 1)
             else:
                 loop = self.copy_into(self.view(x, self.ready(x)), target)
