@@ -31,7 +31,7 @@ from wengert.trace.tracer import Tracer
 
 __all__ = ["Candidate", "Choice", "blocks_of"]
 
-HOPELESS = 8.0
+HOPELESS = 3.0
 """A sweep whose rough estimate is so many times that of the other is not recorded."""
 
 LONG = 3000
