@@ -38,6 +38,9 @@ CASES = {
     "clipped": lambda x: np.clip(x, 0.5, 1.0) * np.abs(x - 0.8),
     "doubled": lambda x: (x + x) * (x * 3.0 - x),
     "rows again": lambda x: np.concatenate([(y := np.outer(x, x)), y[:1]]),
+    "sorted": lambda x: np.sort(np.sin(3 * x)) * x,
+    "running maximum": lambda x: np.maximum.accumulate(np.sin(3 * x)) * x[0],
+    "median": lambda x: np.median(x * x[::-1]) * x,
     "constant": lambda x: np.ones(3),
     "number": lambda x: x @ x,
 }
@@ -195,6 +198,7 @@ def test_what_it_does_not_hold(f, x, why):
         lambda x: np.where(x > 0, np.sqrt(np.where(x > 0, x, 0.0)), 0.0) * x,
         lambda x: np.outer(np.ones(2), np.sqrt(np.maximum(x, 0.0))).sum(0),
         lambda x: np.sqrt(np.where(x > 0, x, 0.0)) @ np.ones(4) + x,
+        lambda x: np.cbrt(np.sort(np.where(x > 0, x, 0.0))) + x,
     ],
 )
 def test_what_is_not_chosen_has_no_slope(f, jit, level):

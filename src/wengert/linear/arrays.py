@@ -212,6 +212,7 @@ def _alike(p: Piece, q: Piece) -> bool:
 # --- values ---------------------------------------------------------------------------------------
 def multiply(s: Term, t: Term) -> Term:
     """Multiply the Jacobian `s` with `t`, which is of its argument."""
+    s, t = (_entries_of(x) if _chooses(x) else x for x in (s, t))
     a, b = s.piece, t.piece
     if isinstance(a, Free) and isinstance(b, Free):
         if max(min(a.shape), 1) * a.flops <= max(min(b.shape), 1) * b.flops:
@@ -313,7 +314,16 @@ def _entries_of(t: Term) -> Term:
     p = t.piece
     if isinstance(p, Piece):
         return t
-    return _dense_term(dense_block(t.c), p.result, p.operand)
+    found = _dense_term(dense_block(t.c), p.result, p.operand)
+    if not _chooses(t):
+        return found
+    assert isinstance(found.piece, Piece)
+    return found._replace(live=found.c, have=found.piece.inside)
+
+
+def _chooses(t: Term) -> bool:
+    """Whether entries are copied from where values say: it has none where nothing was copied."""
+    return isinstance(t.piece, Free) and getattr(t.c.block, "choice", None) is not None
 
 
 def added(terms: list[Term], new: Term) -> list[Term]:
@@ -558,8 +568,6 @@ def _identity(shape: tuple[int, ...]) -> Piece:
 def part_of(e: Edge) -> Part:
     """Return a local Jacobian as a piece, or as what there are products of."""
     block = e.block
-    if getattr(block, "choice", None) is not None:
-        raise NotAccumulable(f"{e.node.op.name} chooses entries by their values")
     if isinstance(block, Labelled) and not block.is_matrix_free:
         number = 1 if block.is_copy else 2 if isinstance(block.factor, int) else 0
         return piece_of(block.rows, block.columns, block.inside, block.sizes, number)

@@ -74,8 +74,6 @@ class ScalarGraph:
         size = math.prod(shape)
         listed = []
         for i, e in edges:
-            if getattr(e.block, "choice", None) is not None:
-                raise NotAccumulable(f"{e.node.op.name} chooses entries by their values")
             rows, columns = e.block.entries()
             sources = self._places[e.source].reshape(-1)[columns]
             live = sources >= 0
@@ -159,7 +157,8 @@ class ScalarGraph:
         if not isinstance(block, Labelled) or block.is_matrix_free:
             if i not in self._made:
                 self._made[i] = dense_block(e)
-            return self._entry(i, (r, col))
+            found = self._entry(i, (r, col))
+            return found if getattr(block, "choice", None) is None else Chosen(found, found)
         if i not in self._made:
             self._made[i] = coefficients(block, e.results, e.inputs, e.node.attrs)
         made = self._made[i]
