@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+import wengert as wg
+
 RNG = np.random.default_rng(20)
 lam = 0.1
 
@@ -106,6 +108,22 @@ def stepped(x, n=60):
     return np.sum(x)
 
 
+def looped(x):
+    def body(c, w):
+        c = np.tanh(w * c)
+        return c, c
+
+    return np.sum(wg.scan(body, x, np.linspace(0.5, 1.0, 30))[1])
+
+
+def residuals(x):
+    return np.sin(x[1:]) * x[:-1] ** 2
+
+
+def recomputed(x):
+    return np.sum(wg.checkpoint(lambda y: np.tanh(np.sin(y)) * y)(x))
+
+
 def normal(*shapes):
     return tuple(RNG.normal(size=s) for s in shapes)
 
@@ -120,3 +138,26 @@ ARGUMENTS = {
     "attention": (attention, normal((4, 4), (4, 4), (4, 4), (6, 4)), (0, 1, 2)),
 }
 """Function, arguments, and which of them are differentiated, by name."""
+
+X = np.linspace(0.1, 1.0, 8)
+OTHERS = {
+    "scan": lambda: wg.draw(looped, 0.5),
+    "sparse": lambda: wg.draw(wg.jacobian(residuals, sparsity="auto"), X),
+    "plan": lambda: wg.draw(wg.jit(wg.grad(looped)).plan(0.5)),
+    "again": lambda: wg.draw(wg.grad(recomputed), X),
+    "hessian": lambda: wg.draw(wg.hessian(weight_decay), *ARGUMENTS["weight_decay"][1]),
+    "twice": lambda: wg.draw(wg.grad(wg.grad(lambda x: np.sin(x) ** 3)), 0.4),
+    "nothing": lambda: wg.draw(lambda x: None, 1.0),
+}
+"""Drawings of what is no function to be differentiated, by name."""
+
+
+def drawn(name):
+    """Draw an example."""
+    if name in OTHERS:
+        return OTHERS[name]()
+    f, args, nums = ARGUMENTS[name]
+    return wg.draw(f, *args, argnums=nums)
+
+
+ALL = [*ARGUMENTS, *OTHERS]

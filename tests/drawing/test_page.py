@@ -13,7 +13,7 @@ import numpy as np
 import optree
 import pytest
 from browsers import MARKS
-from examples import ARGUMENTS, stepped, straight
+from examples import ALL, ARGUMENTS, drawn, stepped, straight
 
 import wengert as wg
 from wengert.drawing.model import Section
@@ -78,14 +78,12 @@ class Page:
 @pytest.fixture(scope="module")
 def opened(browser, tmp_path_factory):
     def open_(name, **options):
-        f, args, nums = ARGUMENTS[name]
-        drawing = wg.draw(f, *args, argnums=nums)
-        return Page(browser, drawing, tmp_path_factory.mktemp(name), **options)
+        return Page(browser, drawn(name), tmp_path_factory.mktemp(name), **options)
 
     return open_
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_page_shows_what_the_picture_shows(opened, name):
     """Every node is where the SVG has it, and the page is small and quiet."""
     page = opened(name)

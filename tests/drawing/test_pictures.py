@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from examples import ARGUMENTS, stepped, straight
+from examples import ALL, ARGUMENTS, drawn, stepped, straight
 
 import wengert as wg
-from wengert.drawing.palette import DARK, LIGHT
+from wengert.drawing.palette import DARK, LIGHT, mixed
 from wengert.drawing.scene import scene, width_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -17,12 +17,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def scenes():
-    return {
-        name: scene(wg.draw(f, *args, argnums=nums)) for name, (f, args, nums) in ARGUMENTS.items()
-    } | {"straight": scene(wg.draw(straight(120), np.ones(3)))}
+    found = {name: scene(drawn(name)) for name in ALL}
+    return found | {"straight": scene(wg.draw(straight(120), np.ones(3)))}
 
 
-CASES = [*ARGUMENTS, "straight"]
+CASES = [*ALL, "straight"]
 
 
 def overlap(a, b):
@@ -73,7 +72,7 @@ def test_labels_do_not_overlap_and_stay_within_their_nodes(scenes, name):
             assert y1 <= box[3] + 0.5
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*ARGUMENTS, "straight", "scan", "sparse"])
 def test_arrows_go_right_and_up_and_those_of_the_way_back_left(scenes, name):
     right = up = back = count = ways = 0
     for path in scenes[name].placing.paths:
@@ -134,6 +133,23 @@ def test_colours_have_contrast(palette):
         found = luminance(getattr(palette, name))
         ratio = (max(found, paper) + 0.05) / (min(found, paper) + 0.05)
         assert ratio >= least, name
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+@pytest.mark.parametrize("colour", ["forward", "backward", "again", "second"])
+def test_signs_can_be_read_on_the_hottest_circle(palette, colour):
+    back = luminance(mixed(palette.paper, getattr(palette, colour), 0.56))
+    ink = luminance(palette.ink)
+    assert (max(ink, back) + 0.05) / (min(ink, back) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("name", ["weight_decay", "with_bias", "two_nodes", "sin_of_product"])
+def test_textbook_pictures_can_be_read_on_a4(scenes, name):
+    """Across the page, names have 6 points and shapes and bytes 4."""
+    s = scenes[name]
+    points = min(1.0, 277 / 25.4 * 96 / s.w, 190 / 25.4 * 96 / s.h) * 72 / 96
+    assert 12 * points >= 6
+    assert min(t.size for t in s.texts) * points >= 4
 
 
 def test_passes_differ_without_colours():

@@ -111,7 +111,7 @@ def name_values(found: Collected, f: Callable[..., Any] | None, every: bool) -> 
                 if stage_of(node) == "forward" and v not in named.symbols:
                     count += 1
                     named.give(v, f"v{count}", "value")
-    _name_cotangents(named, found)
+    _name_cotangents(named, found, made)
     return named
 
 
@@ -135,7 +135,7 @@ def _name_results(
             named.extra.append((text, latex_name(text), "result", y))
 
 
-def _name_cotangents(named: Named, found: Collected) -> None:
+def _name_cotangents(named: Named, found: Collected, made: Mapping[Any, Node]) -> None:
     results = [y for y, role in zip(found.graph.outputs, found.results, strict=True)
                if role == "result"]  # fmt: skip
     top = named.symbols.get(results[0]) if results and isinstance(results[0], Value) else None
@@ -154,7 +154,8 @@ def _name_cotangents(named: Named, found: Collected) -> None:
         latex = rf"\frac{{\partial {top[1]}}}{{\partial {tex}}}"
         role = "gradient" if gradients.get(name) is ct and named.roles[v] == "input" else "value"
         gradients.pop(name, None) if role == "gradient" else None
-        if not isinstance(ct, Value) or ct in named.symbols:
+        maker = made.get(ct) if isinstance(ct, Value) else None
+        if maker is None or stage_of(maker) == "forward" or ct in named.symbols:
             named.extra.append((text, latex, "gradient" if role == "gradient" else "cotangent", ct))
             continue
         named.symbols[ct] = text, latex
