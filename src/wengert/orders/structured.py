@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -111,19 +113,22 @@ class Elimination:
 
     __slots__ = ("after", "before", "edges", "graph", "spent")
 
-    def __init__(self, graph: StructuredGraph) -> None:
+    def __init__(
+        self, graph: StructuredGraph, edges: Mapping[tuple[int, int], int] | None = None
+    ) -> None:
         self.graph = graph
-        self.edges = dict(graph.edges)
-        self.before = [list(x) for x in graph.before]
-        self.after = [list(x) for x in graph.after]
+        self.edges = dict(graph.edges if edges is None else edges)
+        self.before: dict[int, list[int]] = defaultdict(list)
+        self.after: dict[int, list[int]] = defaultdict(list)
+        for u, v in self.edges:
+            self.before[v].append(u)
+            self.after[u].append(v)
         self.spent = 0.0
 
     def copy(self) -> Elimination:
         """Return the same state."""
-        made = Elimination.__new__(Elimination)
-        made.graph, made.edges, made.spent = self.graph, dict(self.edges), self.spent
-        made.before = [list(x) for x in self.before]
-        made.after = [list(x) for x in self.after]
+        made = Elimination(self.graph, self.edges)
+        made.spent = self.spent
         return made
 
     def price(self, v: int) -> float:
@@ -209,62 +214,124 @@ def separators(graph: StructuredGraph) -> list[int]:
     return found
 
 
+CUTS = 30
+"""Brackets are placed at no more values than these, the narrowest ones."""
+
+
 def bracketed(graph: StructuredGraph) -> list[int] | None:
     """Return the best bracketing at the vertices that every path goes through.
 
     Dynamic programming over the parts between them (Godbole, *On efficient computation of matrix
-    chain products*, 1973), where a part is accumulated by itself or under what comes before or
-    after it (Naumann, *Optimization of generalized Jacobian chain products*, 2023).
+    chain products*, 1973). Parts are multiplied as matrices, or what lies before a part is pushed
+    through it, or what lies after it pulled (Naumann's chains of matrix-free factors).
     """
     cuts = separators(graph)
-    if not cuts or len(cuts) > 40:
-        return None
-    parts: list[list[int]] = []
-    start = 0
-    for c in (*cuts, graph.intermediates):
-        parts.append(list(range(start, c)))
-        start = c + 1
-    best: dict[tuple[int, int], tuple[float, list[int]]] = {}
+    if len(cuts) > CUTS:
+        cuts = sorted(sorted(cuts, key=lambda v: (graph.widths[v], v))[:CUTS])
+    return _Brackets(graph, cuts).order() if cuts else None
 
-    def ends(i: int, j: int) -> Elimination:
-        """Return the graph of the parts from i to j alone."""
-        state = graph.start()
-        inside = {v for p in parts[i : j + 1] for v in p} | set(cuts[i:j])
-        first = {cuts[i - 1]} if i else set(range(graph.intermediates, graph.vertices))
-        last = {cuts[j]} if j < len(cuts) else set(range(graph.intermediates, graph.vertices))
-        state.edges = {
-            (u, v): k
-            for (u, v), k in state.edges.items()
-            if (u in inside or u in first) and (v in inside or v in last)
-        }
-        state.before = [[] for _ in range(graph.vertices)]
-        state.after = [[] for _ in range(graph.vertices)]
-        for u, v in state.edges:
-            state.before[v].append(u)
-            state.after[u].append(v)
-        return state
 
-    def priced(i: int, j: int, order: list[int]) -> float:
-        state = ends(i, j)
+Ends = tuple[tuple[int, int, int], ...]
+"""Edges between the ends of a part: source, target, kind."""
+
+
+class _Segment(NamedTuple):
+    """Some parts one after the other, accumulated."""
+
+    cost: float
+    ends: Ends
+    order: tuple[Any, ...]  # of vertices and of such tuples, nested
+
+
+class _Brackets:
+    """The table of the best ways to accumulate each run of parts."""
+
+    def __init__(self, graph: StructuredGraph, cuts: list[int]) -> None:
+        self.graph, self.cuts = graph, cuts
+        bounds = [-1, *cuts, graph.intermediates]
+        self.parts = [list(range(a + 1, b)) for a, b in pairwise(bounds)]
+        place = {c: k for k, c in enumerate(cuts)}
+        self.edges: list[dict[tuple[int, int], int]] = [{} for _ in self.parts]
+        within = {v: k for k, part in enumerate(self.parts) for v in part}
+        last = len(self.parts) - 1
+        for (u, v), kind in graph.edges.items():
+            if v in within:
+                k = within[v]
+            elif u in within:
+                k = within[u]
+            else:
+                k = place[u] + 1 if u in place else place.get(v, last)
+            self.edges[k][u, v] = kind
+        self._through: dict[tuple[int, bool, Ends], tuple[float, Ends]] = {}
+
+    def _run(self, edges: dict[tuple[int, int], int], order: list[int]) -> tuple[float, Ends]:
+        state = Elimination(self.graph, edges)
         for v in order:
             state.eliminate(v)
-        return state.finish() if i == 0 and j == len(cuts) else state.spent
+        return state.spent, tuple(sorted((u, v, k) for (u, v), k in state.edges.items()))
 
-    count = len(parts)
-    for i in range(count):
-        options = [parts[i], parts[i][::-1]]
-        best[i, i] = min(((priced(i, i, o), o) for o in options), key=lambda x: x[0])
-    for span in range(1, count):
-        for i in range(count - span):
-            j = i + span
-            tried = []
-            for k in range(i, j):
-                low, high = best[i, k][1], best[k + 1, j][1]
-                rest = [v for p in range(k + 1, j + 1) for v in (cuts[p - 1], *parts[p])]
-                first = [v for p in range(i, k + 1) for v in (*parts[p], cuts[p])]
-                tried += [[*low, *high, cuts[k]], [*low, *rest], [*high, *first[::-1]]]
-            best[i, j] = min(((priced(i, j, o), o) for o in tried), key=lambda x: x[0])
-    return best[0, count - 1][1]
+    def _single(self, k: int) -> _Segment:
+        ways = [self.parts[k], self.parts[k][::-1]]
+        found = [(*self._run(self.edges[k], way), tuple(way)) for way in ways]
+        return _Segment(*min(found, key=lambda f: f[0]))
+
+    def _pass(self, k: int, forward: bool, ends: Ends) -> tuple[float, Ends]:
+        """Push what lies before part k through it, or pull what lies after it."""
+        found = self._through.get((k, forward, ends))
+        if found is None:
+            edges = {**self.edges[k], **{(u, v): kind for u, v, kind in ends}}
+            found = self._through[k, forward, ends] = self._run(edges, self._steps(k, forward))
+        return found
+
+    def _steps(self, k: int, forward: bool) -> list[int]:
+        part = self.parts[k]
+        return [self.cuts[k - 1], *part] if forward else [self.cuts[k], *part[::-1]]
+
+    def _product(self, low: Ends, high: Ends) -> tuple[float, Ends]:
+        cost, made = 0.0, []
+        for u, _, first in low:
+            for _, w, second in high:
+                kind, work = self.graph.product(second, first)
+                cost += work
+                made.append((u, w, kind))
+        return cost, tuple(sorted(made))
+
+    def order(self) -> list[int]:
+        """Return the best order."""
+        best: dict[tuple[int, int], _Segment] = {}
+        count = len(self.parts)
+        for k in range(count):
+            best[k, k] = self._single(k)
+        for span in range(1, count):
+            for i in range(count - span):
+                best[i, i + span] = self._best(best, i, i + span)
+        flat: list[int] = []
+        stack: list[Any] = [best[0, count - 1].order]
+        while stack:
+            top = stack.pop()
+            if isinstance(top, tuple):
+                stack.extend(reversed(top))
+            else:
+                flat.append(top)
+        return flat
+
+    def _best(self, best: dict[tuple[int, int], _Segment], i: int, j: int) -> _Segment:
+        least: _Segment | None = None
+        for k in range(i, j):
+            low, high = best[i, k], best[k + 1, j]
+            cost, ends = self._product(low.ends, high.ends)
+            cost += low.cost + high.cost
+            if least is None or cost < least.cost:
+                least = _Segment(cost, ends, (low.order, high.order, self.cuts[k]))
+        assert least is not None
+        for k, forward, before in ((j, True, best[i, j - 1]), (i, False, best[i + 1, j])):
+            if self.parts[k]:
+                cost, ends = self._pass(k, forward, before.ends)
+                cost += before.cost
+                if cost < least.cost:
+                    steps = tuple(self._steps(k, forward))
+                    least = _Segment(cost, ends, (before.order, *steps))
+        return least
 
 
 def waist(graph: StructuredGraph) -> list[int] | None:
