@@ -44,12 +44,9 @@ from wengert.matrices.program import Candidate, MatrixProgram, Order, Request
 from wengert.matrices.sweeps import compressed_data, products
 from wengert.matrices.trials import holds_at, noise, points
 from wengert.ops.base import Traced, dtype_of, shape_of
-from wengert.sparse.colouring.colouring import (
-    ColouringAlgorithm,
-    ColouringProblem,
-    ColouringResult,
-    colour,
-)
+from wengert.sparse.colouring.colouring import colour
+from wengert.sparse.colouring.problem import ColouringAlgorithm, ColouringProblem
+from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.detection.detect import Detection
 from wengert.sparse.pattern import SparsityPattern
 from wengert.trace.tracer import Tracer

@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.cost.count import Count, count_graph
 from wengert.ir.graph import Graph
-from wengert.sparse.colouring.colouring import ColouringResult
+from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.pattern import SparsityPattern
 
 __all__ = ["MODES", "Candidate", "MatrixProgram", "Order", "Request"]

@@ -17,12 +17,8 @@ import numpy as np
 from wengert.errors import DataError, InputError, PlanMismatchError, WengertError, user_line
 from wengert.files import digest_of, read_arrays, write_atomic
 from wengert.matrices.program import MODES, MatrixProgram
-from wengert.sparse.colouring.colouring import (
-    PARTITIONS,
-    ColouringAlgorithm,
-    ColouringProblem,
-    ColouringResult,
-)
+from wengert.sparse.colouring.problem import PARTITIONS, ColouringAlgorithm, ColouringProblem
+from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.pattern import SparsityPattern
 
 __all__ = ["Saved", "read_plan", "write_plan"]

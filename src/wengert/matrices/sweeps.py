@@ -18,7 +18,7 @@ from wengert.ops.base import dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem
 from wengert.ops.shape import concatenate, filled, reshape
-from wengert.sparse.colouring.colouring import ColouringResult
+from wengert.sparse.colouring.result import ColouringResult
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear import Linearized, linearize_flat

@@ -6,12 +6,9 @@ May import: errors, charts, sparse.colouring.
 
 from __future__ import annotations
 
-from wengert.sparse.colouring.colouring import (
-    ColouringAlgorithm,
-    ColouringProblem,
-    ColouringResult,
-    colour,
-)
+from wengert.sparse.colouring.colouring import colour
+from wengert.sparse.colouring.problem import ColouringAlgorithm, ColouringProblem
+from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.pattern import SparsityPattern
 
 __all__ = [

@@ -17,7 +17,8 @@ import numpy as np
 
 from wengert.errors import DerivativeError, WengertError
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
-from wengert.sparse.colouring.colouring import ColouringProblem, colour
+from wengert.sparse.colouring.colouring import colour
+from wengert.sparse.colouring.problem import ColouringProblem
 from wengert.sparse.detection.detect import detect
 from wengert.sparse.detection.rows import listing_at_most
 from wengert.sparse.pattern import SparsityPattern
