@@ -63,6 +63,20 @@ Of `scipy.special`:
 
 {strides}
 
+`numpy.lib.scimath`, which becomes complex where a number leaves the real domain; whether it
+does is a decision:
+
+{scimath}
+
+`numpy.polynomial` is written in Python and [followed](following.md): its classes (`Polynomial`,
+`Chebyshev`, `Legendre` and their kin) and functions take traced coefficients and arguments.
+`np.poly1d` does too.
+
+Methods of random generators with traced parameters, the draws of which are moved and stretched:
+`normal`, `uniform`, `exponential`, `laplace`, `logistic`, `gumbel`, `lognormal`, `rayleigh`,
+`weibull`, the scale of `gamma`, the mean of `multivariate_normal`; `permutation` and `choice`
+of traced arrays.
+
 Creation functions make arrays that traced values can be stored in, in code that is
 [followed](following.md). They take `like=x` too, which does this in any code:
 
@@ -138,6 +152,7 @@ Derivatives where mathematics leaves a choice. NumPy has no say here; most are J
 | at | derivative |
 |---|---|
 | ties of `maximum`, `minimum`, `fmax`, `fmin`, `max`, `min`, `clip` | shared equally |
+| equal entries in `union1d`, `unique`, `intersect1d` and their kin | to the first of them |
 | ties of `sort`, `partition`, `median`, `quantile` | the order of a stable sort |
 | ties of `maximum.accumulate`, `minimum.accumulate` | to the last |
 | NaN in `fmax`, `fmin`, `nanmax`, `nansum` ... | to what is not NaN |
@@ -229,6 +244,7 @@ def page() -> str:
         linalg=listed(public("numpy.linalg")),
         fft=listed(public("numpy.fft")),
         strides=listed(public("numpy.lib.stride_tricks")),
+        scimath=listed(public("numpy.lib.scimath")),
         creation=listed(f.__name__ for f in CREATION),
         methods=listed(attributes()),
     )

@@ -66,12 +66,18 @@ def complex_units(got: complex, want: Any, dtype: Any) -> float:
     return float(abs(mp.mpc(got) - want) / unit)
 
 
+def _below(z: Any, on_the_cut: bool) -> Any:
+    """Return the square root, on its cut the limit from below: mpmath has no -0j to ask for it."""
+    return -mp.sqrt(z) if on_the_cut else mp.sqrt(z)
+
+
 def _cosine(z: Any) -> Any:
-    return mp.sqrt(1 - z) * mp.sqrt(1 + z)
+    """Return sqrt(1 - z) sqrt(1 + z); a real z has the imaginary part +0, as NumPy's have here."""
+    return _below(1 - z, z.imag == 0 and z.real > 1) * mp.sqrt(1 + z)
 
 
 def _plus(z: Any) -> Any:
-    return mp.sqrt(1 + 1j * z) * mp.sqrt(1 - 1j * z)
+    return mp.sqrt(1 + 1j * z) * _below(1 - 1j * z, z.real == 0 and z.imag < -1)
 
 
 def _minus(z: Any) -> Any:

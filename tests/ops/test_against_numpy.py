@@ -19,6 +19,7 @@ import table_calculus
 import table_methods
 import table_reduce
 from awkward import Family, disagreement, faults
+from rest_cases import COVERED as REST
 
 from wengert.ops.elementwise import UFUNCS
 from wengert.trace.dispatch import CREATION, FUNCTIONS, UFUNC_METHODS
@@ -103,7 +104,8 @@ def spelled(function: Any) -> str:
 
 
 def test_every_function_has_calls():
-    functions = [f for f in (*FUNCTIONS, *CREATION) if f.__name__ not in UNTOLD]
+    functions = {*FUNCTIONS, *CREATION} - REST
+    functions = [f for f in functions if f.__name__ not in UNTOLD]
     missing = {spelled(f) for f in functions if f"{spelled(f)}(" not in TEXT}
     assert sorted(missing) == [], "add calls of these to a table_*.py"
 

@@ -14,6 +14,7 @@ import pytest
 from numpy_cases import METHODS, QUESTIONS, USES
 from numpy_use import Use
 from operator_cases import INDEXING, UFUNC_OPTIONS
+from rest_cases import COVERED as REST
 
 import wengert as wg
 from wengert.errors import UnsupportedError
@@ -39,7 +40,7 @@ each = pytest.mark.parametrize("use", [u for _, u in RECORDS], ids=[n for n, _ i
 
 # --- completeness -------------------------------------------------------------------------------
 def test_every_function_has_a_use():
-    covered = set(USES) | set(QUESTIONS)
+    covered = set(USES) | set(QUESTIONS) | REST
     missing = [
         f"{f.__module__}.{f.__name__}"
         for f in FUNCTIONS

@@ -70,6 +70,9 @@ _NOT_FOLLOWED = frozenset(
 _GLUE = frozenset({"contextlib.py", "dataclasses.py", "functools.py"})
 """Modules of the standard library whose functions call those of the user, and are followed."""
 
+_FOLLOWED = (os.path.join("numpy", "polynomial", ""),)
+"""Parts of those, written in Python, whose functions are followed as the user's are."""
+
 _FILES: dict[str, bool] = {}
 
 
@@ -96,6 +99,8 @@ def _is_users(name: str) -> bool:
     for packages in _PACKAGES:
         _, found, inside = name.rpartition(f"{os.sep}{packages}{os.sep}")
         if found:
+            if inside.startswith(_FOLLOWED):
+                return True
             return inside.partition(os.sep)[0].partition(".")[0] not in _NOT_FOLLOWED
     return not name.startswith(_LIBRARY) or os.path.basename(name) in _GLUE
 

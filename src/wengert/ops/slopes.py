@@ -181,11 +181,28 @@ one_minus_square: Op = slope(
 
 _ROOT = {"multiply": 1, "add": 1, "transcendental": 1}
 
+
+def _root_of_product(x: Any) -> Any:
+    """Return sqrt(1 - x) sqrt(1 + x) of complex numbers.
+
+    On the cuts, the side is told by the sign of an imaginary part that is 0, which a difference
+    from 1 + 0j keeps, and a sum with it does not.
+    """
+    return np.sqrt(-(x - 1)) * np.sqrt(x - -1)
+
+
+def _turned(x: Any) -> Any:
+    """Return i x with the signs of zeros."""
+    made = np.empty_like(x)
+    made.real, made.imag = -x.imag, x.real
+    return made
+
+
 # sqrt(1 - x**2), to the last place beside 1 too.
 root_one_minus_square: Op = slope(
     "root_one_minus_square",
     np.sqrt,
-    lambda x: np.sqrt(1 - x) * np.sqrt(1 + x) if _is_complex(x) else np.sqrt((1 - x) * (1 + x)),
+    lambda x: _root_of_product(x) if _is_complex(x) else np.sqrt((1 - x) * (1 + x)),
     lambda t, y, x: -(t * (x / y)),
     counts=_ROOT,
     steep=True,
@@ -195,7 +212,7 @@ root_one_minus_square: Op = slope(
 root_square_minus_one: Op = slope(
     "root_square_minus_one",
     np.sqrt,
-    lambda x: np.sqrt(x - 1) * np.sqrt(x + 1),
+    lambda x: np.sqrt(x - 1) * np.sqrt(x - -1),
     lambda t, y, x: t * (bounded(x) / y),
     counts=_ROOT,
     steep=True,
@@ -203,7 +220,7 @@ root_square_minus_one: Op = slope(
 root_square_plus_one: Op = slope(
     "root_square_plus_one",
     np.sqrt,
-    lambda x: np.sqrt(1 + 1j * x) * np.sqrt(1 - 1j * x) if _is_complex(x) else np.hypot(x, 1),
+    lambda x: _root_of_product(_turned(x)) if _is_complex(x) else np.hypot(x, 1),
     lambda t, y, x: t * (bounded(x) / y),
     counts=_ROOT,
     ulp=6,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ConversionError, UnsupportedError, WengertError, called, user_line
+from wengert.follow.functions import call as call_followed
 from wengert.ops import elementwise as ew
 from wengert.ops.base import Op, Traced, dtype_of
 from wengert.ops.convert import convert
@@ -188,6 +189,8 @@ def call_function(like: Any, func: Any, args: Any, kwargs: Any) -> Any:
         plain = without_fresh(args, kwargs)
         if plain is not None:
             return func(*plain[0], **plain[1])
+        if str(func.__module__).startswith("numpy.polynomial"):  # written in Python
+            return call_followed(func._implementation, args, kwargs)
         raise _unknown(f"{func.__module__}.{func.__name__}")
     for x in args:
         kind = type(x)

@@ -57,7 +57,9 @@ def is_asked(depth: int = 2) -> bool:
         name = frame.f_code.co_filename
         users = _USERS.get(name)
         if users is None:
-            users = _USERS[name] = is_users(name) and "/scipy/" not in name.replace("\\", "/")
+            slashed = name.replace("\\", "/")
+            users = is_users(name) and "/scipy/" not in slashed
+            users = _USERS[name] = users or "/numpy/polynomial/" in slashed
             if not users and name.startswith(_HERE):
                 INNER.add(name)
         if users:

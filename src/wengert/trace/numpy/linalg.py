@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -38,40 +38,13 @@ FACTOR_FROM = 32
 """From this order on a system keeps its LU factors for the solutions that its derivative takes."""
 
 
-class EigResult(NamedTuple):
-    """What ``np.linalg.eig`` returns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
-class EighResult(NamedTuple):
-    """What ``np.linalg.eigh`` returns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
-class QRResult(NamedTuple):
-    """What ``np.linalg.qr`` returns."""
-
-    Q: Any
-    R: Any
-
-
-class SlogdetResult(NamedTuple):
-    """What ``np.linalg.slogdet`` returns."""
-
-    sign: Any
-    logabsdet: Any
-
-
-class SVDResult(NamedTuple):
-    """What ``np.linalg.svd`` returns."""
-
-    U: Any
-    S: Any
-    Vh: Any
+# NumPy's own named tuples, which it does not export
+_ONE = np.eye(1)
+EigResult: Any = type(np.linalg.eig(_ONE))
+EighResult: Any = type(np.linalg.eigh(_ONE))
+QRResult: Any = type(np.linalg.qr(_ONE))
+SlogdetResult: Any = type(np.linalg.slogdet(_ONE))
+SVDResult: Any = type(np.linalg.svd(_ONE))
 
 
 def _floating(x: Any) -> Any:
@@ -232,7 +205,7 @@ def det(a: Any) -> Any:
 
 
 @implements(np.linalg.slogdet)
-def slogdet(a: Any) -> SlogdetResult:
+def slogdet(a: Any) -> Any:
     """Stand for `numpy.linalg.slogdet`."""
     return SlogdetResult(*la.slogdet(_square(a)))
 
@@ -271,7 +244,7 @@ def _lower(uplo: str) -> bool:
 
 
 @implements(np.linalg.eigh)
-def eigh(a: Any, UPLO: str = "L") -> EighResult:
+def eigh(a: Any, UPLO: str = "L") -> Any:
     """Stand for `numpy.linalg.eigh`."""
     return EighResult(*decompose.eigh(_square(a), lower=_lower(UPLO))[:2])
 
@@ -283,7 +256,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 
 @implements(np.linalg.eig)
-def eig(a: Any) -> EigResult:
+def eig(a: Any) -> Any:
     """Stand for `numpy.linalg.eig`: real where all eigenvalues are, but complex under ``vmap``."""
     a = _square(a)
     w, v = decompose.eig(a)

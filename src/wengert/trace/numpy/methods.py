@@ -31,6 +31,8 @@ from wengert.trace.numpy import (  # noqa: F401  (they fill the table that the m
     write,
 )
 from wengert.trace.numpy import order as numpy_order  # noqa: F401
+from wengert.trace.numpy import polynomial as numpy_polynomial  # noqa: F401
+from wengert.trace.numpy import sets as numpy_sets  # noqa: F401
 from wengert.trace.numpy import shape as numpy_shape
 from wengert.trace.numpy import views as numpy_views  # noqa: F401
 from wengert.trace.tracer import Tracer
