@@ -171,6 +171,8 @@ HIDING: dict[str, Callable[[Any, Any], Any]] = {
     "maximum": lambda f, x: f(np.maximum(x - 2.0, 0.0)),
     "sort": lambda f, x: np.sort(f(x))[:1],
     "largest": lambda f, x: np.max(f(np.abs(x))),
+    "least of padded": lambda f, x: f(np.min(np.pad(np.abs(x) + 0.25, 1), keepdims=True)),
+    "largest of padded": lambda f, x: f(np.max(np.pad(-np.abs(x) - 0.25, 1), keepdims=True)),
     "written": lambda f, x: f(_written(x)),
     "twice": lambda f, x: np.where(INSIDE, f(np.where(INSIDE, x, 0.0)), x),
 }

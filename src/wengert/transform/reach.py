@@ -312,13 +312,19 @@ def _spoils(op: Op, k: int, r: Reach, xs: Sequence[Any]) -> bool:
 # other. `y` and `xs` are the operation's result and arguments.
 def _grouped(pattern: Any, forward: bool, k: int, r: Any, y: Any, xs: Any, attrs: Any) -> Marks:
     (x,), axis = xs, attrs["axis"]
+    won = _winners(pattern, y, x, axis)
     if not forward:
         live = None if r is None else expand(_whole(r, shape_of(y)), x, axis)
-        won = _winners(pattern, y, x, axis)
-        if live is None or won is None:
-            return won if live is None else live
-        return np.logical_and(live, won) if _is_mask(live) else np.where(won, live, 0)
-    return _any(_whole(r, shape_of(x)), axis, keepdims=attrs["keepdims"])
+        return won if live is None else _among(live, won)
+    live = _among(_whole(r, shape_of(x)), won)
+    return _any(live, axis, keepdims=attrs["keepdims"])
+
+
+def _among(live: Marks, won: Marks | None) -> Marks:
+    """Return marks with only those of the entries that a maximum chooses."""
+    if won is None:
+        return live
+    return np.logical_and(live, won) if _is_mask(live) else np.where(won, live, 0)
 
 
 def _winners(pattern: Any, y: Any, x: Any, axis: tuple[int, ...]) -> Marks:

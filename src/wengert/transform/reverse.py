@@ -54,6 +54,10 @@ from wengert.transform.reach import (
 __all__ = ["Cotangents", "backward", "pulled", "seeded", "transpose_rule", "with_provenance"]
 
 
+FEW_UPDATES = 8
+"""Updates in place of a function, up to which a compiled program may copy an array at each."""
+
+
 class Cotangents:
     """Cotangents by value, and which of the accumulators may be changed in place.
 
@@ -84,10 +88,12 @@ class Cotangents:
         """Follow reaches from now on; `seeds` says that zeros in the cotangents are meant.
 
         A compiled program updates arrays in place, where they are filled entry by entry. To put
-        zeros into one between its updates would copy it, so reaches end there.
+        zeros into one between its updates would copy it, so reaches end there, except where the
+        updates are few.
         """
-        self.updates = bool(ACTIVE.recorders) and any(
-            type(node) is not Node or isinstance(node.op.pattern, Writing) for node in nodes
+        self.updates = bool(ACTIVE.recorders) and (
+            any(type(node) is not Node for node in nodes)
+            or sum(isinstance(node.op.pattern, Writing) for node in nodes) > FEW_UPDATES
         )
         self.reaches = {}
         if seeds:
