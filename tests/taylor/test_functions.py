@@ -340,3 +340,82 @@ def test_what_a_jet_refuses():
         wg.jet(np.sin, (X,), [[X, X[:2]]])
     with pytest.raises(InputError, match="takes a function"):
         wg.jet(X, (X,), [[X]])
+
+
+# --- loops ----------------------------------------------------------------------------------------
+def recurrent(x):
+    def step(h, a):
+        h = np.tanh(h @ W2[:4, :4] + a * x[3])
+        return h, np.sum(h**2)
+
+    h, ys = wg.scan(step, np.tanh(x[:3] @ W2[:3, :4]), x)
+    return np.sum(h) + np.prod(ys) * x[1]
+
+
+def counted(x):
+    n, c = wg.scan(lambda s, a: ((s[0] + 1, s[1] * a + s[0]), None), (0, 1.0), x)[0]
+    return c * n
+
+
+LOOPS = {
+    "recurrent": recurrent,
+    "in each other": lambda x: wg.scan(
+        lambda c, a: (wg.fori_loop(0, 3, lambda i, d: np.sin(d * a) + d, c), c), 0.3, x
+    )[0],
+    "backwards": lambda x: np.sum(
+        wg.scan(lambda c, a: (c * a + 1.0, c * x), 1.0, x, reverse=True)[1] ** 2
+    ),
+    "beside an integer": counted,
+    "with branches": lambda x: wg.scan(
+        lambda c, a: (wg.cond(a > 0, lambda c: c * c + a, np.sin, c), None), 0.5, x
+    )[0],
+    "with masks": lambda x: wg.scan(
+        lambda c, a: (c * np.where(a > 0, np.sqrt(np.where(a > 0, a, 0.0)), 1.0), None),
+        0.5, np.concatenate([x, np.zeros(1)]),
+    )[0],
+    "a constant that moves": lambda x: wg.scan(
+        lambda c, a: (c * np.sum(x**2) + a, None), 0.5, np.arange(3.0)
+    )[0],
+    "carried from nothing": lambda x: wg.scan(
+        lambda c, _: (c * 0.9 + x, None), np.zeros(5), None, length=4
+    )[0] @ x**2,
+    "no trip": lambda x: wg.scan(lambda c, a: (c * a, None), x[0] ** 2, np.zeros(0))[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(LOOPS))
+def test_loops(name):
+    f = LOOPS[name]
+    hessian, tol = wg.hessian(f)(X), {"rtol": 1e-10, "atol": 1e-12}
+    for way in (lambda g: g, wg.jit):
+        np.testing.assert_allclose(way(wg.laplacian(f))(X), np.trace(hessian), **tol)
+        np.testing.assert_allclose(way(wg.hessian_diagonal(f))(X), np.diag(hessian), **tol)
+    twice = wg.vmap(wg.laplacian(f))(np.stack([X, X]))
+    np.testing.assert_allclose(twice, np.trace(hessian), **tol)
+
+    def along(t):
+        return f(X + t * V)
+
+    _, terms = wg.jet(f, (X,), ([V, 0 * V, 0 * V],))
+    for got in terms:
+        along = slope_of(along)
+        np.testing.assert_allclose(got, along(0.0), rtol=1e-9, atol=1e-10)
+
+
+def test_a_loop_of_high_order_carries_each_order_once():
+    def f(t):
+        return wg.scan(lambda c, _: (np.sin(c) + t, None), t, None, length=5)[0]
+
+    order = 12
+    _, got = wg.jet(f, (0.3,), [[1.0] + [0.0] * (order - 1)])
+
+    def exact(t):
+        c = t
+        for _ in range(5):
+            c = mpmath.sin(c) + t
+        return c
+
+    with mpmath.workdps(60):
+        terms = mpmath.taylor(exact, mpmath.mpf(0.3), order)[1:]
+    expected = [float(c * mpmath.factorial(k + 1)) for k, c in enumerate(terms)]
+    np.testing.assert_allclose(got, expected, rtol=1e-8)

@@ -25,6 +25,7 @@ from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear import as_recorded, linearize_flat
 from wengert.transform.reach import is_zero
 from wengert.transform.taylor import TaylorTrace, taylor_flat
+from wengert.transform.taylor_loops import along_batch
 
 __all__ = ["hessian_diagonal", "jet", "laplacian"]
 
@@ -307,9 +308,9 @@ class _Call:
         trace = BatchTrace(len(rows))
         seeds = self._seeds(trace, rows)
         curves = [[s, None] for s in seeds]
-        total = (lambda t: _summed(t, trace)) if collapse else None
+        taylor = TaylorTrace(2, trace if collapse else None)
         try:
-            self.ys, terms = taylor_flat(self.flat, self.leaves, curves, TaylorTrace(2, total))
+            self.ys, terms = taylor_flat(self.flat, self.leaves, curves, taylor)
         finally:
             trace.alive = False
         return terms, trace
@@ -326,7 +327,7 @@ class _Call:
             if t is None:
                 t = np.zeros((k, *shape_of(y)), dtype_of(y))
             else:
-                data, batched = _data(t, trace)
+                data, batched = along_batch(t, trace)
                 t = data if batched else filled(data, shape=(k, *shape_of(y)))
             found.append(t)
         return found
@@ -404,18 +405,3 @@ def _size(x: Any) -> int:
 
 def _sum(a: Any, b: Any) -> Any:
     return b if a is None else a if b is None else a + b
-
-
-def _data(t: Any, trace: BatchTrace) -> tuple[Any, bool]:
-    """Return what a value of a batch is underneath, and whether the batch is its axis 0."""
-    if isinstance(t, Tracer):
-        t._refresh()
-        if t._trace is trace:
-            return t._var.data, t._var.batched
-    return t, False
-
-
-def _summed(t: Any, trace: BatchTrace) -> Any:
-    """Return the sum over a batch."""
-    data, batched = _data(t, trace)
-    return np.sum(data, axis=0) if batched else trace.size * data

@@ -37,7 +37,7 @@ from wengert.transform.regions import (
     zeros_like,
 )
 
-__all__ = ["TAPED", "Taped", "chosen", "reordered", "results", "spread"]
+__all__ = ["TAPED", "Loop", "Taped", "chosen", "reordered", "results", "spread"]
 
 Attrs = dict[str, Any]
 Taping = tuple[Any, Callable[[list[Any]], list[Any]], Attrs, Callable[[list[Any]], list[Any]]]
@@ -77,7 +77,7 @@ def or_zeros(slopes: Sequence[Any], likes: Sequence[Any], flags: Sequence[bool])
     ]
 
 
-class _Loop:
+class Loop:
     """How the operands of a loop, and the inputs of its body, divide into three parts."""
 
     def __init__(self, xs: Sequence[Any], attrs: Attrs) -> None:
@@ -130,7 +130,7 @@ class _Pushed:
     """A loop with tangents: each part of its operands is followed by the part's tangents."""
 
     def __init__(self, xs: list[Any], ts: list[Any], attrs: Attrs) -> None:
-        self.loop = loop = _Loop(xs, attrs)
+        self.loop = loop = Loop(xs, attrs)
         examples = loop.examples()
         active = [t is not None and is_inexact(x) for t, x in zip(ts, xs, strict=True)]
         active = loop.settled(active, lambda flags: pushed(loop.body, flags, examples).active)
@@ -205,7 +205,7 @@ TAPED: weakref.WeakKeyDictionary[Graph, Taped] = weakref.WeakKeyDictionary()
 
 def tape_scan(xs: list[Any], active: list[bool], attrs: Attrs) -> Taping:
     """Stack what the derivative reads in each trip."""
-    loop = _Loop(xs, attrs)
+    loop = Loop(xs, attrs)
     examples = loop.examples()
     active = loop.settled(active, lambda flags: pushed(loop.body, flags, examples).active)
     fixed, carry, rows = loop.parts(active)
@@ -223,7 +223,7 @@ def pull_scan(xs: list[Any], ys: list[Any], cts: list[Any], attrs: Attrs) -> lis
     found = TAPED[attrs["body"]]
     (made,), active = found.parts, found.active
     e = len(made.extra)
-    loop = _Loop(xs[e:], {**attrs, "consts": attrs["consts"] - e})
+    loop = Loop(xs[e:], {**attrs, "consts": attrs["consts"] - e})
     fixed, _, rows = loop.parts(loop.xs)
     of_fixed, of_carry, of_rows = loop.parts(active)
     c, n = loop.carries, len(made.active)
@@ -269,7 +269,7 @@ def _count(xs: Sequence[Any], flags: Sequence[bool]) -> int:
     return int(next(shape_of(x)[0] for x, f in zip(xs, flags, strict=True) if f))
 
 
-def _carried(loop: _Loop, flags: Sequence[bool], carry: Sequence[bool], n: int) -> list[Any]:
+def _carried(loop: Loop, flags: Sequence[bool], carry: Sequence[bool], n: int) -> list[Any]:
     """Return the carried operands, along the batch where a trip carries on what is."""
     had = loop.parts(flags)[1]
     return [
@@ -282,7 +282,7 @@ def batch_scan(
     xs: Sequence[Any], flags: Sequence[bool], attrs: Attrs
 ) -> tuple[list[Any], list[bool]]:
     """Run each trip for all examples at once."""
-    n, loop = _count(xs, flags), _Loop(xs, attrs)
+    n, loop = _count(xs, flags), Loop(xs, attrs)
     examples = loop.examples(flags)
     found = loop.settled(flags, lambda flags: batched(loop.body, flags, n, examples).flags)
     made = batched(loop.body, found, n, examples, loop.wanted(found))
@@ -384,7 +384,7 @@ def batch_while(
     xs: Sequence[Any], flags: Sequence[bool], attrs: Attrs
 ) -> tuple[list[Any], list[bool]]:
     """Go on until the last example ends; those that have ended stay as they are."""
-    n, loop = _count(xs, flags), _Loop(xs, attrs)
+    n, loop = _count(xs, flags), Loop(xs, attrs)
     body, test = loop.body, attrs["test"]
     examples = loop.examples(flags)
     found = loop.settled(flags, lambda flags: batched(body, flags, n, examples).flags)

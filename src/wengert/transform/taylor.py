@@ -29,6 +29,7 @@ from wengert.errors import cause_of
 from wengert.ops.base import ZERO, Fold, Jvp, Op, RegionOp, Scale, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
 from wengert.ops.elementwise import divide
+from wengert.ops.loops import scan
 from wengert.ops.reduce import expand, reduce_sum
 from wengert.trace.alarm import heeding
 from wengert.trace.numbers import (
@@ -38,6 +39,7 @@ from wengert.trace.numbers import (
 )
 from wengert.trace.record import Trace
 from wengert.trace.tracer import Tracer, refreshed
+from wengert.transform.batch import BatchTrace
 from wengert.transform.forward import fit, push
 from wengert.transform.jvp import Dual, JvpTrace, kept, settled_data
 from wengert.transform.linear import as_recorded, quiet
@@ -50,6 +52,7 @@ from wengert.transform.reach import (
     settled,
     slope_reach,
 )
+from wengert.transform.taylor_loops import scanned, summed
 
 __all__ = ["Series", "TaylorTrace", "taylor_flat"]
 
@@ -131,17 +134,18 @@ class TaylorTrace(JvpTrace):
     ----------
     order : int
         How many derivatives.
-    collapse : callable, optional
-        Sums a highest derivative over all curves. The others are then those of many curves, values
-        of a trace below this one, and the highest derivatives are sums.
+    batch : BatchTrace, optional
+        Of many curves. Derivatives are those of all of them, values of this trace below; the
+        highest ones are sums over the curves.
     """
 
     kinds = (Series,)
 
-    def __init__(self, order: int, collapse: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, order: int, batch: BatchTrace | None = None) -> None:
         Trace.__init__(self)
         self.order = order
-        self.collapse = collapse
+        self.batch = batch
+        self.collapse = None if batch is None else lambda t: summed(t, batch)
         self.depth = 0
         """How many rules are at work, whose operations find derivatives when they are asked."""
         self.known: dict[Any, Any] = {}
@@ -172,16 +176,15 @@ class TaylorTrace(JvpTrace):
         key = self._key(op, ds, attrs) if self.depth and not pythons else None
         if key is not None and key in self.known:
             return self._made(*self.known[key][:2])
+        moving = [k for k, d in enumerate(ds) if type(d) is Series and d.moves]
+        if op is scan and moving and not self.depth:
+            return self._scanned(ds, xs, attrs)
         y = op(*xs, **attrs)
         if op.derivative is ZERO and op.along is None:
             return compared(op, y) if pythons else y
         if op is convert and not is_inexact(y):
             return y
-        moving = [
-            k for k, d in enumerate(ds) if type(d) is Series and d.moves
-        ]  # integers do not move
-        several = isinstance(y, tuple)
-        parts = y if several else (y,)
+        parts = y if isinstance(y, tuple) else (y,)
         made = [Series(p) if is_inexact(p) else None for p in parts]
         if moving:
             rule = _Rule(self, op, y, made, xs, ds, moving, attrs)
@@ -203,6 +206,21 @@ class TaylorTrace(JvpTrace):
         if pythons:
             self.numbers.update(s for s in made if s is not None)
         return self._made(parts, made)
+
+    def _scanned(self, ds: list[Any], xs: list[Any], attrs: dict[str, Any]) -> Any:
+        """Run a loop whose body carries derivatives along."""
+        orders = range(1, self.order + 1)
+        terms = [[d.term(m) if type(d) is Series else None for m in orders] for d in ds]
+        with quiet():
+            ys, found = scanned(xs, terms, attrs, self.order, self.batch, _run)
+        made = [
+            Series(y, _known(ts)) if is_inexact(y) else None
+            for y, ts in zip(ys, found, strict=True)
+        ]
+        for s in made:
+            if s is not None:
+                s.end(self.order)
+        return self._made(ys, made)
 
     def _made(self, parts: Sequence[Any], made: Sequence[Series | None]) -> Any:
         """Return results as an operation does."""
@@ -521,6 +539,13 @@ def _shares(m: int, n: int, most: int) -> Iterator[tuple[int, ...]]:
             yield (*shares, m - sum(shares))
 
 
+def _run(
+    f: Any, primals: Sequence[Any], terms: Any, order: int, batch: BatchTrace | None
+) -> tuple[list[Any], list[list[Any]]]:
+    """Run the body of a loop in Taylor mode."""
+    return taylor_flat(f, primals, terms, TaylorTrace(order, batch), seeds=False)
+
+
 def _plus(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(q if p is None else p if q is None else p + q for p, q in zip(a, b, strict=True))
 
@@ -538,6 +563,7 @@ def taylor_flat(
     primals: Sequence[Any],
     series: Sequence[Sequence[Any]],
     trace: TaylorTrace,
+    seeds: bool = True,
 ) -> tuple[list[Any], list[list[Any]]]:
     """Run ``f(*primals)`` along curves.
 
@@ -549,6 +575,8 @@ def taylor_flat(
     series : sequence of sequences
         Of each primal, its derivatives; None is zero.
     trace : TaylorTrace
+    seeds : bool
+        Whether the derivatives are the user's: a zero in one is meant.
 
     Returns
     -------
@@ -563,7 +591,8 @@ def taylor_flat(
             continue
         ts = [None if t is None else kept(as_recorded(t, primals)) for t in ts]
         # Where all curves are summed over, something comes of every entry.
-        reach = None if trace.collapse else _given([t for t in ts if t is not None])
+        meant = seeds and trace.collapse is None
+        reach = _given([t for t in ts if t is not None]) if meant else None
         s = Series(kept(plain_number(p)), _known(ts), reach)
         if is_number(p):
             trace.numbers.add(s)
