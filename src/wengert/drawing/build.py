@@ -51,6 +51,9 @@ class _Builder:
         self.stages = stages_of(self.graph)
         self.grouping = Grouping(self.graph, self.stages)
         self.order = _orders(self.graph, self.stages)
+        for me, n in self.order.items():
+            if n and self.stages[me] in ("forward", "tangent"):  # of results of the way back
+                self.stages[me] = "backward"
         self.back = {n for n, stage in self.stages.items() if stage in ("backward", "again")}
         self.place: dict[Any, str] = {}
         """Where a value comes from: its variable, or else its operator."""
@@ -308,8 +311,12 @@ def _where(node: ir.Node) -> tuple[str, int, str, str]:
 
 
 def _orders(graph: Graph, stages: Mapping[int, str]) -> dict[int, int]:
-    """Return how often each node was differentiated: 0, or one more than what it is for."""
+    """Return how often each node was differentiated: 0, or one more than what it is for.
+
+    What is computed of derivatives, and is none itself, counts as they do.
+    """
     found: dict[int, int] = {}
+    made: dict[Value, int] = {}
     for node in graph.nodes:
         n, place = 0, node.line
         while isinstance(place, Place) and place.primal is not None:
@@ -319,5 +326,8 @@ def _orders(graph: Graph, stages: Mapping[int, str]) -> dict[int, int]:
             n = max(n, 1)
         elif stages[id(node)] == "again":
             n = max(n - 1, 0)  # it goes the way of what it computes again
+        if stages[id(node)] != "again":
+            n = max([n, *(made.get(x, 0) for x in node.inputs if isinstance(x, Value))])
         found[id(node)] = n
+        made.update(dict.fromkeys(node.outputs, n))
     return found

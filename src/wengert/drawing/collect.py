@@ -18,11 +18,12 @@ from wengert import trees
 from wengert.analysis.loops.recorder import LoopRecorder
 from wengert.drawing.model import Snapshot
 from wengert.ir.build import computed, typed
-from wengert.ir.graph import Const, Graph, Value
+from wengert.ir.graph import Const, Graph, Node, Value
 from wengert.jit.fastpath import OUTPUT
 from wengert.jit.form import DYNAMIC, split
 from wengert.jit.record import Recorded, record, without_collection
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
+from wengert.ops.convert import convert
 from wengert.trace.record import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import quiet
@@ -59,6 +60,8 @@ class Collected(NamedTuple):
         Time of each node.
     trips : bool
         Whether the trips of the user's loops were told apart.
+    same : dict
+        Values that are others, Python's numbers as NumPy's, and are not drawn.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Collected(NamedTuple):
     values: dict[Any, Snapshot]
     seconds: list[float] | None
     trips: bool
+    same: dict[Value, Value]
 
 
 class _Remembering(dict[Any, Any]):
@@ -222,10 +226,11 @@ def _paired(
         if isinstance(v, Value) and v in alive and not (isinstance(ct, Value) and ct not in alive)
     }  # fmt: skip
     collected = _collected(name, graph, leaves, names, watched)
+    renamed = {_same(v, collected.same): _same(ct, collected.same) for v, ct in cotangents.items()}
     return collected._replace(
         results=["result"] * n + ["gradient"] * (m - n),
         of=[""] * n + of,
-        cotangents=cotangents,
+        cotangents=renamed,
     )
 
 
@@ -261,10 +266,36 @@ def _collected(
     name: str, graph: Graph, leaves: Sequence[Any] | None, names: Sequence[str], watched: bool
 ) -> Collected:
     values, seconds = ({}, None) if leaves is None else _evaluate(graph, leaves)
+    graph, seconds, same = _without_conversions(graph, seconds)
     results = ["result"] * len(graph.outputs)
     arguments = [*names, *(f"x{k}" for k in range(len(names), len(graph.inputs)))]
     of = [""] * len(results)
-    return Collected(name, graph, arguments, results, of, {}, values, seconds, watched)
+    return Collected(name, graph, arguments, results, of, {}, values, seconds, watched, same)
+
+
+def _same(x: Any, same: dict[Value, Value]) -> Any:
+    return same.get(x, x) if isinstance(x, Value) else x
+
+
+def _without_conversions(
+    graph: Graph, seconds: list[float] | None
+) -> tuple[Graph, list[float] | None, dict[Value, Value]]:
+    """Leave out what only makes a number of Python one of NumPy."""
+    same: dict[Value, Value] = {}
+    nodes = []
+    times = []
+    for k, node in enumerate(graph.nodes):
+        x = node.inputs[0] if node.op is convert else None
+        if isinstance(x, Value) and x.aval.weak and x.dtype == node.outputs[0].dtype:
+            same[node.outputs[0]] = same.get(x, x)
+            continue
+        inputs = tuple([_same(x, same) for x in node.inputs])
+        nodes.append(Node(node.op, inputs, node.attrs, node.outputs, node.line))
+        times.append(seconds[k] if seconds else 0.0)
+    if not same:
+        return graph, seconds, same
+    made = Graph(graph.inputs, nodes, [_same(y, same) for y in graph.outputs])
+    return made, times if seconds else None, same
 
 
 def _evaluate(graph: Graph, leaves: Sequence[Any]) -> tuple[dict[Any, Snapshot], list[float]]:
