@@ -70,10 +70,13 @@ def column(k: int) -> Callable[[Cells], float | None]:
 
 
 def ratio(a: int, b: int, part: int = 0) -> Callable[[Cells], float | None]:
-    """Return what divides one column by another; of cells with several numbers, by place."""
+    """Return what divides one column by another; of cells with several numbers, by place.
+
+    Of a number and the time that it took to find, ``314 in 50 ms``, it is the number.
+    """
 
     def read(row: Cells, k: int) -> float | None:
-        cells = row[k].split(", ") if k < len(row) else []
+        cells = row[k].partition(" in ")[0].split(", ") if k < len(row) else []
         return number(cells[part]) if part < len(cells) else None
 
     return lambda row: over(read(row, a), read(row, b))
@@ -133,6 +136,17 @@ CHARTS = {
         {"wengert": _counter(2), "FlopCounterMode": _counter(3), "XLA": _counter(4),
          "fvcore": _counter(5), "calflops": _counter(6), "torchinfo": _counter(7)},
         "Counted operations of the forward pass", "times the analytic truth; 0 is left out",
+    ),
+    "orders": Chart(
+        "orders", 0,
+        {"forward": ratio(2, 7), "reverse": ratio(3, 7), "Markowitz": ratio(4, 7),
+         "AlphaGrad": ratio(5, 7), "annealing": ratio(6, 7), "high effort": ratio(8, 7)},
+        "Orders of elimination: multiplications",
+        "times as many as at default effort", named=2,
+    ),
+    "orders-times": Chart(
+        "orders", 1, {"forward": ratio(1, 3), "reverse": ratio(2, 3)},
+        "Orders of elimination: times", "times as long as elimination takes",
     ),
     "sparse": Chart(
         "sparse", 0,

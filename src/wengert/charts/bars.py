@@ -11,7 +11,7 @@ from wengert.charts import words
 from wengert.charts.axes import bare, legend
 from wengert.charts.palette import SERIES
 from wengert.charts.scales import Scale
-from wengert.charts.svg import EM, box, drawing, key, text
+from wengert.charts.svg import box, drawing, key, text, wide
 
 __all__ = ["Bars", "plot_bars", "svg_bars", "svg_ratios"]
 
@@ -84,11 +84,11 @@ def plot_bars(ax: Any, bars: Bars) -> Any:
 def svg_bars(bars: Bars, width: float = 720) -> str:
     """Draw as SVG."""
     labels = [words.shortened(label, 56) for label, _ in bars.rows]
-    each = 6.8 if bars.code else EM
-    left = min(max((each * len(label) for label in labels), default=0) + 18, 0.55 * width)
+    measure = (lambda label: 6.8 * len(label)) if bars.code else wide
+    left = min(max((measure(label) for label in labels), default=0) + 18, 0.55 * width)
     top, step = 28.0, 22.0
     most = max((sum(parts) for _, parts in bars.rows), default=1.0) or 1.0
-    right = width - 16 - EM * 9
+    right = width - 16 - 64
     scale = Scale(0.0, most, binary=bars.binary)
     marks, _ = key(list(zip(bars.parts, SERIES, strict=False)), left, 14)
     bottom = top + step * len(labels)
@@ -100,11 +100,11 @@ def svg_bars(bars: Bars, width: float = 720) -> str:
         y, x = top + i * step, left
         marks.append(text(left - 8, y + 13, label, "end", "code" if bars.code else ""))
         for k, amount in enumerate(parts):
-            wide = scale.part(amount) * (right - left)
-            if wide > 0:
+            long = scale.part(amount) * (right - left)
+            if long > 0:
                 about = f"{label}, {bars.parts[k]}: {bars.show(amount)}"
-                marks.append(box(x, y, wide, step - 5, SERIES[k], about))
-            x += wide
+                marks.append(box(x, y, long, step - 5, SERIES[k], about))
+            x += long
         marks.append(text(x + 5, y + 13, bars.show(sum(parts)), "start", "small"))
     if bars.label:
         marks.append(text((left + right) / 2, bottom + 32, bars.label, "middle"))
@@ -133,7 +133,7 @@ def svg_ratios(
     """
     found = [v for _, values in rows for v in values if v is not None and v > 0]
     low, high = min([*found, 0.8]) / 1.12, max([*found, 1.25]) * 1.12
-    left = min(max((EM * len(name) for name, _ in rows), default=0) + 18, 0.5 * width)
+    left = min(max((wide(name) for name, _ in rows), default=0) + 18, 0.5 * width)
     top, step, right = 62.0, 22.0, width - 24
     bottom = top + step * len(rows)
     scale = Scale(low, high, log=True)
@@ -146,7 +146,7 @@ def svg_ratios(
     for k, name in enumerate(names):
         marks.append(f'<path fill="{SERIES[k]}" d="{_shape(k)(x + 5, 36)}"/>')
         marks.append(text(x + 15, 40, name))
-        x += 31 + EM * len(name)
+        x += 31 + wide(name)
     for i in range(0, len(rows), 2):
         marks.append(
             f'<rect x="0" y="{top + i * step:.1f}" width="{width}" height="{step}" '

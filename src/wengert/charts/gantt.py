@@ -9,7 +9,7 @@ from wengert.charts import words
 from wengert.charts.axes import bare
 from wengert.charts.palette import BACKWARD, FORWARD, PASSES, SERIES, ink_on
 from wengert.charts.scales import Scale
-from wengert.charts.svg import EM, box, drawing, key, text
+from wengert.charts.svg import box, drawing, key, text, wide
 
 __all__ = ["Gantt", "Task", "plot_gantt", "svg_gantt"]
 
@@ -104,7 +104,7 @@ def svg_gantt(gantt: Gantt, width: float = 720) -> str:
     rows, tasks, title = gantt
     end = max((task.stop for task in tasks), default=1.0) or 1.0
     labels = [words.shortened(row, 32) for row in rows]
-    left = max((EM * len(row) for row in labels), default=0) + 18
+    left = max((wide(row) for row in labels), default=0) + 18
     top, step, right = 30.0, 30.0, width - 24
     bottom = top + step * len(rows)
     scale = Scale(0.0, end)
@@ -120,7 +120,7 @@ def svg_gantt(gantt: Gantt, width: float = 720) -> str:
         a, b = (left + scale.part(t) * (right - left) for t in (task.start, task.stop))
         y = top + task.row * step + 3
         marks.append(box(a, y, b - a, step - 6, kinds[task.kind], _said(rows, task)))
-        if task.name and b - a > EM * len(task.name) + 2:
+        if task.name and b - a > wide(task.name) + 2:
             marks.append(
                 text((a + b) / 2, y + 16, task.name, "middle", "small", ink_on(kinds[task.kind]))
             )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.charts.palette import FORWARD, colours_of, ink_on, rgb
-from wengert.charts.svg import EM, drawing, text
+from wengert.charts.svg import drawing, text, wide
 
 __all__ = ["Places", "plot_matrix", "svg_matrix"]
 
@@ -130,7 +130,7 @@ def svg_matrix(places: Places, side: float = 360) -> str:
     palette = [*places.palette(), "#8c8c8c"]
     rows, columns, colours, (down, across) = places.blocks(CELLS)
     cell = min(side / max(down, across), 22.0)
-    left, top = 8 + EM * len(str(max(m - 1, 0))) + 8, 34.0
+    left, top = 8 + wide(str(max(m - 1, 0))) + 8, 34.0
     width, height = across * cell, down * cell
     marks = []
     for number in np.unique(colours).tolist():
@@ -154,12 +154,12 @@ def svg_matrix(places: Places, side: float = 360) -> str:
     title = places.title
     if max(m, n) > CELLS:
         title += f"; squares of {max(m, n) / CELLS:.3g} rows and columns"
-    wide = max(left + width + 8, EM * len(title) + 16)
+    whole = max(left + width + 8, wide(title) + 16)
     marks.insert(0, text(4, 13, title))
     what = f"{m} rows, {n} columns, {len(places.rows)} entries"
     if places.colours is not None:
         what += f" in {places.number} colours"
-    return drawing(wide, top + height + 8, marks, places.title or "sparsity pattern", what)
+    return drawing(whole, top + height + 8, marks, places.title or "sparsity pattern", what)
 
 
 def _runs(rows: Any, columns: Any, cell: float, left: float, top: float) -> str:

@@ -12,12 +12,16 @@ from html import escape
 from wengert.charts.scales import Scale
 from wengert.charts.styles import style
 
-__all__ = ["EM", "Frame", "Mark", "alone", "drawing", "key"]
+__all__ = ["Frame", "Mark", "alone", "drawing", "key", "wide"]
 
-EM = 6.3
-"""Width of a character of 12 pixels, on average."""
+_WIDE = frozenset("mwMW@%—…0123456789")
 
 Mark = str
+
+
+def wide(words: str) -> float:
+    """Return about how many pixels a text of 12 pixels takes."""
+    return sum(7.7 if c in _WIDE or c.isupper() else 6.3 for c in words)
 
 
 def text(
@@ -46,7 +50,7 @@ def key(entries: Sequence[tuple[str, str]], x: float, y: float) -> tuple[list[Ma
             f'<rect x="{x:.1f}" y="{y - 9:.1f}" width="10" height="10" rx="2" fill="{colour}"/>'
         )
         marks.append(text(x + 15, y, name))
-        x += 15 + EM * len(name) + 16
+        x += 15 + wide(name) + 16
     return marks, x
 
 
@@ -101,8 +105,8 @@ class Frame:
         if y.label:
             self.marks.append(text(4, 14, y.label))
         if legend:
-            wide = sum(31 + EM * len(name) for name, _ in legend)
-            start = max(self.right - wide, 4 + EM * len(y.label) + 24)
+            needed = sum(31 + wide(name) for name, _ in legend)
+            start = max(self.right - needed, 4 + wide(y.label) + 24)
             self.marks += key(legend, start, 14)[0]
 
     def across(self, x: float) -> float:
@@ -183,7 +187,7 @@ class Frame:
         self.marks.append(
             f'<path class="axis" stroke-dasharray="2 3" d="M{place:.1f} {self.top}V{self.bottom}"/>'
         )
-        half = EM * len(words) / 2
+        half = wide(words) / 2
         middle = min(max(place, self.left + half), self.right - half)
         self.marks.append(text(middle, self.top - 4, words, "middle", "small"))
 
