@@ -109,15 +109,15 @@ np.apply_along_axis(np.cumsum, {axis:x}, {x}) | np.array_split({x}, 3)[1] * 2
 INDEX = """
 {x}[{fancy:x}] | {x}[{fancy:x}] | {x}[{fancy:x}] | np.take({x}, {places:x}, axis=0)
 np.take({x}, [0, 0, -1]) | {x}[{mask:x}]
-np.take_along_axis({y}, np.argsort({y}, axis={axis:y}), axis={axis:y})
+np.take_along_axis({y}, np.argsort({y}, axis={axis:y}, kind='stable'), axis={axis:y})
 np.sort({y}, axis={axis:y}) | np.sort({y}, axis=None)
-{y}[np.argsort({y}[:, 0] if {y}.ndim > 1 else {y})] | np.compress({mask:v}, {v})
+{y}[np.argsort({y}[:, 0] if {y}.ndim > 1 else {y}, kind='stable')] | np.compress({mask:v}, {v})
 np.extract({mask:v}, {v}) | np.partition({v}, 0) | np.choose([0, 1], [{v}[:2], {v}[-2:]])
 {x}[np.argmax({y}) % len({x})] | {x}[{i:x}] | {x}[np.nonzero({mask:x})] | {x}.take([-1])
 {x}.flat[0] | {x}.flat[::2] | {x}.ravel()[np.array([0, -1, 0])]
 {x}[..., np.array([[0, -1], [0, 0]])] | np.where({mask:x})[0] * 0.5
 np.searchsorted(np.sort({v}), 0.1) * {a} | np.digitize({r}, [-0.5, 0.0, 0.5]) * {r}
-np.argsort({v})[0] * {a} | np.unique({v}) | np.lexsort(({v},))[0] * {a}
+np.argsort({v}, kind='stable')[0] * {a} | np.unique({v}) | np.lexsort(({v},))[0] * {a}
 {m}[np.ix_([0, -1], [0, 0])] | {m}[np.diag_indices_from({m})] | {m}[np.tril_indices_from({m})]
 {x}[np.newaxis, {i:x}] | {x}[[], ...]
 """.strip()
@@ -268,7 +268,8 @@ np.putmask({w}, {mask:w}, 0.6) | np.ravel({w})[::2] += 1 | {w}[{i:w}] = {w}[{i:w
 np.subtract({w}[1:], {w}[:-1], out={w}[1:]) | np.add.at({w}, ({places:w},), 1.0)
 {w}.real[...] = 0.3 | np.swapaxes({w}, 0, -1)[...] *= 1.5 | {w} = {w}; {w} += 1
 np.take({w}, [0], axis=0, out={w}[:1]) | {w}.squeeze()[...] = 0.1
-np.put_along_axis({w}, np.argsort({w}, axis=0)[:1], 0.3, axis=0) | np.matmul({w}, {w}.T, out={w})
+np.put_along_axis({w}, np.argsort({w}, axis=0, kind='stable')[:1], 0.3, axis=0)
+np.matmul({w}, {w}.T, out={w})
 np.sum({w}, axis=0, out={w}[0]) | np.clip({w}, -0.2, 0.3, out={w})
 """.strip()
 
