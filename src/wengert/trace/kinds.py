@@ -161,6 +161,8 @@ def attribute_of_number(x: Any, name: str) -> Any:
         Where there is none.
     """
     kind = number_type(x)
+    if kind is None and not x._is_array():
+        kind = x.dtype.type
     if kind is None or name.startswith("_") or not hasattr(kind, name):
         raise AttributeError(f"a traced array has no attribute {name!r}", name=name, obj=x)
     if name == "is_integer":

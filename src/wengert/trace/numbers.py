@@ -93,14 +93,14 @@ def plain_number(x: Any) -> Any:
 
 
 def compared(op: Op, y: Any) -> Any:
-    """Return the outcome of an operator on Python numbers under differentiation.
+    """Return the outcome of an operator on Python numbers that has no derivative.
 
-    That of a comparison is a Python bool.
+    It is a number of Python, that of a comparison a bool.
     """
-    if op.integers != "compares":
-        return y
     if not isinstance(y, Traced):
-        return bool(y) if isinstance(y, np.generic) else y
+        return y.item() if isinstance(y, np.generic) else y
+    if op.integers != "compares":
+        return as_python(y)
     recorder = y._trace
     append = getattr(recorder, "append", None)
     if append is None or type(y._var) is not Value:  # type: ignore[attr-defined]

@@ -189,11 +189,13 @@ class Tape(Trace):
     def input(self, x: Any, kept: bool = False) -> Tracer:
         """Make an argument into a value of this trace; `kept` as in `linearize_flat`."""
         if isinstance(x, np.ndarray):
-            return Tracer(self, Value(self.captured.keep(x, sampled=not kept)))
-        made = Value(frozen_or_same(plain_number(x)))
+            made = Tracer(self, Value(self.captured.keep(x, sampled=not kept)))
+            made._layout = x.strides  # a copy that is kept may have no gaps
+            return made
+        value = Value(frozen_or_same(plain_number(x)))
         if is_number(x):
-            self.numbers.add(made)
-        return Tracer(self, made)
+            self.numbers.add(value)
+        return Tracer(self, value)
 
     def lift(self, x: Any) -> Tracer:
         """Make a constant into a value of this trace."""

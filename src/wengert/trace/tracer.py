@@ -146,6 +146,21 @@ def _is_sparse_product() -> bool:
     return code.co_name == "_matmul_dispatch" and "sparse" in code.co_filename
 
 
+def _equality(op: Op, otherwise: bool) -> Callable[..., Any]:
+    """Return ``==`` or ``!=``, which arrays answer element by element for any operand."""
+    compare, _ = _binary(op)
+
+    def method(self: Tracer, other: Any) -> Any:
+        made = compare(self, other)
+        if made is NotImplemented and isinstance(other, _NOT_NUMERIC) and self._is_array():
+            return np.full(self._trace.shape(self._var), otherwise)[()]
+        if made is NotImplemented and isinstance(other, (str, bytes)) and not number_type(self):
+            return np.bool(otherwise)
+        return made
+
+    return method
+
+
 class Tracer(Traced):
     """A traced array. It behaves as the NumPy array that it stands for."""
 
@@ -375,7 +390,11 @@ class Tracer(Traced):
 
     def tolist(self) -> Any:
         """Return nested lists of traced scalars."""
-        return [x.tolist() if hasattr(x, "tolist") else x for x in self] if self.shape else self
+        return (
+            [np.ndarray.tolist(x) if type(x) is np.ndarray else x.tolist() for x in self]
+            if (self.shape)
+            else self.item()
+        )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: a plain array would lose the derivative."""
@@ -389,11 +408,11 @@ class Tracer(Traced):
 
     def __copy__(self) -> Any:
         """Return a new array with the same derivative, as copying a NumPy array makes one."""
-        return self.copy()
+        return self.copy() if number_type(self) is None else self
 
     def __deepcopy__(self, memo: Any) -> Any:
         """Return a new array with the same derivative."""
-        return self.copy()
+        return self.copy() if number_type(self) is None else self
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse: bytes hold no derivative."""
@@ -450,8 +469,8 @@ class Tracer(Traced):
     __le__, _ = _binary(ew.UFUNCS[np.less_equal])
     __gt__, _ = _binary(ew.UFUNCS[np.greater])
     __ge__, _ = _binary(ew.UFUNCS[np.greater_equal])
-    __eq__, _ = _binary(ew.UFUNCS[np.equal])
-    __ne__, _ = _binary(ew.UFUNCS[np.not_equal])
+    __eq__ = _equality(ew.UFUNCS[np.equal], False)
+    __ne__ = _equality(ew.UFUNCS[np.not_equal], True)
     __iadd__ = _inplace(ew.add)
     __isub__ = _inplace(ew.subtract)
     __imul__ = _inplace(ew.multiply)

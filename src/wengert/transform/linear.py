@@ -158,8 +158,6 @@ def linearize_flat(
             if is_inexact(x):
                 a = tape.input(x, kept)
                 roots.append(a._var)
-                if isinstance(x, np.ndarray):
-                    a._layout = x.strides  # a copy that is kept has no gaps
             else:
                 a = tape.captured.keep(x) if kept and isinstance(x, np.ndarray) else x
                 roots.append(Value(a))

@@ -35,6 +35,8 @@ def _data(x: Any) -> Any:
 
 def _sharing(function: Any) -> Any:
     def implementation(a: Any, b: Any, max_work: Any = None) -> bool:
+        if any(isinstance(x, Tracer) and not x._is_array() for x in (a, b)):
+            return False  # NumPy makes an array of a number to look at it
         if isinstance(a, Tracer) and isinstance(b, Tracer):
             return views.overlap(function, a, b)
         return bool(function(_data(a), _data(b)))

@@ -169,6 +169,8 @@ def _set_flat(x: Tracer, index: Any, value: Any) -> None:
 
 
 def _contains(self: Tracer, value: Any) -> bool:
+    if not self._is_array():
+        raise InputError("a number has no items to look among" + user_line())
     return bool(np.any(np.equal(self, value)))
 
 

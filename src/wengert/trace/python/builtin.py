@@ -11,20 +11,12 @@ import numpy as np
 
 from wengert.follow.functions import followed
 from wengert.trace.fresh import fixed
-from wengert.trace.kinds import class_of
 from wengert.trace.numpy.table import cast
 from wengert.trace.python.created import joined_lists
 from wengert.trace.python.table import find, stands_for
 from wengert.trace.tracer import Tracer
 
 __all__: list[str] = []
-
-
-@stands_for(type)
-def _type(*args: Any) -> Any:
-    if len(args) == 1 and type(args[0]) is Tracer:
-        return class_of(args[0])
-    return type(*args)
 
 
 def _scalar(kind: Any) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from wengert.follow.functions import OF_OBJECTS, STAND_INS, STAND_INS_BESIDE_STORES, TABLES, method
 from wengert.trace.fresh import fixed, fresh, is_fresh, made_plain
 from wengert.trace.python import (  # noqa: F401  (they fill the tables)
+    asked,
     created,
     indexed,
     protocols,

@@ -1,0 +1,69 @@
+"""Questions about what kind of object a traced value is, asked by built-in functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wengert.follow.objects import attribute
+from wengert.trace.kinds import class_of
+from wengert.trace.python.table import stands_for
+from wengert.trace.tracer import Tracer
+
+__all__: list[str] = []
+
+_NOTHING = object()
+
+
+@stands_for(type)
+def _type(*args: Any) -> Any:
+    if len(args) == 1 and type(args[0]) is Tracer:
+        return class_of(args[0])
+    return type(*args)
+
+
+@stands_for(isinstance)
+def _isinstance(x: Any, kinds: Any, /) -> bool:
+    """Say what is true of the plain value: an abstract base class looks at the traced one, too."""
+    if type(x) is not Tracer:
+        return isinstance(x, kinds)
+    try:
+        return issubclass(class_of(x), kinds)
+    except TypeError:  # a protocol with attributes
+        return isinstance(x, kinds)
+
+
+@stands_for(hasattr)
+def _hasattr(x: Any, name: Any, /) -> bool:
+    if type(x) is Tracer:
+        return _has(class_of(x), name) and _known(x, name)
+    return _get(x, name, _NOTHING) is not _NOTHING
+
+
+@stands_for(getattr)
+def _getattr(x: Any, name: Any, /, *default: Any) -> Any:
+    if type(x) is Tracer and not _has(class_of(x), name):
+        if default:
+            return default[0]
+        raise AttributeError(f"{class_of(x).__name__!r} object has no attribute {name!r}")
+    return _get(x, name, *default)
+
+
+def _has(kind: type, name: Any) -> bool:
+    return type(name) is not str or any(name in c.__dict__ for c in kind.__mro__)
+
+
+def _known(x: Tracer, name: str) -> bool:
+    """Read an attribute that the plain value has; a traced one may refuse, which is raised."""
+    return _get(x, name, None) is None or True
+
+
+def _get(x: Any, name: Any, *default: Any) -> Any:
+    """Return an attribute of an object, by a function of the user that is followed."""
+    if type(name) is not str:
+        return getattr(x, name, *default)
+    try:
+        return attribute(x, name)
+    except AttributeError:
+        if default:
+            return default[0]
+        raise
