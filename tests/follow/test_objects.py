@@ -327,10 +327,11 @@ def test_differentiated(name):
     assert wg.value_and_grad(f)(x)[0] == pytest.approx(f(x), rel=1e-15)
 
 
-def test_other_classes_cost_one_question():
-    class Plain:
-        attribute = 1.0
+class Plain:
+    attribute = 1.0
 
+
+def test_other_classes_cost_one_question():
     f = followed(lambda p: p.attribute)
     f(Plain())
     assert TABLES.of("attribute", "attribute").kinds[Plain] is None

@@ -11,7 +11,7 @@ import functools
 import os
 import sysconfig
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -31,6 +31,7 @@ __all__ = [
     "followed",
     "following",
     "is_followed_file",
+    "is_kept",
     "method",
     "named",
     "unfollowed",
@@ -253,6 +254,14 @@ def _builtin_beside_stores(f: Any) -> Any:
     return STAND_INS_BESIDE_STORES.get(f) or STAND_INS.get(f, f)
 
 
+def is_kept(kind: type, table: Collection[type]) -> bool:
+    """Whether a table may keep a type, and with it all that its methods refer to.
+
+    A class that a function makes anew in each call would otherwise outlive the call.
+    """
+    return "<locals>" not in kind.__qualname__ and len(table) < 1 << 12
+
+
 def _unknown(f: Any) -> Any:
     """Decide about a callable of a type that was not met before."""
     kind = type(f)
@@ -264,7 +273,7 @@ def _unknown(f: Any) -> Any:
         if type(begin) is FunctionType and is_followed_file(begin.__code__.co_filename):
             answer = _object
     for calls in (TABLES.calls, TABLES.calls_beside_stores):
-        if len(calls.kinds) < 1 << 12:
+        if is_kept(kind, calls.kinds):
             calls.kinds[kind] = answer
     return f if answer is None else answer(f)
 

@@ -14,12 +14,9 @@ from collections.abc import Callable, Iterator
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
-from wengert.follow.functions import TABLES, copied
+from wengert.follow.functions import TABLES, copied, is_kept
 
 __all__ = ["apply", "attribute", "iterated", "special", "truth"]
-
-_MOST = 1 << 12
-"""Types that one table knows, at most."""
 
 OPERATORS: dict[str, tuple[str, str]] = {
     "+": ("__add__", "__radd__"),
@@ -171,7 +168,7 @@ def _known(symbol: str, *kinds: type) -> None:
     """Note types whose operands stand for themselves."""
     table = TABLES.operator(symbol)
     for kind in kinds:
-        if len(table.plain) < _MOST and not _is_followed(symbol, kind):
+        if is_kept(kind, table.plain) and not _is_followed(symbol, kind):
             table.plain.add(kind)
 
 
@@ -239,7 +236,7 @@ def _answer(kind: str, name: str, x: Any) -> Any:
     """Return what stands for an operand; see `Tables.unknown`."""
     kinds = TABLES.of(kind, name).kinds
     found = _ANSWERS[kind](type(x), name)
-    if len(kinds) < _MOST and type(x) not in kinds:
+    if type(x) not in kinds and is_kept(type(x), kinds):
         kinds[type(x)] = None if found is None else lambda x: _answer(kind, name, x)
     return x if found is None else found(x)
 
@@ -318,7 +315,7 @@ def _attribute(kind: type, name: str) -> Any:
 
 def _getter(found: Any) -> Any:
     """Return a function that computes an attribute, where a function of the user does."""
-    if isinstance(found, property):
+    if type(found) is property:
         return copied(found.fget) if type(found.fget) is FunctionType else None
     if isinstance(found, functools.cached_property):
         return _caching(found)
@@ -398,7 +395,7 @@ def _item(container: Any, index: Any) -> Any:
     """Read an item of a container of a type not met before."""
     kind = type(container)
     found = None if isinstance(container, type) else special(kind, "__getitem__")
-    if found is None and len(TABLES.subscripts.kinds) < _MOST:
+    if found is None and is_kept(kind, TABLES.subscripts.kinds):
         TABLES.subscripts.kinds[kind] = None
     return container[index] if found is None else found(container, index)
 
@@ -411,7 +408,7 @@ def _store(operands: tuple[Any, Any, Any]) -> Any:
         return answer(operands)
     found = special(type(container), "__setitem__")
     if found is None:
-        if len(TABLES.stores.plain) < _MOST:
+        if is_kept(type(container), TABLES.stores.plain):
             TABLES.stores.plain.add(type(container))
         return operands
     found(container, index, value)

@@ -31,6 +31,7 @@ __all__ = [
     "by_operator",
     "check_operands",
     "compared",
+    "fails",
     "holds",
     "is_number",
     "number_type",
@@ -164,6 +165,21 @@ def holds(condition: Any) -> bool:
     if not holds(np.any(examples)):
         return False
     return True if holds(np.all(examples)) else bool(condition)  # which refuses to decide
+
+
+def fails(condition: Any) -> bool:
+    """Whether a function of Python raises, by a condition on its arguments.
+
+    The body of a loop that is compiled cannot raise: there it is NumPy's function, which gives NaN
+    or infinity, unless a handler of the body waits for the exception.
+    """
+    x = condition
+    while isinstance(x, Traced):
+        in_body = getattr(x._trace, "checks", True) is False
+        if in_body and not is_covered(call.__code__):
+            return False
+        x = x._var.data  # type: ignore[attr-defined]
+    return holds(condition)
 
 
 def check_operands(op: Op, values: Sequence[Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.errors import BatchedControlError, MutationError, user_line
+from wengert.follow.functions import call
 from wengert.ir import checking
 from wengert.ir.build import strip
 from wengert.ir.graph import Const, Graph, Node, Value
@@ -16,6 +17,7 @@ from wengert.ir.verify import verify
 from wengert.ops.base import Op, Traced, dtype_of, shape_of
 from wengert.ops.shape import broadcast_to
 from wengert.trace import views
+from wengert.trace.alarm import is_covered
 from wengert.trace.capture import COPY_BYTES, checksum, duplicate
 from wengert.trace.fresh import is_younger, now
 from wengert.trace.numbers import NUMBERS
@@ -65,6 +67,8 @@ class RegionRecorder(GraphRecorder):
         self.own = own
         self.outside: dict[Any, tuple[Any, Value, Any]] = {}
         """Of each captured array or value: itself, the input for it, and its content."""
+        self.refusal: RegionControlError | None = None
+        """What was raised where a handler of the body may have caught it: no run goes on so."""
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Append a node; values of outer traces become inputs."""
@@ -117,12 +121,15 @@ class RegionRecorder(GraphRecorder):
         for x, value, _ in self.outside.values():
             if value is var:
                 return x._plain(kind) if isinstance(x, Tracer) else super().concrete(Const(x), kind)
-        raise RegionControlError(
+        error = RegionControlError(
             f"the function given to {self.what} is run once, to be compiled, and decides in Python "
             f"({kind}()) by a value that may be another one in each run. Use wg.cond or "
             f"np.where(condition, a, b) for if, and wg.while_loop for while; or write the loop as "
             f"an ordinary Python loop." + user_line()
         )
+        if is_covered(call.__code__):
+            self.refusal = error
+        raise error
 
     def end(self, inputs: list[Tracer], outputs: list[Any]) -> Region:
         """End recording.
@@ -196,6 +203,8 @@ def record_region(
     with recorder, views.watched() as moved, np.errstate(all="ignore"):
         inputs = [recorder.input(x if type(x) in NUMBERS else example(x)) for x in examples]
         outputs = list(f(*inputs))
+        if recorder.refusal is not None:
+            raise recorder.refusal
         for y in outputs:
             if isinstance(y, Tracer):
                 y._refresh()

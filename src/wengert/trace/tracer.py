@@ -57,6 +57,9 @@ NAMESPACES: list[Any] = []
 OPERATOR: dict[str, Any] = {}
 """Attributes (none) of an operation applied by one of Python's operators, not by a function."""
 
+_INTERFACES = frozenset({"__array_interface__", "__array_struct__"})
+"""By which compiled code finds the memory of an array."""
+
 _CHANGING = frozenset({"byteswap", "partition", "resize", "setfield", "setflags"})
 """Methods of arrays that would change a plain array, and a traced one does not have."""
 
@@ -435,6 +438,9 @@ class Tracer(Traced):
 
     def __getattr__(self, name: str) -> Any:
         """Say what is missing; called for unknown names only."""
+        if name in _INTERFACES and self._trace.level == 0:
+            self._refresh()
+            return getattr(self._trace.plain(self), name)
         hidden = name.startswith("_") and (hasattr(Tracer, name) or not is_looked_up())
         if hidden or not hasattr(np.ndarray, name):
             return attribute_of_number(self, name)

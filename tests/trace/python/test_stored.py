@@ -256,3 +256,71 @@ def test_variables_go_with_their_function():
 
     wg.grad(f)(X)
     assert alive == [0]
+
+
+class Model:
+    def __init__(self):
+        self.state = np.exp(np.zeros(3))
+
+    def __call__(self, x):
+        self.state += x
+        return self.state @ self.state
+
+
+def from_a_factory():
+    state = made()
+
+    def f(x):
+        state[0] = x[0]
+        return state @ x
+
+    return f
+
+
+OUTSIDE = {"object": Model, "closure": from_a_factory}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("take", [wg.grad, lambda f: wg.jit(wg.grad(f))])
+def test_what_is_kept_outside_gets_no_traced_values(name, take):
+    f = OUTSIDE[name]()
+    with pytest.raises(wg.errors.ConversionError):
+        take(f)(X)
+    with pytest.raises(wg.errors.ConversionError):
+        take(lambda x: f(x))(X)
+    assert f(X) == OUTSIDE[name]()(X)
+
+
+def test_lists_and_dicts_of_the_caller_get_no_traced_values():
+    def f(x, kept):
+        kept["a"][0][1] = x[0]
+        return kept["a"][0] @ x
+
+    kept = {"a": [made()]}
+    with pytest.raises(wg.errors.ConversionError):
+        wg.grad(f)(X, kept)
+    assert type(kept["a"][0]) is np.ndarray
+
+
+def test_objects_made_inside_are_written_into():
+    def f(x):
+        model = Model()
+        return model(x) + model(2 * x)
+
+    np.testing.assert_allclose(wg.grad(f)(X), differences(f), rtol=1e-6)
+
+
+def test_classes_of_a_function_do_not_outlive_it():
+    def f(x):
+        class Kept:
+            big = x * 2
+
+            def __add__(self, other):
+                return self.big + other
+
+        return np.sum(Kept() + x) * getattr(Kept(), "big")[0]  # noqa: B009
+
+    for _ in range(3):
+        wg.grad(f)(X)
+    gc.collect()
+    assert not [k for k in object.__subclasses__() if k.__qualname__.endswith("f.<locals>.Kept")]

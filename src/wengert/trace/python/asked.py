@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import abc
+import typing
+from types import UnionType
 from typing import Any
 
 from wengert.follow.objects import attribute
@@ -23,13 +26,20 @@ def _type(*args: Any) -> Any:
 
 @stands_for(isinstance)
 def _isinstance(x: Any, kinds: Any, /) -> bool:
-    """Say what is true of the plain value: an abstract base class looks at the traced one, too."""
     if type(x) is not Tracer:
         return isinstance(x, kinds)
-    try:
+    if type(kinds) in (tuple, UnionType):
+        return any(_isinstance(x, k) for k in getattr(kinds, "__args__", kinds))
+    if type(kinds) not in _ASKING_THE_CLASS:
+        return isinstance(x, kinds)
+    try:  # an abstract base class would look at the class of the traced value, too
         return issubclass(class_of(x), kinds)
     except TypeError:  # a protocol with attributes
         return isinstance(x, kinds)
+
+
+_ASKING_THE_CLASS = (type, abc.ABCMeta, type(typing.Protocol))
+"""Classes of classes that say the same of an object as of its class."""
 
 
 @stands_for(hasattr)

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.errors import user_line
 from wengert.follow.functions import STAND_INS
 from wengert.trace.dispatch import CREATION, FUNCTIONS
-from wengert.trace.fresh import fresh
+from wengert.trace.fresh import fresh, made_plain
 from wengert.trace.python.table import among, find, stands_for
 from wengert.trace.tracer import Tracer
 
@@ -95,3 +95,16 @@ def _converted(function: Any, copies: bool, beside_stores: bool) -> Callable[...
 for _f in _CONVERTING:
     for _beside in (False, True):
         stands_for(_f, beside_stores=_beside)(_converted(_f, _f is np.array, _beside))
+
+
+def _reading(function: Any) -> Callable[..., Any]:
+    """Stand for a function that reads the memory of an array."""
+
+    def read(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(made_plain, args), **kwargs)
+
+    return read
+
+
+for _f in (memoryview, bytes, bytearray, np.frombuffer):
+    stands_for(_f)(_reading(_f))

@@ -18,7 +18,7 @@ import scipy.special
 from wengert.errors import InputError, user_line
 from wengert.follow.functions import STAND_INS
 from wengert.ops.convert import convert
-from wengert.trace.numbers import as_python, holds, number_type
+from wengert.trace.numbers import as_python, fails, number_type
 from wengert.trace.python.table import among, find, stands_for
 from wengert.trace.tracer import Tracer
 
@@ -98,13 +98,13 @@ def _of_numbers(function: Any, ufunc: Any, outside: Any, overflows: bool) -> Non
 
     def stand_in(*args: Any) -> Any:
         xs = [number(x) for x in args]
-        if outside is not None and holds(outside(*xs)):
+        if outside is not None and fails(outside(*xs)):
             raise ValueError(DOMAIN + user_line())
         if not overflows:
             return as_python(ufunc(*xs))
         with np.errstate(over="ignore"):
             y = as_python(ufunc(*xs))
-        if holds(_overflowed(y, xs)):
+        if fails(_overflowed(y, xs)):
             raise OverflowError(RANGE + user_line())
         return y
 
@@ -169,7 +169,7 @@ for _name, (_ufunc, _outside, _overflows) in _ROWS.items():
 
 def _log(x: Any, base: Any = None) -> Any:
     x = number(x)
-    if holds(x <= 0) or (base is not None and holds(base <= 0)):
+    if fails(x <= 0) or (base is not None and fails(base <= 0)):
         raise ValueError(DOMAIN + user_line())
     y = as_python(np.log(x))
     return y if base is None else y / as_python(np.log(number(base)))
@@ -177,7 +177,7 @@ def _log(x: Any, base: Any = None) -> Any:
 
 def _remainder(x: Any, y: Any) -> Any:
     x, y = number(x), number(y)
-    if holds((y == 0) | np.isinf(x)):
+    if fails((y == 0) | np.isinf(x)):
         raise ValueError(DOMAIN + user_line())
     return as_python(x - y * np.rint(x / y))
 

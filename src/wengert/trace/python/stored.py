@@ -12,7 +12,8 @@ import ctypes
 import gc
 import sys
 from collections.abc import Iterable
-from types import CellType, FrameType
+from inspect import CO_OPTIMIZED
+from types import CellType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,12 @@ def adopted(a: Any, way: str) -> Tracer | None:
     holders = _holders(a, frames) if others else []
     if holders is None or others != sum(count for _, count in holders):
         return None
+    if holders:
+        kept = [holder for holder, _ in holders]
+        holders.clear()
+        if _is_outside(kept):
+            return None
+        holders = [(holder, 1) for holder in kept]
     handle: Tracer = fresh(_own(a))
     for frame, names in places:
         _write(frame, names, handle)
@@ -149,6 +156,57 @@ def _holders(a: Any, frames: list[FrameType]) -> list[tuple[Any, int]] | None:
         else:
             found.append((holder, _count(_attributes(holder), a)))
     return found + _hidden(a, frames)
+
+
+def _is_outside(holders: list[Any]) -> bool:
+    """Whether code around the followed functions can reach what holds an array.
+
+    What is from outside of them must not keep a traced value. Whatever refers to the holders is
+    looked at, and what refers to that: modules, and variables of the functions further out, are
+    outside. Variables of functions that run are no objects of their own for the collector.
+    """
+    outer = _outer_variables()
+    kept: list[Any] = [holders]
+    known = {id(kept), id(holders)}
+    for _ in range(_DEEPEST):
+        found = kept[-1]
+        known.update(map(id, found))
+        if not outer.isdisjoint(map(id, found)) or len(found) > _WIDEST:
+            return True
+        above = gc.get_referrers(*found)
+        wider: list[Any] = []
+        for x in above:
+            if id(x) in known:
+                continue
+            if isinstance(x, (ModuleType, type)) or (type(x) is dict and "__builtins__" in x):
+                return True
+            wider.append(x)
+        if not wider:
+            return False
+        kept.append(wider)
+        known.add(id(wider))
+        del above
+    return True
+
+
+_DEEPEST = 12
+_WIDEST = 2000
+
+
+def _outer_variables() -> set[int]:
+    """Return the identities of the variables of the functions that called the followed ones."""
+    found: set[int] = set()
+    inside = True
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        inside = inside and frame.f_code is not call.__code__
+        if not inside:
+            shown = frame.f_locals
+            found.update(map(id, shown.values()))
+            if _WRITES_BACK and frame.f_code.co_flags & CO_OPTIMIZED:
+                shown.clear()
+        frame = frame.f_back
+    return found
 
 
 def _attributes(x: Any) -> list[Any]:
