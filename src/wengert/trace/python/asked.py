@@ -7,6 +7,7 @@ import typing
 from types import UnionType
 from typing import Any
 
+from wengert.errors import UnsupportedError, user_line
 from wengert.follow.objects import attribute
 from wengert.trace.kinds import class_of
 from wengert.trace.python.table import stands_for
@@ -45,26 +46,34 @@ _ASKING_THE_CLASS = (type, abc.ABCMeta, type(typing.Protocol))
 @stands_for(hasattr)
 def _hasattr(x: Any, name: Any, /) -> bool:
     if type(x) is Tracer:
-        return _has(class_of(x), name) and _known(x, name)
+        return _has(class_of(x), name) and _of_traced(x, name) is not _NOTHING
     return _get(x, name, _NOTHING) is not _NOTHING
 
 
 @stands_for(getattr)
 def _getattr(x: Any, name: Any, /, *default: Any) -> Any:
-    if type(x) is Tracer and not _has(class_of(x), name):
-        if default:
-            return default[0]
-        raise AttributeError(f"{class_of(x).__name__!r} object has no attribute {name!r}")
-    return _get(x, name, *default)
+    if type(x) is not Tracer:
+        return _get(x, name, *default)
+    if _has(class_of(x), name):
+        return _of_traced(x, name)
+    if default:
+        return default[0]
+    raise AttributeError(f"{class_of(x).__name__!r} object has no attribute {name!r}")
 
 
 def _has(kind: type, name: Any) -> bool:
     return type(name) is not str or any(name in c.__dict__ for c in kind.__mro__)
 
 
-def _known(x: Tracer, name: str) -> bool:
-    """Read an attribute that the plain value has; a traced one may refuse, which is raised."""
-    return _get(x, name, None) is None or True
+def _of_traced(x: Tracer, name: Any) -> Any:
+    """Read an attribute that the plain value has."""
+    try:
+        return getattr(x, name)
+    except AttributeError:
+        raise UnsupportedError(
+            f"traced arrays have no .{name}, which the plain value has; take the value out of the "
+            f"derivative with wg.stop_gradient(x)" + user_line()
+        ) from None
 
 
 def _get(x: Any, name: Any, *default: Any) -> Any:
