@@ -31,15 +31,11 @@ def sin_of_product(x, y):
     return np.sin(x * y)
 
 
-def softmax(s):
-    e = np.exp(s - np.max(s, axis=-1, keepdims=True))
-    return e / np.sum(e, axis=-1, keepdims=True)
-
-
-def attention(Wq, Wk, Wv, X):
-    A = softmax((X @ Wq) @ (X @ Wk).T / np.sqrt(Wk.shape[1]))
-    Y = A @ (X @ Wv)
-    return np.sum(Y**2)
+def two_nodes(w, b, x, y):
+    h1 = np.logaddexp(0.0, w[0] * x + b[0])
+    h2 = np.logaddexp(0.0, w[1] * x + b[1])
+    out = w[2] * h1 + w[3] * h2 + b[2]
+    return np.sum((out - y) ** 2)
 
 
 def network(weights, x):
@@ -55,7 +51,7 @@ def main(folder=None):
         "objective": wg.draw(objective, W1, b, W2, x, y, argnums=(0, 1, 2)),
         "sin": wg.draw(sin_of_product, 0.7, 1.3, argnums=(0, 1)),
         "network": wg.draw(network, square, draws(size=4)),
-        "attention": wg.draw(attention, *square[:3], draws(size=(6, 4)), argnums=(0, 1, 2)),
+        "two_nodes": wg.draw(two_nodes, *(draws(size=n) for n in (4, 3, 5, 5)), argnums=(0, 1)),
     }
     with tempfile.TemporaryDirectory() as unkept:
         for name, drawing in drawings.items():

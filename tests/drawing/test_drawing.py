@@ -300,7 +300,7 @@ def test_texts_quote_what_needs_it():
 # --- what is refused ------------------------------------------------------------------------------
 def test_an_unknown_ending_lists_those_known(drawn, tmp_path):
     for name in ("graph.gif", "graph"):
-        with pytest.raises(InputError, match=r"\.svg, \.png, \.pdf, \.html, \.dot, \.mmd, \.txt"):
+        with pytest.raises(InputError, match=r"\.svg, \.png, \.pdf, \.html, \.dot, \.mmd, \.txt, \.gv"):
             drawn["sin_of_product"].save(tmp_path / name)
 
 
@@ -319,6 +319,8 @@ def test_a_graph_too_large_for_a_picture_says_what_to_do(monkeypatch):
         long.svg()
     assert "drawing.closed()" in str(caught.value)
     assert long.closed().svg()
+    assert long._repr_svg_() is None
+    assert "<svg" in long._repr_html_()
 
 
 @pytest.mark.parametrize("form", ["png", "pdf"])

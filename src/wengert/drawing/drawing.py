@@ -11,6 +11,7 @@ from wengert.drawing.files import save
 from wengert.drawing.model import Diagram, Section
 from wengert.drawing.page import cell, page
 from wengert.drawing.svg import svg
+from wengert.errors import UnsupportedError
 
 __all__ = ["Drawing"]
 
@@ -106,8 +107,11 @@ class Drawing(Diagram):
         """Return the equations as LaTeX."""
         return self.equations(latex=True)
 
-    def _repr_svg_(self) -> str:
-        return self.svg("light")
+    def _repr_svg_(self) -> str | None:
+        try:
+            return self.svg("light")
+        except UnsupportedError:  # notebooks show another form then
+            return None
 
     def _repr_html_(self) -> str:
         return cell(self)

@@ -77,5 +77,7 @@ ENDINGS: dict[str, Callable[[Diagram, dict[str, Any]], str | bytes]] = {
     ".dot": _text(dot),
     ".mmd": _text(mermaid),
     ".txt": _text(text),
+    ".gv": _text(dot),
+    ".mermaid": _text(mermaid),
     ".tex": _text(lambda drawing: equations(drawing, latex=True)),
 }

@@ -31,6 +31,7 @@ from wengert.drawing.placing import (
 from wengert.drawing.scene import abouts_of, chip_size, colour_of, group_size, node_size
 from wengert.drawing.svg import svg
 from wengert.drawing.text import equations, summary
+from wengert.errors import UnsupportedError
 from wengert.memory.profile import size_text
 
 __all__ = ["cell", "page"]
@@ -60,8 +61,15 @@ def page(diagram: Diagram, title: str | None, sections: Sequence[Section]) -> st
 
 
 def cell(diagram: Diagram) -> str:
-    """Return what a notebook shows."""
-    return f'<div style="overflow-x:auto">{svg(diagram, "auto")}</div>'
+    """Return what a notebook shows; of a large graph with its groups closed."""
+    try:
+        try:
+            picture = svg(diagram, "auto")
+        except UnsupportedError:
+            picture = svg(diagram.closed(), "auto")
+    except UnsupportedError as error:
+        return f"<pre>{escape(str(error))}</pre>"
+    return f'<div style="overflow-x:auto">{picture}</div>'
 
 
 @cache
