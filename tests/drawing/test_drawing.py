@@ -300,7 +300,9 @@ def test_texts_quote_what_needs_it():
 # --- what is refused ------------------------------------------------------------------------------
 def test_an_unknown_ending_lists_those_known(drawn, tmp_path):
     for name in ("graph.gif", "graph"):
-        with pytest.raises(InputError, match=r"\.svg, \.png, \.pdf, \.html, \.dot, \.mmd, \.txt, \.gv"):
+        with pytest.raises(
+            InputError, match=r"\.svg, \.png, \.pdf, \.html, \.dot, \.mmd, \.txt, \.gv"
+        ):
             drawn["sin_of_product"].save(tmp_path / name)
 
 
