@@ -142,6 +142,17 @@ def test_a_scan_is_a_box_with_its_body():
     assert any(n.op == "sin" and n.group == bodies[0].id for n in d.nodes)
 
 
+def test_a_body_has_the_values_of_the_first_trip_and_counts_once():
+    d = examples.drawn("scan")
+    (body, *_) = [g.id for g in d.groups if g.kind == "body"]
+    (product,) = [n for n in d.nodes if n.group == body and n.op == "multiply"]
+    assert product.value.mean == pytest.approx(0.5 * 0.5)
+    cost = wg.cost(examples.looped, 0.5)
+    counts = dict(d.summary())
+    assert counts["operations forward"] == f"{cost.flops_forward:,}"
+    assert counts["backward"] == f"{cost.flops_backward:,}"
+
+
 def test_second_derivatives_have_an_order():
     d = wg.draw(wg.grad(wg.grad(lambda x: np.sin(x) ** 3)), 0.4)
     assert max(n.order for n in d.nodes) == 2

@@ -196,13 +196,23 @@ class _Builder:
         for number, (name, region) in enumerate(graphs):
             times = runs.get(id(region)) or 1
             box = self.grouping.body(node, group, name, number, len(graphs), times)
-            inputs = self._body(f"{me}.{number}", region, box, stage, order, me, times)
+            inputs = self._body(
+                f"{me}.{number}", region, box, stage, order, me, times, node.outputs[0]
+            )
             if len(graphs) == 1 and len(inputs) == len(node.inputs):
                 starts = inputs
         return starts
 
     def _body(
-        self, me: str, region: Graph, box: str, stage: str, order: int, outer: str, times: int
+        self,
+        me: str,
+        region: Graph,
+        box: str,
+        stage: str,
+        order: int,
+        outer: str,
+        times: int,
+        result: Value,
     ) -> list[str]:
         counts, charges = count_nodes(region)
         places: dict[Any, str] = {}
@@ -220,7 +230,8 @@ class _Builder:
             inputs.append(here)
             self.nodes.append(
                 Node(here, "variable", symbols[v][0], stage, order, "value", "", tuple(v.shape),
-                     ir.dtype_name(v.dtype), v.aval.nbytes, group=box)
+                     ir.dtype_name(v.dtype), v.aval.nbytes, group=box,
+                     value=self.found.values.get((result, v)))
             )  # fmt: skip
         for i, node in enumerate(region.nodes):
             here = f"{me}.o{i}"
@@ -233,7 +244,8 @@ class _Builder:
                      tuple(out.shape), ir.dtype_name(out.dtype),
                      sum(v.aval.nbytes for v in node.outputs), times * charge.flops,
                      times * charge.read, times * charge.written, None, text, tex,
-                     local_derivative(node), file, line, function, source, box)
+                     local_derivative(node), file, line, function, source, box,
+                     value=self.found.values.get((result, out)))
             )  # fmt: skip
             for x in node.inputs:
                 if isinstance(x, Value) and x in places:

@@ -24,6 +24,7 @@ from wengert.jit.form import DYNAMIC, split
 from wengert.jit.record import Recorded, record, without_collection
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
+from wengert.ops.loops import scan
 from wengert.trace.record import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import quiet
@@ -55,7 +56,8 @@ class Collected(NamedTuple):
     cotangents : dict
         From a value to that of its cotangent.
     values : dict
-        A `Snapshot` of each value.
+        A `Snapshot` of each value; of one in the body of a `scan`, in the first trip, by the pair
+        of the first result of the `scan` and it.
     seconds : list of float or None
         Time of each node.
     trips : bool
@@ -330,9 +332,24 @@ def _evaluate(graph: Graph, leaves: Sequence[Any]) -> tuple[dict[Any, Snapshot],
             for v, y in zip(node.outputs, ys, strict=True):
                 table[v] = y = typed(y, v.aval)
                 shots[v] = snapshot(y)
+            if node.op is scan and node.attrs["length"]:
+                shots.update(_first_trip(node, xs))
             for v in dying.get(i, ()):
                 table.pop(v, None)
     return shots, seconds
+
+
+def _first_trip(node: Node, xs: Sequence[Any]) -> dict[Any, Snapshot]:
+    """Return what the body of a loop computes in its first trip, by the loop's result and value."""
+    body, carries = node.attrs["body"], node.attrs.get("carries", 0)
+    whole = node.attrs.get("consts", 0) + carries
+    t = node.attrs["length"] - 1 if node.attrs.get("reverse") else 0
+    given = [*xs[:whole], *(x[t] for x in xs[whole:])]
+    table: dict[Any, Any] = dict(zip(body.inputs, given, strict=True))
+    for inner in body.nodes:
+        made = computed(inner, [table[x] if isinstance(x, Value) else x for x in inner.inputs])
+        table.update(zip(inner.outputs, made if isinstance(made, tuple) else (made,), strict=True))
+    return {(node.outputs[0], v): snapshot(x) for v, x in table.items()}
 
 
 def snapshot(x: Any) -> Snapshot:

@@ -233,7 +233,8 @@ def abouts_of(drawing: Diagram, groups: Mapping[str, Group]) -> dict[str, str]:
         here = n.group
         while here:
             counts[here][0] += n.kind == "operator"
-            counts[here][1] += n.flops
+            if "." not in n.id or groups[here].kind in ("body", "branch"):
+                counts[here][1] += n.flops  # else its operator counts them
             here = groups[here].parent
     return {
         g: f"{a} operator{'s' * (a != 1)}, {_short(b)} operations" for g, (a, b) in counts.items()

@@ -18,6 +18,8 @@ def summary(drawing: Diagram) -> list[tuple[str, str]]:
     there: list[Node] = []
     back: list[Node] = []
     for n in operators:
+        if "." in n.id:  # of the body of a loop, which counts with its operator
+            continue
         (there if n.order == 0 and n.stage == "forward" else back).append(n)
     kept = {e.source: e.nbytes for e in drawing.edges if e.kind == "kept"}
     rows = [("operators", f"{len(operators):,}")]

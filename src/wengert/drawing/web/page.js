@@ -524,7 +524,8 @@ function describe(k) {
     row("source", file && `<span id="source">${esc(file)}${S[n[FUNCTION]] ? `, ${esc(S[n[FUNCTION]])}` : ""}<br><code>${esc(S[n[SOURCE]])}</code></span>`) +
     links("reads", into[k]) + links("read by", outof[k]) +
     (n[PRIMAL] >= 0 ? links("derivative of", [[n[PRIMAL], 0]]) : "") + "</dl>";
-  if (n[VALUE]) nodePanel.append(shotRow("value", isBack ? "backward" : "forward", n[VALUE], n));
+  const inBody = ["body", "branch"].includes(n[GROUP] ? S[G[n[GROUP]][1]] : "");
+  if (n[VALUE]) nodePanel.append(shotRow(inBody ? "value, first trip" : "value", isBack ? "backward" : "forward", n[VALUE], n));
   if (n[COTANGENT]) nodePanel.append(shotRow("cotangent", "backward", n[COTANGENT], n));
   if (panels.help && !panels.help.hidden || !nodePanel.hidden || panels.node) select("node");
 }
