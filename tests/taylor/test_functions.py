@@ -71,8 +71,24 @@ def cubed(x):
 
 cubed.defvjp(lambda x: (x**3, x), lambda x, ct: (3 * ct * x**2,))
 
+
+@wg.custom_jvp
+def with_a_buffer(x):
+    return np.sum(x**4)
+
+
+@with_a_buffer.defjvp
+def _(primals, tangents):
+    (x,), (t,) = primals, tangents
+    w = np.ones(5)
+    part = x * w  # the same operation on the same array as below, with other numbers in it
+    w[:] = 3.0
+    return with_a_buffer(x), np.sum((part + x * w) * x * x * t)
+
+
 SCALARS = {
     "mlp": mlp,
+    "a rule with a buffer": with_a_buffer,
     "quotients": lambda x: np.sum(x / np.sum(x**2)),
     "norm": np.linalg.norm,
     "powers": lambda x: np.sum(np.abs(x) ** x[0]),

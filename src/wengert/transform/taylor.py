@@ -229,11 +229,18 @@ class TaylorTrace(JvpTrace):
 
     @staticmethod
     def _key(op: Op, ds: Sequence[Any], attrs: dict[str, Any]) -> Any:
-        """Return what an operation and its arguments are known by; None where they are not."""
-        key: tuple[Any, ...] = (
-            op,
-            *((type(d), d, math.copysign(1, d)) if type(d) in SCALARS else id(d) for d in ds),
-        )
+        """Return what an operation and its arguments are known by; None where they are not.
+
+        Arrays are not: a rule of the user's may change one between two operations.
+        """
+        key: tuple[Any, ...] = (op,)
+        for d in ds:
+            if type(d) in SCALARS:
+                key = (*key, type(d), d, math.copysign(1, d))
+            elif type(d) is Series:
+                key = (*key, id(d))
+            else:
+                return None
         try:
             key = (*key, *sorted(attrs.items()))
             hash(key)
