@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from wengert.cli import train as command
+from wengert.errors import RunFolderError
 from wengert.train import Metrics, RunFolder, gradcheck
 
-QUICK = ["--hidden", "8", "--epochs", "6", "--batch", "20", "--lr", "0.02"]
+QUICK = ["--hidden", "8", "--epochs", "6", "--batch", "20", "--lr", "0.02", "--no-report"]
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def start(wengert, csv_file):
     """Return a function that trains quickly on the CSV file, with more arguments."""
 
     def start(*more, report=False):
-        rest = [*QUICK, *more] if report else [*QUICK, "--no-report", *more]
+        rest = [*QUICK[: -1 if report else None], *more]
         return wengert("train", "--data", csv_file, "--target", "label", *rest)
 
     return start
@@ -43,7 +44,7 @@ def test_classification_leaves_a_whole_run_folder(start):
     assert (code, err) == (0, "")
     for words in ("test accuracy", "gradient against delta recursion", "passed", "run folder: run"):
         assert words in out
-    assert "report: run/report.html\n" in out
+    assert "report: run/report.html (open it in a browser)\n" in out
     assert "6 of 6 epochs" in Path("run/report.html").read_text(encoding="utf-8")
     folder = Path("run")
     names = {"config.json", "metrics.csv", "weights.npz", "checkpoint.npz", "summary.json"}
@@ -119,7 +120,7 @@ def test_interrupted_and_resumed(start, wengert, monkeypatch):
     assert "kept up to epoch 3. Go on: wengert train --out 'cut run' --resume\n" in out
     assert Path("cut run/weights.npz").exists()
 
-    code, out, err = wengert("train", "--out", "cut run", "--resume")
+    code, out, err = wengert("train", "--out", "cut run", "--resume", "--no-report")
     assert (code, err) == (0, "")
     assert "resuming after epoch 3" in out
     for name in ("weights.npz", "checkpoint.npz"):
@@ -136,7 +137,7 @@ def test_interrupted_before_training(start, wengert, monkeypatch):
     code, out, _ = start("--out", "run", "--check")
     assert code == 130
     assert "kept up to epoch 0" in out
-    assert wengert("train", "--out", "run", "--resume")[0] == 0
+    assert wengert("train", "--out", "run", "--resume", "--no-report")[0] == 0
 
 
 def test_resume_with_other_settings(start, wengert):
@@ -148,7 +149,7 @@ def test_resume_with_other_settings(start, wengert):
         ["lr", "0.02", "0.5"],
     ]
     assert "leave these options out to resume" in err
-    assert wengert("train", "--out", "run", "--resume", "--epochs", "9")[0] == 0
+    assert wengert("train", "--out", "run", "--resume", "--epochs", "9", "--no-report")[0] == 0
     assert json.loads(Path("run/config.json").read_text())["epochs"] == 9
 
 
@@ -176,7 +177,7 @@ def test_corrupt_checkpoint(start, wengert):
     assert code == 2
     one_line(err, "run/checkpoint.npz: is damaged", "remove it to begin this run again")
     Path("run/checkpoint.npz").unlink()  # what the message says to do
-    assert wengert("train", "--resume", "--out", "run")[0] == 0
+    assert wengert("train", "--resume", "--out", "run", "--no-report")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -222,6 +223,18 @@ def test_failed_gradient_check_is_exit_code_1(start, monkeypatch):
     assert "FAILED" in out
 
 
+def test_a_run_is_complete_without_its_report(start, monkeypatch):
+    def failing(run):
+        raise RunFolderError("run/report.html: cannot be written (the disk is full)")
+
+    monkeypatch.setattr(command, "write_report", failing)
+    code, out, err = start("--out", "run", report=True)
+    assert (code, err) == (0, "")
+    assert "there is no report: run/report.html: cannot be written" in out
+    assert "Try again: wengert report run" in out
+    assert Path("run/summary.json").exists()
+
+
 def test_without_matplotlib_the_picture_is_an_svg(start, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
@@ -251,6 +264,8 @@ def test_the_demo_reaches_its_accuracy(wengert):
     assert summary["test"]["accuracy"] >= 0.975
     assert summary["gradient_check"]["recursion"] <= 1e-12
     assert "test accuracy" in out
+    assert out.splitlines()[-1] == "report: run/report.html (open it in a browser)"
+    assert Path("run/report.html").stat().st_size < 1_000_000
 
 
 def _hear_interrupts():

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from wengert.errors import RunFolderError
+from wengert.errors import RunFolderError, WengertError
 from wengert.report.losscurve import draw_losses
 from wengert.report.progress import TrainingProgress
 from wengert.report.results import Results, count_operations
@@ -141,8 +141,17 @@ def _train_and_report(
     show_table(console, results.title, (), results.table(), left=(0, 1))
     show_lines(console, [f"run folder: {folder.path} (loss curve: {picture.name})"])
     if report:
-        show_lines(console, [f"report: {write_report(read_run(folder.path))}"])
+        show_lines(console, [_report(folder)])
     return 1 if checked and not checked.passed else 0
+
+
+def _report(folder: RunFolder) -> str:
+    """Write the page about the run, and say where it is; the run itself is complete without it."""
+    try:
+        return f"report: {write_report(read_run(folder.path))} (open it in a browser)"
+    except WengertError as error:
+        again = f"wengert report {shlex.quote(str(folder.path))}"
+        return f"there is no report: {error}\nTry again: {again}"
 
 
 def _open(args: argparse.Namespace) -> tuple[RunFolder, Config]:
