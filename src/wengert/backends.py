@@ -26,7 +26,9 @@ def make_backend(name: str | None, fastmath: bool) -> Backend:
     if name is None:
         name = "native"
     if not isinstance(name, str) or name not in BACKENDS:
-        raise InputError(f"backend={name!r} is not one of {', '.join(sorted(BACKENDS))}")
+        raise InputError(
+            f"backend={name!r} is not one of {', '.join(sorted(BACKENDS))}" + user_line()
+        )
     if not fastmath:
         return BACKENDS[name]()
     if name != "native":

@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert import trees
 from wengert.derivatives import Argnums, pair, refuse_piecewise
-from wengert.errors import InputError
+from wengert.errors import InputError, user_line
 from wengert.jit.transformed import Transformed
 from wengert.matrices.choice import blocks_of
 from wengert.matrices.dense_plan import DensePlan
@@ -70,7 +70,9 @@ def dense_jacobian(
     if argnames is not None:
         names(argnames, "jacobian", "argnames")
     if not isinstance(mode, Order) and mode not in ("auto", *WAYS):
-        raise InputError(f"mode must be one of 'auto', {', '.join(map(repr, WAYS))}, not {mode!r}")
+        raise InputError(
+            f"mode must be one of 'auto', {', '.join(map(repr, WAYS))}, not {mode!r}" + user_line()
+        )
     name = f"{kind}({getattr(f, '__name__', 'f')})"
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:

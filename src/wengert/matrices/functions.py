@@ -183,9 +183,13 @@ def _matrix(
 ) -> Any:
     check_places(f, argnums, kind, has_aux=has_aux, probe=probe)
     if not isinstance(format, str) or format not in FORMATS:
-        raise InputError(f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
+        raise InputError(
+            f"format must be one of {', '.join(map(repr, FORMATS))}, not {format!r}" + user_line()
+        )
     if not isinstance(mode, Order) and (not isinstance(mode, str) or mode not in MODES):
-        raise InputError(f"mode must be one of {', '.join(map(repr, MODES))}, not {mode!r}")
+        raise InputError(
+            f"mode must be one of {', '.join(map(repr, MODES))}, not {mode!r}" + user_line()
+        )
     if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
         raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}")
     pattern = _pattern(sparsity)

@@ -10,7 +10,7 @@ from typing import Any
 
 from wengert.errors import Called, ConversionError, called, user_line
 
-__all__ = ["INSTEAD", "array_refused", "instead", "number_refused"]
+__all__ = ["INSTEAD", "array_refused", "instead", "number_refused", "refused_by"]
 
 _IMPLICIT = (
     "solve outside of the derivative, and give the derivative of the solution by wg.custom_jvp or "
@@ -27,6 +27,8 @@ INSTEAD: dict[str, str] = {
     "numpy.polynomial": "evaluate with np.polyval, or the sums of coefficients times np.vander",
     "json": "return the numbers, and write them outside of the derivative",
     "pickle": "return the numbers, and write them outside of the derivative",
+    "memoryview": "compute with the array itself",
+    "float": "compute with the value that the text was made of",
     "struct": "return the numbers, and write them outside of the derivative",
     "array.array": "use a NumPy array, np.zeros(n, like=x), or a list",
     "numpy.save": "return the array, and save it outside of the derivative",
@@ -46,8 +48,15 @@ INSTEAD: dict[str, str] = {
     "scipy.special.log_softmax": "write x - np.logaddexp.reduce(x)",
     "scipy.special.logsumexp": "write np.logaddexp.reduce(x)",
     "scipy.special.zeta": "write scipy.special.zeta(x, 1.0)",
-    "scipy.special": "write it with the functions of scipy.special in docs/numpy.md, or give its "
-    "derivative with wg.custom_jvp",
+    "scipy.special.beta": "write np.exp(gammaln(a) + gammaln(b) - gammaln(a + b))",
+    "scipy.special.betaln": "write gammaln(a) + gammaln(b) - gammaln(a + b)",
+    "scipy.special.binom": "write np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))",
+    "scipy.special.comb": "write np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))",
+    "scipy.special.factorial": "write scipy.special.gamma(n + 1)",
+    "scipy.special.loggamma": "write scipy.special.gammaln(x)",
+    "scipy.special.digamma": "write scipy.special.psi(x)",
+    "scipy.special.kve": "write its integral or series, or use iv and jv, which have derivatives",
+    "scipy.special": "write it with the functions of scipy.special that are listed there",
     "scipy.stats": "write its formula with NumPy and scipy.special: the logarithm of a normal "
     "density is -((x - m) / s)**2 / 2 - np.log(s) - np.log(2 * np.pi) / 2",
     "scipy.integrate.quad": "sum the integrand at fixed nodes (np.polynomial.legendre.leggauss, "
@@ -218,3 +227,10 @@ _NUMPYS = {
     "dist": "linalg.norm", "phase": "angle", "isqrt": "sqrt", "sumprod": "dot", "lgamma": "log",
 }  # fmt: skip
 """Names of `math` that NumPy spells differently."""
+
+
+def refused_by(name: str, what: str = "takes no traced value") -> ConversionError:
+    """Return the error for a function of Python's library that was given a traced value."""
+    return ConversionError(
+        _advised(f"{name} {what}: its derivative would be lost.", instead(name) or _CUSTOM, _STOP)
+    )

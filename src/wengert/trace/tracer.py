@@ -7,6 +7,7 @@ reshaping remembers its base, as NumPy's views do, so that updates are seen on b
 
 from __future__ import annotations
 
+import collections
 import math
 import operator
 import sys
@@ -50,6 +51,9 @@ __all__ = ["Tracer", "frozen", "frozen_or_same", "lower", "refreshed"]
 SPARSE: list[Any] = []
 """Whether an object is a sparse matrix, and its product with a traced value, put here by
 `wengert.trace.scipy.sparse`."""
+
+RENDERED: collections.deque[str] = collections.deque(maxlen=64)
+"""Texts that were made of traced values last, so that `float` of one is no silent constant."""
 
 NAMESPACES: list[Any] = []
 """The array-API namespace of traced arrays, put here by `wengert.trace.numpy.namespace`."""
@@ -278,7 +282,10 @@ class Tracer(Traced):
     def __format__(self, spec: str) -> str:
         """Format the value for printing, as the array it stands for."""
         value = lower(self)
-        return format(value, spec) if not isinstance(value, Traced) else repr(self)
+        text = format(value, spec) if not isinstance(value, Traced) else repr(self)
+        if self._trace.level:
+            RENDERED.append(text)
+        return text
 
     # --- in place ---------------------------------------------------------------------------------
     def _refresh(self) -> None:

@@ -19,6 +19,7 @@ from wengert.errors import InputError, user_line
 from wengert.follow.functions import STAND_INS
 from wengert.ops.convert import convert
 from wengert.trace.numbers import as_python, fails, number_type
+from wengert.trace.python.answered import check_text
 from wengert.trace.python.table import among, find, stands_for
 from wengert.trace.tracer import Tracer
 
@@ -53,7 +54,11 @@ def number(x: Any, kind: type = float) -> Any:
 
 @stands_for(float)
 def _float(*args: Any) -> Any:
-    return number(*args) if len(args) == 1 and type(args[0]) is Tracer else float(*args)
+    if len(args) == 1 and type(args[0]) is Tracer:
+        return number(*args)
+    if len(args) == 1 and type(args[0]) is str:
+        check_text(args[0])
+    return float(*args)
 
 
 @stands_for(complex)
