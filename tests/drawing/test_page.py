@@ -5,6 +5,7 @@ Chromium and its driver are needed (`apt-get install chromium chromium-driver`),
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -255,6 +256,17 @@ def test_pan_and_zoom_with_the_mouse(opened):
     moved = page.js("wengert.view()")
     assert moved["x"] == pytest.approx(zoomed["x"] + 80, abs=2)
     assert moved["k"] == zoomed["k"]
+    page.check_quiet()
+
+
+def test_it_is_printed_on_one_a4_page(opened):
+    page = opened("weight_decay")
+    options = {"preferCSSPageSize": True, "printBackground": True}
+    made = page.browser.execute_cdp_cmd("Page.printToPDF", options)
+    data = base64.b64decode(made["data"])
+    (box,) = re.findall(rb"/MediaBox ?\[0 0 ([\d.]+) ([\d.]+)\]", data)
+    assert [float(x) for x in box] == pytest.approx([297 / 25.4 * 72, 210 / 25.4 * 72], abs=1.5)
+    assert page.js("document.querySelector('#graph svg').getAttribute('viewBox')") is None
     page.check_quiet()
 
 

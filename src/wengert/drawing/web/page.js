@@ -724,6 +724,11 @@ $("play").onclick = () => play();
 $("at").max = order.length;
 $("at").oninput = e => go(+e.target.value);
 addEventListener("resize", fit);
+addEventListener("beforeprint", () => {
+  svg.setAttribute("viewBox", `-10 -10 ${size[0] + 20} ${size[1] + 20}`);
+  world.removeAttribute("transform");
+});
+addEventListener("afterprint", () => { svg.removeAttribute("viewBox"); show(); });
 
 select("node");
 draw();
