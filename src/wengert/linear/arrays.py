@@ -10,10 +10,21 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.linear.algebra import (
+    MOST_TERMS,
+    Kind,
+    Labels,
+    are_alike,
+    end_of,
+    product_of,
+    shape_of_side,
+    total_of,
+)
 from wengert.linear.blocks import coefficients
 from wengert.linear.pieces import (
     Free,
@@ -41,12 +52,8 @@ from wengert.orders.structured import StructuredGraph
 
 __all__ = ["ArrayGraph"]
 
-MOST_TERMS = 3
-"""Terms of one Jacobian beyond which it becomes one without structure."""
 MOST = 400
 """Values of the largest graph that is accumulated array by array."""
-
-Kind = tuple[Part, ...]
 
 
 class Term(NamedTuple):
@@ -69,6 +76,16 @@ class Term(NamedTuple):
     have: str = ""
 
 
+STRICT: ContextVar[bool] = ContextVar("strict", default=False)
+"""Whether a slope may be infinite, so that it must be known where there is no entry."""
+
+
+def _lost() -> None:
+    """Refuse to lose sight of where there is no entry, if that may matter."""
+    if STRICT.get():
+        raise NotAccumulable("a slope may be infinite beside what is zero by structure")
+
+
 def settled(t: Term) -> Term:
     """Put back zeros where there is no entry."""
     if t.live is None or is_number(t.c):
@@ -80,135 +97,6 @@ def settled(t: Term) -> Term:
     return Term(p._replace(inside=inside), c)
 
 
-# --- what it takes --------------------------------------------------------------------------------
-class Labels:
-    """The algebra of sums of pieces: what products and sums are, and what they take."""
-
-    def __init__(self) -> None:
-        self.tally: Work | None = None
-
-    def _paid(self, work: Work) -> float:
-        if self.tally is not None:
-            self.tally = self.tally.plus(work)
-        return work.time
-
-    def times(self, a: Kind, b: Kind) -> tuple[Kind, float]:
-        """Return the kind of a product, and its time."""
-        total = Work()
-        found: list[Part] = []
-        for p in a:
-            for q in b:
-                made, work = product_of(p, q)
-                total = total.plus(work)
-                found, more = _with(found, made)
-                total = total.plus(more)
-        return tuple(sorted(found, key=repr)), total.time
-
-    def plus(self, a: Kind, b: Kind) -> tuple[Kind, float]:
-        """Return the kind of a sum, and its time."""
-        found, total = list(a), Work()
-        for p in b:
-            found, work = _with(found, p)
-            total = total.plus(work)
-        return tuple(sorted(found, key=repr)), total.time
-
-    def end(self, a: Kind) -> float:
-        """Return the time that it takes to make an array of all entries."""
-        return sum((end_of(p, k == 0).time for k, p in enumerate(a)), 0.0)
-
-
-def product_of(a: Part, b: Part) -> tuple[Piece, Work]:
-    """Return what a product of two pieces is, and what it takes."""
-    if isinstance(a, Free) and isinstance(b, Free):
-        if max(min(a.shape), 1) * a.flops <= max(min(b.shape), 1) * b.flops:
-            first = densified(a)
-            made, work = product_of(first[0], b)
-            return made, work.plus(first[1])
-        first = densified(b)
-        made, work = product_of(a, first[0])
-        return made, work.plus(first[1])
-    if isinstance(a, Free):
-        assert isinstance(b, Piece)
-        full = dense_piece(a.operand, b_shape(b, True))
-        return dense_piece(a.result, b_shape(b, True)), _spread(b, full).plus(
-            _applied(a, b.shape[1])
-        )
-    if isinstance(b, Free):
-        full = dense_piece(b_shape(a, False), b.result)
-        return dense_piece(b_shape(a, False), b.operand), _spread(a, full).plus(
-            _applied(b, a.shape[0])
-        )
-    meeting = meet(a, b)
-    return meeting.piece, meeting.work
-
-
-def b_shape(p: Piece, columns: bool) -> tuple[int, ...]:
-    """Return the shape of a piece's argument, or of its result."""
-    return tuple(p.sizes[ord(s) - 97] for s in (p.columns if columns else p.rows))
-
-
-def _applied(free: Free, count: int) -> Work:
-    work = count * free.flops
-    m, n = free.shape
-    return Work(work - work // 2, work // 2, count * (m + n), 2)
-
-
-def densified(free: Free) -> tuple[Piece, Work]:
-    """Return a matrix-free Jacobian by its entries, and what it takes to find them."""
-    return dense_piece(free.result, free.operand), _applied(free, min(free.shape))
-
-
-def _spread(p: Piece, full: Piece) -> Work:
-    """Return what it takes to write out the entries of a piece."""
-    if p.is_dense:
-        return Work()
-    return Work(0, 0, full.held + p.held, 2)
-
-
-def end_of(p: Part, first: bool) -> Work:
-    """Return what it takes to add a term to the array of all entries."""
-    if isinstance(p, Free):
-        return densified(p)[1]
-    m, n = p.shape
-    if first and p.is_dense:
-        return Work()
-    return Work(0, 0 if first else p.held, m * n * first + 2 * p.held, 1)
-
-
-def _with(parts: list[Part], new: Part) -> tuple[list[Part], Work]:
-    """Return terms with one more, those of the same labels added up."""
-    work = Work()
-    if isinstance(new, Free) and parts:
-        new, work = densified(new)
-    found: list[Part] = []
-    for p in parts:
-        if isinstance(p, Free):
-            p, more = densified(p)
-            work = work.plus(more)
-        found.append(p)
-    for i, p in enumerate(found):
-        if isinstance(p, Piece) and isinstance(new, Piece) and _alike(p, new):
-            inside = "".join(sorted({*p.inside, *new.inside}))
-            number = 2 if p.number and new.number else 0
-            made = p._replace(inside=inside, number=number)
-            found[i] = made
-            if number:
-                return found, work
-            return found, work.plus(Work(0, made.held, p.held + new.held + made.held, 1))
-    found.append(new)
-    if len(found) > MOST_TERMS:
-        pieces = [p for p in found if isinstance(p, Piece)]
-        full = dense_piece(b_shape(pieces[0], False), b_shape(pieces[0], True))
-        for k, p in enumerate(pieces):
-            work = work.plus(end_of(p, k == 0))
-        return [full], work
-    return found, work
-
-
-def _alike(p: Piece, q: Piece) -> bool:
-    return p.rows == q.rows and p.columns == q.columns
-
-
 # --- values ---------------------------------------------------------------------------------------
 def multiply(s: Term, t: Term) -> Term:
     """Multiply the Jacobian `s` with `t`, which is of its argument."""
@@ -218,28 +106,27 @@ def multiply(s: Term, t: Term) -> Term:
         if max(min(a.shape), 1) * a.flops <= max(min(b.shape), 1) * b.flops:
             return multiply(_entries_of(s), t)
         return multiply(s, _entries_of(t))
-    if isinstance(a, Free):
-        assert isinstance(b, Piece)
-        shape = b_shape(b, True)
-        full = _full(t)  # (*operand of a, *shape)
-        n, m = math.prod(shape), math.prod(a.operand)
-        seeds = np.transpose(reshape(full, shape=(m, n)))
-        made = push_many(s.c, reshape(seeds, shape=(n, *a.operand)))
-        made = np.transpose(reshape(made, shape=(n, math.prod(a.result))))
-        return _dense_term(made, a.result, shape)
-    if isinstance(b, Free):
-        shape = b_shape(a, False)
-        m = math.prod(shape)
-        made = pull_many(t.c, reshape(_full(s), shape=(m, *b.result)))
-        return _dense_term(made, shape, b.operand)
-    if (s.live is not None or t.live is not None) and not _is_pointwise(meet(a, b)):
+    if isinstance(a, Free) or isinstance(b, Free):
+        made = _applied_to(s, t)
+        free = s if isinstance(a, Free) else t
+        if not free.c.block.is_copy:
+            if s.live is not None or t.live is not None:
+                _lost()
+        elif STRICT.get():  # where something comes to lie, and where nothing does
+            marks = _applied_to(*(x if x is free else _marks(x) for x in (s, t))).c
+            if isinstance(marks, Traced) or not np.all(marks):
+                assert isinstance(made.piece, Piece)
+                return made._replace(live=marks, have=made.piece.inside)
+        return made
+    meeting = meet(a, b)
+    live, have = _both_live(s, t, meeting)
+    if live is not None and any(r not in meeting.piece.rows + meeting.piece.columns for r in have):
+        _lost()  # entries that are there and others are added up
         s, t = settled(s), settled(t)
         assert isinstance(s.piece, Piece)
         assert isinstance(t.piece, Piece)
-        a, b = s.piece, t.piece
-    meeting = meet(a, b)
+        meeting, live, have = meet(s.piece, t.piece), None, ""
     x, y, times = s.c, t.c, meeting.times
-    live, have = _both_live(s, t, meeting)
     if is_number(x) and is_number(y):
         return Term(meeting.piece, x * y * times, live, have)
     inside = meeting.piece.inside
@@ -262,10 +149,32 @@ def multiply(s: Term, t: Term) -> Term:
     return Term(meeting.piece, c if times == 1 else c * times, live, have)
 
 
-def _is_pointwise(meeting: Meeting) -> bool:
-    """Whether nothing is summed."""
-    inside = meeting.piece.inside
-    return meeting.times == 1 and all(s in inside for s in meeting.left + meeting.right)
+def _applied_to(s: Term, t: Term) -> Term:
+    """Multiply where one of both is matrix-free."""
+    a, b = s.piece, t.piece
+    if isinstance(a, Free):
+        assert isinstance(b, Piece)
+        shape = shape_of_side(b, True)
+        n, m = math.prod(shape), math.prod(a.operand)
+        seeds = np.transpose(reshape(_full(t), shape=(m, n)))
+        made = push_many(s.c, reshape(seeds, shape=(n, *a.operand)))
+        made = np.transpose(reshape(made, shape=(n, math.prod(a.result))))
+        return _dense_term(made, a.result, shape)
+    assert isinstance(a, Piece)
+    assert isinstance(b, Free)
+    shape = shape_of_side(a, False)
+    m = math.prod(shape)
+    made = pull_many(t.c, reshape(_full(s), shape=(m, *b.result)))
+    return _dense_term(made, shape, b.operand)
+
+
+def _marks(t: Term) -> Term:
+    """Return a term that is 1, or more, where there is an entry, and 0 elsewhere."""
+    p = t.piece
+    assert isinstance(p, Piece)
+    if t.live is None:
+        return Term(p._replace(inside="", number=1), 1)
+    return Term(p._replace(inside=t.have, number=0), t.live * t.live)
 
 
 def _both_live(s: Term, t: Term, meeting: Meeting) -> tuple[Any, str]:
@@ -288,6 +197,15 @@ def _both_live(s: Term, t: Term, meeting: Meeting) -> tuple[Any, str]:
             found = _spread_to(found, have, both) * _spread_to(live, want, both)
             have = both
     return found, have
+
+
+def _either_live(s: Term, t: Term) -> tuple[Any, str]:
+    """Return where a sum has entries, if that may matter."""
+    if s.live is None or t.live is None or not STRICT.get():
+        return None, ""
+    have = "".join(sorted({*s.have, *t.have}))
+    first, second = (_spread_to(x.live, x.have, have) for x in (s, t))
+    return first * first + second * second, have
 
 
 def _summed(c: Any, have: str, keep: str) -> tuple[Any, str]:
@@ -315,7 +233,7 @@ def _entries_of(t: Term) -> Term:
     if isinstance(p, Piece):
         return t
     found = _dense_term(dense_block(t.c), p.result, p.operand)
-    if not _chooses(t):
+    if not _chooses(t) and not (STRICT.get() and t.c.block.is_copy):
         return found
     assert isinstance(found.piece, Piece)
     return found._replace(live=found.c, have=found.piece.inside)
@@ -333,10 +251,11 @@ def added(terms: list[Term], new: Term) -> list[Term]:
     found = [_entries_of(t) if terms else t for t in terms]
     for i, t in enumerate(found):
         p, q = t.piece, new.piece
-        if isinstance(p, Piece) and isinstance(q, Piece) and _alike(p, q):
-            if t.live is not new.live:
-                t, new = settled(t), settled(new)
+        if isinstance(p, Piece) and isinstance(q, Piece) and are_alike(p, q):
             live, have = t.live, t.have
+            if live is not new.live:
+                live, have = _either_live(t, new)
+                t, new = settled(t), settled(new)
             p, q = t.piece, new.piece
             assert isinstance(p, Piece)
             assert isinstance(q, Piece)
@@ -352,7 +271,9 @@ def added(terms: list[Term], new: Term) -> list[Term]:
     if len(found) > MOST_TERMS:
         p = found[0].piece
         assert isinstance(p, Piece)
-        return [_dense_term(_sum(found), b_shape(p, False), b_shape(p, True))]
+        if not any(isinstance(t.piece, Piece) and t.piece.is_dense for t in found):
+            _lost()
+        return [_dense_term(_sum(found), shape_of_side(p, False), shape_of_side(p, True))]
     return found
 
 
@@ -455,13 +376,14 @@ class ArrayGraph:
         between = [v.number for v in graph.vertices if v.number not in last]
         order = [*between, *arguments, *ends]
         self._index = {v: i for i, v in enumerate(order)}
+        self.strict = any(_is_steep(e) for e in graph.edges)
         self.edges: dict[tuple[int, int], list[Edge | int]] = {}
         kinds: dict[tuple[int, int], Kind] = {}
         self.algebra = Labels()
         for e in graph.edges:
             pair = self._index[e.source], self._index[e.target]
             self.edges.setdefault(pair, []).append(e)
-            kinds[pair] = self.algebra.plus(kinds.get(pair, ()), (part_of(e),))[0]
+            kinds[pair] = self.algebra.plus(kinds.get(pair, ()), (self._part(e),))[0]
         shapes = {v.number: v.shape for v in graph.vertices}
         for u, v in copies:
             pair = self._index[u], self._index[v]
@@ -473,6 +395,20 @@ class ArrayGraph:
         self.problem = StructuredGraph(len(between), len(order), kinds, self.algebra, widths)
         text = repr((len(between), len(order), sorted((e, repr(k)) for e, k in kinds.items())))
         self.key = hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _part(self, e: Edge) -> Part:
+        """Return a local Jacobian as a part, and refuse one whose zeros might be met.
+
+        Raises
+        ------
+        NotAccumulable
+        """
+        found = part_of(e)
+        if self.strict and isinstance(found, Free):
+            m, n = found.shape
+            if not e.block.is_copy and e.block.nnz < m * n:
+                raise NotAccumulable("a slope may be infinite beside what is zero by structure")
+        return found
 
     def work(self, order: Sequence[int]) -> Work:
         """Return the operations of an order."""
@@ -501,7 +437,7 @@ class ArrayGraph:
                     for p in kinds[v, w]:
                         for q in kinds[u, v]:
                             made, work = product_of(p, q)
-                            found, more = _with(found, made)
+                            found, more = total_of(found, made)
                             total = total.plus(work).plus(more)
                     kinds[u, w] = tuple(sorted(found, key=repr))
             for u in into:
@@ -526,7 +462,11 @@ class ArrayGraph:
             terms[u, v] = found
             before[v].append(u)
             after[u].append(v)
-        eliminated(terms, before, after, order, _products, _sums)
+        token = STRICT.set(self.strict)
+        try:
+            eliminated(terms, before, after, order, _products, _sums)
+        finally:
+            STRICT.reset(token)
         found_rows = []
         for y, target in zip(self.graph.ys, self.targets, strict=True):
             row: list[Any] = []
@@ -563,6 +503,15 @@ def _sums(some: list[Term], more: list[Term]) -> list[Term]:
 def _identity(shape: tuple[int, ...]) -> Piece:
     labels = LETTERS[: len(shape)]
     return piece_of(labels, labels, "", dict(zip(labels, shape, strict=True)), 1)
+
+
+def _is_steep(e: Edge) -> bool:
+    """Whether a slope may be infinite."""
+    steep: Any = e.node.op.steep
+    xs = e.inputs
+    if callable(steep) and not any(isinstance(x, Traced) for x in xs):
+        return bool(steep(*xs))
+    return bool(steep)
 
 
 def part_of(e: Edge) -> Part:

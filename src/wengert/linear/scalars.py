@@ -257,7 +257,10 @@ def settle(a: Any) -> Any:
 
 def plus(a: Any, b: Any) -> Any:
     """Add."""
-    return settle(a) + settle(b)
+    total = settle(a) + settle(b)
+    if type(a) is Chosen and type(b) is Chosen:
+        return Chosen(total, a.live * a.live + b.live * b.live)
+    return total
 
 
 def times(a: Any, b: Any) -> Any:

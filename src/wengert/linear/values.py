@@ -11,6 +11,7 @@ from wengert.ir.graph import Const, Node, Value
 from wengert.linear.terms import NotAccumulable
 from wengert.ops.base import ZERO, dtype_of, shape_of
 from wengert.ops.blocks import Block, Zero
+from wengert.ops.control import cut
 from wengert.tables import align
 from wengert.trace.active import ACTIVE
 from wengert.trace.region import RegionRecorder
@@ -136,6 +137,8 @@ class Linear:
         op = node.op
         if op.derivative is ZERO:
             return
+        if op is cut:
+            raise NotAccumulable("a derivative has zeros by structure")
         if getattr(op, "custom", False):
             raise NotAccumulable(f"{op.name} has a derivative of its own")
         active = [
