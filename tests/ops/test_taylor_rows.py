@@ -24,6 +24,13 @@ def _differentiable(case: Case) -> bool:
 
 EVERY = [case for cases in CASES.values() for case in cases if _differentiable(case)]
 every_case = pytest.mark.parametrize("case", EVERY, ids=str)
+FIRST = {case.op: case for case in reversed(EVERY)}
+of_each = pytest.mark.parametrize(
+    "case",
+    [c if c is FIRST[c.op] else pytest.param(c, marks=pytest.mark.slow) for c in EVERY],
+    ids=str,
+)
+"""The first case of each operation, the others among the slow tests."""
 
 
 def function(case):
@@ -79,7 +86,7 @@ def test_derivatives_along_a_line(case):
         same(got, want)
 
 
-@every_case
+@of_each
 def test_second_derivatives_along_the_axes(case):
     f, xs = function(case)
     if any(dtype_of(x).kind == "c" for x in xs) or sum(map(np.size, xs)) > 20:

@@ -113,7 +113,18 @@ SCALARS = {
     "linear": np.sum,
     "constant": lambda x: 2.0,
 }
-every_scalar = pytest.mark.parametrize("name", list(SCALARS))
+QUICK = {
+    "mlp", "quotients", "logsumexp", "solve", "masked", "written", "scanned", "branched",
+    "custom jvp", "custom vjp", "a rule with a buffer", "constant",
+}  # fmt: skip
+
+
+def slow_but(quick, names):
+    """Return names, those that are not quick among the slow tests."""
+    return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
+every_scalar = pytest.mark.parametrize("name", slow_but(QUICK, SCALARS))
 
 
 @every_scalar
@@ -157,7 +168,7 @@ NESTED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("name", slow_but({"mlp", "masked", "scanned", "custom jvp"}, NESTED))
 def test_nested_in_other_transformations(name):
     f = SCALARS[name]
 
@@ -399,7 +410,9 @@ LOOPS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", list(LOOPS))
+@pytest.mark.parametrize(
+    "name", slow_but({"with masks", "a constant that moves", "beside an integer"}, LOOPS)
+)
 def test_loops(name):
     f = LOOPS[name]
     hessian, tol = wg.hessian(f)(X), {"rtol": 1e-10, "atol": 1e-12}

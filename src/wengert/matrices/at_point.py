@@ -36,9 +36,9 @@ class MatrixOperator(LinearOperator):  # type: ignore[misc]
     ``shape`` and ``dtype``. Products are those of forward and of reverse mode. They are compiled at
     their first use, and evaluate the function anew.
 
-    What `diagonal` and `solve` need to know of the matrix is found at their first use. Where
-    the function has narrow values, such as the number ``sum(x)``, through which everything depends
-    on everything, the matrix is a sparse one (often diagonal) plus one of low rank.
+    What `diagonal` and `solve` need to know of the matrix is found at their first use, and kept.
+    Where the function has narrow values, such as the number ``sum(x)``, through which everything
+    depends on everything, the matrix is a sparse one (often diagonal) plus one of low rank.
     """
 
     # `of` is the `Operator` that made it.
