@@ -385,3 +385,12 @@ def test_notebooks_show_the_picture(drawn):
     d = drawn["sin_of_product"]
     assert d._repr_svg_().startswith("<svg")
     assert "<svg" in d._repr_html_()
+
+
+def test_a_page_holds_what_looks_like_html():
+    def f(x):
+        return np.sin(x)  # </script><b> & "quotes"
+
+    page = wg.draw(f, 0.5).html(title="<b>")
+    assert page.count("</script>") == 2
+    assert "<title>&lt;b&gt;</title>" in page

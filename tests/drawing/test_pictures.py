@@ -189,3 +189,5 @@ def test_large_graphs_are_closed_by_function():
     s = scene(d)
     assert len(s.placing.boxes) < 200
     assert d.opened("for k in range(n)  × 60").svg()
+    chain = next(g for g in d.groups if g.kind == "chain")
+    assert all(g.closed for g in d.groups if g.parent == chain.id)

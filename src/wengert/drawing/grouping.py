@@ -274,8 +274,17 @@ class Grouping:
                 if d == level:
                     hidden.add(g)
             total = shown()
-        for g in hidden:
-            self._ids[g] = replace(self._ids[g], closed=True)
+        within: dict[str, int] = {}
+        for n in nodes:
+            here = n.group
+            while here:
+                within[here] = within.get(here, 0) + 1
+                here = self._ids[here].parent
+        for group in self._ids.values():  # a closed box that is opened shows few nodes as well
+            if group.parent in hidden and within.get(group.parent, 0) > OPEN:
+                hidden.add(group.id)
+        for me in hidden:
+            self._ids[me] = replace(self._ids[me], closed=True)
 
     def _depth(self, g: str) -> int:
         found = 0

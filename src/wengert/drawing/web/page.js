@@ -519,7 +519,7 @@ function describe(k) {
     row("formula", formula && `<code id="formula">${n[OPERATOR] ? "" : esc(n[LABEL]) + " = "}${esc(formula)}</code>`) +
     row("local derivative", S[n[DERIVATIVE]] && `<code id="derivative">${esc(S[n[DERIVATIVE]])}</code>`) +
     row("shape", `${S[n[DTYPE]]}[${S[n[SHAPE]].replaceAll("×", ",")}], ${fmt(n[NBYTES])} bytes${n[KEPT] ? ", <b class='kept'>kept for the way back</b>" : ""}`) +
-    (n[OPERATOR] ? row("cost", `<span id="cost">${fmt(n[FLOPS])} operations, ${fmt(n[BYTES])} bytes moved</span>`) : "") +
+    (n[OPERATOR] ? row("cost", `<span id="cost">${fmt(n[FLOPS])} operation${n[FLOPS] === 1 ? "" : "s"}, ${fmt(n[BYTES])} bytes moved</span>`) : "") +
     row("time", n[SECONDS] !== null && `${num(+(n[SECONDS] * 1e6).toPrecision(3))} µs in NumPy`) +
     row("source", file && `<span id="source">${esc(file)}${S[n[FUNCTION]] ? `, ${esc(S[n[FUNCTION]])}` : ""}<br><code>${esc(S[n[SOURCE]])}</code></span>`) +
     links("reads", into[k]) + links("read by", outof[k]) +
