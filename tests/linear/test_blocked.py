@@ -75,3 +75,14 @@ def test_it_is_derived_again():
 
     made = wg.jit(wg.grad(total("eliminate")))(q)
     np.testing.assert_allclose(made, wg.grad(total("reverse"))(q), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_loop_is_accumulated_for_all_at_once():
+    def f(q):
+        return wg.scan(lambda c, _: (c * q[0], c), q[1], None, length=3)[1] * q[2]
+
+    q = RNG.standard_normal((20, 4))
+    made = wg.jit(wg.vmap(wg.jacobian(f, mode="eliminate")))(q)
+    wanted = wg.vmap(wg.jacobian(f, mode="reverse"))(q)
+    np.testing.assert_allclose(made, wanted, rtol=1e-10, atol=1e-12)

@@ -14,7 +14,6 @@ from typing import Any
 
 from wengert.ir.graph import Const, Node, Value
 from wengert.linear.graph import LinearGraph
-from wengert.linear.terms import NotAccumulable
 from wengert.linear.values import rely_on
 from wengert.ops.base import RegionOp
 from wengert.orders.order import Order
@@ -48,12 +47,15 @@ def in_blocks(
     Returns
     -------
     list of list of array or None, or None
-        None where this is no function under `vmap` that is being recorded, of enough examples.
+        None where this is no function under `vmap` that is being recorded, of enough examples and
+        without loops.
     """
     trace = _common(leaves)
     if trace is None or trace.size < LEAST or type(active_recorder()) is not GraphRecorder:
         return None
     others = _others(lin, trace)
+    if others is None:
+        return None
     places: list[tuple[int, int]] = []
     shape: list[int] = []
 
@@ -88,12 +90,12 @@ def _common(leaves: Sequence[Any]) -> BatchTrace | None:
     return trace
 
 
-def _others(lin: Linearized, trace: BatchTrace) -> dict[int, Tracer]:
-    """Return what else differs by example, by the identity of its variable."""
+def _others(lin: Linearized, trace: BatchTrace) -> dict[int, Tracer] | None:
+    """Return what else differs by example, by the identity of its variable; None with loops."""
     found: dict[int, Tracer] = {}
     for node in lin.tape.nodes:
         if type(node) is not Node or isinstance(node.op, RegionOp):
-            raise NotAccumulable("the function has a loop")
+            return None
         for x in node.inputs:
             if isinstance(x, Tracer) and x._trace is trace and x._var.batched:
                 found[id(x._var)] = x
