@@ -131,6 +131,13 @@ def test_where_no_structure_is_known(name):
     np.testing.assert_allclose(A @ x, B, atol=1e-7)
 
 
+def test_entries_that_are_not_finite():
+    with np.errstate(all="ignore"):
+        for f in (lambda x: x * np.nan + x, lambda x: np.sqrt(x - X[0]) + np.sum(x)):
+            with pytest.raises(np.linalg.LinAlgError, match="not finite"):
+                of(f).solve(B)
+
+
 def test_a_nearly_singular_diagonal():
     """Woodbury's formula divides by the diagonal, so another way is taken."""
     x = X.copy()
@@ -200,3 +207,18 @@ def test_what_is_refused():
     many = of(lambda x: np.linalg.solve(np.eye(2), x.reshape(2, -1)).ravel(), np.ones(40_000))
     with pytest.raises(UnsupportedError, match="40,000 products"):
         many.diagonal()
+
+
+def test_complex_numbers():
+    m = RNG.standard_normal((4, 3)) + 1j * RNG.standard_normal((4, 3))
+    z = np.array([0.3 + 0.1j, -0.2j, 1.0 + 0.0j])
+    A = of(lambda z: m @ z**2, z)
+    dense = m * (2 * z)
+    v, u = z + 1, np.array([1.0, 1j, 2 - 1j, 0.5])
+    np.testing.assert_allclose(A @ v, dense @ v)
+    np.testing.assert_allclose(A.T @ u, dense.T @ u)
+    np.testing.assert_allclose(A.H @ u, dense.conj().T @ u)
+    np.testing.assert_allclose(A.rmatvec(u), dense.conj().T @ u)
+    np.testing.assert_allclose(A.T.H @ v, dense.conj() @ v)
+    np.testing.assert_allclose(A.to_dense(), dense)
+    np.testing.assert_allclose(A.diagonal(), np.diagonal(dense))

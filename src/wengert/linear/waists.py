@@ -112,8 +112,11 @@ class Bordered:
         Raises
         ------
         numpy.linalg.LinAlgError
-            For a singular matrix.
+            For a singular matrix, or one with entries that are not finite.
         """
+        parts = self.sparse.data, self.left, self.right, self.lower
+        if not all(np.all(np.isfinite(x)) for x in parts):
+            raise np.linalg.LinAlgError("the matrix has entries that are not finite")
         d = self.sparse.diagonal() if self.is_diagonal else np.zeros(0)
         with np.errstate(all="ignore"):
             if len(d) and np.all(d != 0):
@@ -123,8 +126,6 @@ class Bordered:
             x = self._refined(self._factored, b)
             if self._is_close(x, b) or not np.all(np.isfinite(b)):
                 return x
-        if not all(np.all(np.isfinite(x)) for x in (self.sparse.data, self.left, self.right)):
-            raise np.linalg.LinAlgError("the matrix has entries that are not finite")
         raise np.linalg.LinAlgError(SINGULAR)
 
     def _refined(self, solve: Callable[[Any], Any], b: Any) -> Any:

@@ -63,7 +63,9 @@ class MatrixOperator(LinearOperator):  # type: ignore[misc]
 
     def _rmatvec(self, u: Any) -> Any:
         product = self._of._pull if self._turned is None else self._of._push
-        return product(*self._point, np.ravel(u))
+        if self.dtype.kind != "c":
+            return product(*self._point, np.ravel(u))
+        return np.conj(product(*self._point, np.conj(np.ravel(u))))  # a pullback conjugates nothing
 
     def _transpose(self) -> MatrixOperator:
         if self._turned is None:
