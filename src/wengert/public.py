@@ -27,6 +27,7 @@ from wengert.gradients import elementwise_grad
 from wengert.jit.decorator import jit
 from wengert.linear.function import linear_graph
 from wengert.matrices import (
+    calibrate,
     hessian,
     jacfwd,
     jacobian,
@@ -51,6 +52,7 @@ from wengert.transform.prefix import associative_scan
 __all__ = [
     "Shape",
     "associative_scan",
+    "calibrate",
     "checkpoint",
     "cond",
     "cost",

@@ -50,12 +50,18 @@ FUNCTIONS = {
     "changed under a view": changed_under_a_view,
     "read elsewhere too": read_elsewhere_too,
     "returned itself": lambda x: np.sin(x[:, 0])[:, None],
+    "read by a later loop": lambda x: (
+        np.exp(np.sin(x[:, 0])[:, None] * 2) / np.sum(np.exp(np.sin(x[:, 0])[:, None] * 2))
+    ),
+    "read by loops of two shapes": lambda x: (
+        (2 + x[:, 0])[None] / np.sum(x) + (2 + x[:, 0]) / np.max((2 + x[:, 0])[:, None])
+    ),
     "summed": lambda x: np.sum(np.sin(x[:, 0])[:, None] * x, axis=0),
 }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("rows", [1, 9, 300])
+@pytest.mark.parametrize("rows", [1, 9, 1500])
 def test_the_results_are_numpys(name, rows):
     f = FUNCTIONS[name]
     x = np.resize(X, (rows, 4)) + np.arange(rows)[:, None] / 100

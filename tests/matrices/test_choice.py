@@ -259,3 +259,17 @@ def test_a_plan_of_a_given_mode_has_no_choice():
     assert plan.candidates == ()
     assert plan.mode is plan.order is None
     assert {w.mode for w in plan.compare().ways} >= {"given", "forward", "reverse"}
+
+
+@pytest.mark.parametrize("format", ["csr", "csc", "coo", "dense"])
+@pytest.mark.parametrize("made", [wg.jacobian, wg.value_and_jacobian])
+def test_a_sparse_plan_compares_its_ways_too(made, format):
+    f = FUNCTIONS["a stencil"][0]
+    plan = made(f, sparsity="auto", format=format).plan(np.linspace(0.1, 1.0, 40))
+    found = plan.compare()
+    assert {w.mode for w in found.ways} == {"accumulate", "forward", "reverse", "both"}
+    assert all(w.difference < 1e-12 for w in found.ways)
+    assert all(c.seconds > 0 for c in plan.candidates)
+    assert f"-> {plan.mode}" in " ".join(str(found).split())
+    hessian = wg.hessian(lambda x: np.sum(f(x) ** 2), format="csr").plan(np.linspace(0.1, 1.0, 9))
+    assert len(hessian.compare().ways) >= 3

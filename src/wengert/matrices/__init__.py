@@ -17,10 +17,12 @@ from wengert.matrices.functions import (
     value_and_jacobian,
 )
 from wengert.matrices.plan import MatrixPlan
+from wengert.matrices.rates import calibrate
 
 __all__ = [
     "MatrixFunction",
     "MatrixPlan",
+    "calibrate",
     "hessian",
     "jacfwd",
     "jacobian",

@@ -16,11 +16,18 @@ import scipy.sparse as sps
 from wengert import trees
 from wengert.backend.native import NativeBackend
 from wengert.backend.numpy import NumpyBackend
-from wengert.errors import InputError, PlanMismatchError, user_line
+from wengert.errors import (
+    DerivativeError,
+    InputError,
+    PlanMismatchError,
+    UnsupportedError,
+    user_line,
+)
 from wengert.ir.graph import EFFECTS, TESTS, Graph, GuardMiss, aval_of
 from wengert.jit.form import Form, layouts, split
 from wengert.jit.plan import laid_otherwise
 from wengert.jit.progress import Patience
+from wengert.matrices.compare import Comparison, as_time, compared
 from wengert.matrices.program import Candidate, MatrixProgram
 from wengert.matrices.saved import write_plan
 from wengert.ops.base import shape_of
@@ -181,8 +188,48 @@ class MatrixPlan:
         found = [c for c, _ in self.program.planner.candidates()]
         if self.mode == "accumulate":
             cost = self.program.cost
-            found.insert(0, Candidate(self.mode, "", 0, cost.flops, cost.bytes))
+            found.insert(
+                0, Candidate(self.mode, "", 0, cost.flops, cost.bytes, self.program.seconds)
+            )
         return found
+
+    def compare(self) -> Comparison:
+        """Run every way that suits the function at the plan's example.
+
+        Each is planned and compiled, and its matrix compared with the plan's by products with two
+        vectors.
+
+        Returns
+        -------
+        Comparison
+            A table of predicted and measured times.
+        """
+        planner = self.program.planner
+        args, kwargs = planner.args, planner.kwargs
+        leaves, form = split(args, kwargs)
+        runs: dict[str, Callable[[], Any]] = {self.mode: functools.partial(self, *args, **kwargs)}
+        guesses = {c.mode: c.seconds for c in self.candidates}
+        for mode in ("accumulate", "forward", "reverse", "both"):
+            if mode in runs:
+                continue
+            request = planner.request._replace(mode=mode, probe=False, colouring=None, saved=False)
+            try:
+                with quiet():
+                    program = type(planner)(request, args, kwargs).program()
+            except (UnsupportedError, DerivativeError):  # it does not suit the function
+                continue
+            plan = MatrixPlan(program, self.format, form, leaves)
+            plan.compile()
+            runs[mode] = functools.partial(plan, *args, **kwargs)
+        return compared(self.name, self.mode, runs, self._looked_at, guesses)
+
+    def _looked_at(self, result: Any) -> list[Any]:
+        """Return arrays that tell one matrix from another."""
+        matrix = result[1] if self.value else result
+        if not sps.issparse(matrix):
+            return trees.flatten(matrix)[0]
+        m, n = matrix.shape
+        return [matrix @ np.cos(np.arange(n)), matrix.T @ np.cos(np.arange(m))]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a file, for `wengert.load_plan`.
@@ -227,10 +274,10 @@ class MatrixPlan:
         shown = self.pattern if self.colouring is None else self.colouring
         rows = [
             (("→ " if c.mode == self.mode else "") + c.mode, str(c.sweeps or ""),
-             f"{c.flops:,}", f"{c.bytes:,}")
+             as_time(c.seconds), f"{c.flops:,}", f"{c.bytes:,}")
             for c in self.candidates
         ]  # fmt: skip
-        head = ("way", "sweeps", "operations", "bytes")
+        head = ("way", "sweeps", "predicted", "operations", "bytes")
         inputs = ", ".join(map(str, self._avals))
         return fragment(
             paragraphs([f"plan of {self.name}({inputs}), {self.format}"]),
@@ -250,8 +297,8 @@ class MatrixPlan:
             if p.chunk is not None:
                 lines.append(f"  in {max(p.chunks)} batches of {p.chunk}")
         lines += [
-            f"  {'->' if c.mode == self.mode else '  '} {c.mode}: {c.sweeps or 'no sweeps'}, "
-            f"{c.flops:,} operations, {c.bytes:,} bytes"
+            f"  {'->' if c.mode == self.mode else '  '} {c.mode}: {as_time(c.seconds)} predicted, "
+            f"{c.sweeps or 'no sweeps'}, {c.flops:,} operations, {c.bytes:,} bytes"
             for c in self.candidates
         ]
         lines += [f"  holds where {g.kind}() of a {g.value.aval} is {g.outcome!r}"

@@ -38,11 +38,14 @@ from wengert.jit.state import State
 from wengert.linear.accumulate import accumulate_flat
 from wengert.linear.entries import assemble, entries_of
 from wengert.linear.terms import NotAccumulable
+from wengert.matrices.compare import as_time
 from wengert.matrices.patterns import Call, hessian_sparsity, jacobian_sparsity
 from wengert.matrices.probe import applied, blame, disagreement, missing_entries
 from wengert.matrices.program import Candidate, MatrixProgram, Order, Request
+from wengert.matrices.rates import rates
 from wengert.matrices.sweeps import compressed_data, products
 from wengert.matrices.trials import holds_at, noise, points
+from wengert.matrices.work import Work, work_of
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.sparse.colouring.colouring import colour
 from wengert.sparse.colouring.problem import ColouringAlgorithm, ColouringProblem
@@ -293,13 +296,13 @@ class Planner:
 
     def cheaper(self, found: MatrixProgram) -> MatrixProgram | None:
         """Return an accumulation that is predicted to be the cheapest way, else None."""
-        mine = Candidate("accumulate", "", 0, found.cost.flops, found.cost.bytes)
         self.detect()
         others = [c for c, _ in self.candidates()]
-        least = min(others, key=lambda c: c.work, default=None)
-        if least is None or mine.work <= least.work:
+        least = min(others, key=lambda c: c.seconds, default=None)
+        if least is None or found.seconds <= least.seconds:
             return found
-        self.why = f"{mine.work:,} against {least.work:,} for {least.mode}"
+        took, other = as_time(found.seconds), as_time(least.seconds)
+        self.why = f"predicted {took} against {other} for {least.mode}"
         return None
 
     # --- sweeps -----------------------------------------------------------------------------------
@@ -314,7 +317,7 @@ class Planner:
         return self.pattern
 
     @cached_property
-    def sweep_costs(self) -> dict[str, Count]:
+    def sweep_costs(self) -> dict[str, tuple[Count, Work]]:
         """Cost of the function alone and of one sweep each way, the function included."""
         start = time.perf_counter()
         found = {}
@@ -334,7 +337,8 @@ class Planner:
                 return made or ys
 
             try:
-                found[mode] = count_graph(self._record(function, [*self.leaves, *seed])[0])
+                graph = self._record(function, [*self.leaves, *seed])[0]
+                found[mode] = count_graph(graph), work_of(graph)
             except DerivativeError:  # a function with a rule for one direction only
                 continue
         self._timed("count", start)
@@ -342,7 +346,9 @@ class Planner:
 
     def candidates(self) -> list[tuple[Candidate, ColouringResult]]:
         """Return the ways by sweeps, coloured, with their costs."""
-        pattern, costs = self.detect(), self.sweep_costs
+        pattern, every = self.detect(), self.sweep_costs
+        costs = {mode: count for mode, (count, _) in every.items()}
+        spent = {mode: _of_one(work, every["value"][1]) for mode, (_, work) in every.items()}
         found: list[tuple[Candidate, ColouringResult]] = []
         each = {m: max(costs[m].flops - costs["value"].flops, 1) for m in costs if m != "value"}
         symmetric = self.hessian and pattern.is_symmetric
@@ -362,13 +368,17 @@ class Planner:
             if mode == "reverse" and symmetric:
                 columns, rows = 0, columns
             flops, moved = costs["value"].flops, costs["value"].bytes
+            seconds = rates().seconds({**every["value"][1]})
+            seconds += rates().seconds({"lookup": pattern.nnz})  # the entries are read off
             for k, way in ((columns, "forward"), (rows, "reverse")):
                 if k:
                     flops += k * each[way]
                     moved += k * max(costs[way].bytes - costs["value"].bytes, 0)
+                    once, apiece = spent[way]
+                    seconds += once + k * apiece
             counts = [f"{k} {w}" for k, w in ((columns, "forward"), (rows, "reverse")) if k]
             text = f"{' and '.join(counts) or 'no sweeps'} (at least {c.lower_bound})"
-            found.append((Candidate(mode, text, columns + rows, flops, moved), c))
+            found.append((Candidate(mode, text, columns + rows, flops, moved, seconds), c))
         return found
 
     def _coloured(
@@ -394,7 +404,7 @@ class Planner:
                 f"{self.request.name}: mode={self.request.mode!r} takes a derivative that a custom "
                 f"rule does not have; use mode='auto'" + user_line()
             )
-        return min(found, key=lambda pair: pair[0].work)
+        return min(found, key=lambda pair: pair[0].seconds)
 
     def swept(self, best: tuple[Candidate, ColouringResult]) -> MatrixProgram:
         """Record coloured sweeps."""
@@ -553,6 +563,13 @@ class Planner:
     def _differentiable(self) -> Graph:
         data, form = split(tuple(self.leaves), {})
         return record(self.function, data, form, differentiable=True).graph
+
+
+def _of_one(work: Work, value: Work) -> tuple[float, float]:
+    """Return the seconds of a sweep beside the value's: once for all seeds, and for each."""
+    more = {k: max(n - value.get(k, 0.0), 0.0) for k, n in work.items()}
+    once: Work = {k: more.pop(k) for k in ("step", "host") if k in more}
+    return rates().seconds(once), rates().seconds(more)
 
 
 def _entries(ys: Sequence[Any]) -> int:

@@ -11,6 +11,8 @@ import numpy as np
 
 from wengert.cost.count import Count, count_graph
 from wengert.ir.graph import Graph
+from wengert.matrices.rates import rates
+from wengert.matrices.work import work_of
 from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.pattern import SparsityPattern
 
@@ -62,18 +64,14 @@ class Request(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A way to compute the matrix, with what it is predicted to cost."""
+    """A way to compute the matrix, with what it is predicted to cost, the time in seconds."""
 
     mode: str
     sweeps: str
     colours: int
     flops: int
     bytes: int
-
-    @property
-    def work(self) -> int:
-        """Operations, and a byte moved as an eighth of one."""
-        return self.flops + self.bytes // 8
+    seconds: float
 
 
 class Order(NamedTuple):
@@ -156,6 +154,11 @@ class MatrixProgram:
     def cost(self) -> Count:
         """Operations and bytes of one run of the graph."""
         return count_graph(self.graph)
+
+    @cached_property
+    def seconds(self) -> float:
+        """The predicted time of one run of the graph."""
+        return rates().seconds(work_of(self.graph))
 
     @property
     def chunks(self) -> tuple[int, int]:

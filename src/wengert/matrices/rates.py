@@ -8,9 +8,11 @@ cache, where later processes find them.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -86,8 +88,13 @@ def rates() -> Rates:
 
 
 def _path() -> Path | None:
+    """Return the file of this machine, which others that share the folder do not read."""
     folder = default_folder()
-    return None if folder is None else folder / "rates.json"
+    if folder is None:
+        return None
+    machine = platform.node(), platform.machine(), str(os.cpu_count())
+    mark = hashlib.sha256("\n".join(machine).encode()).hexdigest()[:16]
+    return folder / "rates" / f"{mark}.json"
 
 
 def _read() -> Rates | None:
@@ -109,12 +116,14 @@ def calibrate() -> Rates:
     """Measure what this machine takes for each quantity of work, and keep it in the user's cache.
 
     Small programs of native code that do much of one thing are timed; it takes about a second.
-    Plans that are made afterwards, in this process and in later ones, are chosen by these rates.
+    Plans that are made afterwards, in this process and in later ones on this machine, are chosen by
+    these rates. Without calibration the rates that are built in serve.
 
     Returns
     -------
     Rates
-        They print themselves.
+        They print themselves. Where no cache can be written (``WENGERT_CACHE_DIR``), they hold in
+        this process only.
     """
     found = dict(NANOSECONDS)
     with np.errstate(all="ignore"):
@@ -196,15 +205,12 @@ def _sums() -> Graph:
     return w.graph(y)
 
 
-def _chain(op: Any) -> Callable[[], Graph]:
-    def make() -> Graph:
-        w = _Writer((1 << 12,))
-        y: Any = w.inputs[0]
-        for _ in range(8):
-            y = w(op, y)
-        return w.graph(y)
-
-    return make
+def _calls() -> Graph:
+    w = _Writer((1 << 12,))
+    y: Any = w.inputs[0]
+    for _ in range(4):
+        y = w(ew.sin, w(ew.exp, w(ew.tanh, y)))
+    return w.graph(y)
 
 
 def _divisions() -> Graph:
@@ -230,7 +236,7 @@ _PROGRAMS: dict[str, Callable[[], Graph]] = {
     "byte": _copies,
     "simple": _sums,
     "divide": _divisions,
-    "call": _chain(ew.tanh),
+    "call": _calls,
     "apart": _turned,
     "product": _product,
 }

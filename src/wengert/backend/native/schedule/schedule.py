@@ -304,7 +304,8 @@ class Schedule:
         if isinstance(x, Value) and x.shape == loop.shape:
             if x in loop.inside:
                 return x
-            if x not in self._view and computed_again(x, loop, self._made, self._loop, self._view):
+            alone = x in self._loop and x not in self._view
+            if alone and computed_again(x, loop, self._made, self._loop, self._view):
                 return x
         return self.view(x, loop.step) if isinstance(x, (Value, Const)) else x
 
