@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import re
 import sys
 
@@ -394,3 +395,5 @@ def test_a_page_holds_what_looks_like_html():
     page = wg.draw(f, 0.5).html(title="<b>")
     assert page.count("</script>") == 2
     assert "<title>&lt;b&gt;</title>" in page
+    assert "test_drawing.py" in page
+    assert os.path.dirname(__file__) not in page  # a page may be shown to others

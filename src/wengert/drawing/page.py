@@ -6,6 +6,7 @@ The page places what is open by itself, as `placing` does, from the columns and 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -148,7 +149,8 @@ def _node(
     return [
         n.label, int(n.kind == "operator"), n.order, strings(n.stage), strings(n.role),
         strings(n.op), strings("×".join(map(str, n.shape))), strings(n.dtype), n.nbytes, n.flops,
-        n.read + n.written, seconds, strings(n.formula), strings(n.derivative), strings(n.file),
+        n.read + n.written, seconds, strings(n.formula), strings(n.derivative),
+        strings(os.path.basename(n.file)),
         n.line, strings(n.function), strings(n.source), groups[n.group], number.get(n.primal, -1),
         int(n.kept), n.step, _shot(n.value, coarse), _shot(n.cotangent, coarse), round(w, 1),
         round(h, 1), strings(colour_of(n)),
@@ -185,7 +187,7 @@ def _shot(s: Snapshot | None, coarse: bool) -> Any:
 def _group(g: Group, groups: dict[str, int], about: str, strings: _Strings) -> list[Any]:
     w, h = group_size(g, about)
     return [
-        strings(g.label), strings(g.kind), groups[g.parent], strings(g.file), g.line, g.times,
+        strings(g.label), strings(g.kind), groups[g.parent], strings(os.path.basename(g.file)), g.line, g.times,
         int(g.closed), round(w, 1), round(h, 1), strings(about),
     ]  # fmt: skip
 
