@@ -327,6 +327,26 @@ def test_differentiated(name):
     assert wg.value_and_grad(f)(x)[0] == pytest.approx(f(x), rel=1e-15)
 
 
+class Positive:
+    def __init__(self, v):
+        self.v = v
+
+    def __bool__(self):
+        return math.exp(self.v) > 1
+
+
+def test_truth_of_objects():
+    def f(x):
+        a = Positive(x)
+        kept = (a and 2.0) * (not a or 3.0) if a else 5.0
+        return x * kept * (1.0 if (a or None) is a else 7.0)
+
+    for x in (0.7, -0.7):
+        expected = f(x) / x
+        assert wg.grad(f)(x) == pytest.approx(expected)
+        assert wg.jit(wg.grad(f))(x) == pytest.approx(expected)
+
+
 class Plain:
     attribute = 1.0
 

@@ -19,6 +19,7 @@ import types
 
 import pytest
 
+import wengert as wg
 from wengert.follow import rewrite
 from wengert.follow.tables import Answers, Tables
 
@@ -148,6 +149,19 @@ def test_a_function_is_rewritten_once():
     assert rewrite.rewritten(helper.__code__, tables) is rewrite.rewritten(helper.__code__, tables)
     made = rewrite.rewritten(helper.__code__, tables)
     assert rewrite.rewritten(made, tables) is made
+
+
+def test_a_function_followed_once_is_not_followed_again(monkeypatch):
+    def f(x):
+        return helper(x) + Derived(2.0).scaled(x)
+
+    wg.grad(f)(1.0)
+    made = []
+    monkeypatch.setattr(rewrite, "_rewrite", lambda *args: made.append(args))
+    for _ in range(2):
+        wg.grad(f)(1.0)
+        wg.jit(wg.hessian(f))(1.0)
+    assert not made
 
 
 def failing(x):

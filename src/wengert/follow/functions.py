@@ -219,8 +219,10 @@ def _class(kind: Any) -> Any:
     found = STAND_INS.get(kind)
     if found is not None:
         return found
-    if type(kind).__call__ is not type.__call__:
-        return kind
+    creates = type(kind).__call__
+    if creates is not type.__call__:  # of a metaclass
+        made = _function(creates) if type(creates) is FunctionType else creates
+        return kind if made is creates else MethodType(made, kind)
     new, begin = kind.__new__, kind.__init__
     made = _function(new) if type(new) is FunctionType else new
     begun = _function(begin) if type(begin) is FunctionType else begin

@@ -210,6 +210,10 @@ class _Writer:
         if kind == "STORE_SLICE":
             asked = self._asked(self._tables.stores, 3)
             return [self._new("BUILD_SLICE", 2), *asked, self._new("STORE_SUBSCR")]
+        if kind in ("JUMP_IF_TRUE_OR_POP", "JUMP_IF_FALSE_OR_POP"):  # of Python 3.11
+            jump = self._new(f"POP_JUMP_FORWARD_{kind[5:-7]}", x.arg)
+            asked = self._asked(self._tables.of("truth"))
+            return [self._new("COPY", 1), *asked, jump, self._new("POP_TOP")]
         return [*self._before(x), x]
 
     def _before(self, x: Any) -> list[Any]:

@@ -173,7 +173,9 @@ def _is_outside(holders: list[Any]) -> bool:
         known.update(map(id, found))
         if not outer.isdisjoint(map(id, found)) or len(found) > _WIDEST:
             return True
-        above = gc.get_referrers(*found)
+        asked = tuple(found)
+        known.add(id(asked))
+        above = gc.get_referrers(*asked)
         wider: list[Any] = []
         for x in above:
             if id(x) in known:
@@ -183,7 +185,7 @@ def _is_outside(holders: list[Any]) -> bool:
             wider.append(x)
         if not wider:
             return False
-        kept.append(wider)
+        kept += [asked, wider]
         known.add(id(wider))
         del above
     return True
