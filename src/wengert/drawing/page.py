@@ -186,8 +186,9 @@ def _shot(s: Snapshot | None, coarse: bool) -> Any:
 
 def _group(g: Group, groups: dict[str, int], about: str, strings: _Strings) -> list[Any]:
     w, h = group_size(g, about)
+    file = os.path.basename(g.file)
     return [
-        strings(g.label), strings(g.kind), groups[g.parent], strings(os.path.basename(g.file)), g.line, g.times,
+        strings(g.label), strings(g.kind), groups[g.parent], strings(file), g.line, g.times,
         int(g.closed), round(w, 1), round(h, 1), strings(about),
     ]  # fmt: skip
 
