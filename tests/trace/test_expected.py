@@ -98,6 +98,27 @@ def nested(x):
     return s
 
 
+TABLE = np.random.default_rng(3).random((N + 1, 3)) - 0.5
+MATRIX = np.random.default_rng(4).random((3, 3)) * 0.5
+
+
+def given(x):
+    """Plain arrays, the same one in each trip and another one in each."""
+    y = x[:3]
+    for t in range(N):
+        y = np.tanh(MATRIX @ y + TABLE[t]) * TABLE[0] - np.concatenate([TABLE[t][:1], y[1:]])
+    return np.sum(y)
+
+
+def filled(x):
+    """An array that is large enough to wait, filled entry by entry."""
+    y = np.zeros(5000, like=x)
+    y[0] = x[0]
+    for t in range(1, N):
+        y[t] = np.sin(y[t - 1]) * x[1] + 1 / t
+    return np.sum(y[:N] ** 2)
+
+
 def shared(x):
     """A value that each trip computes again, and one of the trip before."""
     s, last = x[0], x[1]
@@ -107,7 +128,9 @@ def shared(x):
 
 
 @pytest.mark.parametrize(
-    "f", [lagged, swapped, viewed, restless, masked, nested, shared], ids=lambda f: f.__name__
+    "f",
+    [lagged, swapped, viewed, restless, masked, nested, given, filled, shared],
+    ids=lambda f: f.__name__,
 )
 def test_loops_are_recorded_alike(f, monkeypatch):
     graph, y = recorded(wg.grad(f), X, 6, monkeypatch)
@@ -119,13 +142,44 @@ def test_loops_are_recorded_alike(f, monkeypatch):
     np.testing.assert_allclose(y, wg.grad(f)(X), rtol=1e-10)
 
 
-@pytest.mark.parametrize("f", [lagged, swapped, masked, viewed], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [lagged, swapped, masked, viewed, given, filled], ids=lambda f: f.__name__
+)
 def test_most_of_a_loop_is_expected(f, monkeypatch):
     seen = []
     again = expected.Trail._again
     monkeypatch.setattr(expected.Trail, "_again", lambda *a: seen.append(again(*a)) or seen[-1])
     recorded(wg.grad(f), X, 12, monkeypatch)
     assert sum(y is not None for y in seen) > 0.5 * len(seen) > 40
+
+
+def test_numbers_of_python_stay_what_they_are(monkeypatch):
+    def f(r):
+        x, k = 0.3, np.float32(1.5)
+        for t in range(N):
+            x = r * x * (1 - x) + 1 / (t + 2)
+            x = x / (1 + x**2)
+        return x * k  # of a Python number and a float32: a float32
+
+    for transform in (wg.grad, wg.value_and_grad):
+        monkeypatch.setattr(expected, "FIRST", 6)
+        found = wg.jit(transform(f))(0.7)
+        monkeypatch.setattr(expected, "FIRST", 10**9)
+        wanted = wg.jit(transform(f))(0.7)
+        for a, b in zip(wg.trees.flatten(found)[0], wg.trees.flatten(wanted)[0], strict=True):
+            assert (type(a), getattr(a, "dtype", None)) == (type(b), getattr(b, "dtype", None))
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_plain_arrays_that_change(first):
+    def f(x):
+        y, w = x[0], np.ones(3)
+        for t in range(N):
+            w = w * 0.9 if t % 2 else np.roll(w, 1)
+            y = y * 0.5 + np.sum(w * x[:3]) / (t + 1)
+        return y
+
+    np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X))
 
 
 def test_an_index_out_of_range_is_raised(first):

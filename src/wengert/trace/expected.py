@@ -22,9 +22,9 @@ from wengert.ir.build import PLAIN, applied
 from wengert.ir.graph import Const, Node, Place, Value
 from wengert.ir.simplify import key
 from wengert.ops.base import Op
-from wengert.ops.index import getitem
+from wengert.ops.raising import INDEXED
 from wengert.trace import alarm
-from wengert.trace.lazy import may_fail
+from wengert.trace.lazy import LARGE, LazyValue, lazy_aval, may_fail
 from wengert.trace.numbering import number
 from wengert.trace.tracer import OPERATOR, Tracer
 
@@ -38,6 +38,7 @@ LONGEST = 4096
 
 _new: Any = tuple.__new__
 _INT = frozenset({int})
+_RAISING = frozenset({"divides", "power"})
 _SIMPLE = frozenset({int, str, bool, type(None)})
 
 
@@ -57,6 +58,8 @@ class Inner(NamedTuple):
         Whether it is marked as one that may raise.
     evaluate : callable
     aval : Aval
+    lazy : bool
+        Whether it waits to be computed.
     """
 
     line: tuple[str, int]
@@ -67,6 +70,36 @@ class Inner(NamedTuple):
     fails: bool
     evaluate: Any
     aval: Any
+    lazy: bool
+
+    def evaluated(self, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+        """Compute the result; None where the ordinary way is to look at it."""
+        try:
+            y = self.evaluate(
+                *[x.data if isinstance(x, (Value, Const)) else x for x in operands], **attrs
+            )
+        except Exception:
+            return None  # the ordinary way says so
+        if type(y) is not self.kind:  # of another dtype, or an array without axes
+            return None
+        if self.dtype is not None and (y.shape != self.shape or y.dtype != self.dtype):
+            return None
+        return y
+
+
+class Given(NamedTuple):
+    """A plain array that is an operand; in each trip it may be another one.
+
+    Attributes
+    ----------
+    shape, dtype
+    held : bool
+        Whether the tape keeps what it is, for the derivative.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
+    held: bool
 
 
 class Step:
@@ -78,16 +111,19 @@ class Step:
     attrs : dict
     operands : list or None
         Of each operand: how many results ago it was made, or the value itself, or the type of a
-        number. None where the operation is to be recorded in the ordinary way.
+        number, or what is known of a plain array. None where the operation is to be recorded in
+        the ordinary way.
     inner : Inner or None
         None where the result is an earlier one.
     result : int or Value
         That earlier one, in the form of an operand.
     flat : bool
         Whether the result has no derivative, so that the tape does not take it in.
+    number : bool
+        Whether it stands for a number of Python.
     """
 
-    __slots__ = ("attrs", "flat", "inner", "op", "operands", "result")
+    __slots__ = ("attrs", "flat", "inner", "number", "op", "operands", "result")
 
     def __init__(self, op: Op, attrs: dict[str, Any]) -> None:
         self.op = op
@@ -95,7 +131,7 @@ class Step:
         self.operands: list[Any] | None = None
         self.inner: Inner | None = None
         self.result: Any = None
-        self.flat = False
+        self.flat = self.number = False
 
 
 class Noted(NamedTuple):
@@ -106,7 +142,12 @@ class Noted(NamedTuple):
     attrs: dict[str, Any]
     result: Any
     node: Node | None
-    fresh: bool
+    taken: Node | None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the tape has taken it in."""
+        return self.taken is not None
 
 
 class Trail:
@@ -150,15 +191,15 @@ class Trail:
         finally:
             tape.trail = self
         result = y._var if type(y) is Tracer else None
-        fresh = len(tape.nodes) == before + 1
+        taken = tape.nodes[-1] if len(tape.nodes) == before + 1 else None
         node = recorder.nodes[-1] if len(recorder.nodes) == below + 1 else None
         self.made.append(result)
-        self.fresh.append(fresh or node is not None)
+        self.fresh.append(taken is not None or node is not None)
         if self.steps:
             self._advance()
             return y
         inputs = tuple([a._var if type(a) is Tracer else a for a in args])
-        self._log.append(Noted(op, inputs, attrs, result, node, fresh))
+        self._log.append(Noted(op, inputs, attrs, result, node, taken))
         if len(self._log) >= self._look:
             self._search()
         return y
@@ -183,7 +224,7 @@ class Trail:
         new = False  # whether an operand is new, so that no equal operation can have been recorded
         inputs: list[Any] = []
         below: list[Any] = []
-        values: list[Any] = []
+        lazy = False
         for a, d in zip(args, operands, strict=True):
             if type(a) is Tracer:
                 if a._view is not None:
@@ -203,14 +244,22 @@ class Trail:
                 else:
                     inputs.append(Tracer(a._trace, x))
                 x = a._var
-                if type(x) is not Value or a._trace is not recorder:
+                if type(x) is not Value:
+                    if type(x) is not LazyValue:
+                        return None
+                    lazy = lazy or not x.is_known or x.aval.nbytes >= LARGE
+                if a._trace is not recorder:
                     return None
                 below.append(x)
-                values.append(x.data)
             elif type(a) is d:
                 inputs.append(a)
                 below.append(a)
-                values.append(a)
+            elif type(d) is Given and type(a) is np.ndarray:
+                if a.shape != d.shape or a.dtype != d.dtype:
+                    return None
+                const = recorder.refer(a)
+                inputs.append(Tracer(recorder, const) if d.held else a)
+                below.append(const)
             else:
                 return None
         inner = step.inner
@@ -222,23 +271,29 @@ class Trail:
         else:
             if tape.regions or not _is_calm(recorder):
                 return None
-            try:
-                y: Any = inner.evaluate(*values, **attrs)
-            except Exception:
-                return None  # the ordinary way says so
-            if type(y) is not inner.kind:  # of another dtype, or an array without axes
+            if lazy is not inner.lazy:
                 return None
-            if inner.dtype is not None and (y.shape != inner.shape or y.dtype != inner.dtype):
-                return None
+            moved = attrs is not step.attrs and bool(attrs)
+            if lazy:
+                if moved and lazy_aval(op, below, attrs) != inner.aval:
+                    return None
+                value: Value = LazyValue(inner.aval, recorder, is_array=inner.kind is np.ndarray)
+            else:
+                y = inner.evaluated(below, attrs)
+                if y is None:
+                    return None
+                value = Value(y, inner.aval)
             mark = None
-            if not new or (attrs is not step.attrs and attrs):
+            if moved or not new:
                 mark = number(op, inputs, attrs)
                 if step.flat or mark in tape.known:
                     return None
-            value = Value(y, inner.aval)
             place: Any = _new(Place, inner.line)
             place.calls = inner.calls
-            recorder.nodes.append(Node(op, below, attrs, (value,), place))
+            node = Node(op, below, attrs, (value,), place)
+            recorder.nodes.append(node)
+            if lazy:
+                value.stand_for(node)  # type: ignore[attr-defined]
             if inner.fails:
                 recorder._mark(value)
             if step.flat:
@@ -248,6 +303,8 @@ class Trail:
                 return Tracer(recorder, value)
             out = Value(Tracer(recorder, value))
             tape.nodes.append(Node(op, inputs, attrs, (out,), place))
+            if step.number:
+                tape.numbers.add(out)
             if mark is not None:
                 tape.known[mark] = out
         made.append(out)
@@ -309,10 +366,14 @@ class Trail:
         tape = self.tape
         if type(now.op) is not Op or now.result is None or last.result is None:
             return step
-        if any(type(x) is Value and x in tape.numbers for x in (*now.inputs, now.result)):
+        step.number = type(now.result) is Value and now.result in tape.numbers
+        if step.number and (now.op.name == "divide" or now.op.integers in _RAISING):
+            return step
+        if len(now.inputs) != len(last.inputs):
             return step
         operands = [
-            _operand(a, b, at, period, place) for a, b in zip(now.inputs, last.inputs, strict=True)
+            _given(now, last, k) if type(a) is np.ndarray else _operand(a, b, at, period, place)
+            for k, (a, b) in enumerate(zip(now.inputs, last.inputs, strict=True))
         ]
         if any(d is None for d in operands) or not _alike(now, last):
             return step
@@ -327,7 +388,7 @@ class Trail:
             return step
         else:  # an operation that was recorded before
             step.result = _operand(now.result, last.result, at, period, place)
-            numbers = any(type(d) is type for d in operands)
+            numbers = any(type(d) is type or type(d) is Given for d in operands)
             if step.result is None or numbers or _agreed(step, last.attrs) is not step.attrs:
                 return step
         step.operands = operands
@@ -335,7 +396,7 @@ class Trail:
 
 
 def _alike(a: Noted, b: Noted) -> bool:
-    if a.op is getitem and len(a.inputs) == 1:
+    if INDEXED.get(a.op) == len(a.inputs):
         return True  # `_agreed` compares the indices
     return (a.attrs is OPERATOR) == (b.attrs is OPERATOR) and key_of(a.attrs) == key_of(b.attrs)
 
@@ -375,7 +436,8 @@ def _agreed(step: Step, attrs: dict[str, Any]) -> dict[str, Any] | None:
 
 def _moves(step: Step, x: Any, y: Any) -> bool:
     """Whether index templates differ in integers only."""
-    if step.op is not getitem or step.operands is None or len(step.operands) != 1:
+    operands = step.operands
+    if operands is None or INDEXED.get(step.op) != len(operands):
         return False
     if type(x) is not tuple or len(x) != len(y):
         return False
@@ -398,6 +460,16 @@ def _operand(a: Any, b: Any, at: int, period: int, place: dict[Any, int]) -> Any
     return at - i
 
 
+def _given(now: Noted, last: Noted, k: int) -> Given | None:
+    """Say what a plain array is as an operand in every trip."""
+    a, b = now.inputs[k], last.inputs[k]
+    if type(b) is not np.ndarray or a.shape != b.shape or a.dtype != b.dtype:
+        return None
+    if now.node is None or now.taken is None or type(now.node.inputs[k]) is not Const:
+        return None
+    return Given(a.shape, a.dtype, type(now.taken.inputs[k]) is Tracer)
+
+
 def _inner(noted: Noted) -> Inner | None:
     """Say what the recorder below is to append; None where that takes more than one node."""
     node, result = noted.node, noted.result
@@ -410,19 +482,25 @@ def _inner(noted: Noted) -> Inner | None:
             return None
     elif result is not value:
         return None
-    if type(value) is not Value or len(node.inputs) != len(noted.inputs):
+    if len(node.inputs) != len(noted.inputs) or type(node.line) is not Place:
         return None
-    op, y = node.op, value.data
+    op = node.op
+    place, calls = (node.line[0], node.line[1]), node.line.calls
+    fails = may_fail(op, node.inputs)
+    if type(value) is LazyValue:
+        kind = np.ndarray if value.is_array else None
+        return Inner(place, calls, kind, (), None, fails, None, value.aval, lazy=True)
+    if type(value) is not Value:
+        return None
+    y = value.data
     weak = any(x.aval.weak if isinstance(x, Value) else type(x) in PLAIN for x in node.inputs)
     if type(y) in PLAIN or (y is not None and value.aval.weak):
-        return None
-    if type(node.line) is not Place:
         return None
     whole = isinstance(y, np.ndarray)
     evaluate = op.evaluate if op.by_kind or not weak else functools.partial(_applied, op)
     return Inner(
-        (node.line[0], node.line[1]), node.line.calls, type(y), y.shape if whole else (),
-        y.dtype if whole else None, may_fail(op, node.inputs), evaluate, value.aval,
+        place, calls, type(y), y.shape if whole else (), y.dtype if whole else None, fails,
+        evaluate, value.aval, lazy=False,
     )  # fmt: skip
 
 
