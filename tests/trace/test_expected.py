@@ -8,7 +8,7 @@ from tests.rolling.programs import program
 
 import wengert as wg
 from wengert.rolling.limits import rolling
-from wengert.trace import expected
+from wengert.trace import expected, trail
 
 X = np.array([0.7, 0.4, -0.3, 0.9, 0.5])
 N = 60
@@ -39,7 +39,7 @@ def test_random_programs_are_recorded_alike(seed, monkeypatch):
     def second(x):
         return wg.hvp(f, (x,), (np.cos(x),))
 
-    for mode in (wg.grad(f), *([second, batched] if seed % 8 == 0 else [])):
+    for mode in (wg.grad(f), *([f, second, batched] if seed % 8 == 0 else [])):
         graph, y = recorded(mode, x, 6, monkeypatch)
         other, z = recorded(mode, x, 10**9, monkeypatch)
         assert abs(len(graph.nodes) - len(other.nodes)) <= 0.02 * len(other.nodes)
@@ -132,24 +132,27 @@ def shared(x):
     [lagged, swapped, viewed, restless, masked, nested, given, filled, shared],
     ids=lambda f: f.__name__,
 )
-def test_loops_are_recorded_alike(f, monkeypatch):
-    graph, y = recorded(wg.grad(f), X, 6, monkeypatch)
-    other, z = recorded(wg.grad(f), X, 10**9, monkeypatch)
+@pytest.mark.parametrize("transform", [wg.grad, lambda f: f], ids=["grad", "value"])
+def test_loops_are_recorded_alike(transform, f, monkeypatch):
+    graph, y = recorded(transform(f), X, 6, monkeypatch)
+    other, z = recorded(transform(f), X, 10**9, monkeypatch)
     if f is not nested:  # whose number of the inner trip happens to equal another's
         assert [n.op for n in graph.nodes] == [n.op for n in other.nodes]
         assert [n.line for n in graph.nodes] == [n.line for n in other.nodes]
     np.testing.assert_allclose(y, z, rtol=1e-12)
-    np.testing.assert_allclose(y, wg.grad(f)(X), rtol=1e-10)
+    np.testing.assert_allclose(y, transform(f)(X), rtol=1e-10)
 
 
 @pytest.mark.parametrize(
     "f", [lagged, swapped, masked, viewed, given, filled], ids=lambda f: f.__name__
 )
-def test_most_of_a_loop_is_expected(f, monkeypatch):
+@pytest.mark.parametrize("transform", [wg.grad, lambda f: f], ids=["grad", "value"])
+def test_most_of_a_loop_is_expected(transform, f, monkeypatch):
     seen = []
-    again = expected.Trail._again
-    monkeypatch.setattr(expected.Trail, "_again", lambda *a: seen.append(again(*a)) or seen[-1])
-    recorded(wg.grad(f), X, 12, monkeypatch)
+    kind = trail.TapeTrail if transform is wg.grad else trail.RecorderTrail
+    again = kind._again
+    monkeypatch.setattr(kind, "_again", lambda *a: seen.append(again(*a)) or seen[-1])
+    recorded(transform(f), X, 12, monkeypatch)
     assert sum(y is not None for y in seen) > 0.5 * len(seen) > 40
 
 

@@ -113,7 +113,8 @@ class Table:
         self._known: dict[Any, int] = {}
         self._avals: dict[Any, int] = {}
         self._same_avals: dict[int, tuple[Aval, int]] = {}
-        self._attrs: dict[Any, tuple[Any, list[int]]] = {}
+        self._attrs: dict[Any, tuple[int, list[int]]] = {}
+        self._templates: dict[Any, int] = {}
         self._of_value: dict[Value, int] = {}
         self._aval_numbers: list[int] = []
         self._outside_avals: list[int] = []
@@ -126,11 +127,12 @@ class Table:
         first, begin, at = [0], [0], [0]
         for item in self.items:
             if isinstance(item, Node):
-                marks.append(self._mark(item, operands, places))
-                for v in item.outputs:
+                made = tuple([self._aval(v.aval) for v in item.outputs])
+                marks.append(self._mark(item, made, operands, places))
+                for v, aval in zip(item.outputs, made, strict=True):
                     self._of_value[v] = len(self.values)
                     self.values.append(v)
-                    self._aval_numbers.append(self._aval(v.aval))
+                    self._aval_numbers.append(aval)
             else:
                 marks.append(self._asked(item))
                 operands.append(self._number(item.value))
@@ -177,7 +179,9 @@ class Table:
         mark = ("guard", bool(guard.outcome)) if is_bool else id(guard)
         return self._marks.setdefault(mark, len(self._marks))
 
-    def _mark(self, node: Node, operands: list[int], places: list[int]) -> int:
+    def _mark(
+        self, node: Node, made: tuple[int, ...], operands: list[int], places: list[int]
+    ) -> int:
         of_value, of_known, of_outside = self._of_value, self._aval_numbers, self._outside_avals
         numbers = []
         for x in node.inputs:
@@ -187,15 +191,16 @@ class Table:
         op, attrs = node.op, node.attrs
         if is_kept(op):
             return self._marks.setdefault(id(node), len(self._marks))
-        marked: Any = ()
+        marked = -1
         if attrs:
             shape = aval_of(node.inputs[0]).shape if op in INDEXED else None
             known = self._attrs.get((id(attrs), shape))  # the graph holds the attributes
             if known is None:
-                known = self._attrs[id(attrs), shape] = _marked(attrs, shape)
+                template, found = _marked(attrs, shape)
+                number = self._templates.setdefault(template, len(self._templates))
+                known = self._attrs[id(attrs), shape] = number, found
             marked, found = known
             places += found
-        made = tuple([self._aval(v.aval) for v in node.outputs])
         kinds = tuple([of_known[n] if n >= 0 else of_outside[-1 - n] for n in numbers])
         return self._marks.setdefault((op, marked, kinds, made), len(self._marks))
 

@@ -38,7 +38,6 @@ from wengert.trace.capture import (
     memory_of,
     note_read,
 )
-from wengert.trace.expected import Trail
 from wengert.trace.lazy import LARGE, LazyValue, Store, apart, is_array, lazy_aval, may_fail
 from wengert.trace.numbering import number
 from wengert.trace.numbers import (
@@ -57,6 +56,7 @@ from wengert.trace.reachable import is_unreachable
 from wengert.trace.refused import number_refused
 from wengert.trace.taped import taped, waiting
 from wengert.trace.tracer import OPERATOR, Tracer, frozen_or_same
+from wengert.trace.trail import RecorderTrail, TapeTrail, Trail
 
 __all__ = [
     "LEVELS",
@@ -157,7 +157,7 @@ class Tape(Trace):
         self.known: dict[Any, Value] | None = None if self.recorder is None else {}
         self.trail: Trail | None = None
         if type(self.recorder) is GraphRecorder and self.recorder.store.bound is None:
-            self.trail = Trail(self, self.recorder)
+            self.trail = TapeTrail(self, self.recorder)
         self.regions = 0
         """How many functions under `wengert.checkpoint` are at work: what they do is done again, so
         every array that they read is kept."""
@@ -357,6 +357,9 @@ class GraphRecorder(Trace):
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.notes: list[Any] = []
         self.alarm = Alarm()
+        self.trail: Trail | None = None
+        if type(self) is GraphRecorder and bound is None:
+            self.trail = RecorderTrail(self, self)
 
     def __enter__(self) -> GraphRecorder:
         """Begin recording."""
@@ -374,6 +377,7 @@ class GraphRecorder(Trace):
         self.alarm.stop(error)
         self.calls.stop()
         self.alive = False
+        self.trail = None
 
     def constant(self, x: np.ndarray[Any, Any]) -> Tracer:
         """Return a traced value that stands for the present content of a plain array."""
@@ -398,6 +402,8 @@ class GraphRecorder(Trace):
         """Append a node and evaluate it, or find the earlier one that computes the same."""
         if not self.alive:
             raise self.leaked()
+        if self.trail is not None and self.pulled is None:
+            return self.trail.process(op, args, attrs)
         if type(op) is not Op and getattr(op, "inline", False):
             self.custom = True
             return op.evaluate(*args, **attrs)
@@ -597,6 +603,7 @@ class GraphRecorder(Trace):
         outputs : list
             Traced values, arrays or scalars.
         """
+        self.trail = None  # which refers to arrays that nothing else may refer to
         for entry in self.consts.values():
             if not self._unchanged(entry):
                 self._settle(entry)

@@ -86,9 +86,12 @@ class _Reading:
         for node in reversed(tape.nodes):
             if type(node) is not Node:
                 return None  # a part under `wengert.checkpoint`
-            if not alive.isdisjoint(node.outputs):
+            outputs = node.outputs
+            if outputs[0] in alive if len(outputs) == 1 else not alive.isdisjoint(outputs):
                 used.append(node)
-                alive.update([x for x in node.inputs if type(x) is Value])
+                for x in node.inputs:
+                    if type(x) is Value:
+                        alive.add(x)
         used.reverse()
         if not all(self._is_new(v) for v in self.roots):
             return None
@@ -135,11 +138,17 @@ class _Reading:
                 if found is None:
                     return None
             inputs.append(found)
+        made = []
         for v in outputs:
-            if not self._is_new(v):
+            x = v.data
+            if type(x) is Tracer and x._trace is self.recorder and type(x._var) is Value:
+                values[v] = y = Value(None, x._var.aval)
+            elif self._is_new(v):
+                y = values[v]
+            else:
                 return None
-        made = (values[outputs[0]],) if len(outputs) == 1 else tuple([values[v] for v in outputs])
-        return Node(op, tuple(inputs), node.attrs, made, node.line)
+            made.append(y)
+        return Node(op, inputs, node.attrs, tuple(made), node.line)
 
     def _operand(self, x: Any) -> Any:
         if type(x) is Value:
