@@ -75,7 +75,7 @@ def test_every_order_makes_the_jacobian(name, method, level):
 def test_circuits_written_in_numpy_have_the_published_counts(name):
     f, x = FUNCTIONS[name]
     known = KNOWN[name]
-    graph = wg.linear_graph(f)(x)
+    graph = wg.linear_graph(f, merged=False)(x)
     free = graph.scalars.problem
     plain = free.priced(False)
     for method in ("forward", "reverse"):
@@ -131,6 +131,18 @@ def test_an_order_is_data():
     np.testing.assert_allclose(graph.accumulate(changed)[0][0], graph.accumulate(order)[0][0])
     np.testing.assert_allclose(graph.accumulate(list(order)[::-1])[0][0], graph.accumulate()[0][0])
     assert "numbers, by" in str(order)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_order_holds_under_jit_too(name):
+    """What is written twice is one value, with and without compilation."""
+    f, x = FUNCTIONS[name]
+    order = wg.linear_graph(f)(x).order()
+    assert len(order) < len(wg.linear_graph(f, merged=False)(x).order())
+    wanted = wg.jacobian(f, mode="reverse")(x)
+    made = wg.jit(lambda x: wg.linear_graph(f)(x).accumulate(order)[0][0])
+    np.testing.assert_allclose(made(x), wanted, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(wg.jit(wg.jacobian(f, mode=order))(x), wanted, 1e-11, 1e-11)
 
 
 def test_an_order_of_another_graph():

@@ -21,7 +21,7 @@ __all__ = ["linear_graph"]
 
 
 def linear_graph(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, merged: bool = True
 ) -> Callable[..., LinearGraph]:
     """Return a function that linearises `f` at its arguments.
 
@@ -31,6 +31,9 @@ def linear_graph(
         A function of arrays that returns arrays.
     argnums : int or sequence of int
         The arguments that are differentiated.
+    merged : bool
+        Whether the same operation of the same values is one value, as in a compiled function. False
+        keeps what is written twice apart.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def linear_graph(
         By the call, where `f` has what a linear graph does not hold: a loop, complex numbers, or a
         derivative of the user's own.
     """
-    check_places(f, argnums, "linear_graph")
+    check_places(f, argnums, "linear_graph", merged=merged)
     name = getattr(f, "__name__", "f")
 
     @functools.wraps(f)
@@ -60,7 +63,7 @@ def linear_graph(
             ]
 
         try:
-            graph = LinearGraph(linearize_flat(flat, chosen.leaves), name)
+            graph = LinearGraph(linearize_flat(flat, chosen.leaves), name, merged)
         except NotAccumulable as unfit:
             raise UnsupportedError(
                 f"linear_graph({name}): {unfit}, which a linear graph does not hold. Use "

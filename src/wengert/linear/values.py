@@ -14,6 +14,7 @@ from wengert.ops.blocks import Block, Zero
 from wengert.ops.control import cut
 from wengert.tables import align
 from wengert.trace.active import ACTIVE
+from wengert.trace.numbering import number
 from wengert.trace.region import RegionRecorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import Linearized
@@ -103,35 +104,36 @@ class Linear:
         The arrays of integers that the places of entries may depend on.
     """
 
-    def __init__(self, lin: Linearized, name: str = "f") -> None:
+    def __init__(self, lin: Linearized, name: str = "f", merged: bool = True) -> None:
         self.lin, self.name = lin, name
+        nodes, results = _merged(lin) if merged else (lin.tape.nodes, lin.outs)
         self.ys = lin.ys
         self.vertices: list[Vertex] = []
         self.edges: list[Edge] = []
         self.indices: list[Any] = []
         self._numbers: dict[Value, int] = {}
-        needed = _needed(lin)
-        outs = {v for v in lin.outs if v is not None}
+        needed = _needed(lin.roots, nodes, results)
+        outs = {v for v in results if v is not None}
         self.arguments: list[int | None] = []
         for v in lin.roots:
             known = v in needed
             self.arguments.append(self._add("argument", v, "argument") if known else None)
-        for node in lin.tape.nodes:
+        for node in nodes:
             if type(node) is not Node:
                 if any(v in needed for v in _outputs(node)):
                     raise NotAccumulable("a loop is one operation")
                 continue
             if any(v in needed for v in node.outputs):
                 self._node(node, needed, outs)
-        self.results = [None if v is None else self._numbers.get(v) for v in lin.outs]
+        self.results = [None if v is None else self._numbers.get(v) for v in results]
 
     def _add(self, name: str, value: Value, role: str, line: Any = None) -> int:
-        number = len(self.vertices)
+        place = len(self.vertices)
         if dtype_of(value.data).kind != "f":
             raise NotAccumulable(f"{name} makes {dtype_of(value.data)}")
-        self.vertices.append(Vertex(number, name, value, role, line))
-        self._numbers[value] = number
-        return number
+        self.vertices.append(Vertex(place, name, value, role, line))
+        self._numbers[value] = place
+        return place
 
     def _node(self, node: Node, needed: set[Value], outs: set[Value]) -> None:
         op = node.op
@@ -231,18 +233,62 @@ def rely_on(arrays: Sequence[Any]) -> None:
             bool(np.all(np.equal(recorders[-1].constant(x), x.copy())))
 
 
-def _needed(lin: Linearized) -> set[Value]:
-    """Return the values that the arguments reach and that reach a result."""
-    reached = set(lin.roots)
+def _merged(lin: Linearized) -> tuple[list[Any], list[Value | None]]:
+    """Return the nodes and results of a tape in which what is computed twice is one value.
+
+    A tape under a recorder is like that, so the graph of a function is the same under `jit`.
+    """
+    same: dict[Value, Value] = {}
+    known: dict[Any, Value] = {}
+    nodes: list[Any] = []
     for node in lin.tape.nodes:
+        if type(node) is not Node:
+            return lin.tape.nodes, lin.outs
+        inputs = [same.get(x, x) if isinstance(x, Value) else x for x in node.inputs]
+        if any(x is not y for x, y in zip(inputs, node.inputs, strict=True)):
+            node = Node(node.op, inputs, node.attrs, node.outputs, node.line)
+        # an array is held by the tape, and has the content that it had
+        marked = [_Held(x) if isinstance(x, np.ndarray) else x for x in inputs]
+        mark = number(node.op, marked, node.attrs) if len(node.outputs) == 1 else None
+        earlier = None if mark is None else known.get(mark)
+        if earlier is not None:
+            same[node.outputs[0]] = earlier
+            continue
+        if mark is not None:
+            known[mark] = node.outputs[0]
+        nodes.append(node)
+    return nodes, [None if v is None else same.get(v, v) for v in lin.outs]
+
+
+class _Held:
+    """An array by its identity."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Held and other.array is self.array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+
+def _needed(
+    roots: Sequence[Value], nodes: Sequence[Any], results: Sequence[Value | None]
+) -> set[Value]:
+    """Return the values that the arguments reach and that reach a result."""
+    reached = set(roots)
+    for node in nodes:
         if type(node) is not Node:
             raise NotAccumulable("a loop is one operation")
         if node.op.derivative is ZERO:
             continue
         if any(isinstance(v, Value) and v in reached for v in node.inputs):
             reached.update(v for v in node.outputs if dtype_of(v.data).kind in "fc")
-    wanted = {v for v in lin.outs if v is not None and v in reached}
-    for node in reversed(lin.tape.nodes):
+    wanted = {v for v in results if v is not None and v in reached}
+    for node in reversed(nodes):
         if any(v in wanted for v in node.outputs):
             wanted.update(v for v in node.inputs if isinstance(v, Value) and v in reached)
     return wanted
