@@ -82,7 +82,7 @@ def _modf(x: Any) -> Any:
         return np.where(np.isinf(x), np.copysign(np.zeros((), x.dtype), x), x - whole), whole
 
 
-FUNCTIONS[np.modf] = _modf
+implements(np.modf)(_modf)
 
 
 def _frexp(x: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from wengert.errors import (
 )
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.ops.convert import convert
+from wengert.trace import memory
 from wengert.trace.dispatch import CREATION, FUNCTIONS
 from wengert.trace.indexing import stack_nested
 from wengert.trace.numbers import number_type
@@ -42,15 +44,58 @@ NO_VALUE: Any = np._NoValue
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+NUMBERS = frozenset({
+    np.choose, np.imag, np.interp, np.linalg.cond, np.linalg.matrix_norm, np.linalg.norm,
+    np.linalg.vector_norm, np.median, np.modf, np.nan_to_num, np.nanmax, np.nanmedian, np.nanmin,
+    np.nanpercentile, np.nanquantile, np.nanstd, np.nanvar, np.percentile, np.quantile, np.sinc,
+    np.take,
+})  # fmt: skip
+"""Functions whose result without axes is a number, where what they are made of gives an array. The
+difference shows where a result is updated: ``y += 1`` makes another number, but changes an array
+that has other names."""
+
+ARRAYS = frozenset({
+    np.block, np.fft.fftn, np.fft.ifftn, np.i0, np.linalg.tensordot, np.pad, np.real_if_close,
+    np.tensordot,
+})  # fmt: skip
+"""Functions whose result without axes is an array, of numbers too."""
+
+
 def implements(*functions: Any) -> Callable[[F], F]:
     """Say that the decorated function stands for NumPy functions on traced values."""
 
     def decorate(implementation: F) -> F:
         for function in functions:
-            FUNCTIONS[function] = implementation
+            made: Callable[..., Any] = implementation
+            if function in NUMBERS:
+                made = _giving(_as_number, implementation)
+            elif function in ARRAYS:
+                made = _giving(_as_array, implementation)
+            FUNCTIONS[function] = made
         return implementation
 
     return decorate
+
+
+def _giving(kind: Callable[[Any], Any], implementation: F) -> F:
+    """Return a function that makes numbers, or arrays, of results without axes."""
+
+    @functools.wraps(implementation)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        y = implementation(*args, **kwargs)
+        if kwargs.get("out") is not None or (kind is _as_number and any(y is a for a in args)):
+            return y  # an array that the caller gave
+        return tuple(map(kind, y)) if type(y) is tuple else kind(y)
+
+    return called  # type: ignore[return-value]
+
+
+def _as_number(y: Any) -> Any:
+    return y[()] if isinstance(y, Tracer) and not y.shape and y._is_array() else y
+
+
+def _as_array(y: Any) -> Any:
+    return memory.held(y) if isinstance(y, Tracer) and not y.shape and not y._is_array() else y
 
 
 def optional(*names: str) -> list[Any]:
