@@ -12,12 +12,13 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from wengert.cli import check, cost, draw, explain, report, train
+import wengert
+from wengert.cli import check, cost, draw, explain, predict, report, train
 from wengert.errors import WengertError
 
 __all__ = ["build_parser", "main"]
 
-COMMANDS = (train, report, explain, draw, cost, check)
+COMMANDS = (train, predict, report, explain, draw, cost, check)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,8 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         Arguments without the program's name; those of the process by default.
     """
+    parser = build_parser()
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        parser.print_help()
+        return 0
     try:
-        args = build_parser().parse_args(argv)
+        args = parser.parse_args(given)
     except SystemExit as exit_:  # --help, or an argument that does not fit
         return int(exit_.code or 0)
     try:
@@ -57,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line, with a parser for each command."""
     parser = _Parser(prog="wengert", description="Derivatives of ordinary NumPy code.")
+    parser.add_argument("--version", action="version", version=f"wengert {wengert.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         sub = commands.add_parser(

@@ -37,6 +37,7 @@ from wengert.train import (
     prepare,
     train,
 )
+from wengert.train.columns import MISSING
 from wengert.train.data import TASKS
 from wengert.train.folder import new_folder_name
 from wengert.train.loop import start
@@ -56,6 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", metavar="DATA", help=f"{', '.join(BUNDLED)}, FILE.csv or FILE.npz")
     add("--target", metavar="COLUMN", help="the column of a CSV file to predict")
     add("--task", choices=TASKS, help="auto: few whole numbers or text are classes")
+    add("--drop", type=_names, metavar="COLUMN,...", help="columns that are left out")
+    add(
+        "--ordinal",
+        type=_names,
+        metavar="COLUMN,...",
+        help="text columns whose values are numbered, as size or size=S<M<L",
+    )
+    add("--missing", choices=MISSING, help="what to do about missing cells")
+    add("--encoding", metavar="NAME", help="of a CSV file, such as latin-1")
+    add("--decimal", choices=(".", ","), help="decimal sign of a CSV file")
     add("--hidden", type=_widths, metavar="N,N", help="widths of the hidden layers, or none")
     add("--activation", choices=tuple(ACTIVATIONS), help="of the hidden layers")
     add("--epochs", type=int, metavar="N", help="passes over the training part")
@@ -89,11 +100,15 @@ def _settings(parser: argparse.ArgumentParser) -> Any:
         default = getattr(Config, flag.lstrip("-").replace("-", "_"))
         if isinstance(default, tuple):
             default = ",".join(map(str, default))
-        if default is not None:
+        if default not in (None, ""):
             help = f"{help} (default: {default})"
         parser.add_argument(flag, default=argparse.SUPPRESS, help=help, **options)
 
     return add
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -108,16 +108,7 @@ def read_run(path: Path) -> Run:
     CheckpointError
         Its checkpoint cannot be read.
     """
-    if not path.exists():
-        raise RunFolderError(
-            f"{path}: there is no such folder; name that of a run, as runs/DATA-001"
-        )
-    folder = RunFolder(path)
-    if not folder.holds_run:
-        raise RunFolderError(
-            f"{path}: holds no run (no config.json); name the folder that `wengert train` printed, "
-            "as runs/DATA-001"
-        )
+    folder = RunFolder.of_run(path)
     config, stored = folder.read_config(), folder.read_checkpoint()
     if stored is None or not stored.state.history:
         raise RunFolderError(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from wengert.errors import SettingsError
+from wengert.train.columns import MISSING
 from wengert.train.data import TASKS
 from wengert.train.model import ACTIVATIONS
 from wengert.train.optim import OPTIMIZERS, SCHEDULES
@@ -22,7 +23,7 @@ class Config:
 
     Parameters
     ----------
-    data, target, task : str
+    data, target, task, drop, ordinal, missing, encoding, decimal
         As in `wengert.train.load`.
     hidden : tuple of int
         Widths of the hidden layers; empty for a linear model.
@@ -62,6 +63,11 @@ class Config:
     validation: float = 0.1
     patience: int = 0
     seed: int = 0
+    drop: tuple[str, ...] = ()
+    ordinal: tuple[str, ...] = ()
+    missing: str = "error"
+    encoding: str = "utf-8"
+    decimal: str = "."
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -75,7 +81,7 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a dictionary that `json` can write."""
-        return asdict(self) | {"hidden": list(self.hidden)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Config:
@@ -91,7 +97,8 @@ class Config:
             raise SettingsError(
                 f"unknown setting {unknown[0]!r}; was this written by another version of wengert?"
             )
-        return cls(**{**stored, "hidden": tuple(stored.get("hidden", cls.hidden))})
+        lists = {name: tuple(stored.get(name, getattr(cls, name))) for name in _LISTS}
+        return cls(**{**stored, **lists})
 
     def differences(self, other: Config) -> list[tuple[str, str, str]]:
         """Return ``(setting, own value, other's value)`` for each setting that differs."""
@@ -102,7 +109,10 @@ class Config:
         ]
 
 
+_LISTS = ("hidden", "drop", "ordinal")
 _CHOICES = {
+    "missing": MISSING,
+    "decimal": (".", ","),
     "task": TASKS,
     "activation": tuple(ACTIVATIONS),
     "optimizer": tuple(OPTIMIZERS),

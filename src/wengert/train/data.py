@@ -1,14 +1,13 @@
-"""Data sets: tables, CSV and NPZ files, bundled ones; their split and standardisation.
+"""Data sets: CSV and NPZ files, bundled ones; their split and standardisation.
 
-A bad cell of a table is named, never guessed. The scaling is that of the training part.
+The scaling is that of the training part.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import numpy as np
 
 from wengert.errors import DataError
 from wengert.files import ArchiveError, read_arrays
+from wengert.train.columns import MISSING, Column, columns_of, encoded
 from wengert.train.model import Array
+from wengert.train.table import Table, read_csv
 
 __all__ = [
     "BUNDLED",
@@ -25,132 +26,9 @@ __all__ = [
     "Part",
     "Scaling",
     "Split",
-    "Table",
     "load",
-    "read_csv",
     "split",
 ]
-
-_DELIMITERS = ",;\t"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A CSV file's cells as text, with the line of the file that each row ends on."""
-
-    path: Path
-    columns: list[str]
-    rows: list[list[str]]
-    lines: list[int]
-
-    def numbers(self, name: str) -> Array:
-        """Return a column as float64.
-
-        Raises
-        ------
-        DataError
-            A cell is empty, text, infinite or not a number; the message names line and column.
-        """
-        index = self.columns.index(name)
-        values = np.empty(len(self.rows))
-        for i, row in enumerate(self.rows):
-            values[i] = self._number(row[index].strip(), name, self.lines[i])
-        return values
-
-    def texts(self, name: str) -> list[str]:
-        """Return a column as text. An empty cell raises `DataError`."""
-        index = self.columns.index(name)
-        cells = [row[index].strip() for row in self.rows]
-        if "" in cells:
-            raise self._empty(name, self.lines[cells.index("")])
-        return cells
-
-    def is_numeric(self, name: str) -> bool:
-        """Whether every cell of a column reads as a number (NaN and inf do too)."""
-        index = self.columns.index(name)
-        return all(_is_number(row[index]) for row in self.rows)
-
-    def _number(self, cell: str, name: str, line: int) -> float:
-        if not cell:
-            raise self._empty(name, line)
-        if not _is_number(cell):
-            raise DataError(
-                f"{self.path}, line {line}: column {name!r} holds {cell!r}, which is not a number; "
-                "write a number there, or remove the column from the file"
-            )
-        value = float(cell)
-        if not math.isfinite(value):
-            raise DataError(
-                f"{self.path}, line {line}: column {name!r} holds {cell!r}; "
-                "remove that row or replace the value by a finite number"
-            )
-        return value
-
-    def _empty(self, name: str, line: int) -> DataError:
-        return DataError(
-            f"{self.path}, line {line}: the cell of column {name!r} is empty; "
-            "fill it or remove that row"
-        )
-
-
-def read_csv(path: Path) -> Table:
-    """Read a CSV file whose first line names the columns.
-
-    Cells are separated by commas, semicolons or tabs, whichever the first line has most of.
-    Blank lines are skipped.
-
-    Raises
-    ------
-    DataError
-        No such file, not UTF-8 text, no rows, no header, or rows of different lengths.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(_DELIMITERS, key=first.count), strict=True)
-            numbered = [(reader.line_num, row) for row in reader if row]
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; check the path given to --data") from None
-    except (OSError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text; save it as CSV in UTF-8") from error
-
-    if not numbered:
-        raise DataError(f"{path}: is empty; the first line must name the columns, rows follow")
-    columns = [name.strip() for name in numbered[0][1]]
-    _check_header(path, columns)
-    if len(numbered) == 1:
-        raise DataError(f"{path}: has a header but no rows")
-    for line, row in numbered[1:]:
-        if len(row) != len(columns):
-            raise DataError(
-                f"{path}, line {line}: has {len(row)} cells where the header names "
-                f"{len(columns)} columns; make every row as long as the header"
-            )
-    lines, rows = zip(*numbered[1:], strict=True)
-    return Table(path, columns, list(rows), list(lines))
-
-
-def _check_header(path: Path, columns: list[str]) -> None:
-    if all(_is_number(name) for name in columns):
-        raise DataError(
-            f"{path}: the first line holds only numbers; put a line with the names of the "
-            f"{len(columns)} columns above it"
-        )
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: the header names {twice[0]!r} more than once; rename one of them")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text  # Python reads 1_000 as a number, tables do not
-
 
 BUNDLED = {
     "digits": "classification",
@@ -162,7 +40,7 @@ BUNDLED = {
 
 TASKS = ("auto", "classification", "regression")
 MAX_CLASSES = 20
-"""Task ``auto`` takes whole numbers for classes up to this many different ones."""
+"""Task ``auto`` takes whole numbers for classes where they lie within so many of each other."""
 
 
 @dataclass(frozen=True)
@@ -177,12 +55,18 @@ class Dataset:
         Class numbers (int64) or real targets (float64).
     classes : tuple of str
         Names of the classes; empty for regression.
+    columns : tuple of Column
+        How the columns of a table became `x`, which has NaN where a cell is missing.
+    missing : str
+        What these are filled with: the ``mean`` or the ``median`` of the training part.
     """
 
     name: str
     x: Array
     y: Array
     classes: tuple[str, ...]
+    columns: tuple[Column, ...] = ()
+    missing: str = "error"
 
     @property
     def task(self) -> str:
@@ -203,7 +87,17 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def load(source: str, target: str | None = None, task: str = "auto") -> Dataset:
+def load(
+    source: str,
+    target: str | None = None,
+    task: str = "auto",
+    *,
+    drop: Sequence[str] = (),
+    ordinal: Sequence[str] = (),
+    missing: str = "error",
+    encoding: str = "utf-8",
+    decimal: str = ".",
+) -> Dataset:
     """Load a data set by name or from a file.
 
     Parameters
@@ -214,8 +108,18 @@ def load(source: str, target: str | None = None, task: str = "auto") -> Dataset:
     target : str, optional
         The column of a CSV file that is to be predicted. All other columns are features.
     task : str
-        ``"auto"`` takes text, booleans, and whole numbers of at most 20 different values for
-        classes.
+        ``"auto"`` takes text, booleans, and whole numbers that lie within 20 of each other for
+        classes; prices and counts are real numbers.
+    drop : sequence of str
+        Columns of a CSV file that are left out.
+    ordinal : sequence of str
+        Text columns whose values are numbered, as ``size`` or ``size=S<M<L``. Other text columns
+        become a column for each of their values, and dates the days since 1970.
+    missing : {"error", "drop", "mean", "median"}
+        What to do about missing cells: name the first, leave their rows out, or fill them with the
+        mean or the median of the training part. Rows without a target are left out.
+    encoding, decimal : str
+        Of a CSV file.
 
     Raises
     ------
@@ -227,7 +131,12 @@ def load(source: str, target: str | None = None, task: str = "auto") -> Dataset:
     path = Path(source)
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return _from_csv(path, target, task)
+        if missing not in MISSING:
+            raise DataError(f"unknown missing {missing!r}; there are {', '.join(MISSING)}")
+        return _from_csv(path, target, task, drop, ordinal, missing, encoding, decimal)
+    for option, value in (("--drop", drop), ("--ordinal", ordinal)):
+        if value:
+            raise DataError(f"{option} names columns of a CSV file, which {source} is not")
     if target is not None:
         raise DataError(
             f"--target names a column of a CSV file, which {source} is not; leave it out"
@@ -259,20 +168,51 @@ def _bundled(name: str, task: str) -> Dataset:
     return Dataset(name, x, np.asarray(bunch.target, dtype=np.int64), classes)
 
 
-def _from_csv(path: Path, target: str | None, task: str) -> Dataset:
-    table = read_csv(path)
+def _from_csv(
+    path: Path,
+    target: str | None,
+    task: str,
+    drop: Sequence[str],
+    ordinal: Sequence[str],
+    missing: str,
+    encoding: str,
+    decimal: str,
+) -> Dataset:
+    table = read_csv(path, encoding, decimal)
     names = ", ".join(table.columns)
     if target is None:
         raise DataError(f"{path}: say which column to predict: --target COLUMN, one of {names}")
-    if target not in table.columns:
-        raise DataError(f"{path}: has no column {target!r}; its columns are {names}")
-    features = [name for name in table.columns if name != target]
+    for what, given in (("", (target,)), ("--drop: ", drop)):
+        for name in given:
+            if name not in table.columns:
+                raise DataError(f"{what}{path}: has no column {name!r}; its columns are {names}")
+    features = [name for name in table.columns if name != target and name not in drop]
     if not features:
         raise DataError(f"{path}: has no column besides the target {target!r} to learn from")
+    if missing != "error":
+        gone = {i for i, cell in enumerate(table.cells(target)) if table.is_missing(cell)}
+        for name in features if missing == "drop" else ():
+            gone |= {i for i, cell in enumerate(table.cells(name)) if table.is_missing(cell)}
+        table = table.without(sorted(gone))
+        if not table.rows:
+            raise DataError(f"{path}: no row is left without missing cells; try --missing median")
     numeric = table.is_numeric(target) or task == "regression"
     labels = table.numbers(target) if numeric else np.array(table.texts(target))
-    x = np.column_stack([table.numbers(name) for name in features])
-    return _dataset(path, x, labels, task)
+    if missing == "error":
+        for name in features:
+            if any(table.is_missing(cell) for cell in table.cells(name)):
+                _name_missing(table, name)
+    columns = columns_of(table, features, ordinal, missing)
+    made = _dataset(path, encoded(table, columns), labels, task)
+    return replace(made, columns=tuple(columns), missing=missing)
+
+
+def _name_missing(table: Table, name: str) -> None:
+    """Raise for the first missing cell of a column."""
+    known = [cell for cell in table.cells(name) if not table.is_missing(cell)]
+    if all(map(table.is_number, known)):
+        table.numbers(name)
+    table.texts(name)
 
 
 def _from_npz(path: Path, task: str) -> Dataset:
@@ -335,7 +275,7 @@ def _dataset(path: Path, x: Array, labels: Array, task: str) -> Dataset:
 def _looks_like_classes(labels: Array) -> bool:
     if labels.dtype.kind not in "iuf":
         return True
-    return len(np.unique(labels)) <= MAX_CLASSES and bool(np.all(labels == np.round(labels)))
+    return bool(np.ptp(labels) < MAX_CLASSES and np.all(labels == np.round(labels)))
 
 
 TEST_SHARE = 0.25
@@ -357,12 +297,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Means and standard deviations of the training part; constant columns have deviation 1."""
+    """Means and standard deviations of the training part; constant columns have deviation 1.
+
+    `x_fill` is what missing cells are filled with; None where there were none.
+    """
 
     x_mean: Array
     x_scale: Array
     y_mean: Array
     y_scale: Array
+    x_fill: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -395,13 +339,30 @@ def split(dataset: Dataset, rng: np.random.Generator, validation: float = 0.1) -
             f"{dataset.name} has {len(dataset.y)} rows: too few for a training, a validation "
             "and a test part; get more rows, or leave out the validation part (--validation 0)"
         )
-    scaling = _scaling(dataset, train)
+    fill = None
+    if np.isnan(dataset.x).any():
+        fill = _fill(dataset, train)
+        dataset = replace(dataset, x=np.where(np.isnan(dataset.x), fill, dataset.x))
+    scaling = replace(_scaling(dataset, train), x_fill=fill)
     return Split(
         train=_part(dataset, scaling, train),
         validation=_part(dataset, scaling, held),
         test=_part(dataset, scaling, test),
         scaling=scaling,
     )
+
+
+def _fill(dataset: Dataset, train: Array) -> Array:
+    """Return what missing cells of each column are filled with, from the training part."""
+    known = dataset.x[train]
+    empty = np.flatnonzero(np.isnan(known).all(axis=0))
+    if len(empty):
+        raise DataError(
+            f"{dataset.name}: feature {empty[0] + 1} has no value in the training part; leave its "
+            "column out: --drop COLUMN"
+        )
+    found: Array = (np.nanmedian if dataset.missing == "median" else np.nanmean)(known, axis=0)
+    return found
 
 
 def _draw(ordered: Array, share: float, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@
 ``metrics.csv``         one row an epoch (`Metrics`)
 ``checkpoint.npz``      the state after the last finished epoch, from which the run resumes
 ``weights.npz``         the best epoch's weights ``w0, b0, w1, ...``, and the scaling of the data
+``columns.json``        how the columns of a table became numbers
 ``summary.json``        results on the test part
 ======================  =====================================================================
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +25,7 @@ import numpy as np
 from wengert.errors import CheckpointError, RunFolderError, SettingsError
 from wengert.files import ArchiveError, digest_of, read_arrays, write_atomic
 from wengert.train import optim
+from wengert.train.columns import Column
 from wengert.train.config import Config
 from wengert.train.data import Scaling
 from wengert.train.loop import Metrics, State
@@ -246,6 +248,27 @@ class RunFolder:
             )
         return folder
 
+    @classmethod
+    def of_run(cls, path: Path) -> RunFolder:
+        """Open the folder of a run, to read what it holds.
+
+        Raises
+        ------
+        RunFolderError
+            There is no such folder, or no run in it.
+        """
+        if not path.exists():
+            raise RunFolderError(
+                f"{path}: there is no such folder; name that of a run, as runs/DATA-001"
+            )
+        folder = cls(path)
+        if not folder.holds_run:
+            raise RunFolderError(
+                f"{path}: holds no run (no config.json); name the folder that `wengert train` "
+                "printed, as runs/DATA-001"
+            )
+        return folder
+
     @property
     def _config_path(self) -> Path:
         return self.path / "config.json"
@@ -308,8 +331,37 @@ class RunFolder:
         arrays: dict[str, Any] = {
             f"{name}{i}": array for i, layer in enumerate(params) for name, array in layer.items()
         }
-        arrays |= vars(scaling) | {"classes": np.array(classes, dtype=np.str_)}
+        given = {name: array for name, array in vars(scaling).items() if array is not None}
+        arrays |= given | {"classes": np.array(classes, dtype=np.str_)}
         write_file(self.path / "weights.npz", lambda file: np.savez(file, **arrays))
+
+    def write_columns(self, columns: Sequence[Column]) -> None:
+        """Write ``columns.json``: how the columns of a table become numbers."""
+        shown = [column.to_json() for column in columns]
+        write_text(self.path / "columns.json", json.dumps(shown, indent=2) + "\n")
+
+    def read_columns(self) -> list[Column]:
+        """Read ``columns.json``; empty where the data were no table.
+
+        Raises
+        ------
+        RunFolderError
+            The file cannot be read.
+        """
+        path = self.path / "columns.json"
+        try:
+            return [Column.from_json(c) for c in json.loads(path.read_text(encoding="utf-8"))]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"{path}: cannot be read ({error}); write it anew: wengert train --out "
+                f"{self.path} --resume"
+            ) from error
+
+    def read_scaling(self) -> Scaling:
+        """Read the scaling of the data, which stands beside the weights."""
+        arrays = read_arrays(self.path / "weights.npz")
+        names = ("x_mean", "x_scale", "y_mean", "y_scale")
+        return Scaling(**{name: arrays[name] for name in names}, x_fill=arrays.get("x_fill"))
 
     def read_weights(self) -> tuple[Params, tuple[str, ...]]:
         """Read the best weights, and the names of the classes, of which regression has none.

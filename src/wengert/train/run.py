@@ -32,7 +32,16 @@ class Problem:
 
 def prepare(config: Config) -> Problem:
     """Load and split the data and build the objective. Raises `DataError`."""
-    dataset = load(config.data, config.target, config.task)
+    dataset = load(
+        config.data,
+        config.target,
+        config.task,
+        drop=config.drop,
+        ordinal=config.ordinal,
+        missing=config.missing,
+        encoding=config.encoding,
+        decimal=config.decimal,
+    )
     parts = split(dataset, generators(config.seed)[0], config.validation)
     model = MLP((dataset.x.shape[1], *config.hidden, dataset.outputs), config.activation)
     return Problem(config, dataset, parts, Objective(model, dataset.task, config.weight_decay))
@@ -137,6 +146,7 @@ def train(
     finally:  # an interrupted run leaves its best weights too
         if folder:
             folder.write_weights(problem.layers(last), parts.scaling, problem.dataset.classes)
+            folder.write_columns(problem.dataset.columns)
     return last
 
 
