@@ -85,9 +85,21 @@ def test_regression(wengert, csv_file):
 
 
 def test_text_column_among_the_features(wengert, csv_file):
+    code, out, _ = wengert("train", "--data", csv_file, "--target", "height", *QUICK)
+    assert code == 0
+    assert "regression" in out
+    columns = json.loads(Path("runs/points-001/columns.json").read_text())
+    assert [c["kind"] for c in columns] == ["number", "number", "onehot"]
+    assert columns[2]["values"] == ["down", "up"]
+
+
+def test_a_slip_in_a_column_of_numbers(wengert, csv_file):
+    lines = csv_file.read_text().splitlines()
+    lines[1] = "two" + lines[1][lines[1].index(",") :]
+    csv_file.write_text("\n".join(lines))
     code, _, err = wengert("train", "--data", csv_file, "--target", "height", *QUICK)
     assert code == 2
-    one_line(err, "line 2: column 'label' holds", "remove the column from the file")
+    one_line(err, "line 2: column 'a' holds 'two'", "leave the column out: --drop a")
     assert not Path("runs").exists()  # nothing is left behind
 
 
