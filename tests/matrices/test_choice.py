@@ -273,3 +273,11 @@ def test_a_sparse_plan_compares_its_ways_too(made, format):
     assert f"-> {plan.mode}" in " ".join(str(found).split())
     hessian = wg.hessian(lambda x: np.sum(f(x) ** 2), format="csr").plan(np.linspace(0.1, 1.0, 9))
     assert len(hessian.compare().ways) >= 3
+
+
+def test_of_a_long_function_one_sweep_is_recorded(monkeypatch):
+    monkeypatch.setattr("wengert.matrices.choice.LONG", 3)
+    f = FUNCTIONS["square layers"][0]
+    (choice,) = wg.jit(wg.jacobian(f)).plan(X6).notes
+    assert [c.seconds is not None for c in choice.candidates] == [True, False, False, False]
+    assert all("long" in c.note for c in choice.candidates[1:])

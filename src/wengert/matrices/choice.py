@@ -34,8 +34,8 @@ __all__ = ["Candidate", "Choice", "blocks_of"]
 HOPELESS = 3.0
 """A sweep whose rough estimate is so many times that of the other is not recorded."""
 
-LONG = 3000
-"""Operations beyond which a function is not accumulated: that would take long to record."""
+LONG = 2000
+"""Operations beyond which one sweep is recorded only: others would take long to record."""
 
 SHORT = 1e-6
 """Seconds below which a call takes longer than what it computes, so that no way is better."""
@@ -218,13 +218,18 @@ class _Trial:
         floor = (self.value.seconds or 0) + rates().seconds({"byte": 8.0 * entries})
         forward, reverse = rough(point)
         first, second = ("forward", "reverse") if forward <= reverse else ("reverse", "forward")
+        is_long = len(point.lin.tape.nodes) > LONG
         self.derive(first)
-        if max(forward, reverse) < HOPELESS * min(forward, reverse) or not self.blocks:
+        if not self.blocks:
             self.derive(second)
+        elif max(forward, reverse) >= HOPELESS * min(forward, reverse):
+            note = "not derived: it takes many times longer"
+            self.found.append(Candidate(second, None, note=note))
+        elif is_long:
+            note = "not derived: the function is long, and this is no faster by a rough estimate"
+            self.found.append(Candidate(second, None, note=note))
         else:
-            self.found.append(
-                Candidate(second, None, note="not derived: it takes many times longer")
-            )
+            self.derive(second)
         least = min((c.seconds for c in self.found if c.seconds is not None), default=math.inf)
         if point.chunk is not None:
             note = "not derived: chunk_size= is for sweeps"
@@ -232,7 +237,7 @@ class _Trial:
             note = "not derived: the least time that a Jacobian can take is reached"
         elif least <= SHORT:
             note = "not derived: a call takes longer than what it computes"
-        elif len(point.lin.tape.nodes) > LONG:
+        elif is_long:
             note = "not derived: the function is long"
         else:
             note = ""
@@ -241,7 +246,7 @@ class _Trial:
                 self.found.append(Candidate(mode, None, note=note))
                 continue
             self.derive(mode)
-            if point.order is not None and point.order.level == "entries":
+            if mode in self.blocks and point.order is not None and point.order.level == "entries":
                 note = "not derived: it is one of the orders of eliminating entries"
         if not self.blocks:
             return WAYS[first](point)  # raises what it raised
