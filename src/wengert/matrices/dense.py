@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from wengert import trees
 from wengert.derivatives import Argnums, pair, refuse_piecewise
 from wengert.errors import InputError, user_line
+from wengert.jit.plan import Plan
 from wengert.jit.transformed import Transformed
 from wengert.matrices.choice import blocks_of
 from wengert.matrices.dense_plan import DensePlan
@@ -111,7 +113,7 @@ def dense_jacobian(
 class DenseFunction(Transformed[P, Any]):
     """A dense Jacobian or Hessian as a function, whose plans can be compared."""
 
-    __slots__ = ("_again",)
+    __slots__ = ("_again", "_plans")
 
     def __init__(
         self,
@@ -122,6 +124,7 @@ class DenseFunction(Transformed[P, Any]):
     ) -> None:
         super().__init__(kind, f, call)
         self._again = again
+        self._plans: WeakKeyDictionary[Plan, DensePlan] = WeakKeyDictionary()
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> DensePlan:
         """Return the plan for a call with these arguments, as ``jit`` of this function does.
@@ -131,4 +134,8 @@ class DenseFunction(Transformed[P, Any]):
         DensePlan
             Printable and callable; it can be compared with the other ways.
         """
-        return DensePlan.of(super().plan(*args, **kwargs), self._again, args, kwargs)
+        plan = super().plan(*args, **kwargs)
+        found = self._plans.get(plan)
+        if found is None:
+            found = self._plans[plan] = DensePlan.of(plan, self._again, args, kwargs)
+        return found
