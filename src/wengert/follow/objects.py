@@ -237,8 +237,23 @@ def _answer(kind: str, name: str, x: Any) -> Any:
     kinds = TABLES.of(kind, name).kinds
     found = _ANSWERS[kind](type(x), name)
     if type(x) not in kinds and is_kept(type(x), kinds):
-        kinds[type(x)] = None if found is None else lambda x: _answer(kind, name, x)
+        again = _of_property(name) if kind == "attribute" else lambda x: _answer(kind, name, x)
+        kinds[type(x)] = None if found is None else again
     return x if found is None else found(x)
+
+
+def _of_property(name: str) -> Callable[[Any], Any]:
+    """Return what answers for an attribute: with few calls, because properties call each other."""
+
+    def answer(x: Any) -> Any:
+        found = _defined(type(x), name)
+        if type(found) is property and type(found.fget) is FunctionType:
+            get = copied(found.fget)
+            if get is not None and special(type(x), "__getattribute__") is None:
+                return SimpleNamespace(**{name: get(x)})
+        return _answer("attribute", name, x)
+
+    return answer
 
 
 def _unary(kind: type, name: str) -> Any:
