@@ -33,6 +33,7 @@ from wengert.train.model import (
     squared_error,
 )
 from wengert.train.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, Momentum
+from wengert.train.predict import Model, read_model
 from wengert.train.run import Problem, held_out_metrics, prepare, train
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "GradientCheck",
     "Loss",
     "Metrics",
+    "Model",
     "Momentum",
     "Objective",
     "Part",
@@ -70,6 +72,7 @@ __all__ = [
     "held_out_metrics",
     "load",
     "prepare",
+    "read_model",
     "softmax_cross_entropy",
     "split",
     "squared_error",
