@@ -31,6 +31,7 @@ ALLOWED = {
     },
     "names of functions of C": {"wengert.llvm.engine._VECTOR"},
     "kinds of operations": {"wengert.cost.operation.KINDS", "wengert.transform.regions.CHEAP"},
+    "what takes processors longer than a product": {"wengert.matrices.work.ROOTS"},
     "rewrites, each of which is a rule": {"wengert.ir.identities.IDENTITIES"},
     "what NumPy's functions do beside applying a row": {
         "wengert.trace.functions.by_function", "wengert.trace.numpy.reduce._OF_BOOLEANS",
