@@ -78,7 +78,7 @@ class Selection:
         self.names: tuple[str, ...] | None = None if argnames is None else tuple(wanted)
         self.places: list[int | str] = []
         for i in (wanted,) if self.single else tuple(wanted):
-            place = _argument(f, i, args, kwargs, name)
+            place = _argument(f, i, wanted, args, kwargs, name)
             if place in self.places:
                 what = "argnums" if argnames is None else "argnames"
                 raise InputError(
@@ -180,7 +180,12 @@ select = Selection
 
 
 def _argument(
-    f: Callable[..., Any] | None, i: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str
+    f: Callable[..., Any] | None,
+    i: Any,
+    wanted: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    name: str,
 ) -> int | str:
     """Return where an argument stands in a call: its position, or its keyword."""
     n = len(args)
@@ -202,7 +207,7 @@ def _argument(
         if 0 <= i < len(names) and names[i] in kwargs:
             return names[i]
     raise InputError(
-        f"{name}: argnums={i!r} does not name a positional argument; the "
+        f"{name}: argnums={wanted!r} does not name a positional argument; the "
         f"function was called with {n} positional argument{'s' if n != 1 else ''}"
         + ("; pass what is differentiated by position, or name it in argnames" if n == 0 else "")
         + user_line()
