@@ -214,3 +214,35 @@ def test_objects_among_differentiated_arguments():
         wg.grad(lambda x: 1.0)(object())
     with pytest.raises(InputError, match="holds a object"):
         wg.vjp(lambda x, o: x, X, object())
+
+
+class Own:
+    """An operand that NumPy leaves the operators to."""
+
+    __array_ufunc__ = None
+
+    def __rmul__(self, other):
+        return other * 2.0
+
+    def __radd__(self, other):
+        return other + 3.0
+
+    def __rmatmul__(self, other):
+        return np.sum(other) * 4.0
+
+    __mul__ = __rmul__
+
+
+LEFT_TO = {
+    "x * own": (lambda x: x * Own(), 2.0), "own * x": (lambda x: Own() * x, 2.0),
+    "x + own": (lambda x: x + Own(), 1.0), "x @ own": (lambda x: x @ Own(), 4.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", LEFT_TO)
+@pytest.mark.parametrize("wrap", [lambda f: f, wg.jit], ids=["eager", "jit"])
+def test_operands_that_numpy_leaves_the_operator_to(how, wrap):
+    f, slope = LEFT_TO[how]
+    value, g = wrap(wg.value_and_grad(lambda x: np.sum(f(x))))(X)
+    np.testing.assert_allclose(value, np.sum(f(X)))
+    np.testing.assert_allclose(g, np.full(X.shape, slope))

@@ -532,8 +532,11 @@ class Tracer(Traced):
         fits = type(other) in (Tracer, np.ndarray) and other.ndim == 2 and self.ndim == 2
         if fits and self.shape[1] == other.shape[0]:  # a batch would take an axis of 1 for 3
             return contract(self, other, spec="ab,bc->ac")
-        if type(other) not in KNOWN and SPARSE and SPARSE[0](other):
-            return SPARSE[1](other, self, "right")
+        if type(other) not in KNOWN:
+            if SPARSE and SPARSE[0](other):
+                return SPARSE[1](other, self, "right")
+            if is_foreign(type(other)) and decides_itself(type(other)):
+                return NotImplemented  # NumPy leaves it to the other one's `__rmatmul__`
         return np.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
