@@ -283,6 +283,7 @@ def traced(case: Case, run: Callable[..., list[Any]], active: tuple[int, ...]) -
     arrays = fresh(case)
     made: list[Any] = []
 
+    @wg.unfollowed  # where isinstance would say what a plain value is
     def f(*xs: Any) -> Any:
         full = list(arrays)
         for i, x in zip(active, xs, strict=True):
@@ -437,6 +438,7 @@ def disagreement(case: Case) -> str | None:
         return None  # repeated values have slopes in each direction, and no derivative
     rng = np.random.default_rng(5)
 
+    @wg.unfollowed
     def f(*xs: Any) -> Any:
         full = fresh(case)
         for i, x in zip(active, xs, strict=True):

@@ -41,7 +41,7 @@ FAMILIES: list[Family] = [
     *family("transpose", "x.transpose(@)", FEW, options=["1, 0", "(1, 0)", "None", "0", "0, 0", "[1, 0]", "1, -2"]),
     *family("view", "x.view(@)", FEW, options=["float", "x.dtype", "np.int64", "np.ndarray"]),
     *family("attributes", ["x.T", "x.real", "x.imag", "x.shape", "x.dtype", "x.ndim", "x.size", "x.nbytes",
-            "x.itemsize", "x.flat[0]", "x.flat[1:]", "list(x.flat)", "len(x)", "list(x)", "len(x.flat)", "x.flat[[0, 1]]",
+            "x.itemsize", "x.strides", "x.flags.c_contiguous", "x.flat[0]", "x.flat[1:]", "list(x.flat)", "len(x)", "list(x)", "len(x.flat)", "x.flat[[0, 1]]",
             "x.flat[9]", "x.device", "x.flat[x.ravel() > 0]", "x.flat[...]"], ALL),
     *family("attributes", ["after(x, lambda y: setattr(y, 'real', 2))", "after(x, lambda y: setattr(y, 'imag', 2))",
             "after(x, lambda y: setattr(y, 'flat', 2))", "after(x, lambda y: y.flat.__setitem__(0, 3))",
