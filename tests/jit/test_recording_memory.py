@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.errors import MemoryBudgetError
 from wengert.trace.lazy import LARGE, LazyValue, Store
 from wengert.trace.record import GraphRecorder
 
@@ -173,3 +174,20 @@ def test_derivatives_of_plain_values_stay_plain():
         return x * slope
 
     np.testing.assert_allclose(wg.jit(f)(np.ones(3)), np.cos(np.ones(3)))
+
+
+def test_a_budget_that_a_captured_number_does_not_fit_into(needs_native):
+    """Nothing of the function can be computed again for less: the error says what there is."""
+
+    def f(x):
+        y = steps(x)
+        return (np.sum(y) if y[-1] > 0 else np.sum(y * 2)) + OFFSET
+
+    x = np.linspace(0, 1, MIB // 8)
+    want = wg.grad(f)(x)
+    with pytest.raises(MemoryBudgetError, match="cannot run in 6"):
+        wg.jit(wg.grad(f), memory_budget=BUDGET)(x)
+    np.testing.assert_allclose(wg.jit(wg.grad(f), memory_budget=BUDGET + 4096)(x), want, rtol=1e-10)
+
+
+OFFSET = 2

@@ -207,6 +207,8 @@ class _Search:
 
     def _rounded(self, limit: float, found: _Found) -> int | None:
         """Hold what a linear program holds."""
+        if not self.events:  # the backward part needs nothing of the stages
+            return None
         held = relaxed(self.shared, self.events, int(limit)).held
         again = replayed(self.shared, self.events, held)
         return self._added(*self.segments.insert(again, self.starts), found)
