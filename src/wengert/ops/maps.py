@@ -50,6 +50,10 @@ class LinearMap(Opaque):
         self.transposed = transposed
         self._turned: LinearMap | None = None
 
+    def __repr__(self) -> str:
+        """Show what it does."""
+        return f"<{self.text}>"
+
     @property
     def T(self) -> LinearMap:
         """The transposed map."""
