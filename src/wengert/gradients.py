@@ -16,8 +16,8 @@ from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_places, names
 from wengert.trace.numpy import methods as methods  # fills the tables of NumPy's functions
 from wengert.trace.python import stand_ins as stand_ins  # fills those of followed code
-from wengert.trace.record import Tape
 from wengert.trace.scipy import sparse as sparse  # and those of sparse matrices
+from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import quiet
 from wengert.transform.reverse import pulled

@@ -9,7 +9,7 @@ from wengert.ir.simplify import simplify
 from wengert.ir.text import parse, show
 from wengert.ir.verify import verify
 from wengert.ops.base import TABLE
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 
 W = np.arange(12.0).reshape(4, 3) / 7
 HELD = np.array([2, 0, 1])

@@ -10,7 +10,7 @@ import pytest
 import wengert as wg
 from wengert.errors import MemoryBudgetError
 from wengert.trace.lazy import LARGE, LazyValue, Store
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 
 MIB = 1 << 20
 X = np.linspace(0.1, 1.0, MIB // 16)  # half a MiB

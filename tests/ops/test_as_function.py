@@ -16,7 +16,7 @@ from wengert.ir.build import Builder
 from wengert.ir.graph import Aval, Graph
 from wengert.ir.text import parse
 from wengert.ops.base import TABLE, dtype_of
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 from wengert.trace.replay import as_function
 
 EVERY = [case for cases in CASES.values() for case in cases]

@@ -6,7 +6,7 @@ import pytest
 import wengert as wg
 from wengert.ops.base import TABLE
 from wengert.trace.lazy import LazyValue
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 
 N = 1 << 13
 

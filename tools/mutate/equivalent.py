@@ -5,12 +5,12 @@ from __future__ import annotations
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     # (source file, the line, "old -> new"): why nothing changes
     (
-        "trace/record.py",
+        "trace/tape.py",
         "if recorder is None or recorder.level > self.level:",
         "recorder.level > self.level -> recorder.level >= self.level",
     ): "no two traces have the same level",
     (
-        "trace/record.py",
+        "trace/recorder.py",
         "const.fixed = True",
         "True -> False",
     ): "says that the compiler may compute with the constant; without it the program is slower",

@@ -32,7 +32,7 @@ TARGETS = {
         ("ops/test_table.py", "ops/test_linalg.py", "ops/test_fft.py"),
     ),
     "guards": Target(
-        ("trace/record.py", "jit/record.py", "jit/specialise.py", "analysis/loops/decisions.py"),
+        ("trace/recorder.py", "jit/record.py", "jit/specialise.py", "analysis/loops/decisions.py"),
         ("jit", "trace/test_control_flow.py"),
     ),
     "native": Target(

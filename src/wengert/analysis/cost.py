@@ -28,7 +28,7 @@ from wengert.jit.plan import Plan
 from wengert.jit.record import Recorded, record, without_collection
 from wengert.jit.transformed import kind_of
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 
 __all__ = ["cost", "count"]
 

@@ -25,7 +25,7 @@ from wengert.jit.record import Recorded, record, without_collection
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
 from wengert.ops.loops import scan
-from wengert.trace.record import Tape
+from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import quiet
 from wengert.transform.reverse import Cotangents, pulled

@@ -9,7 +9,7 @@ from wengert.ir.graph import Node, Value, aval_of
 from wengert.jit.form import split
 from wengert.jit.record import record
 from wengert.ops.base import Fold, Minus, Scale, Transpose, Zero
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 
 __all__ = ["local_derivative"]
 

@@ -42,7 +42,7 @@ from wengert.ops.leaves import is_array
 from wengert.rolling.limits import Limits, current
 from wengert.rolling.roll import rolled_with_decisions
 from wengert.trace.alarm import stops
-from wengert.trace.record import GraphRecorder, OuterValueError
+from wengert.trace.recorder import GraphRecorder, OuterValueError
 
 __all__ = [
     "BACKENDS",

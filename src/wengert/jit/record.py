@@ -24,7 +24,7 @@ from wengert.ops.constants import fold_fixed
 from wengert.ops.raising import kept
 from wengert.rolling.roll import roll
 from wengert.trace.capture import READING
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 
 __all__ = ["Recorded", "Result", "record", "uncompiled", "without_collection"]
 

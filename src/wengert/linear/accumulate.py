@@ -56,7 +56,8 @@ from wengert.ops.index import getitem, index_set
 from wengert.ops.shape import reshape
 from wengert.trace.numbers import compared, plain_number
 from wengert.trace.numbers import is_number as is_python_number
-from wengert.trace.record import Trace, active_recorder
+from wengert.trace.record import Trace
+from wengert.trace.recorder import active_recorder
 from wengert.trace.tracer import Tracer, refreshed
 from wengert.transform.jvp import JvpTrace, kept
 from wengert.transform.linear import quiet

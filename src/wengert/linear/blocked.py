@@ -17,7 +17,7 @@ from wengert.linear.graph import LinearGraph
 from wengert.linear.values import rely_on
 from wengert.ops.base import RegionOp
 from wengert.orders.order import Order
-from wengert.trace.record import GraphRecorder, active_recorder
+from wengert.trace.recorder import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.control import map as mapped

@@ -26,7 +26,7 @@ from wengert.matrices.work import work_of
 from wengert.ops.base import ZERO, dtype_of
 from wengert.orders.order import Order
 from wengert.tables import align
-from wengert.trace.record import GraphRecorder, active_recorder
+from wengert.trace.recorder import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
 
 __all__ = ["Candidate", "Choice", "blocks_of"]

@@ -24,7 +24,6 @@ from wengert.errors import (
     DerivativeError,
     InputError,
     ShapeError,
-    SparsityError,
     UnsupportedError,
     user_line,
 )
@@ -38,13 +37,12 @@ from wengert.jit.state import State
 from wengert.linear.accumulate import accumulate_flat
 from wengert.linear.entries import assemble, entries_of
 from wengert.linear.terms import NotAccumulable
+from wengert.matrices.check import Probe
 from wengert.matrices.compare import as_time
 from wengert.matrices.patterns import Call, hessian_sparsity, jacobian_sparsity
-from wengert.matrices.probe import applied, blame, disagreement, missing_entries
 from wengert.matrices.program import Candidate, MatrixProgram, Order, Request
 from wengert.matrices.rates import rates
 from wengert.matrices.sweeps import compressed_data, products
-from wengert.matrices.trials import holds_at, noise, points
 from wengert.matrices.work import Work, work_of
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.sparse.colouring.colouring import colour
@@ -53,7 +51,6 @@ from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.detection.detect import Detection
 from wengert.sparse.pattern import SparsityPattern
 from wengert.trace.tracer import Tracer
-from wengert.transform.linear import linearize_flat
 from wengert.trees import flattened
 
 __all__ = ["Planner", "plan_matrix"]
@@ -62,9 +59,6 @@ Flat = Callable[..., list[Any]]
 
 MOST = 1 << 25
 """Entries that the terms of one value may have in accumulation."""
-
-PROBED = 1 << 25
-"""Operations up to which a detected pattern is compared at another point too."""
 
 BATCH_BYTES = 1 << 28
 """Memory that the sweeps of one batch may take, unless a size of chunks is given."""
@@ -186,7 +180,7 @@ class Planner:
             found = self.swept(self.best())
         start = time.perf_counter()
         if self.request.probe:
-            self.probe(found)
+            Probe(self).check(found)
         self.times["probe"] = time.perf_counter() - start
         return found
 
@@ -458,112 +452,6 @@ class Planner:
             widest = max([*sizes, self.columns * self.dtype.itemsize, 8])
         return max(1, min(number, BATCH_BYTES // (6 * widest)))
 
-    # --- the probe --------------------------------------------------------------------------------
-    def probe(self, found: MatrixProgram) -> None:
-        """Compare the matrix with products of the function, at the example and at other points.
-
-        A given pattern that is wrong elsewhere only is right for this call: the program says so in
-        `doubt`, and is not to be used again.
-
-        Raises
-        ------
-        SparsityError
-        """
-        if not found.first:
-            found.first = list(found.run(lambda xs: evaluate(found.graph, xs), self.leaves))
-        self._compare(found, self.leaves, np.asarray(found.first[-1]), "at this point")
-        if found.alone is not None:
-            return  # the recording stands for this call only
-        small = max(*found.chunks, 1) * found.cost.flops <= PROBED
-        finite = all(np.isfinite(x).all() for x in self.chosen)
-        if self.request.pattern is None and finite and not small:
-            return
-        for point in points(self.leaves):
-            leaves = next((p for p in point if holds_at(found.graph, p)), None)
-            if leaves is None:
-                continue
-            try:
-                data = found.run(lambda xs: evaluate(found.graph, xs), leaves)[-1]
-                self._compare(found, leaves, np.asarray(data), "at another point")
-            except SparsityError as error:
-                if self.request.pattern is None or not finite:
-                    raise  # nor could it be compared at the example
-                found.doubt = error
-                return
-            except Exception:
-                continue
-            if self.request.pattern is None:
-                return  # a detected pattern holds everywhere by its rules
-
-    def _compare(self, found: MatrixProgram, leaves: Sequence[Any], data: Any, where: str) -> None:
-        """Compare the matrix with products of the function at a point."""
-        place = found.order.place
-        if place is not None:
-            data = data[place]
-        f, pattern = self.of_chosen(leaves), found.pattern
-        chosen = [self.call.as_differentiated(leaves)[i] for i in self.call.wrt]
-
-        def size_of_noise(forward: bool, seed: Any) -> Any:
-            return self._noise(found, leaves, forward, seed)
-
-        wrong = disagreement(f, chosen, pattern, data, size_of_noise)
-        if wrong is None:
-            return
-        name, given = self.request.name, self.request.pattern
-        if given is not None:
-            missing = missing_entries(f, chosen, pattern, wrong)
-            listed = ", ".join(f"({i}, {j})" for i, j in missing[:10]) + (
-                ", ..." if len(missing) > 10 else ""
-            )
-            raise SparsityError(
-                f"{name}: the given pattern is wrong: the matrix {where} has entries that it "
-                f"lacks, among them {listed or 'some in ' + _lines(wrong)}. sparsity='auto' "
-                f"detects the pattern." + user_line()
-            )
-        graph = self.detection.graph if self.detection is not None else self._differentiable()
-        node = blame(graph, [*leaves, *self.seeds][: len(graph.inputs)])
-        if node is None:
-            raise SparsityError(
-                f"{name}: the sparse matrix (mode {found.mode!r}) does not agree with products of "
-                f"the function in {_lines(wrong)}, although the pattern of each operation holds. "
-                f"Please report this; another mode may work." + user_line()
-            )
-        at = f" (recorded at {node.line[0]}:{node.line[1]})" if node.line else ""
-        raise SparsityError(
-            f"{name}: the sparsity pattern of the operation {node.op.name!r}{at} is wrong: its "
-            f"Jacobian has entries that the pattern lacks, so the matrix differs in "
-            f"{_lines(wrong)}. Please report this, and give the pattern "
-            f"(sparsity=...)." + user_line()
-        )
-
-    def _noise(self, found: MatrixProgram, leaves: Sequence[Any], forward: bool, seed: Any) -> Any:
-        """Return the size of rounding errors in the matrix times a seed, and in the product."""
-
-        def product(direction: Any, *xs: Any) -> list[Any]:
-            chosen = [self.call.as_differentiated(xs)[i] for i in self.call.wrt]
-            lin = linearize_flat(self.of_chosen(xs), chosen)
-            given, made = (chosen, lin.ys) if forward else (lin.ys, chosen)
-            return [applied(lin, forward, direction, given, made)]
-
-        data, form = split((seed, *leaves), {})  # an input, so that nothing is computed beforehand
-        graph = record(product, data, form).graph
-        place = found.order.place
-
-        def by_matrix(each: Callable[[Any], Any]) -> Any:
-            xs = [each(x) for x in leaves]
-            entries = found.run(lambda xs: evaluate(found.graph, xs, each), xs)[-1]
-            matrix = found.pattern.tocsr(entries if place is None else entries[place])
-            return (matrix if forward else matrix.T) @ seed
-
-        def directly(each: Callable[[Any], Any]) -> Any:
-            return evaluate(graph, [seed, *(each(x) for x in leaves)], each)[0]
-
-        return noise(by_matrix) + noise(directly)
-
-    def _differentiable(self) -> Graph:
-        data, form = split(tuple(self.leaves), {})
-        return record(self.function, data, form, differentiable=True).graph
-
 
 def _of_one(work: Work, value: Work) -> tuple[float, float]:
     """Return the seconds of a sweep beside the value's: once for all seeds, and for each."""
@@ -574,14 +462,6 @@ def _of_one(work: Work, value: Work) -> tuple[float, float]:
 
 def _entries(ys: Sequence[Any]) -> int:
     return sum(math.prod(shape_of(y)) for y in ys)
-
-
-def _lines(wrong: Any) -> str:
-    rows = wrong[0] >= 0
-    shown = ", ".join(str(i) for i in (wrong if rows else -1 - wrong)[:5].tolist())
-    return f"{'row' if rows else 'column'}{'s' if len(wrong) > 1 else ''} {shown}" + (
-        ", ..." if len(wrong) > 5 else ""
-    )
 
 
 def _concrete(y: Any) -> Any:

@@ -19,7 +19,7 @@ from wengert.ir.build import evaluate
 from wengert.ir.graph import Graph
 from wengert.ir.simplify import key, remove_dead
 from wengert.jit.form import laid_like
-from wengert.trace.record import GUARDED
+from wengert.trace.recorder import GUARDED
 
 __all__ = ["holds_at", "noise", "points"]
 

@@ -19,7 +19,7 @@ from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_function, check_places, names
 from wengert.ops.shape import filled
 from wengert.taylor.directions import Directions, axes, is_plain, separated
-from wengert.trace.record import active_recorder
+from wengert.trace.recorder import active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear import as_recorded, linearize_flat

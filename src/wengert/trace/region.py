@@ -21,7 +21,7 @@ from wengert.trace.alarm import is_covered
 from wengert.trace.capture import COPY_BYTES, checksum, duplicate
 from wengert.trace.fresh import is_younger, now
 from wengert.trace.numbers import NUMBERS
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 from wengert.trace.tracer import Tracer
 
 __all__ = ["Region", "RegionControlError", "example", "record_region"]

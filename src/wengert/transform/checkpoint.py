@@ -22,7 +22,8 @@ from wengert.ops.options import check_function
 from wengert.trace import views
 from wengert.trace.fresh import is_younger, now
 from wengert.trace.lazy import LazyValue
-from wengert.trace.record import GraphRecorder, Tape, active_recorder, active_tapes
+from wengert.trace.recorder import GraphRecorder, active_recorder
+from wengert.trace.tape import Tape, active_tapes
 from wengert.trace.tracer import Tracer
 
 __all__ = ["Segment", "checkpoint"]

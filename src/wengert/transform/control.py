@@ -18,130 +18,20 @@ from wengert import trees
 from wengert.errors import InputError, ShapeError, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.follow.functions import following
-from wengert.ir.graph import Aval, aval_of
+from wengert.ir.graph import aval_of
 from wengert.ops import loops
 from wengert.ops.base import Traced, dtype_of, shape_of
 from wengert.trace.numbers import number_type
-from wengert.trace.record import active_recorder
+from wengert.trace.recorder import active_recorder
 from wengert.trace.region import Region, example, record_region
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import BatchTrace
+from wengert.transform.carry import AgainError, Carry, kind_of
 from wengert.transform.vmap import vmap
 
 __all__ = ["cond", "fori_loop", "map", "scan", "switch", "while_loop"]
 
 _PYTHON = (bool, int, float, complex)
-
-
-class _Tree:
-    """What a loop carries: leaves, and their form.
-
-    Parameters
-    ----------
-    name : str
-        Of the function, for messages.
-    tree : pytree of arrays and numbers
-    """
-
-    def __init__(self, name: str, tree: Any) -> None:
-        self.name = name
-        self.leaves, self.spec = trees.flattened(tree)
-        self.paths = [_path(p) for p in optree.tree_paths(tree)]
-        self.weak = [type(x) in _PYTHON for x in self.leaves]
-        self.leaves = [self._leaf(x, p) for x, p in zip(self.leaves, self.paths, strict=True)]
-
-    def _leaf(self, x: Any, path: str) -> Any:
-        if isinstance(x, Traced):
-            return trees.frozen(x)
-        made = np.array(x)[()] if not isinstance(x, np.ndarray) else np.array(x)
-        if made.dtype.kind not in "fciub":
-            raise InputError(
-                f"{self.name} takes arrays and numbers; init{path} is of type {type(x).__name__}"
-                + user_line()
-            )
-        return made
-
-    def pack(self, leaves: Sequence[Any]) -> Any:
-        """Put leaves into the form."""
-        return self.spec.unflatten(leaves)
-
-    def next(self, tree: Any, what: str = "the body") -> list[Any]:
-        """Return the leaves of what a trip carries on, which has the form of what it was given.
-
-        Raises
-        ------
-        ShapeError
-            Showing both, leaf by leaf.
-        """
-        leaves, spec = trees.flattened(tree)
-        if spec != self.spec:
-            raise ShapeError(
-                f"{self.name}: {what} returns a carry of another form than it is given:\n"
-                f"  given    {self.spec}\n  returned {spec}" + user_line()
-            )
-        leaves = [x if isinstance(x, Traced) else np.asarray(x)[()] for x in leaves]
-        rows = []
-        differ = False
-        for path, a, b in zip(self.paths, self.leaves, leaves, strict=True):
-            one, two = _kind(a), _kind(b)
-            differ = differ or one != two
-            rows.append((path or "carry", one, two))
-        if differ:
-            shown = "".join(
-                f"\n  {path}: {one}" + (f" is given, {two} returned" if one != two else " stays")
-                for path, one, two in rows
-            )
-            raise ShapeError(
-                f"{self.name}: {what} changes the shape or dtype of what it carries:{shown}\n"
-                f"Give init the shape and dtype that the body returns, or convert what it returns."
-                + user_line()
-            )
-        return leaves
-
-    def again(self, tree: Any) -> None:
-        """Ask for another recording once the first trip has shown the dtypes.
-
-        Raises
-        ------
-        _AgainError
-        """
-        if any(self.weak):
-            self.settled(tree)
-            raise _AgainError
-
-    @property
-    def first(self) -> list[Any]:
-        """The leaves for the first trip: Python numbers as such, which leave dtypes to others."""
-        return [x.item() if w else x for x, w in zip(self.leaves, self.weak, strict=True)]
-
-    def settled(self, tree: Any) -> bool:
-        """Take the dtype of what the first trip returns where init is a number of Python.
-
-        Returns
-        -------
-        bool
-            Whether a leaf has changed, so that the trip is to be made again.
-        """
-        leaves, spec = trees.flattened(tree)
-        if spec != self.spec:
-            return False
-        before = [dtype_of(x) for x in self.leaves]
-        for k, y in enumerate(leaves):
-            if self.weak[k]:
-                x, kind = self.leaves[k], aval_of(y)
-                if not kind.weak and np.result_type(x.item(), kind.dtype) == kind.dtype:
-                    self.leaves[k] = kind.dtype.type(x)
-        self.weak = [False] * len(leaves)
-        return before != [dtype_of(x) for x in self.leaves]
-
-
-def _path(path: tuple[Any, ...]) -> str:
-    return "".join(f"[{part!r}]" for part in path)
-
-
-def _kind(x: Any) -> str:
-    aval = aval_of(x)
-    return str(Aval(aval.shape, aval.dtype))
 
 
 def _is_compiled() -> bool:
@@ -217,7 +107,7 @@ def scan(
     rows, pack_row = trees.flatten(xs)
     rows = [x if isinstance(x, (np.ndarray, Traced)) else np.asarray(x) for x in rows]
     n = _trips(rows, length)
-    carry = _Tree("scan", init)
+    carry = Carry("scan", init)
     if n and not _is_compiled():
         return _python_scan(f, carry, rows, pack_row, n, reverse)
     return _rolled_scan(f, carry, rows, pack_row, n, reverse)
@@ -228,7 +118,7 @@ def _trips(rows: Sequence[Any], length: Any) -> int:
         raise ShapeError("scan: xs has a leaf without axes, which has no rows" + user_line())
     found = {shape_of(x)[0] for x in rows} | (set() if length is None else {int(length)})
     if len(found) > 1:
-        shown = ", ".join(str(_kind(x)) for x in rows)
+        shown = ", ".join(str(kind_of(x)) for x in rows)
         said = "" if length is None else f", and length={length}"
         raise ShapeError(
             f"scan: the arrays of xs have other numbers of rows: {shown}{said}" + user_line()
@@ -257,7 +147,7 @@ def _row(x: Any, t: int) -> Any:
 
 
 def _python_scan(
-    f: Any, carry: _Tree, rows: list[Any], pack_row: Any, n: int, reverse: bool
+    f: Any, carry: Carry, rows: list[Any], pack_row: Any, n: int, reverse: bool
 ) -> tuple[Any, Any]:
     """Run the trips one after the other."""
     made: list[list[Any]] = []
@@ -285,7 +175,7 @@ def _python_scan(
 
 
 def _rolled_scan(
-    f: Any, carry: _Tree, rows: list[Any], pack_row: Any, n: int, reverse: bool
+    f: Any, carry: Carry, rows: list[Any], pack_row: Any, n: int, reverse: bool
 ) -> tuple[Any, Any]:
     """Make one operation of the loop."""
     c = len(carry.leaves)
@@ -312,15 +202,11 @@ def _rolled_scan(
     return carry.pack(ys[:c]), forms[0](ys[c:])
 
 
-class _AgainError(Exception):
-    """A carried number has taken another dtype, so the body is to be recorded again."""
-
-
-def _recorded(name: str, body: Any, carry: _Tree, rows: Sequence[Any] = ()) -> Region:
+def _recorded(name: str, body: Any, carry: Carry, rows: Sequence[Any] = ()) -> Region:
     while True:
         try:
             return record_region(f"wg.{name}", body, [*carry.first, *rows])
-        except _AgainError:
+        except AgainError:
             continue
 
 
@@ -416,7 +302,7 @@ def while_loop(
         When `body_fun` returns a carry of another form, shape or dtype, showing both.
     """
     cond_fun, body_fun = following(cond_fun), following(body_fun)
-    carry = _Tree("while_loop", init_val)
+    carry = Carry("while_loop", init_val)
     leaves = carry.leaves
     if not _is_compiled():
         first = any(carry.weak)
@@ -435,7 +321,7 @@ def while_loop(
     return _rolled_while(cond_fun, body_fun, carry)
 
 
-def _rolled_while(cond_fun: Any, body_fun: Any, carry: _Tree) -> Any:
+def _rolled_while(cond_fun: Any, body_fun: Any, carry: Carry) -> Any:
     """Make one operation of the loop."""
 
     def body(*xs: Any) -> list[Any]:
@@ -447,7 +333,7 @@ def _rolled_while(cond_fun: Any, body_fun: Any, carry: _Tree) -> Any:
         p = cond_fun(carry.pack(xs))
         if shape_of(p) != () or dtype_of(p if isinstance(p, Traced) else np.asarray(p)).kind != "b":
             raise ShapeError(
-                f"while_loop: the condition is {_kind(p)}, and has to be a boolean without axes"
+                f"while_loop: the condition is {kind_of(p)}, and has to be a boolean without axes"
                 + user_line()
             )
         return [p]
@@ -513,7 +399,7 @@ def fori_loop(
         )[1]
     indices = np.arange(int(lower), max(int(lower), int(upper)))
     if not len(indices):
-        return _Tree("fori_loop", init_val).pack(_Tree("fori_loop", init_val).leaves)
+        return Carry("fori_loop", init_val).pack(Carry("fori_loop", init_val).leaves)
     return scan(lambda c, i: (body_fun(i, c), ()), init_val, indices)[0]
 
 
@@ -543,7 +429,7 @@ def cond(
     """
     if shape_of(pred) != ():
         raise ShapeError(
-            f"cond: the condition has to be without axes, not {_kind(pred)}" + user_line()
+            f"cond: the condition has to be without axes, not {kind_of(pred)}" + user_line()
         )
     if not isinstance(pred, Traced) or not (_is_compiled() or _differs(pred)):
         return trees.map_leaves(_new, (true_fun if pred else false_fun)(*operands))
@@ -569,7 +455,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if not branches:
         raise InputError("switch takes at least one branch" + user_line())
     if shape_of(index) != () or aval_of(index).dtype.kind not in "iub":
-        raise InputError(f"switch: the index is an integer, not {_kind(index)}" + user_line())
+        raise InputError(f"switch: the index is an integer, not {kind_of(index)}" + user_line())
     last = len(branches) - 1
     if not isinstance(index, Traced) or not (_is_compiled() or _differs(index)):
         chosen = branches[min(max(int(index), 0), last)]
@@ -579,14 +465,14 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 
 def _branch(name: str, index: Any, branches: Sequence[Any], operands: tuple[Any, ...]) -> Any:
     """Make one operation of the branches."""
-    given = _Tree(name, operands)
+    given = Carry(name, operands)
     forms: list[Any] = []
     names = [getattr(b, "__name__", "branch") for b in branches]
 
     def recorded(k: int) -> Region:
         def run(*xs: Any) -> list[Any]:
             ys, spec = trees.flattened(call_followed(branches[k], given.pack(xs), {}))
-            forms.append((spec, [_kind(y) for y in ys]))
+            forms.append((spec, [kind_of(y) for y in ys]))
             return [y if isinstance(y, Traced) else np.asarray(y)[()] for y in ys]
 
         return record_region(f"wg.{name}", run, given.leaves)

@@ -19,7 +19,8 @@ from wengert.trace.numbers import (
     plain_number,
     roles,
 )
-from wengert.trace.record import Trace, active_recorder
+from wengert.trace.record import Trace
+from wengert.trace.recorder import active_recorder
 from wengert.trace.refused import number_refused
 from wengert.trace.tracer import OPERATOR, Tracer, frozen, refreshed
 from wengert.transform.forward import push, push_within

@@ -13,7 +13,8 @@ import numpy as np
 
 from wengert.ir.graph import Node, TangentPlace, Value
 from wengert.ops.base import ZERO, is_inexact
-from wengert.trace.record import GraphRecorder, Tape, active_recorder
+from wengert.trace.recorder import GraphRecorder, active_recorder
+from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.forward import push, push_within
 from wengert.transform.reach import (

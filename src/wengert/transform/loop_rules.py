@@ -21,7 +21,7 @@ from wengert.ops.base import OfRegions, is_inexact, shape_of
 from wengert.ops.convert import select
 from wengert.ops.loops import cond, scan, while_loop, with_unread
 from wengert.ops.shape import filled
-from wengert.trace.record import active_recorder
+from wengert.trace.recorder import active_recorder
 from wengert.trace.region import example, record_region
 from wengert.trace.replay import as_function
 from wengert.trace.tracer import Tracer

@@ -34,7 +34,7 @@ from wengert.ops.shape import filled, match
 from wengert.ops.spectral import Framed
 from wengert.trace.abstract import AbstractTape
 from wengert.trace.active import ACTIVE
-from wengert.trace.record import GraphRecorder, active_recorder
+from wengert.trace.recorder import GraphRecorder, active_recorder
 from wengert.trace.tracer import Tracer
 from wengert.transform.logsumexp_shift import find_shifts
 from wengert.transform.reach import (

@@ -17,8 +17,9 @@ from wengert.ir.graph import RAISES, Const, Graph, Node, Value, aval_of
 from wengert.ops.base import Op, RegionOp
 from wengert.rolling.roll import roll
 from wengert.trace.numbers import is_number
-from wengert.trace.record import GraphRecorder, Tape, active_recorder
+from wengert.trace.recorder import GraphRecorder, active_recorder
 from wengert.trace.replay import as_function
+from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
 
 __all__ = ["rolled"]

@@ -22,7 +22,7 @@ from wengert.errors import is_users, user_frame
 from wengert.follow.rewrite import BUSY
 from wengert.ir.graph import Graph, Place
 from wengert.ops.base import Op, Traced
-from wengert.trace.record import GraphRecorder
+from wengert.trace.recorder import GraphRecorder
 
 __all__ = ["LoopRecorder", "Trip"]
 

@@ -26,7 +26,7 @@ from wengert.sparse.detection.rows import Rows, Space, union
 from wengert.sparse.detection.rules import spread
 from wengert.sparse.detection.zeros import Zeros
 from wengert.sparse.pattern import SparsityPattern
-from wengert.trace.record import GUARDED
+from wengert.trace.recorder import GUARDED
 
 __all__ = ["Detection", "Reliance", "detect"]
 
