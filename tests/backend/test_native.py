@@ -114,6 +114,7 @@ OTHER_DTYPES = {"bitwise_count", "complex_absolute", "complex_angle", "imag", "r
 LINALG = {
     *("cholesky", "eigh", "svd", "qr", "pinv", "solve_triangular", "inv", "det", "adjugate"),
     *("slogdet", "solve", "lu_solve", "lu_factor", "hermitian", "cholesky_push", "cholesky_pull"),
+    "linear_map",
 }
 EMPTY = {
     *("max", "min", "logsumexp", "argmax", "argmin", "sort", "argsort", "searchsorted"),

@@ -135,7 +135,7 @@ def test_what_cannot_be_counted(cost, tmp_path):
     refused(cost("model.py:lost", *one), "has no function 'lost'; it defines")
     refused(cost("model.py:loss", "--at", "np.oness(3)"), "--at 'np.oness(3)': AttributeError")
     refused(cost("model.py:loss", *one), "raised TypeError")
-    refused(cost("model.py:loss", *AT, "--argnums", "5"), "argnums=5 does not name")
+    refused(cost("model.py:loss", *AT, "--argnums", "5"), "argnums=(5,) does not name")
     refused(
         cost("model.py:breaks", *one), "(3,)", "(7,)", "model.py:11: return np.sum(y @ np.ones(7))"
     )

@@ -29,6 +29,13 @@ ALLOWED = {
         "wengert.analysis.nans._DOMAINS", "wengert.analysis.nans._REPEATED",
         "wengert.trace.refused._NUMPYS",
     },
+    "how formulas are written for people": {
+        *(f"wengert.drawing.derivatives.{name}" for name in ("_EXPLICIT", "_LINEAR")),
+        *(
+            f"wengert.drawing.formulas.{name}"
+            for name in ("SIGNS", "_COMPARED", "_GREEK", "_KNOWN", "_NAMES", "_RULES", "_SHAPE")
+        ),
+    },
     "names of functions of C": {"wengert.llvm.engine._VECTOR"},
     "kinds of operations": {"wengert.cost.operation.KINDS", "wengert.transform.regions.CHEAP"},
     "what takes processors longer than a product": {"wengert.matrices.work.ROOTS"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from wengert.matrices.probe import applied, blame, disagreement, missing_entries
 from wengert.matrices.program import MatrixProgram
 from wengert.matrices.trials import holds_at, noise, points
 from wengert.transform.linear import linearize_flat
-
-if TYPE_CHECKING:
-    from wengert.matrices.planner import Planner
 
 __all__ = ["Probe"]
 
@@ -35,7 +32,7 @@ class Probe:
         What knows the function and the call.
     """
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Any) -> None:
         self.planner = planner
 
     def check(self, found: MatrixProgram) -> None:

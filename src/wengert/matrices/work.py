@@ -185,9 +185,12 @@ def _repeat(made: Sums, step: Repeat, times: float) -> None:
         if step.regions:
             continue
         for inner in region.nodes:
-            size = math.prod(inner.outputs[0].aval.shape)
-            kind, count = _kind(inner)
-            made["number_call" if kind == "call" else "number"] += each * count * size
+            outputs = [v.aval for v in inner.outputs]
+            found = count_operation(inner, [aval_of(x) for x in inner.inputs], outputs)
+            calls = 1 if found is None else found.kinds.get("transcendental", 0)
+            rest = 0 if found is None else sum(found.kinds.values()) - calls
+            made["number_call"] += each * calls
+            made["number"] += each * max(rest, 0.5)
     for scheduled in step.regions:
         trips = max((t or 10 for _, t in node.op.runs(**node.attrs)), default=1)
         _add(made, scheduled.steps, times * trips)
