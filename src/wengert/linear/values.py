@@ -12,6 +12,7 @@ from wengert.linear.terms import NotAccumulable
 from wengert.ops.base import ZERO, dtype_of, shape_of
 from wengert.ops.blocks import Block, Zero
 from wengert.ops.control import cut
+from wengert.ops.spectral import Framed
 from wengert.tables import align
 from wengert.trace.active import ACTIVE
 from wengert.trace.numbering import number
@@ -148,6 +149,8 @@ class Linear:
         ]
         if not active:
             return
+        if isinstance(op.derivative, Framed):  # what is infinite cancels in whole sweeps only
+            raise NotAccumulable(f"the vectors of equal values of {op.name} are not determined")
         xs = [self._plain(v.data if isinstance(v, Value) else v) for v in node.inputs]
         several = len(node.outputs) > 1
         y = tuple(v.data for v in node.outputs) if several else node.outputs[0].data
