@@ -270,3 +270,28 @@ def test_a_derivative_within_a_loop(first):
 
     np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X), rtol=1e-10)
     np.testing.assert_allclose(wg.jit(wg.hessian(f))(X), wg.hessian(f)(X), rtol=1e-8, atol=1e-10)
+
+
+def test_a_trail_that_expects_in_vain_ends(monkeypatch):
+    """Each of some short loops repeats another operation, and nothing repeats for long."""
+    monkeypatch.setattr(expected, "FIRST", 6)
+    operations = [np.sin, np.cos, np.tanh, np.arctan, np.square, np.abs, np.exp, np.negative]
+    ended = []
+    made = trail.Trail._failed
+
+    def noted(self, again):
+        made(self, again)
+        ended.append(self._ended)
+
+    monkeypatch.setattr(trail.Trail, "_failed", noted)
+
+    def f(x):
+        y = x
+        for k in range(4):
+            for operation in operations:
+                for _ in range(9 + k):
+                    y = operation(y) * 0.5
+        return np.sum(y)
+
+    np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X), rtol=1e-12)
+    assert any(ended)

@@ -139,6 +139,7 @@ cut: Op = register(
         pattern=patterns.ByArgument({0: patterns.elementwise}),
         partial=True,
         may_raise=False,
+        waits=True,
     )
 )
 

@@ -28,6 +28,11 @@ __all__ = ["RecorderTrail", "TapeTrail", "Trail"]
 
 _new: Any = tuple.__new__
 
+PATIENCE = 4
+"""Periods that did not hold for long, after which a trace expects nothing any more.
+
+Looking for them takes a third of the time of recording."""
+
 
 class Trail:
     """What a trace has recorded, and expects.
@@ -61,6 +66,8 @@ class Trail:
         self._look = expected.FIRST
         self._missed = 0
         self._begun = 0
+        self._failures = 0
+        self._ended = False
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Record an operation of the trace."""
@@ -79,7 +86,7 @@ class Trail:
         try:
             y = trace.process(op, args, attrs)
         finally:
-            trace.trail = self
+            trace.trail = None if self._ended else self
         result = y._var if type(y) is Tracer else None
         taken = trace.nodes[-1] if len(trace.nodes) == before + 1 else None
         node = recorder.nodes[-1] if len(recorder.nodes) == below + 1 else None
@@ -137,10 +144,18 @@ class Trail:
     def _lose(self) -> None:
         """Expect nothing; look for a longer period next where this one has not held for long."""
         short = len(self.made) - self._begun < 4 * self._look
+        self._failed(short)
         self._look = min(2 * self._look, 4 * expected.LONGEST) if short else expected.FIRST
         self.steps = []
         self.at = self._missed = 0
         self._log = []
+
+    def _failed(self, again: bool) -> None:
+        """Look for nothing any more where that was in vain several times in a row."""
+        self._failures = self._failures + 1 if again else 0
+        if self._failures == PATIENCE:
+            self._ended = True
+            self.trace.trail = None
 
     def _search(self) -> None:
         """Expect what has repeated up to now; look again later if nothing has."""
@@ -155,6 +170,7 @@ class Trail:
                 return
         if len(log) > 4 * expected.LONGEST:
             self._log = []
+            self._failed(True)
         self._look = min(2 * self._look, 4 * expected.LONGEST)
 
 
