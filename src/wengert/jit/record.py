@@ -22,7 +22,6 @@ from wengert.memory.lean import twice
 from wengert.ops.base import Traced
 from wengert.ops.constants import fold_fixed
 from wengert.ops.raising import kept
-from wengert.rolling.roll import roll
 from wengert.trace.capture import READING
 from wengert.trace.recorder import GraphRecorder
 
@@ -165,8 +164,6 @@ def record(
     recorder.forget()
     if recorder.rerolled:
         graph = remove_dead(graph)  # the trips that a loop stands for
-    elif recorder.rolls is not None and not graph.guards and not differentiable:
-        graph = roll(remove_dead(graph), recorder.rolls)  # so that the rest sees each trip once
     graph = kept(simplify(fold_fixed(graph), differentiable=differentiable))
     graph = strip(graph if differentiable else twice(graph))
     return Recorded(
