@@ -13,6 +13,7 @@ from wengert.derivatives import Argnums, pair, refuse_piecewise
 from wengert.errors import InputError, user_line
 from wengert.jit.plan import Plan
 from wengert.jit.transformed import Transformed
+from wengert.linear.narrow import narrowed
 from wengert.matrices.choice import blocks_of
 from wengert.matrices.dense_plan import DensePlan
 from wengert.matrices.ways import WAYS, Point
@@ -94,7 +95,7 @@ def dense_jacobian(
 
         lin = linearize_flat(flat, chosen.leaves)
         refuse_piecewise(lin.ys, name)
-        point = Point(lin, chosen.leaves, chunk_size)
+        point = Point(narrowed(lin, chosen.leaves), chosen.leaves, chunk_size)
         dtype = np.result_type(*map(dtype_of, chosen.leaves), np.float16)
         check_dense((point.rows, point.columns), dtype, name)
         blocks = blocks_of(point, mode, name)
