@@ -44,6 +44,21 @@ def network(weights, x):
     return np.sum(x**2)
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def cell(W, U, b, x, h, c):
+    """Do a step of an LSTM (Hochreiter and Schmidhuber, 1997), and add up what it returns."""
+    gates = W @ x + U @ h + b
+    n = h.shape[0]
+    i, f = sigmoid(gates[:n]), sigmoid(gates[n : 2 * n])
+    g, o = np.tanh(gates[2 * n : 3 * n]), sigmoid(gates[3 * n :])
+    c = f * c + i * g
+    h = o * np.tanh(c)
+    return np.sum(h * c)
+
+
 def main(folder=None):
     W1, b, W2, x, y = (draws(size=s) for s in ((4, 3), 4, (2, 4), 3, 2))
     square = [draws(size=(4, 4)) for _ in range(8)]
@@ -51,12 +66,14 @@ def main(folder=None):
         "objective": wg.draw(objective, W1, b, W2, x, y, argnums=(0, 1, 2)),
         "sin": wg.draw(sin_of_product, 0.7, 1.3, argnums=(0, 1)),
         "network": wg.draw(network, square, draws(size=4)),
+        "cell": wg.draw(cell, *(draws(size=s) for s in ((12, 2), (12, 3), 12, 2, 3, 3))),
         "two_nodes": wg.draw(two_nodes, *(draws(size=n) for n in (4, 3, 5, 5)), argnums=(0, 1)),
     }
     with tempfile.TemporaryDirectory() as unkept:
         for name, drawing in drawings.items():
             path = Path(folder or unkept) / f"{name}.svg"
-            drawing.save(path, theme="auto", equations=name == "objective")
+            paper = "A4" if name == "cell" else None  # as it is to be printed
+            drawing.save(path, theme="auto", equations=name == "objective", paper=paper)
             print(f"{name}: {len(drawing.nodes)} nodes, {drawing.save(path.with_suffix('.html'))}")
     print(drawings["objective"].equations())
     orders = {

@@ -10,7 +10,8 @@ from examples import ALL, ARGUMENTS, drawn, stepped, straight
 
 import wengert as wg
 from wengert.drawing.palette import DARK, LIGHT, mixed
-from wengert.drawing.scene import scene, width_of
+from wengert.drawing.scene import scene
+from wengert.drawing.shapes import width_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 

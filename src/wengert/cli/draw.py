@@ -14,6 +14,7 @@ from pathlib import Path
 import wengert as wg
 from wengert.cli.point import add_argnums, add_point, read_point, users_errors, writing
 from wengert.drawing.files import ENDINGS
+from wengert.drawing.paper import PAPERS
 from wengert.errors import InputError
 
 __all__ = ["HELP", "NAME", "add_arguments", "run"]
@@ -39,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what fills the operators of a picture (default: operations)",
     )
     parser.add_argument(
+        "--paper",
+        choices=tuple(PAPERS),
+        help="a picture to be printed on such sheets; a wide graph is cut into strips",
+    )
+    parser.add_argument(
         "--every", action="store_true", help="a square for each value, not only for named ones"
     )
 
@@ -46,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw, and say where the drawing is and what it holds."""
     ending = args.out.suffix.lower()
-    options = {k: v for k in ("theme", "heat") if (v := getattr(args, k)) is not None}
+    options = {k: v for k in ("theme", "heat", "paper") if (v := getattr(args, k)) is not None}
     if options and ending in ENDINGS and ending not in PICTURES:
         named = " and ".join(f"--{name}" for name in options)
         raise InputError(f"{named}: only for pictures ({', '.join(PICTURES)}), not for {ending}")

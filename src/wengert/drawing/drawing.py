@@ -62,7 +62,13 @@ class Drawing(Diagram):
         """
         return save(self, path, **options)
 
-    def svg(self, theme: str = "light", heat: str = "operations", equations: bool = False) -> str:
+    def svg(
+        self,
+        theme: str = "light",
+        heat: str = "operations",
+        equations: bool = False,
+        paper: str | None = None,
+    ) -> str:
         """Return the picture as SVG.
 
         Parameters
@@ -73,8 +79,13 @@ class Drawing(Diagram):
             What fills the operators: ``operations``, ``time``, ``bytes`` or ``none``.
         equations : bool
             Whether the equations of both passes stand below the graph.
+        paper : str, optional
+            ``A4``, ``A3`` or ``letter``: the picture as it is to be printed, on as many sheets as
+            it needs to be legible, below each other (of a PDF, one page each). A wide graph is cut
+            between its columns into strips that stand above each other; a number says where a line
+            goes on.
         """
-        return svg(self, theme, heat, equations)
+        return svg(self, theme, heat, equations, paper)
 
     def html(self, title: str | None = None, sections: Sequence[Section] = ()) -> str:
         """Return one page with everything in it, to be looked at in a browser without a network.

@@ -7,7 +7,9 @@ from typing import Any
 
 from wengert.drawing.model import Diagram
 from wengert.drawing.palette import DARK, LIGHT
-from wengert.drawing.scene import Shape, scene
+from wengert.drawing.paper import sheets
+from wengert.drawing.scene import scene
+from wengert.drawing.shapes import Scene, Shape
 from wengert.drawing.svg import check_theme
 
 __all__ = ["image"]
@@ -22,21 +24,58 @@ def image(
     theme: str = "light",
     heat: str = "operations",
     equations: bool = False,
+    paper: str | None = None,
 ) -> bytes:
     """Return a drawing as PNG or PDF."""
+    check_theme(theme)
+    colours: dict[str, Any] = (DARK if theme == "dark" else LIGHT)._asdict()
+    colours["none"] = "none"
+    if paper is None:
+        figures = [_figure(scene(drawing, heat, equations), colours, 1.0)]
+    else:
+        figures = [
+            _figure(p.scene, colours, p.scale) for p in sheets(drawing, paper, heat, equations)
+        ]
+    out = io.BytesIO()
+    if form == "pdf":
+        from matplotlib.backends.backend_pdf import PdfPages
+
+        with PdfPages(out, metadata={"Creator": "wengert", "CreationDate": None}) as pages:
+            for figure in figures:
+                pages.savefig(figure, facecolor=colours["paper"])
+        return out.getvalue()
+    if len(figures) == 1:
+        options = {"facecolor": colours["paper"], "metadata": {"Software": "wengert"}}
+        figures[0].savefig(out, format=form, **options)
+        return out.getvalue()
+    return _stacked(figures)
+
+
+def _stacked(figures: list[Any]) -> bytes:
+    """Return a PNG with pages below each other."""
+    import numpy as np
+    from matplotlib.image import imsave
+
+    pages = []
+    for figure in figures:
+        figure.canvas.draw()
+        pages.append(np.asarray(figure.canvas.buffer_rgba()))
+    out = io.BytesIO()
+    imsave(out, np.concatenate(pages), format="png", dpi=DOTS, metadata={"Software": "wengert"})
+    return out.getvalue()
+
+
+def _figure(s: Scene, colours: dict[str, Any], zoom: float) -> Any:
+    """Draw a picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path as Curve
 
-    check_theme(theme)
-    s = scene(drawing, heat, equations)
-    colours: dict[str, Any] = (DARK if theme == "dark" else LIGHT)._asdict()
-    colours["none"] = "none"
     unit = 72 / 96
     limit = 30_000 / DOTS * 96  # Agg draws up to 2**16 dots
-    scale = min(1.0, limit / max(s.w, s.h))
+    scale = min(zoom, limit / max(s.w, s.h))
     figure = Figure(figsize=(s.w / 96 * scale, s.h / 96 * scale), dpi=DOTS,
                     facecolor=colours["paper"])  # fmt: skip
     FigureCanvasAgg(figure)
@@ -84,12 +123,7 @@ def image(
             ha="center" if t.anchor == "middle" else "left", va="center_baseline",
             family="DejaVu Sans",
         )  # fmt: skip
-    out = io.BytesIO()
-    metadata = (
-        {"Creator": "wengert", "CreationDate": None} if form == "pdf" else {"Software": "wengert"}
-    )
-    figure.savefig(out, format=form, facecolor=colours["paper"], metadata=metadata)
-    return out.getvalue()
+    return figure
 
 
 def _rounded(s: Shape) -> tuple[list[tuple[float, float]], list[int]]:

@@ -4,110 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
+from wengert.drawing import captions
 from wengert.drawing.levels import levels
 from wengert.drawing.model import Diagram, Group, Node
-from wengert.drawing.placing import Box, Path, Placing, place
-from wengert.drawing.text import summary
+from wengert.drawing.placing import Box, Path, place
+from wengert.drawing.shapes import DASHES, Line, Scene, Shape, Text, arrow, fitted, width_of
 from wengert.errors import InputError, UnsupportedError, user_line
 from wengert.memory.profile import size_text
 
-__all__ = ["HEATS", "Line", "Scene", "Shape", "Text", "heat_of", "node_size", "scene", "width_of"]
+__all__ = ["HEATS", "graph", "heat_of", "node_size", "scene"]
 
 HEATS = ("operations", "time", "bytes", "none")
 
 MOST = 2_500
 """So many nodes are the most for a picture."""
 
-MARGIN = 28.0
+ABOVE = 34.0
+"""Room for the title."""
+
 CORNER = 5.0
-
-_WIDTHS = [
-    32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 34, 34, 84, 84, 84, 53, 100, 68, 69, 70, 77, 63, 58, 77, 75, 29, 29, 66, 56, 86, 75, 79,
-    60, 79, 69, 63, 61, 73, 68, 99, 69, 61, 69, 39, 34, 39, 84, 50, 50, 61, 63, 55, 63, 62, 35, 63,
-    63, 28, 28, 58, 28, 97, 63, 61, 63, 63, 41, 52, 39, 63, 59, 82, 59, 59, 52, 64, 34, 64, 84,
-]  # fmt: skip
-"""Of the characters from the space on, in hundredths of the size: DejaVu Sans, which is wide."""
-
-
-class Shape(NamedTuple):
-    """A rectangle with round corners; a circle where they are as round as can be.
-
-    Attributes
-    ----------
-    x, y, w, h, r : float
-        Centre, size, radius of the corners.
-    fill, stroke : str
-        Names of the palette's colours, or ``none``.
-    opacity : float
-        Of the fill.
-    width : float
-        Of the stroke.
-    dash : str
-    key : str
-        What it stands for.
-    """
-
-    x: float
-    y: float
-    w: float
-    h: float
-    r: float
-    fill: str
-    stroke: str
-    opacity: float = 1.0
-    width: float = 1.2
-    dash: str = ""
-    key: str = ""
-    title: str = ""
-
-
-class Line(NamedTuple):
-    """A curve: the first point, then cubic pieces of three points each; an arrow at one end."""
-
-    points: tuple[tuple[float, float], ...]
-    stroke: str
-    width: float
-    dash: str
-    head: tuple[tuple[float, float], ...] = ()
-    title: str = ""
-
-
-class Text(NamedTuple):
-    """A line of text around a point: ``middle``, or from there on: ``start``."""
-
-    x: float
-    y: float
-    text: str
-    size: float
-    fill: str
-    bold: bool = False
-    anchor: str = "middle"
-    of: str = ""
-
-
-class Scene(NamedTuple):
-    """A picture's shapes, from the back to the front."""
-
-    w: float
-    h: float
-    boxes: list[Shape]
-    lines: list[Line]
-    shapes: list[Shape]
-    texts: list[Text]
-    title: str
-    placing: Placing
-
-
-def width_of(text: str, size: float, bold: bool = False) -> float:
-    """Return the width of a text, at most."""
-    found = 0.0
-    for c in text:
-        k = ord(c) - 32
-        found += _WIDTHS[k] if 0 <= k < len(_WIDTHS) else 38 if c in "²³¹⁰₀₁₂₃₄₅₆₇₈₉ᵀ′" else 84
-    return found * size / 100 * (1.12 if bold else 1.0)
 
 
 def node_size(node: Node) -> tuple[float, float]:
@@ -169,13 +85,31 @@ def hidden_groups(groups: Mapping[str, Group]) -> set[str]:
 
 
 def scene(drawing: Diagram, heat: str = "operations", equations: bool = False) -> Scene:
-    """Place a drawing, and return its shapes.
+    """Place a drawing, and return its shapes with the title, the legend and the equations.
 
     Raises
     ------
     UnsupportedError
         Where more is to be seen than a picture can hold.
     """
+    made = graph(drawing, heat)
+    w, h = made.w, made.h
+    parts = [(captions.title(drawing), 0.0)]
+    if equations:
+        found = captions.equations(drawing)
+        parts.append((found, h))
+        h += found.h
+    below = captions.legend(drawing, {line.stroke for line in made.lines}, heat)
+    h += below.h
+    parts.append((below, h - 26.0))
+    for part, y in parts:
+        w = max(w, part.w)
+        made.add(part.lines, part.shapes, part.texts, 0.0, y)
+    return made._replace(w=round(w, 1), h=round(h, 1))
+
+
+def graph(drawing: Diagram, heat: str = "operations") -> Scene:
+    """Place a drawing, and return the shapes of the graph alone; see `scene`."""
     groups = {g.id: g for g in drawing.groups}
     hidden = hidden_groups(groups)
     shown = [n for n in drawing.nodes if n.group not in hidden]
@@ -200,7 +134,8 @@ def scene(drawing: Diagram, heat: str = "operations", equations: bool = False) -
 
     placing = place(levels(drawing), size, lambda g: g not in hidden)
     heats = heat_of(drawing, heat)
-    dx, dy = MARGIN, MARGIN + 34.0
+    margin = captions.MARGIN
+    dx, dy = margin, margin + ABOVE
     boxes: list[Shape] = []
     lines: list[Line] = []
     shapes: list[Shape] = []
@@ -217,12 +152,7 @@ def scene(drawing: Diagram, heat: str = "operations", equations: bool = False) -
         else:
             _draw_node(nodes[key], box, heats(nodes[key]), shapes, texts)
     lines += [_draw_link(path, dx, dy, nodes) for path in placing.paths]
-    w, h = placing.w + 2 * MARGIN, placing.h + 2 * MARGIN + 34.0
-    if equations:
-        w, h = _write_equations(drawing, w, h, texts)
-    h += 46.0
-    w = max(w, _caption(drawing, h, heat, shapes, lines, texts))
-    w, h = round(w, 1), round(h, 1)
+    w, h = placing.w + 2 * margin, placing.h + 2 * margin + ABOVE
     return Scene(w, h, boxes, lines, shapes, texts, drawing.name, placing)
 
 
@@ -263,9 +193,7 @@ def _draw_group(
     fill = "again" if g.kind == "again" else "box"
     opacity = 0.14 if g.kind == "again" else 0.75
     boxes.append(Shape(*box, 9.0, fill, stroke, opacity, 1.0, dash, g.id, about))
-    label = g.label
-    while len(label) > 4 and width_of(label, 10, True) > box.w - 16:
-        label = label[:-2].rstrip("…") + "…"
+    label = fitted(g.label, box.w - 16)
     left, top = box.x - box.w / 2, box.y - box.h / 2
     texts.append(Text(left + 9, top + 12, label, 10, "faint", True, "start", g.id))
 
@@ -294,84 +222,11 @@ def _draw_node(n: Node, box: Box, heat: float, shapes: list[Shape], texts: list[
 
 
 # --- links ----------------------------------------------------------------------------------------
-_DASHES = {"forward": "", "backward": "7 3", "kept": "1.5 3", "read": "1.5 3", "second": "9 2 2 2"}
-
-
 def _draw_link(path: Path, dx: float, dy: float, nodes: Mapping[str, Node]) -> Line:
     link = path.link
     n = nodes[link.source]
     colour = "second" if link.kind == "backward" and not link.back else link.kind
     curve = tuple((x + dx, y + dy) for x, y in path.curve)
     title = f"{n.label}: {n.dtype}[{','.join(map(str, n.shape))}], {size_text(n.nbytes)}"
-    head = _head(list(curve)) if path.head else ()
-    return Line(curve, colour, 1.5, _DASHES[colour], head, title)
-
-
-def _head(curve: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Return the triangle at the end of a curve."""
-    (x0, y0), (x1, y1) = curve[-2], curve[-1]
-    d = math.hypot(x1 - x0, y1 - y0) or 1.0
-    ux, uy = (x1 - x0) / d, (y1 - y0) / d
-    long, wide = 7.0, 3.2
-    bx, by = x1 - long * ux, y1 - long * uy
-    return (x1, y1), (bx - wide * uy, by + wide * ux), (bx + wide * uy, by - wide * ux)
-
-
-# --- what stands around the graph -----------------------------------------------------------------
-def _write_equations(
-    drawing: Diagram, w: float, h: float, texts: list[Text]
-) -> tuple[float, float]:
-    """Write the equations below the graph, a column for each pass; return the size of it all."""
-    size, step, x, low = 12.5, 20.0, MARGIN, h
-    for stage in ("forward", "backward"):
-        found = [e.text for e in drawing.lines if e.stage == stage]
-        if not found:
-            continue
-        texts.append(Text(x, h + 6, stage, 12.5, stage, True, "start"))
-        for k, line in enumerate(found, 1):
-            texts.append(Text(x, h + 6 + step * k, line, size, "ink", False, "start"))
-        x += max(width_of(line, size) for line in (*found, stage)) + 48
-        low = max(low, h + 6 + step * len(found))
-    return max(w, x), low + 18
-
-
-def _caption(
-    drawing: Diagram, h: float, heat: str, shapes: list[Shape], lines: list[Line],
-    texts: list[Text],
-) -> float:  # fmt: skip
-    """Add the title, the numbers and the legend; return the width that they need."""
-    texts.append(Text(MARGIN, 26, drawing.name, 16, "ink", True, "start"))
-    x = MARGIN + width_of(drawing.name, 16, True) + 18
-    about = " · ".join(f"{b} {a}" for a, b in summary(drawing)[:5])
-    texts.append(Text(x, 27, about, 10.5, "faint", False, "start"))
-    need = x + width_of(about, 10.5) + MARGIN
-    kinds = {e.kind for e in drawing.edges}
-    x, y = MARGIN, h - 26
-    for kind, text in (
-        ("forward", "forward"), ("backward", "backward"), ("kept", "kept for the way back"),
-        ("read", "read again"),
-    ):  # fmt: skip
-        if kind in kinds:
-            end = x + 30
-            curve = ((x, y), (x + 10, y), (x + 20, y), (end, y))
-            lines.append(Line(curve, kind, 1.5, _DASHES[kind], _head(list(curve))))
-            texts.append(Text(end + 7, y, text, 10, "faint", False, "start"))
-            x = end + 7 + width_of(text, 10) + 20
-    if any(line.stroke == "second" for line in lines):
-        curve = ((x, y), (x + 10, y), (x + 20, y), (x + 30, y))
-        lines.append(Line(curve, "second", 1.5, _DASHES["second"], _head(list(curve))))
-        texts.append(Text(x + 37, y, "derivative of that", 10, "faint", False, "start"))
-        x += 57 + width_of("derivative of that", 10)
-    if any(n.stage == "again" for n in drawing.nodes):
-        shapes.append(Shape(x + 8, y, 16, 12, 3, "again", "again", 0.3, 1.0, "4 2"))
-        texts.append(Text(x + 22, y, "computed again", 10, "faint", False, "start"))
-        x += 22 + width_of("computed again", 10) + 20
-    if heat != "none":
-        for k in range(5):
-            shapes.append(
-                Shape(x + 7 + 14 * k, y, 14, 12, 0, "faint", "line", 0.06 + 0.125 * k, 0.6)
-            )
-        text = {"operations": "more operations", "time": "more time", "bytes": "more bytes"}[heat]
-        texts.append(Text(x + 77, y, f"→ {text}", 10, "faint", False, "start"))
-        x += 77 + width_of(f"→ {text}", 10) + 20
-    return max(need, x)
+    head = arrow(curve) if path.head else ()
+    return Line(curve, colour, 1.5, DASHES[colour], head, title, n.id)

@@ -6,7 +6,9 @@ from html import escape
 
 from wengert.drawing.model import Diagram
 from wengert.drawing.palette import DARK, LIGHT, Palette
-from wengert.drawing.scene import Line, Scene, Shape, Text, scene
+from wengert.drawing.paper import sheets
+from wengert.drawing.scene import scene
+from wengert.drawing.shapes import Line, Scene, Shape, Text
 from wengert.errors import InputError, user_line
 
 __all__ = ["THEMES", "svg"]
@@ -16,11 +18,25 @@ FONT = "DejaVu Sans, Verdana, Segoe UI, Helvetica, Arial, sans-serif"
 
 
 def svg(
-    drawing: Diagram, theme: str = "light", heat: str = "operations", equations: bool = False
+    drawing: Diagram,
+    theme: str = "light",
+    heat: str = "operations",
+    equations: bool = False,
+    paper: str | None = None,
 ) -> str:
-    """Return a drawing as SVG; see `Diagram.svg`."""
+    """Return a drawing as SVG; see `Drawing.svg`."""
     check_theme(theme)
-    return _written(scene(drawing, heat, equations), theme)
+    if paper is None:
+        return _written(scene(drawing, heat, equations), theme)
+    pages = sheets(drawing, paper, heat, equations)
+    first = pages[0].scene
+    made = Scene(first.w, first.h * len(pages), [], [], [], [], first.title, first.placing)
+    for k, page in enumerate(pages):  # below each other
+        y = k * first.h
+        made.boxes.extend(s._replace(y=s.y + y) for s in page.scene.boxes)
+        made.add(page.scene.lines, page.scene.shapes, page.scene.texts, 0.0, y)
+    size = f"{pages[0].w:g}mm", f"{pages[0].h * len(pages):g}mm"
+    return _written(made, theme, size)
 
 
 def check_theme(theme: str) -> None:
@@ -32,12 +48,13 @@ def check_theme(theme: str) -> None:
         )
 
 
-def _written(s: Scene, theme: str) -> str:
+def _written(s: Scene, theme: str, size: tuple[str, str] | None = None) -> str:
     palette = DARK if theme == "dark" else LIGHT
     w, h = f"{s.w:g}", f"{s.h:g}"
+    wide, high = size or (w, h)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" '
-        f'font-family="{FONT}" role="img" class="wengert-{theme}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{wide}" '
+        f'height="{high}" font-family="{FONT}" role="img" class="wengert-{theme}">',
         f"<title>{escape(s.title)}</title>",
         _style(palette, theme),
         f'<rect class="f-paper" width="{w}" height="{h}"/>',
