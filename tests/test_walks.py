@@ -55,8 +55,19 @@ def test_a_call_passes_the_functions_of_its_section(walks, title):
 def test_the_second_call_is_short(walks):
     second = walks["The life of `jit(grad(f))(x)`: the second call"]
     inside = [hop for hop in second.hops if not hop.startswith("<")]
-    assert inside == ["jit.jitted:Jitted.__call__"]
+    assert inside == ["jit.planned_function:PlannedFunction.__call__"]
     assert len(second.hops) <= 4
+
+
+def test_a_later_call_of_a_sparse_jacobian_is_short():
+    x = np.linspace(0.5, 1.5, 6)
+    jacobian = wg.jacobian(residuals, sparsity="auto", format="csr")
+    checked = checking.turn(False)
+    for _ in range(2):  # planned, compiled
+        jacobian(x)
+    later = walk(jacobian, x)
+    checking.turn(checked)
+    assert len(later.hops) <= 6
 
 
 def test_a_walk_out_of_order_is_told():

@@ -9,7 +9,7 @@ import pytest
 from jit_use import A, B, assert_same, branch
 
 import wengert as wg
-from wengert.jit.jitted import TooManySpecialisations
+from wengert.jit.planned_function import TooManySpecialisations
 
 
 def nested_branches(x):

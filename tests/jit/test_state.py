@@ -15,7 +15,7 @@ from state_cases import BY_REFERENCE, CONTENT, STATE, reset
 import wengert as wg
 from wengert.errors import PlanMismatchError, UnsupportedError
 from wengert.jit.fallback import NotCompiled
-from wengert.jit.jitted import TooManySpecialisations
+from wengert.jit.planned_function import TooManySpecialisations
 
 X = np.array([0.3, -0.4, 0.9])
 

@@ -11,7 +11,7 @@ from twice import twice
 
 import wengert as wg
 from wengert.errors import DenseTooLargeError, InputError, PlanMismatchError
-from wengert.jit.jitted import TooManySpecialisations
+from wengert.jit.planned_function import TooManySpecialisations
 from wengert.matrices import MatrixFunction, MatrixPlan
 from wengert.matrices import planner as matrix
 from wengert.memory import dense
@@ -187,7 +187,7 @@ def test_decisions_are_planned_anew(mode):
         np.testing.assert_allclose(got.toarray(), dense_of(f, x), rtol=1e-12)
     plan = J.plan(np.ones(6))
     assert "holds where bool() of a b8[] is True" in str(plan)
-    with pytest.raises(PlanMismatchError, match="another outcome"):
+    with pytest.raises(PlanMismatchError, match="here it is False"):
         plan(-np.ones(6))
 
 
@@ -206,6 +206,7 @@ def test_methods():
         force = wg.jacobian(lambda self, x: self.stiffness * x**2, 1, format="csr")
 
     np.testing.assert_allclose(Spring().force(np.arange(3.0)).diagonal(), [0.0, 4.0, 8.0])
+    assert Spring().force.plan(np.arange(3.0)).pattern.nnz == 3
 
 
 def test_derivatives_of_transformed_functions():
@@ -361,6 +362,49 @@ def test_plans_print_themselves():
     assert plan.bytes > 0
     text = str(wg.jacobian(stencil, format="csr", mode="reverse").plan(x))
     assert "row colours (at least 5)" in text
+
+
+def solved(x):
+    return np.linalg.solve(np.eye(len(x)) + np.outer(x, x), x)
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "forward", "chunk_size": 2}])
+def test_plans_show_what_those_of_compiled_functions_do(options):
+    x = 1.0 + np.arange(4.0)
+    plan = wg.jacobian(solved, format="csr", **options).plan(x)
+    batches = max(*plan.program.chunks, 1)
+    assert (plan.flops, plan.bytes) == (batches * plan.cost.flops, batches * plan.cost.bytes)
+    assert plan.host_calls["solve"] >= 1
+    assert plan.memory.inputs >= x.nbytes
+    assert 0 < max(plan.memory.timeline) <= plan.memory.peak
+    assert "solve(" in plan.source()
+    assert [node.op for node in plan.nodes] == [node.op.name for node in plan.graph.nodes]
+    for text in (f"memory: {plan.memory}", "evaluated by NumPy: "):
+        assert text in str(plan)
+    native = wg.jacobian(stencil, format="csr", **options).plan(np.ones((3, 3)))
+    assert native.host_calls == {}
+    assert "define" in native.llvm()
+    assert native.assembly()
+
+
+def test_a_mismatch_is_shown_argument_by_argument():
+    plan = wg.jacobian(lambda a, b: a * b["x"], format="csr").plan(np.ones(3), {"x": np.ones(3)})
+    with pytest.raises(PlanMismatchError) as caught:
+        plan(np.ones(3), {"x": np.ones(3, np.float32)})
+    lines = str(caught.value).splitlines()
+    assert lines[1:3] == [
+        "    argument 0: f64[3]",
+        "  ! argument 1['x']: expected f64[3], got f32[3]",
+    ]
+
+
+def test_caches_are_those_of_compiled_functions():
+    J = wg.jacobian(lambda x: x**2 if x[0] > 0 else x, format="csr")
+    for x in (np.ones(3), -np.ones(3), np.ones(4), np.ones(3)):
+        J(x)
+    assert J.cache_info() == (3, 2, 3, 0)
+    J.clear_cache()
+    assert J.cache_info() == (3, 0, 0, 0)
 
 
 def test_the_cheaper_way_is_chosen():

@@ -8,8 +8,9 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from wengert.backends import make_backend
 from wengert.errors import InputError, UnsupportedError, hidden, user_line
-from wengert.jit.jitted import MAX_SPECIALISATIONS, Jitted
+from wengert.jit.jitted import Jitted
 from wengert.jit.keywords import bytes_of, refuse_options, refuse_unknown, static_places
+from wengert.jit.planned_function import MAX_SPECIALISATIONS
 from wengert.ops.options import check_flag, check_function, integers
 from wengert.ops.options import names as option_names
 

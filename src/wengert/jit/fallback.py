@@ -98,18 +98,17 @@ def _first(error: BaseException | None) -> str:
     return text[0].rstrip(".") if text else ""
 
 
-def too_many(name: str, limit: int, paths: bool) -> str:
-    """Say that there are more paths through a function than are compiled, or states it was in."""
+def too_many(name: str, limit: int, paths: bool, how: str = "run without compilation") -> str:
+    """Say that there are more paths through a function than are kept, or states it was in."""
     if paths:
         return (
             f"{name} takes more than {limit} different paths for one signature (a Python if, "
-            f"while, int() or float() on traced values); further paths run without compilation. "
-            f"Use np.where"
+            f"while, int() or float() on traced values); further paths {how}. Use np.where"
         )
     return (
         f"what {name} looks up outside of its arguments (globals, variables around it, attributes, "
-        f"arrays) has changed more than {limit} times; while it changes, calls run without "
-        f"compilation. Pass it as an argument"
+        f"arrays) has changed more than {limit} times; while it changes, calls {how}. Pass it as "
+        f"an argument"
     )
 
 

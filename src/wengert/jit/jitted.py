@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
-import threading
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from wengert.backend.base import from_handler
 from wengert.backend.native.run.footprint import footprint
@@ -19,26 +17,28 @@ from wengert.errors import (
     MemoryBudgetError,
     UnsupportedError,
     WengertError,
-    shorten,
     user_line,
 )
 from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Graph
 from wengert.jit.fallback import Fallbacks, NotCompiled, too_many, unplannable
 from wengert.jit.fastpath import matcher
-from wengert.jit.form import Form, Laid, bare, layouts, signature, split
+from wengert.jit.form import Laid, bare
 from wengert.jit.into import copy_into
-from wengert.jit.keywords import sees_order, static_places
+from wengert.jit.keywords import static_places
 from wengert.jit.plan import Plan
+from wengert.jit.planned_function import (
+    LOCK,
+    MAX_SPECIALISATIONS,
+    PlannedFunction,
+    TooManySpecialisations,
+)
 from wengert.jit.progress import Patience
 from wengert.jit.record import Recorded, record, uncompiled
-from wengert.jit.specialise import CacheInfo, DecisionTree, Leaf
-from wengert.jit.state import States
+from wengert.jit.specialise import CacheInfo, Leaf
 from wengert.memory.profile import size_text
 from wengert.memory.remat import fitted
-from wengert.naming import Bound, called, name_of, wrap
-from wengert.ops.base import Traced
-from wengert.ops.leaves import is_array
+from wengert.naming import called, name_of, wrap
 from wengert.rolling.limits import Limits, current
 from wengert.rolling.roll import rolled_with_decisions
 from wengert.trace.alarm import stops
@@ -55,22 +55,8 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_SPECIALISATIONS = 64
-"""Paths compiled for one signature, unless `jit` is given another number."""
 
-_LOCK = threading.RLock()  # held for moments only, never while user code runs
-
-if hasattr(os, "register_at_fork"):  # a child must not find it held by a thread it does not have
-    os.register_at_fork(
-        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
-    )
-
-
-class TooManySpecialisations(UserWarning):
-    """A jitted function takes so many different paths that some are run without compilation."""
-
-
-class Jitted(Generic[P, R]):
+class Jitted(PlannedFunction[P, R]):
     """A function that compiles itself; see `jit`."""
 
     def __init__(
@@ -84,47 +70,19 @@ class Jitted(Generic[P, R]):
         memory_budget: int | None = None,
     ) -> None:
         wrap(self, f)
-        self._f = f
-        self._name = called(f)
+        name = called(f)
         self._options = (
             *(tuple(static_argnums), tuple(static_argnames)),
             *(backend, max_specialisations, fastmath, memory_budget),
         )
-        self._nums, self._names = static_places(f, self._name, static_argnums, static_argnames)
-        self._ordered = sees_order(f)
+        nums, names = static_places(f, name, static_argnums, static_argnames)
+        super().__init__(f, name, max_specialisations, nums, names)
         self._backend = make_backend(backend, fastmath)
-        self._most = max_specialisations
         self._budget = memory_budget
         self._fast = fastmath
-        self._last = DecisionTree()  # of the signature called last
-        self._trees: dict[Any, DecisionTree] = {}
-        self._laid: set[Any] = set()  # keys of signatures whose programs depend on layouts
-        self._overflowed: set[Any] = set()
         self._fallbacks = Fallbacks()
-        self._states = States(f)
-        self._traces = 0
 
     # --- calling ----------------------------------------------------------------------------------
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the specialisation for these arguments, compiling it first if it is new."""
-        tree = self._last
-        leaves = tree.match(args, kwargs)
-        if leaves is not None and (root := tree.root) is not None:
-            leaf = root.last
-            try:
-                return leaf.rebuild(leaf.run(leaves))  # type: ignore[no-any-return]
-            except Exception as stopped:
-                if from_handler(stopped):
-                    raise
-                found = tree.resume(root, leaves, leaf, stopped)
-            if found is not None:
-                return found[0].rebuild(found[1])  # type: ignore[no-any-return]
-        try:
-            return self._any(args, kwargs)  # type: ignore[no-any-return]
-        except Exception as error:
-            shorten(error)
-            raise
-
     def _any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run any call, of a signature not seen before too."""
         leaves, key = self._key(args, kwargs)
@@ -194,52 +152,13 @@ class Jitted(Generic[P, R]):
                     raise
         return copy_into(out, self._any(args, kwargs), self._name)  # type: ignore[no-any-return]
 
-    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
-        """Return the data of a call and the key of its decision tree, None for traced data."""
-        if not kwargs and not self._nums and all(map(is_array, args)):
-            base: Any = tuple([(a.shape, a.dtype) for a in args])
-            return args, self._of_layouts(self._with_state(base, ()), args)
-        leaves, form = self._split(args, kwargs)
-        for x in [*leaves, *[s.value for _, s in form.static]]:
-            if isinstance(x, Traced):
-                return leaves, None
-        fixed = [s.value for _, s in (*form.fixed, *form.static)]
-        base = (form, tuple([signature(x) for x in leaves]))
-        return leaves, self._of_layouts(self._with_state(base, fixed), leaves)
-
-    def _of_layouts(self, key: Any, leaves: Sequence[Any]) -> Any:
-        return Laid(key, layouts(leaves)) if self._laid and key in self._laid else key
-
-    def _with_state(self, base: Any, fixed: Sequence[Any]) -> Any:
-        """Return a key: a signature, and the state that the function is in; None for traced data.
-
-        A function that looks up a traced value cannot be recorded on its own.
-        """
-        state, forgotten = self._states.find(base, fixed)
-        if forgotten is not None:
-            with _LOCK:
-                for key in [k for k in self._trees if bare(k)[1] is forgotten]:
-                    del self._trees[key]
-        return None if state.traced else (base, state)
-
-    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Form]:
-        return split(args, kwargs, self._nums, self._names, self._ordered)
-
-    def _run(self, key: Any, leaves: Sequence[Any]) -> tuple[Leaf, Any] | None:
-        """Run a compiled specialisation if there is one that holds."""
-        tree = self._trees.get(key)
-        if tree is None:
-            return None
-        self._last = tree
-        return tree.run(leaves)
-
     def _specialise(
         self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Leaf, Any]:
         """Record, compile, keep and run a new specialisation."""
         state = bare(key)[1]
         leaves, form = self._split(args, kwargs)
-        with _LOCK:
+        with LOCK:
             self._traces += 1
         with Patience(f"recording {self._name} ...") as patience:
             bound = None if self._budget is None else self._budget // 2
@@ -248,11 +167,8 @@ class Jitted(Generic[P, R]):
             recorded = record(self._f, leaves, form, recorder=recorder, state=state)
             if recorded.why:
                 return self._once(key, recorded, args, kwargs)
-            if recorded.laid and type(key) is not Laid:
-                with _LOCK:  # what was recorded before depends on no layout, but shares its tree
-                    self._laid.add(key)
-                    self._trees.pop(key, None)
-                key = Laid(key, layouts(leaves))
+            if recorded.laid:
+                key = self._by_layout(key, leaves)
             known = self._trees.get(key)
             same = None if known is None else known.find(recorded.graph)
             if same is None:
@@ -294,10 +210,7 @@ class Jitted(Generic[P, R]):
             except Exception:
                 self._fallbacks.repeated(key)
                 return Leaf(None, recorded, _same), self._plain(args, kwargs)
-        with _LOCK:  # not held while recording, so that threads cannot wait for each other
-            tree = self._trees.setdefault(key, DecisionTree(leaf.plan.match))
-            tree.add(leaf)
-        self._last = tree
+        self._keep(key, leaf)
         return leaf, outputs
 
     def _as_recorded(self, leaf: Leaf) -> Leaf:
@@ -316,12 +229,10 @@ class Jitted(Generic[P, R]):
         self, key: Any, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Leaf, Any]:
         """Return the result of a recording that stands for its own call only."""
-        with _LOCK:
+        with LOCK:
             warning = self._fallbacks.note(key, self._name, recorded)
-            if warning:
-                self._trees.pop(key, None)
-                self._last = DecisionTree()
         if warning:
+            self._forget(key)
             warnings.warn(warning, NotCompiled, stacklevel=5)
         if recorded.values is None:
             return Leaf(None, recorded, _same), self._plain(args, kwargs)
@@ -386,12 +297,6 @@ class Jitted(Generic[P, R]):
             )
         return recorded._replace(graph=found.graph), folded, (found.extra, found.gap)
 
-    def _is_full(self, key: Any) -> bool:
-        tree = self._trees.get(key)
-        if tree is not None and tree.size >= self._most:
-            return True
-        return tree is None and self._states.count[bare(key)[0]] > self._most
-
     def _uncompiled(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself, which takes too many paths."""
         if self._budget is not None:
@@ -401,11 +306,7 @@ class Jitted(Generic[P, R]):
                 f"Use np.where, or compile more of them with wg.jit(f, max_specialisations=...)."
                 + user_line()
             )
-        with _LOCK:
-            base = bare(key)[0]
-            first = base not in self._overflowed
-            self._overflowed.add(base)
-        if first:
+        if self._overflows(key):
             why = too_many(self._name, self._most, key in self._trees)
             warnings.warn(
                 f"{why}, or compile more of them with wg.jit(f, max_specialisations=...)."
@@ -450,27 +351,10 @@ class Jitted(Generic[P, R]):
         plan: Plan = leaf.plan
         return plan
 
-    def cache_info(self) -> CacheInfo:
-        """Return what this function has compiled so far."""
-        found = list(self._trees.values())
-        signatures = len({bare(k)[0] for k in self._trees})
-        return CacheInfo(
-            self._traces, signatures, sum(t.size for t in found), len(self._overflowed)
-        )
-
     def clear_cache(self) -> None:
         """Forget all specialisations."""
-        with _LOCK:
-            self._trees.clear()
-            self._laid.clear()
-            self._overflowed.clear()
-            self._fallbacks.clear()
-            self._states.clear()
-            self._last = DecisionTree()
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        """Bind to an instance, as functions do; the instance is a static argument."""
-        return self if instance is None else Bound(self, instance)
+        super().clear_cache()
+        self._fallbacks.clear()
 
     def __reduce__(self) -> Any:
         """Pickle by name where the name leads here, as functions are, else as ``jit(f)``."""

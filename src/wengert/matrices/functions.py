@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
-import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,22 +11,26 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sps
 
+from wengert.backend.base import from_handler
 from wengert.derivatives import Argnums, grad
 from wengert.errors import DataError, InputError, user_line
-from wengert.jit.fallback import unplannable
-from wengert.jit.form import layouts, signature, split
-from wengert.jit.jitted import TooManySpecialisations
-from wengert.jit.specialise import DecisionTree, Leaf
-from wengert.jit.state import States
+from wengert.jit.fallback import too_many, unplannable
+from wengert.jit.fastpath import Match, matcher, never
+from wengert.jit.form import bare, split
+from wengert.jit.planned_function import (
+    LOCK,
+    MAX_SPECIALISATIONS,
+    PlannedFunction,
+    TooManySpecialisations,
+)
+from wengert.jit.specialise import Leaf
 from wengert.matrices.dense import dense_jacobian
 from wengert.matrices.operator import Operator
-from wengert.matrices.plan import MatrixPlan
+from wengert.matrices.plan import MatrixPlan, Outdated
 from wengert.matrices.planner import Planner
 from wengert.matrices.program import MODES, Request
 from wengert.matrices.saved import read_plan
 from wengert.memory.dense import check_dense
-from wengert.ops.base import Traced
-from wengert.ops.leaves import is_array
 from wengert.ops.options import check_function, check_places
 from wengert.orders.order import Order
 from wengert.sparse.pattern import SparsityPattern
@@ -36,9 +38,6 @@ from wengert.trace.alarm import stops
 from wengert.transform.linear import quiet
 
 __all__ = ["MatrixFunction", "hessian", "jacobian", "load_plan", "value_and_jacobian"]
-
-LIMIT = 64
-"""Plans kept for one signature."""
 
 FORMATS = ("dense", "csr", "csc", "coo", "operator")
 
@@ -242,7 +241,7 @@ class PatternWarning(UserWarning):
     """A given sparsity pattern is right where a matrix was computed, and wrong elsewhere."""
 
 
-class MatrixFunction:
+class MatrixFunction(PlannedFunction[..., Any]):
     """A sparse Jacobian or Hessian; see `wengert.jacobian`.
 
     The first call with arguments of a form, shapes and dtypes finds the pattern and records how to
@@ -264,111 +263,93 @@ class MatrixFunction:
     ) -> None:
         functools.update_wrapper(self, f, updated=())
         self.name = f"{kind}({getattr(f, '__name__', 'f')})"
+        super().__init__(f, self.name, MAX_SPECIALISATIONS)
         self.format = format
         self.value = value
         self.request = Request(
             f, kind, argnums, pattern, mode, format == "csc", value, chunk_size, probe, self.name
         )
-        self._trees: dict[Any, DecisionTree] = {}
-        self._states = States(f)
-        self._lock = threading.Lock()
-        self._warned = False
+        self._doubted = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the matrix (``(value, matrix)`` for `wengert.value_and_jacobian`)."""
-        leaves, form, key = self._key(args, kwargs)
+        leaves, key = self._plain_key(args, kwargs)
         found = None if stops() else self._run(key, leaves)
-        if found is None:
-            plan = self._plan(key, leaves, form, args, kwargs)
-            if plan.program.doubt is not None and not self._warned:  # right here
-                self._warned = True
-                warnings.warn(
-                    f"{str(plan.program.doubt).splitlines()[0]} Until it is mended, each call "
-                    f"plans and checks anew." + user_line(),
-                    PatternWarning,
-                    stacklevel=2,
-                )
-            if not plan.program.first:
-                with quiet():
-                    plan.program.first = list(plan.decide(leaves))
-            # The results of recording are handed out once.
-            first, plan.program.first = plan.program.first, []
-            return plan.pack(first)
-        leaf, outputs = found
-        return leaf.plan.pack(outputs)
-
-    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any, Any]:
-        if not kwargs and all(map(is_array, args)):
-            base: Any = (tuple([(a.shape, a.dtype) for a in args]), layouts(args))
-            return args, None, self._with_state(base, ())
-        leaves, form = split(args, kwargs)
-        if any(isinstance(x, Traced) for x in leaves):
-            raise InputError(
-                f"{self.name} makes a sparse matrix, which cannot be traced: call it with plain "
-                f"arrays, outside of jit, grad and vmap (it compiles itself), or use a dense "
-                f"matrix (no sparsity=, no format=)" + user_line()
+        if found is not None:
+            leaf, outputs = found
+            return leaf.rebuild(outputs)
+        plan = self._plan(key, args, kwargs)
+        if plan.program.doubt is not None and not self._doubted:  # right here
+            self._doubted = True
+            warnings.warn(
+                f"{str(plan.program.doubt).splitlines()[0]} Until it is mended, each call "
+                f"plans and checks anew." + user_line(),
+                PatternWarning,
+                stacklevel=3,
             )
-        base = (form, tuple([signature(x) for x in leaves]), layouts(leaves))
-        return leaves, form, self._with_state(base, [s.value for _, s in form.fixed])
+        if not plan.program.first:
+            plan.program.first = list(plan.decide(leaves))
+        # The results of recording are handed out once.
+        first, plan.program.first = plan.program.first, []
+        return plan.pack(first)
 
-    def _with_state(self, base: Any, fixed: Sequence[Any]) -> Any:
-        """Return a key: a signature, and the state that the function is in."""
-        state, forgotten = self._states.find(base, fixed)
-        if state.traced:
+    def _plain_key(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Sequence[Any], Any]:
+        leaves, key = self._key(args, kwargs)
+        if key is None:
             raise InputError(
-                f"{self.name} makes a sparse matrix, which cannot be traced, but its function "
-                f"looks up a traced value. Call it outside of jit, grad and vmap, or use a dense "
-                f"matrix (no sparsity=, no format=)" + user_line()
+                f"{self.name} makes a sparse matrix, which cannot be traced, but an argument, or "
+                f"what its function looks up, is a traced value. Call it with plain arrays, "
+                f"outside of jit, grad and vmap (it compiles itself), or use a dense matrix (no "
+                f"sparsity=, no format=)" + user_line()
             )
-        if forgotten is not None:
-            with self._lock:
-                self._trees.pop((base, forgotten), None)
-        return base, state
+        return leaves, key
 
-    def _run(self, key: Any, leaves: Sequence[Any]) -> Any:
-        tree = self._trees.get(key)
-        if tree is None:
-            return None
+    def _run(self, key: Any, leaves: Sequence[Any]) -> tuple[Leaf, Any] | None:
         try:
-            with quiet():
-                found = tree.run(leaves)
-        except Exception:
-            return None  # for the function's own handlers, or its caller
-        if found is not None and not found[0].plan.program.holds(leaves):
-            with self._lock:
-                self._trees.pop(key, None)
-            return None
-        return found
+            return super()._run(key, leaves)
+        except Outdated:
+            self._forget(key)
+        except Exception as error:
+            if from_handler(error):
+                raise
+        return None  # an exception is for the function's own handlers, or its caller
 
-    def _plan(
-        self, key: Any, leaves: Sequence[Any], form: Any, args: tuple[Any, ...], kwargs: Any
-    ) -> MatrixPlan:
-        if form is None:
-            leaves, form = split(args, kwargs)
+    def _plan(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MatrixPlan:
+        """Plan a call; keep the plan, if it stands for other calls too."""
+        leaves, form = self._split(args, kwargs)
         errors: dict[str, Any] = dict(np.geterr()) if stops() else {}
+        with LOCK:
+            self._traces += 1
         with quiet():
             planner = Planner(self.request, args, kwargs, errors)
-            planner.state = key[1]
+            planner.state = bare(key)[1]
             program = planner.program()
         if self.format == "dense":
             check_dense(program.pattern.shape, program.dtype, self.name)
-        plan = MatrixPlan(program, self.format, form, leaves)
-        if program.alone is not None or program.doubt is not None:
+        alone = program.alone is not None or program.doubt is not None
+        match: Match = never
+        if not alone:
+            if planner.laid:
+                key = self._by_layout(key, leaves)
+            tree = self._trees.get(key)
+            match = (
+                tree.match
+                if tree
+                else matcher(form, leaves, args, kwargs, planner.laid, planner.state.guard)
+            )
+        plan = MatrixPlan(program, self.format, form, leaves, match)
+        if alone:
             return plan
-        leaf = Leaf(plan, plan.run, lambda ys: ys)
-        with self._lock:
-            tree = self._trees.setdefault(key, DecisionTree())
-            if tree.find(plan.graph) is not None:  # native rounding led elsewhere
-                plan.as_recorded()
-            full = tree.size >= LIMIT
-            if not full:
-                tree.add(leaf)
-        if full and not self._warned:
-            self._warned = True
+        if tree is not None and tree.root is not None and tree.find(plan.graph) is not None:
+            plan.as_recorded()  # native rounding led elsewhere
+        if not self._is_full(key):
+            self._keep(key, Leaf(plan, plan.run, plan.pack))
+        elif self._overflows(key):
             warnings.warn(
-                f"{self.name} takes more than {LIMIT} different paths for one signature (a Python "
-                f"if, while, int() or float() on traced values); further ones are planned at each "
-                f"call. Use np.where" + user_line(),
+                too_many(self.name, self._most, key in self._trees, "are planned at each call")
+                + user_line(),
                 TooManySpecialisations,
                 stacklevel=4,
             )
@@ -382,10 +363,10 @@ class MatrixFunction:
         MatrixPlan
             Printable, callable and savable.
         """
-        leaves, form, key = self._key(args, kwargs)
+        leaves, key = self._plain_key(args, kwargs)
         found = self._run(key, leaves)
         plan: MatrixPlan
-        plan = self._plan(key, leaves, form, args, kwargs) if found is None else found[0].plan
+        plan = self._plan(key, args, kwargs) if found is None else found[0].plan
         if plan.program.alone is not None:
             raise unplannable(self.name, plan.program.alone)
         if plan.program.doubt is not None:
@@ -398,10 +379,6 @@ class MatrixFunction:
     def __wengert_compiled__(self) -> MatrixFunction:
         """What `wengert.jit` makes of this function: itself, as it compiles itself."""
         return self
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        """Bind to an instance, as functions do."""
-        return self if instance is None else types.MethodType(self, instance)
 
     def __repr__(self) -> str:
         """Return a line."""
@@ -453,4 +430,4 @@ def load_plan(path: str | os.PathLike[str], f: Callable[..., Any]) -> MatrixPlan
         raise program.doubt
     leaves, form = split(saved.args, saved.kwargs)
     program.first = []
-    return MatrixPlan(program, saved.format, form, leaves)
+    return MatrixPlan(program, saved.format, form, leaves, never)

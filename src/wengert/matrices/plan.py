@@ -23,10 +23,12 @@ from wengert.errors import (
     UnsupportedError,
     user_line,
 )
-from wengert.ir.graph import EFFECTS, TESTS, Graph, GuardMiss, aval_of
+from wengert.ir.graph import GuardMiss
+from wengert.jit.fastpath import Match, never
 from wengert.jit.form import Form, layouts, split
-from wengert.jit.plan import laid_otherwise
+from wengert.jit.graph_plan import GraphPlan
 from wengert.jit.progress import Patience
+from wengert.jit.record import Result
 from wengert.matrices.compare import Comparison, as_time, compared
 from wengert.matrices.program import Candidate, MatrixProgram
 from wengert.matrices.saved import write_plan
@@ -34,61 +36,108 @@ from wengert.ops.base import shape_of
 from wengert.sparse.pattern import SparsityPattern
 from wengert.transform.linear import quiet
 
-__all__ = ["MatrixPlan"]
+__all__ = ["MatrixPlan", "Outdated"]
+
+Run = Callable[[Sequence[Any]], Sequence[Any]]
 
 
-class MatrixPlan:
+class Outdated(PlanMismatchError):
+    """A constant array that a plan relies on has changed since it was made."""
+
+
+class MatrixPlan(GraphPlan):
     """One way to compute a sparse matrix, for given shapes, dtypes and outcomes of decisions.
+
+    It is compiled at the first run, or where its program is asked for. A plan in batches runs its
+    graph once for each batch of colours, whose seeds are further inputs: `cost`, `memory` and
+    `host_calls` are those of one batch, `flops` and `bytes` those of all.
 
     Attributes
     ----------
     name : str
         What is computed.
+    graph : Graph
+        What runs, simplified; its last output is the array of entries.
     program : MatrixProgram
         The pattern, the colours, the graph.
     """
 
-    def __init__(
-        self,
-        program: MatrixProgram,
-        format: str,
-        form: Form,
-        leaves: Sequence[Any],
-    ) -> None:
-        self.name = program.planner.request.name
-        self.format = format
-        self.value = program.planner.request.value
-        self.program = program
-        self._form = form
-        self._avals = [aval_of(x) for x in leaves]
-        self._layouts = layouts(leaves)
-        self._compiled: Any = None
-        self._lock = threading.Lock()
-        self._template = _template(program, format)
+    _caller = "the function"
 
-    # --- what the decision tree asks for ----------------------------------------------------------
+    def __init__(
+        self, program: MatrixProgram, format: str, form: Form, leaves: Sequence[Any], match: Match
+    ) -> None:
+        planner = program.planner
+        laid = layouts(leaves) if planner.laid else None
+        super().__init__(planner.request.name, program.graph, split, form, leaves, match, laid)
+        self.state = None if planner.state is None else planner.state.guard
+        self.format = format
+        self.value = planner.request.value
+        self.program = program
+        self._run: Run | None = None
+        self._lock = threading.Lock()
+        self.pack = _packed(program, _template(program, format))
+        """Make the result of a call from what ran."""
+
+    # --- what runs --------------------------------------------------------------------------------
     @property
-    def graph(self) -> Graph:
-        """What runs."""
-        return self.program.graph
+    def _program(self) -> Any:
+        """The compiled graph."""
+        return self._compiled or self.compile()
+
+    @property
+    def backend(self) -> str:
+        """What runs it: ``numpy`` also where native code is lacking for the graph's dtypes."""
+        return str(getattr(self._program, "backend", self._backend))
 
     def run(self, leaves: Sequence[Any]) -> Any:
-        """Run on the data of a call; raises `GuardMiss` where the plan does not hold."""
-        compiled = self._compiled or self.compile()
-        return self.program.run(compiled.run, leaves)
+        """Run on the data of a call.
 
-    def as_recorded(self) -> Any:
+        Raises
+        ------
+        GuardMiss
+            Where the plan does not hold.
+        Outdated
+            Where a constant array that the pattern was read from has changed.
+        """
+        run = self._run or self._runner()
+        return run(leaves)
+
+    def _runner(self) -> Run:
+        """Return what runs a call: machine code itself, where there is nothing else to do."""
+        compiled, program = self._program, self.program
+        if program.chunk is None and not program.relied and not self.host_calls:
+            self._run = compiled.quick() if hasattr(compiled, "quick") else compiled.run
+            return self._run
+
+        def run(leaves: Sequence[Any]) -> Any:
+            with quiet():
+                outputs = program.run(compiled.run, leaves)
+            if not program.holds(leaves):
+                raise Outdated(
+                    f"this plan of {self.name} relies on a constant array that has changed; call "
+                    f"the function itself, which plans again" + user_line()
+                )
+            return outputs
+
+        self._run = run
+        return run
+
+    def as_recorded(self) -> None:
         """Let NumPy run the graph from now on, which rounds, and decides, as the recording did."""
         with self._lock:
-            self._compiled = NumpyBackend().compile(self.graph)
-        return self._compiled
+            self._compiled, self._run = NumpyBackend().compile(self.graph), None
+            self._backend = "numpy"
+            for name in ("memory", "host_calls", "nodes"):
+                self.__dict__.pop(name, None)
 
     def decide(self, leaves: Sequence[Any]) -> Any:
         """Run; where native rounding decides otherwise than the recording, NumPy decides."""
         try:
             return self.run(leaves)
         except GuardMiss:
-            return self.program.run(NumpyBackend().compile(self.graph).run, leaves)
+            with quiet():
+                return self.program.run(NumpyBackend().compile(self.graph).run, leaves)
 
     def compile(self) -> Any:
         """Compile to machine code, once."""
@@ -101,16 +150,6 @@ class MatrixPlan:
                 self.program.times["compile"] = time.perf_counter() - start
         return self._compiled
 
-    def pack(self, outputs: Sequence[Any]) -> Any:
-        """Make the result of a call from what ran."""
-        *ys, data = outputs
-        matrix = self._template(data)
-        if not self.value:
-            return matrix
-        spec, still = self.program.result
-        moving = iter(ys)
-        return spec.unflatten([next(moving) if d else y for d, y in still]), matrix
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the plan.
 
@@ -119,41 +158,11 @@ class MatrixPlan:
         PlanMismatchError
             For arguments of another form, shape or dtype, or another outcome of a Python decision.
         """
-        leaves, form = split(args, kwargs)
-        avals = [aval_of(x) for x in leaves]
-        if form != self._form or avals != self._avals:
-            wanted = ", ".join(map(str, self._avals))
-            raise PlanMismatchError(
-                f"this plan of {self.name} was made for ({wanted}), not for "
-                f"({', '.join(map(str, avals))})" + user_line()
-            )
-        given = layouts(leaves)
-        if self.program.planner.laid and given != self._layouts:
-            raise PlanMismatchError(laid_otherwise(self.name, self._layouts, given))
-        state = self.program.planner.state
-        if state is not None and not state.test():
-            raise PlanMismatchError(
-                f"what this plan of {self.name} looks up outside of its arguments has changed; "
-                f"call the function itself, which plans again" + user_line()
-            )
-        if not self.program.holds(leaves):
-            raise PlanMismatchError(
-                f"this plan of {self.name} relies on a constant array that has changed; call the "
-                f"function itself, which plans again" + user_line()
-            )
+        leaves = self._leaves(args, kwargs)
         try:
-            with quiet():
-                return self.pack(self.decide(leaves))
+            return self.pack(self.decide(leaves))
         except GuardMiss as miss:
-            guard = self.graph.guards[miss.index]
-            if guard.kind in TESTS:
-                error, reason = TESTS[guard.kind]
-                raise error(f"in {self.name}, {reason}" + user_line()) from None
-            raise PlanMismatchError(
-                f"this plan of {self.name} holds where {guard.kind}() of a {guard.value.aval} is "
-                f"{guard.outcome!r}, and here it is another outcome, {miss.outcome!r}. Call the "
-                f"function itself, which keeps a plan for each" + user_line()
-            ) from None
+            raise self._missed(miss) from None
 
     # --- looking ----------------------------------------------------------------------------------
     @property
@@ -218,7 +227,7 @@ class MatrixPlan:
                     program = type(planner)(request, args, kwargs).program()
             except (UnsupportedError, DerivativeError):  # it does not suit the function
                 continue
-            plan = MatrixPlan(program, self.format, form, leaves)
+            plan = MatrixPlan(program, self.format, form, leaves, never)
             plan.compile()
             runs[mode] = functools.partial(plan, *args, **kwargs)
         return compared(self.name, self.mode, runs, self._looked_at, guesses)
@@ -301,15 +310,23 @@ class MatrixPlan:
             f"{c.sweeps or 'no sweeps'}, {c.flops:,} operations, {c.bytes:,} bytes"
             for c in self.candidates
         ]
-        lines += [f"  holds where {g.kind}() of a {g.value.aval} is {g.outcome!r}"
-                  for g in self.graph.guards if g.kind not in EFFECTS]  # fmt: skip
-        lines.append(f"  {p.cost}")
+        lines += self._decisions()
+        lines += [f"  {self.cost}", f"  memory: {self.memory}", *self._host_line()]
         lines.append("  " + ", ".join(f"{k} {1e3 * t:.3g} ms" for k, t in p.times.items()))
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         """Return a line."""
         return f"<MatrixPlan of {self.name}: {self.mode}, {self.pattern!r}>"
+
+
+def _packed(program: MatrixProgram, matrix: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what makes a call's result of the outputs of the graph."""
+    if not program.planner.request.value:
+        return lambda outputs: matrix(outputs[-1])
+    spec, still = program.result
+    value = Result(spec, [y for _, y in still], [d for d, _ in still]).rebuild
+    return lambda outputs: (value(outputs[:-1]), matrix(outputs[-1]))
 
 
 def _template(program: MatrixProgram, format: str) -> Callable[[Any], Any]:
