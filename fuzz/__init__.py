@@ -16,6 +16,7 @@ compare    when two results are equal, and when a program is too unstable to say
 point      a program at one call, as a function of what can be differentiated
 numeric    derivatives by differences and by complex steps
 outcome    comparisons, refusals and failures of a program
+rolled     every mode of a program whose loops become loops of a graph
 checks     what is compared: eager, compiled, derivatives, vmap, sparse, budgets ...
 shrink     the smallest program that still fails in the same way
 runner     worker processes, time limits, the report and the tests that it writes

@@ -19,6 +19,7 @@ from fuzz.outcome import Outcome, is_refusal
 from fuzz.point import At, dot, dot_traced, is_real, loss, smooth_places
 from fuzz.program import Program, Raised, leaves, run
 from fuzz.values import relaid
+from wengert.ops.base import Traced
 from wengert.rolling.limits import ALL, rolling
 
 SMALL = 40
@@ -36,6 +37,37 @@ def eager(o: Outcome) -> None:
         o.compare(call, got, want, o.program.function)
         got = run(lambda: wg.jvp(at.out, (at.smooth,), (at.direction(3),))[0])  # noqa: B023
         o.compare(call, got, want, o.program.function)
+
+
+@wg.unfollowed
+def _strides(out: Any) -> list[Any]:
+    return [(x.shape, x.strides) if isinstance(x, Traced) else None for x in leaves(out)]
+
+
+def layout(o: Outcome) -> None:
+    """Strides of the traced results, by which a reshape is a view or a copy."""
+    for call in (0, 2):
+        want = o.program.truths[call]
+        if isinstance(want, Raised) or "wg." in o.program.source:
+            continue
+        at = At(o.program, call)
+        found: list[Any] = []
+
+        def seen(smooth: Any) -> Any:
+            out = at.out(smooth)  # noqa: B023
+            found[:] = _strides(out)  # noqa: B023
+            return out
+
+        if isinstance(run(wg.vjp, seen, at.smooth), Raised) or len(found) != len(leaves(want)):
+            continue
+        for x, y in zip(found, leaves(want), strict=True):
+            if x is None or not isinstance(y, np.ndarray) or not y.size:
+                continue
+            o.comparisons += 1
+            own = [s for s, n in zip(x[1], x[0], strict=True) if n > 1]
+            if own != [s for s, n in zip(y.strides, y.shape, strict=True) if n > 1]:
+                o.fail(call, f"strides {x[1]} instead of {y.strides} of {y.shape}")
+                return
 
 
 def derivative(o: Outcome) -> None:
@@ -434,6 +466,7 @@ class Check(NamedTuple):
 
 CHECKS = {
     "eager": Check(eager, 100),
+    "layout": Check(layout, 100),
     "derivative": Check(derivative, 100),
     "second": Check(second, 40),
     "jit native": Check(jit("native"), 50),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import warnings
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fuzz.loops import TRIPS, python_loop
 from fuzz.program import NAMES
 from fuzz.slots import RejectedError, Slots, is_number_like
 from fuzz.statements import STATEMENTS
@@ -91,6 +93,14 @@ class Scope:
                     continue
                 if self._add(text):
                     break
+
+    def loop(self) -> bool:
+        """Add a loop of several trips that depends on the arguments, if what is drawn runs."""
+        try:
+            text = python_loop(self, (3, *TRIPS[4:]))
+        except RejectedError:
+            return False
+        return bool(self.slots.inputs & set(NAME.findall(text))) and self._add(text)
 
     def _statement(self) -> str:
         statements = self.style["statements"]
@@ -218,7 +228,15 @@ def program(seed: str) -> str:
         return _program(seed)
 
 
-def _program(seed: str) -> str:
+def loop_program(seed: str) -> str:
+    """Return the text of a program that ends in a loop of Python's, and is about little else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = (_program(f"loops {seed} {k}", loops=True) for k in itertools.count())
+        return next(text for text in made if text)
+
+
+def _program(seed: str, loops: bool = False) -> str:
     rng = random.Random(seed)
     names = ["x", "y", "z"][: rng.choice((1, 1, 2, 2, 3))]
     arguments = [argument(rng, k) for k in range(len(names))]
@@ -233,7 +251,12 @@ def _program(seed: str) -> str:
     if rng.random() < 0.5:
         scope.grow(0)
         scope._add(f"w = {rng.choice(inputs)} * 1.0")
-    scope.grow(rng.choice((1, 2, 3, 4, 6, 8, 10)))
+    if loops:
+        scope.grow(rng.choice((0, 0, 0, 1, 2)))
+        if not any(scope.loop() for _ in range(20)):
+            return ""
+    else:
+        scope.grow(rng.choice((1, 2, 3, 4, 6, 8, 10)))
     lines = [*opening, *scope.lines, f"return {results(rng, scope, inputs)}"]
     body = "\n".join(f"    {line}" for text in lines for line in text.split("\n"))
     calls = [", ".join(a[i] for a in arguments) + "," for i in range(4)]

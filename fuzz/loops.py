@@ -126,10 +126,10 @@ def _filled(scope: Scope, names: _Names, text: str) -> str:
     return names.put(made)
 
 
-def python_loop(scope: Scope) -> str:
+def python_loop(scope: Scope, counts: tuple[int, ...] = TRIPS) -> str:
     """A loop of several steps, with what it collects."""
     rng = scope.rng
-    trips = rng.choice(TRIPS if scope.depth == 0 else TRIPS[:4])
+    trips = rng.choice(counts if scope.depth == 0 else TRIPS[:4])
     names = _Names(scope, trips)
     start = scope.slots.fill(rng.choice(STARTS))
     other = start if rng.random() < 0.5 else scope.slots.fill(rng.choice(STARTS))

@@ -6,6 +6,8 @@ function, so that each trace has to know how they lie.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 MATRICES = {
@@ -209,7 +211,13 @@ CUBED = [
     "np.pad(t, 1)", "np.flip(t, 1)", "np.expand_dims(t, 1)", "t[:, None].reshape(-1)",
     "np.cov(t[0])", "np.median(t, axis=1)", "np.apply_along_axis(lambda u: u * 2, 1, t)",
     "np.take_along_axis(t, np.argsort(t, axis=1), axis=1)", "np.linalg.inv(t[:, :2, :2])",
-    "np.linalg.norm(t, axis=1)", "np.fft.fft(t, axis=1).real",
+    "np.linalg.norm(t, axis=1)", "np.fft.fft(t, axis=1).real", "np.tile(t, (1, 1, 2))",
+    "np.roll(t, 1)", "np.fft.fftshift(t)", "np.fft.ifftshift(t, axes=1)",
+    "np.array([t, t], like=t)", "np.array([t], order='F', like=t)", "copy.copy(t)",
+    "copy.deepcopy(t)", "np.percentile(t, 20, axis=0)",
+    "np.quantile(t, [0.2, 0.3], axis=2)", "np.nanpercentile(t, [20, 30], axis=1)",
+    "np.linspace(t, 0.1, 3)", "np.subtract.reduce(t[:1])", "np.divide.accumulate(t, axis=1)",
+    "np.add.reduceat(t, [0, 1], axis=1)", "np.subtract.reduceat(t, [0], axis=0)",
 ]  # fmt: skip
 OF_VECTORS = [
     "v.ravel()", "v.reshape(-1)", "v.reshape(2, 2) if v.size == 4 else v", "v[None]", "v[:, None]",
@@ -224,7 +232,8 @@ OF_VECTORS = [
     "np.convolve(v, v) if v.size else v", "np.array(v, ndmin=2, copy=None, like=v)", "v[True]",
     "v[...]", "np.squeeze(v)", "np.resize(v, (2, 3)) if v.size else v", "np.vander(v)",
     "np.diff(v, n=0)", "np.unwrap(v)", "np.column_stack([v, v])", "np.stack([v, v], axis=1)",
-    "np.vstack([v, v])", "np.tri(3, like=v)", "np.eye(3, like=v)",
+    "np.vstack([v, v])", "np.tri(3, like=v)", "np.eye(3, like=v)", "np.tile(v, (2, 1))",
+    "np.linalg.eigvals(np.outer(v, v)) if v.size else v",
 ]  # fmt: skip
 OF_SCALARS = [
     "s.reshape(1)", "np.reshape(s, (1, 1))", "np.atleast_1d(s)", "np.atleast_2d(s)", "np.ravel(s)",
@@ -250,7 +259,7 @@ LAYOUTS = {"x": MATRICES, "t": CUBES, "v": VECTORS, "s": SCALARS}
 
 def environment(name, a):
     """Return the names that an expression uses, for the array `a` that it is about."""
-    names = {"np": np, name: a}
+    names = {"np": np, "copy": copy, name: a}
     if name == "x" and a.ndim == 2:
         names["y"] = np.cos(a[::-1]) if a.shape != (3, 4) else np.cos(a.reshape(4, 3).T)
         names["m"] = a @ a.T + 9 * np.eye(len(a))

@@ -30,12 +30,13 @@ _PLAIN_BOUNDS = frozenset({int, type(None)})
 
 
 def stack_nested(x: Any) -> Any:
-    """Turn nested lists that may hold traced values into one array."""
+    """Turn nested lists that may hold traced values into one array in C order."""
     if not isinstance(x, (list, tuple)):
         return x
     parts = [stack_nested(item) for item in x]
     if any(isinstance(p, Traced) for p in parts):
-        return np.stack(parts)
+        made = np.stack(parts)
+        return memory.ordered(made, range(made.ndim))
     return np.asarray(parts)
 
 

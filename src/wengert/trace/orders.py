@@ -98,6 +98,26 @@ def _is(test: Any, x: Any) -> bool:
     return bool(test(shape_of(x), own, x.dtype.itemsize))  # type: ignore[union-attr]
 
 
+def _tiled(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Keep the order of the argument where nothing is repeated, and copy in C order otherwise."""
+    reps = args[1] if len(args) > 1 else kwargs["reps"]
+    return result if np.all(np.equal(reps, 1)) else laid(result, result, "C")
+
+
+def _rolled(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Keep the order of the argument along axes; the flat array is rolled in C order."""
+    axis = args[2] if len(args) > 2 else kwargs.get("axis")
+    return _like("C" if axis is None else "K")(result, args, kwargs)
+
+
+def _below(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Lay several quantiles behind each other for each place, as they are found there."""
+    q = args[1] if len(args) > 1 else kwargs["q"]
+    rank = len(shape_of(result))
+    many = range(rank) if not np.ndim(q) else (*range(np.ndim(q), rank), *range(np.ndim(q)))
+    return result if rank < 2 else memory.ordered(result, many)
+
+
 def _deleted(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Keep Fortran order for a number or a range; an array of indices indexes the argument."""
     named = dict(zip(("arr", "obj", "axis"), args, strict=False)) | kwargs
@@ -129,6 +149,14 @@ ORDERS: dict[Any, Any] = {
     np.around: _rounded,
     np.nan_to_num: _filled,
     np.block: _block,
+    np.tile: _tiled,
+    np.roll: _rolled,
+    np.fft.fftshift: _like("K"),
+    np.fft.ifftshift: _like("K"),
+    np.percentile: _like("C"),
+    np.quantile: _like("C"),
+    np.nanpercentile: _below,
+    np.nanquantile: _below,
     np.delete: _deleted,
 }
 """``rule(result, args, kwargs)`` returns the result of a function in NumPy's order of memory."""

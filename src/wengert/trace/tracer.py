@@ -418,11 +418,11 @@ class Tracer(Traced):
 
     def __copy__(self) -> Any:
         """Return a new array with the same derivative, as copying a NumPy array makes one."""
-        return self.copy() if number_type(self) is None else self
+        return self.copy("K") if number_type(self) is None else self
 
     def __deepcopy__(self, memo: Any) -> Any:
         """Return a new array with the same derivative."""
-        return self.copy() if number_type(self) is None else self
+        return self.copy("K") if number_type(self) is None else self
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse: bytes hold no derivative."""

@@ -97,10 +97,11 @@ _SHARING = (
 )  # fmt: skip
 SHARING = frozenset(
     {getattr(np, name, None) for name in _SHARING}
-    | {np.lib.stride_tricks.sliding_window_view, np.linalg.matrix_power}
+    | {np.lib.stride_tricks.sliding_window_view, np.linalg.matrix_power, np.linalg.eigvals}
     | {getattr(np.linalg, name, None) for name in ("diagonal", "matrix_transpose")}
 )
-"""Functions of NumPy whose result may share memory with an argument; others return new arrays."""
+"""Functions of NumPy whose result may share memory with an argument, or with complex numbers that
+nobody else sees; others return new arrays."""
 
 
 def delivered(function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

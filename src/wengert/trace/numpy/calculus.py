@@ -13,6 +13,7 @@ from wengert.ops.base import Traced, dtype_of
 from wengert.ops.index import SLOT, getitem
 from wengert.trace.numbers import number_type
 from wengert.trace.numpy.table import NO_VALUE, axis_index, cast, decided, implements, traced
+from wengert.trace.orders import laid
 
 
 def _before(axis: int) -> tuple[slice, ...]:
@@ -377,7 +378,7 @@ def linspace(
     y = k * (step if n > 0 else gap) + start
     if endpoint and num > 1:
         last = np.broadcast_to(cast(traced(stop), y.dtype), (1, *y.shape[1:]))
-        y = np.concatenate([y[:-1], last])
+        y = laid(np.concatenate([y[:-1], last]), y, "K")
     if axis:
         y = np.moveaxis(y, 0, axis)
     if dtype is not None and np.dtype(dtype).kind in "iu":

@@ -199,7 +199,7 @@ def array(
     if not isinstance(x, Tracer):
         return _made(like, np.array(x, dtype, order=order, ndmin=ndmin))
     target = np.dtype(dtype or x.dtype)
-    y = x if x is not a else with_order(x, target, order, copy)
+    y = x if x is not a and order != "F" else with_order(x, target, order, copy)
     y = memory.held(cast(y, target))
     return views.reshaped(y, (1,) * (ndmin - y.ndim) + y.shape) if ndmin > y.ndim else y
 

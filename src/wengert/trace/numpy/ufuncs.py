@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import UnsupportedError, user_line
-from wengert.ops.base import Traced, dtype_of
+from wengert.ops.base import Traced, dtype_of, shape_of
+from wengert.trace import layout, memory
 from wengert.trace.dispatch import UFUNC_METHODS, call_ufunc
 from wengert.trace.numpy.reduce import where_of
 from wengert.trace.numpy.table import NO_VALUE, axes_of_ufunc, axis_index, cast, deliver, traced
@@ -44,7 +45,7 @@ def _fold(
         steps.insert(0, cast(traced(initial), target))
     elif ufunc.identity is not None and ufunc in _FROM_IDENTITY:
         steps.insert(0, np.asarray(ufunc.identity, target))
-    y = steps[0]
+    y = steps[0] if len(steps) > 1 else memory.as_iterated(steps[0], steps)
     for x in steps[1:]:
         y = ufunc(y, x)
     return deliver(np.expand_dims(cast(y, target), dims[0]) if keepdims else cast(y, target), out)
@@ -69,7 +70,8 @@ def _scan(ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = 
     made = [lines[i] for i in range(min(lines.shape[0], 1))]
     for i in range(1, lines.shape[0]):
         made.append(cast(ufunc(made[-1], lines[i]), target))
-    return deliver(np.moveaxis(np.stack(made), 0, axis) if made else cast(a, target), out)
+    y = np.moveaxis(np.stack(made), 0, axis) if made else cast(a, target)
+    return deliver(memory.as_iterated(y, (a,)), out)
 
 
 def _segments(
@@ -100,7 +102,13 @@ def _segments(
     ]
     if not made:
         return deliver(a[(slice(None),) * axis + (slice(0),)], out)
-    return deliver(np.moveaxis(cast(np.stack(made), target), 0, axis), out)
+    y = np.moveaxis(cast(np.stack(made), target), 0, axis)
+    # NumPy goes through the array without this axis, and along it through the places.
+    rest, places = list(shape_of(a)), [1] * a.ndim
+    rest[axis], places[axis] = 1, len(starts)
+    own = memory.strides(a) if isinstance(a, Traced) else a.strides
+    operands = [(tuple(rest), own), (tuple(places), (8,) * a.ndim)]
+    return deliver(memory.ordered(y, layout.iterated(shape_of(y), operands)), out)
 
 
 def _outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
