@@ -44,6 +44,49 @@ def inside(x):
     return np.sum(np.where(x == 0, 0.0, np.sin(y)))
 
 
+def step(c, t):
+    u = c - 0.5
+    v = np.sqrt(u)  # <- step
+    return v, c
+
+
+def repeated(x):
+    return np.sum(wg.scan(step, x, np.arange(5.0))[0])
+
+
+def twice_repeated(x):
+    return np.sum(wg.fori_loop(0, 3, lambda i, c: wg.scan(step, c, np.arange(2.0))[0] + 0.2, x))
+
+
+def slope(c, t):
+    r = np.sqrt(c * t)  # <- slope
+    return r + 1, None
+
+
+def backwards(x):
+    return np.sum(wg.scan(slope, x, np.arange(3.0), reverse=True)[0])
+
+
+def until(x):
+    return np.sum(wg.while_loop(lambda c: np.max(c) < 1e300, np.exp, x))
+
+
+def either(x):
+    return wg.cond(np.sum(x) > 0, lambda x: np.sum(np.log(x)), np.sum, x)
+
+
+# in the bodies of loops and branches: operation, stage, what it differentiates, trips
+INSIDE = {
+    "a trip": (repeated, X + 1, ("sqrt", "value", "", (2,))),
+    "a loop in a loop": (twice_repeated, X - X + 1.2, ("sqrt", "value", "", (2, 0))),
+    "the way back": (backwards, X + 1, ("divide", "backward", "sqrt", (0,))),
+    "compiled": (wg.jit(wg.grad(repeated)), X + 1, ("sqrt", "value", "", (2,))),
+    "while": (until, X, ("exp", "value", "", (2,))),
+    "a branch": (either, X, ("log", "value", "", ())),
+    "second order": (wg.hessian(repeated), X + 1, ("sqrt", "value", "", (2,))),
+}
+
+
 # function, point, and: operation, stage, what it differentiates, element, whether a result is wrong
 FOUND = {
     "forward": (logarithm, X, ("log", "value", "", (1,), True)),
@@ -68,6 +111,20 @@ def test_what_is_found(name):
     assert of is None or found.of == of
     assert not np.isfinite(found.made)
     assert found.why
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_what_is_found_in_bodies(name):
+    f, x, (op, stage, of, trips) = INSIDE[name]
+    found = wg.find_nan(f, x)
+    assert (found.op, found.stage, found.of, found.trips) == (op, stage, of, trips)
+    assert found.file == __file__
+    assert not trips or "in trip" in str(found)
+
+
+@pytest.mark.parametrize(("f", "mark"), [(repeated, "step"), (backwards, "slope")])
+def test_the_line_is_that_of_the_body(f, mark):
+    assert wg.find_nan(f, X + 1).source.endswith(f"# <- {mark}")
 
 
 @pytest.mark.parametrize(("f", "mark"), [(logarithm, "log"), (root, "root"), (kink, "kink")])

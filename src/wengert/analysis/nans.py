@@ -1,14 +1,15 @@
 """`find_nan` and `debug_nans`: the operation that first made NaN or infinity.
 
 The function and its derivative are recorded and run one operation at a time. Where a result is not
-finite, its operands are followed back to the operation that was given finite numbers.
+finite, its operands are followed back to the operation that was given finite numbers. Where that is
+a loop or a branch, its body is searched in the same way, in the first trip that makes it.
 """
 
 from __future__ import annotations
 
 import linecache
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from wengert import trees
 from wengert.derivatives import vjp
 from wengert.errors import NonFiniteError, hidden, shorten, user_line
-from wengert.ir.build import computed, typed
+from wengert.ir import regions
+from wengert.ir.build import computed, evaluate, typed
 from wengert.ir.graph import Const, Graph, Node, Place, Value
 from wengert.jit.form import split
 from wengert.jit.jitted import Jitted
@@ -59,6 +61,9 @@ class NanReport(NamedTuple):
         Whether a result is not finite because of it.
     why : str
         The explanation.
+    trips : tuple of int
+        The trip of each of `wengert.scan`, `wengert.while_loop` and their kin around the operation,
+        from 0 on, the outermost first.
     """
 
     op: str
@@ -71,6 +76,7 @@ class NanReport(NamedTuple):
     made: Any
     reaches: bool
     why: str
+    trips: tuple[int, ...] = ()
 
     @property
     def source(self) -> str:
@@ -85,6 +91,9 @@ class NanReport(NamedTuple):
             lines = [f"{self.made} is in {self.why}"]
         if self.of:
             lines[0] += f", of {self.of}"
+        if self.trips:
+            trips = ", ".join(map(str, self.trips))
+            lines[0] += f", in trip {trips}" if len(self.trips) == 1 else f", in trips ({trips})"
         if self.file:
             lines.append(f"  at {self.file}:{self.line}: {self.source}")
         if self.op:
@@ -147,7 +156,11 @@ def _is_inexact(x: Any) -> bool:
     return bool(leaves) and all(map(is_data, leaves)) and any(map(is_inexact, leaves))
 
 
-def _search(graph: Graph, inputs: list[Any]) -> NanReport | None:
+def _search(graph: Graph, inputs: list[Any], within: tuple[Graph, ...] = ()) -> NanReport | None:
+    """Run a graph, and report what first made a number that is not finite.
+
+    `within` are the graphs around it, where the operations are that it may differentiate.
+    """
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
 
     def read(x: Any) -> Any:
@@ -178,7 +191,51 @@ def _search(graph: Graph, inputs: list[Any]) -> NanReport | None:
     for x in graph.nodes[first].inputs:
         if isinstance(x, Const) and _is_wrong(x.data):
             return _of_argument("a captured array", x.data)
-    return _report(graph, first, read, reaches)
+    within = (graph, *within)
+    inner = _in_region(graph.nodes[first], [read(x) for x in graph.nodes[first].inputs], within)
+    return inner._replace(reaches=reaches) if inner else _report(within, first, read, reaches)
+
+
+class _Watched:
+    """Runs a region, and keeps the first operands from which it makes NaN or infinity."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.runs = 0
+        self.failing: list[Any] | None = None
+
+    def run(self, xs: Sequence[Any]) -> Sequence[Any]:
+        ys = evaluate(self.graph, xs)
+        if self.failing is None:
+            if any(map(_is_wrong, ys)):
+                self.failing = [x.copy() if isinstance(x, np.ndarray) else x for x in xs]
+            else:
+                self.runs += 1
+        return ys
+
+
+def _in_region(node: Node, operands: list[Any], within: tuple[Graph, ...]) -> NanReport | None:
+    """Search the regions of a node that was given finite numbers; None for other nodes."""
+    watched: list[_Watched] = []
+
+    def watch(graph: Graph) -> _Watched:
+        watched.append(_Watched(graph))
+        return watched[-1]
+
+    attrs = regions.map_attributes(node.attrs, watch)
+    if not watched:
+        return None
+    computed(Node(node.op, node.inputs, attrs, node.outputs), operands)
+    for region in watched:
+        if region.failing is not None:
+            report = _search(region.graph, region.failing, within)
+            if report is None or node.op.name == "cond":
+                return report
+            trip = region.runs
+            if node.attrs.get("reverse"):
+                trip = node.attrs["length"] - 1 - trip
+            return report._replace(trips=(trip, *report.trips))
+    return None
 
 
 def _behind(graph: Graph, outputs: list[Any], maker: dict[Value, int], read: Any) -> set[int]:
@@ -209,8 +266,8 @@ def _of_argument(what: str, x: Any) -> NanReport:
     return NanReport("", "value", "", "", 0, index, (), np.asarray(x)[index], True, where)
 
 
-def _report(graph: Graph, i: int, read: Any, reaches: bool) -> NanReport:
-    node = graph.nodes[i]
+def _report(within: tuple[Graph, ...], i: int, read: Any, reaches: bool) -> NanReport:
+    node = within[0].nodes[i]
     value = next(v for v in node.outputs if _is_wrong(read(v)))
     result = np.asarray(read(value))
     index = tuple(int(k) for k in np.argwhere(~np.isfinite(result))[0])
@@ -220,12 +277,19 @@ def _report(graph: Graph, i: int, read: Any, reaches: bool) -> NanReport:
     if isinstance(place, Place):
         stage = place.stage
         if place.primal is not None:
-            primal = [n for n in graph.nodes if n.line is place.primal]
-            of = primal[0].op.name if primal else ""
+            of = _differentiated(within, place.primal)
     made = result[index]
     file, line = (place[0], place[1]) if place else ("", 0)
     why = _why(node, operands, made, stage, of, reaches)
     return NanReport(node.op.name, stage, of, file, line, index, operands, made, reaches, why)
+
+
+def _differentiated(within: tuple[Graph, ...], primal: Place) -> str:
+    """Return the name of the operation at a place of the function; empty where it is not clear."""
+    nodes = [n for graph in within for n in regions.nodes(graph) if isinstance(n.line, Place)]
+    itself = {n.op.name for n in nodes if n.line is primal}
+    found = itself or {n.op.name for n in nodes if n.line == primal and n.line.stage == "value"}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _elements(

@@ -199,6 +199,12 @@ class Place(tuple[str, int]):
             made.trip = trip
         return made
 
+    def copy(self) -> Place:
+        """Return the same place, for another operation."""
+        made: Place = tuple.__new__(type(self), self)
+        made.__dict__.update(self.__dict__)
+        return made
+
     def of(self, place: tuple[str, int] | None) -> Any:
         """Take over what is known of the operation that this one is for."""
         if isinstance(place, Place):

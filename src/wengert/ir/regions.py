@@ -13,7 +13,7 @@ from typing import Any
 
 from wengert.ir.graph import Graph, Node
 
-__all__ = ["closed", "each", "is_region", "map_attributes", "map_regions"]
+__all__ = ["closed", "each", "is_region", "lines", "map_attributes", "map_regions", "nodes"]
 
 
 def is_region(attribute: Any) -> bool:
@@ -33,6 +33,19 @@ def each(node: Node) -> Iterator[tuple[str, Graph]]:
                 yield name, graph
 
 
+def nodes(graph: Graph) -> Iterator[Node]:
+    """Iterate over the nodes of a graph and of its regions."""
+    for node in graph.nodes:
+        yield node
+        for _, region in each(node):
+            yield from nodes(region)
+
+
+def lines(graph: Graph) -> tuple[tuple[str, int] | None, ...]:
+    """Return the user's line of each node of a graph and of its regions."""
+    return tuple(node.line and (node.line[0], node.line[1]) for node in nodes(graph))
+
+
 def map_attributes(attrs: Mapping[str, Any], f: Callable[[Graph], Any]) -> dict[str, Any]:
     """Return the attributes with `f` of each graph among them."""
     return {
@@ -46,10 +59,10 @@ def map_regions(graph: Graph, f: Callable[[Graph], Graph]) -> Graph:
 
     The graph itself is returned where nothing changes.
     """
-    nodes = [_mapped(node, f) for node in graph.nodes]
-    if all(a is b for a, b in zip(nodes, graph.nodes, strict=True)):
+    mapped = [_mapped(node, f) for node in graph.nodes]
+    if all(a is b for a, b in zip(mapped, graph.nodes, strict=True)):
         return graph
-    return Graph(graph.inputs, nodes, graph.outputs, graph.guards)
+    return Graph(graph.inputs, mapped, graph.outputs, graph.guards)
 
 
 def _mapped(node: Node, f: Callable[[Graph], Graph]) -> Node:

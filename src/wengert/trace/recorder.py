@@ -95,6 +95,8 @@ class GraphRecorder(Trace):
     pulled : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
+    replayed : Place or None
+        While the operations of a graph are applied again: that of the one being applied.
     """
 
     def __init__(self, checks: bool = True, bound: int | None = None) -> None:
@@ -111,6 +113,7 @@ class GraphRecorder(Trace):
         self.rolls: Any = None
         self.rerolled = False
         self.pulled: Place | None = None
+        self.replayed: Place | None = None
         self.calls = Calls()
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.notes: list[Any] = []
@@ -228,7 +231,7 @@ class GraphRecorder(Trace):
         """Return the user's line that a node made now stands for."""
         if self.pulled is not None:
             return self.pulled
-        return self.calls.here()
+        return self.calls.here() if self.replayed is None else self.replayed.copy()
 
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
         """Evaluate an operation and append its node; return its value, or a tuple of values."""

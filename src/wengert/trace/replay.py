@@ -2,6 +2,7 @@
 
 `as_function` gives a graph to every transformation. `wengert.ir.build.evaluate` says what a graph
 means for arrays; here each operation is bound as one in the user's code is, so a trace sees it.
+Who records it notes the line of the user's code that the operation had in the graph.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import numpy as np
 
 from wengert.errors import GraphError
 from wengert.ir.build import computed, typed
-from wengert.ir.graph import Const, Graph, Node, Value
+from wengert.ir.graph import Const, Graph, Node, Place, Value
 from wengert.ops.base import Traced
 from wengert.trace.numbers import NUMBERS, is_number
+from wengert.trace.recorder import GraphRecorder, active_recorder
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = ["as_function"]
@@ -50,13 +52,33 @@ def as_function(graph: Graph) -> Callable[..., list[Any]]:
         def read(x: Any) -> Any:
             return table[x] if isinstance(x, Value) else x.data if isinstance(x, Const) else x
 
-        for node in graph.nodes:
-            made = _bound(node, [read(x) for x in node.inputs])
-            results = made if isinstance(made, tuple) else (made,)
-            table.update(zip(node.outputs, results, strict=True))
+        recorder = active_recorder()
+        if recorder is None:
+            _apply(graph, table, read)
+        else:
+            outer = recorder.replayed
+            try:
+                _apply(graph, table, read, recorder)
+            finally:
+                recorder.replayed = outer
         return [read(y) for y in graph.outputs]
 
     return function
+
+
+def _apply(
+    graph: Graph,
+    table: dict[Value, Any],
+    read: Callable[[Any], Any],
+    recorder: GraphRecorder | None = None,
+) -> None:
+    """Apply the nodes of a graph, and tell who records this which line each of them had."""
+    for node in graph.nodes:
+        if recorder is not None:
+            recorder.replayed = node.line if isinstance(node.line, Place) else None
+        made = _bound(node, [read(x) for x in node.inputs])
+        results = made if isinstance(made, tuple) else (made,)
+        table.update(zip(node.outputs, results, strict=True))
 
 
 def _bound(node: Node, xs: list[Any]) -> Any:

@@ -2,8 +2,8 @@
 
 A region is a function (`wengert.trace.replay.as_function`), so its derivative and its batch are
 recorded as those of any function are. Which inputs move decides the graph, not their values, so
-each is made once and kept. Arrays that a rule makes (indices, say) are further inputs, which come
-first: `extra`.
+each is made once and kept, for all regions with the same text and the same lines of the user's
+code. Arrays that a rule makes (indices, say) are further inputs, which come first: `extra`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.ir.build import strip
 from wengert.ir.graph import Graph, Node, Value, aval_of
+from wengert.ir.regions import lines
 from wengert.ir.simplify import simplify
 from wengert.ops.base import shape_of
 from wengert.ops.rows import batch_elementwise
@@ -119,7 +120,7 @@ def pushed(
         made = record_region("a loop", f, [*examples, *slopes], own=True)
         return Pushed(made.graph, tuple(flags), made.captured)
 
-    return once(("push", region.text, active, wanted), make)
+    return once(("push", region.text, lines(region), active, wanted), make)
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -172,7 +173,7 @@ def batched(
         made = record_region("a loop", f, widened(examples, flags, n), own=True)
         return AlongBatch(made.graph, tuple(found), made.captured)
 
-    return once(("batch", region.text, flags, n, wanted), make)
+    return once(("batch", region.text, lines(region), flags, n, wanted), make)
 
 
 def widened(examples: Sequence[Any], flags: Sequence[bool], n: int) -> list[Any]:
@@ -294,7 +295,7 @@ def split(
         whole = record_region("a loop", f, [*examples, *ones], own=True)
         return _cut(whole, n, len(region.outputs), kept, outputs)
 
-    return once(("split", region.text, active, kept, summed, wanted), make)
+    return once(("split", region.text, lines(region), active, kept, summed, wanted), make)
 
 
 def _is_cheap(node: Node) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.ir.graph import Graph, aval_of
+from wengert.ir.regions import lines
 from wengert.ops.base import is_inexact, shape_of
 from wengert.ops.loops import scan
 from wengert.ops.shape import filled
@@ -114,7 +115,7 @@ class _Scan:
             made = record_region("a loop", f, [*self.examples, *plain], own=True)
             return _Body(made.graph, tuple(active), made.captured)
 
-        return once(("taylor", region.text, flags, wanted, order, size), make)
+        return once(("taylor", region.text, lines(region), flags, wanted, order, size), make)
 
     def _inside(self, t: Any, m: int, batch: BatchTrace | None) -> Any:
         return t if batch is None or self._is_shared(m) else Tracer(batch, Batched(t, True))
