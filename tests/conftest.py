@@ -31,6 +31,10 @@ import scipy.optimize  # noqa: E402, F401
 
 import wengert.public  # noqa: E402, F401  (modules register what they add to tables)
 from wengert.follow import functions  # noqa: E402
+from wengert.trace import alarm  # noqa: E402
+
+# Tests run under filters that make errors of warnings, which would run each compiled call twice.
+alarm.FILTERS[0] = False
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ class NumpyProgram:
         self.source = source
         self.function = function
         self.graph = graph
+        self.inner = False
+        """Whether it is part of another program, which decides about warnings."""
 
     def __repr__(self) -> str:
         """Name what it is in a comment of another program."""
@@ -52,7 +54,16 @@ class NumpyProgram:
 
     def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Run on arrays."""
+        if self.inner:
+            return self.function(*inputs)  # type: ignore[no-any-return]
         with np.errstate(all="ignore"):
+            return self.function(*inputs)  # type: ignore[no-any-return]
+
+    def loud(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """Run on arrays, and raise FloatingPointError where NumPy, as it is set, would warn."""
+        found = {kind: "raise" if do == "warn" else "ignore" for kind, do in np.geterr().items()}
+        errors: dict[str, Any] = found
+        with np.errstate(**errors):
             return self.function(*inputs)  # type: ignore[no-any-return]
 
 
@@ -360,6 +371,7 @@ class Writer:
     def _region(self, graph: Graph) -> NumpyProgram:
         """Compile the body of a loop or a branch, to be a function of its own."""
         program = NumpyBackend().compile(graph)
+        program.inner = True
         self._constant("body", program)
         return program
 

@@ -124,10 +124,12 @@ def jit(
     An exception that `f` catches is a decision, too. Where an operation raises in a compiled run,
     `f` itself is run, so that its handler sees the exception, or the caller. Calls in which one
     raised, or in which `numpy.errstate` makes floating-point errors raise, are not compiled; where
-    that is so again and again, a ``NotCompiled`` warning says why. Compiled programs do not warn,
-    so filters that turn NumPy's warnings into errors around a call find none. They compute only
-    what a result needs; where nothing uses a factorisation or a lookup that may raise, it is
-    computed nevertheless, or its indices are tested, so that a call raises where `f` does.
+    that is so again and again, a ``NotCompiled`` warning says why. Compiled programs do not warn.
+    Under filters that turn NumPy's warnings into errors, a call is computed a second time, in
+    NumPy, and `f` itself is run where that would warn; a call with a memory budget is not. Compiled
+    programs compute only what a result needs; where nothing uses a factorisation or a lookup that
+    may raise, it is computed nevertheless, or its indices are tested, so that a call raises where
+    `f` does.
 
     Python numbers are data without a dtype, as in NumPy: a float32 array times a Python float stays
     float32, and a counter that no Python decision depends on does not lead to another recording.

@@ -8,6 +8,7 @@ other forms take the long way.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.jit.form import Form
-from wengert.trace.alarm import CALM, errors
+from wengert.trace.alarm import CALM, errors, stops
 
 __all__ = ["OUTPUT", "Match", "builder", "matcher", "never"]
 
@@ -98,8 +99,9 @@ def matcher(
     except _Other:
         return never
     match: Match = _made(source, scope, "match")
+    stopped = stops()
     got = match(args, kwargs)
-    if got is None and state is not None and not state.test():
+    if got is None and (stopped or (state is not None and not state.test())):
         return match
     if got is None or len(got) != len(leaves):
         return never
@@ -111,7 +113,7 @@ class _Matcher:
         self.leaves = leaves
         self.laid = laid
         self.lines: list[str] = []
-        self.scope = _Scope(ndarray=np.ndarray, errors=errors, calm=CALM)
+        self.scope = _Scope(ndarray=np.ndarray, errors=errors, calm=CALM, warnings=warnings)
         self.names: dict[int, str] = {}
         self.count = 0
 
@@ -121,8 +123,11 @@ class _Matcher:
         static = {k: s.value for k, s in form.static}
         named = {**kwargs, **{k: v for k, v in static.items() if isinstance(k, str)}}
         if errors is not None:
-            self.lines.append("if errors() is not calm[0]: return None")  # they may raise
-        self.require(f"len(args) == {len(args)}")
+            self.lines.append(  # where floating-point errors may raise
+                "if errors() is not calm[0] or warnings.filters != calm[1]: return None"
+            )
+        if not args:
+            self.require("not args")  # others are counted as they are unpacked
         self.require(f"len(kwargs) == {len(named)}" if named else "not kwargs")
         if form.order[:1] != (None,):
             self.require(f"(*kwargs,) == {form.order[0]!r}")

@@ -45,7 +45,7 @@ class GraphPlan:
         self.name = name
         self.graph = graph
         self._split = split
-        self._form = form
+        self.form = form
         self._avals = [aval_of(x) for x in inputs]
         self._match = match
         self._compiled: Any = None
@@ -54,6 +54,8 @@ class GraphPlan:
         self._budget: tuple[int | None, int, float | None] = None, 0, None
         self.folded: Sequence[tuple[bool, ...] | None] = [None] * len(graph.guards)
         """Of a guard of a loop, the decisions of the trips that it stands for."""
+        self.loud: Any = None
+        """Says whether NumPy may warn in a call, where that would be an error."""
         self.state: Any = None  # what the function looked up, where there is such
 
     @property
@@ -189,8 +191,8 @@ class GraphPlan:
 
     def _check(self, leaves: list[Any], form: Form) -> None:
         """Raise, with a line for each argument that differs."""
-        wanted = self._form.describe(self._avals)
-        if form == self._form and self._avals == [aval_of(x) for x in leaves]:
+        wanted = self.form.describe(self._avals)
+        if form == self.form and self._avals == [aval_of(x) for x in leaves]:
             if self._laid is not None and self._laid != layouts(leaves):
                 raise PlanMismatchError(_laid_otherwise(self.name, self._laid, layouts(leaves)))
             return
@@ -201,7 +203,7 @@ class GraphPlan:
         if not any(
             line.startswith("  !") for line in lines
         ):  # lists for tuples, or other containers
-            lines = [f"  ! expected {self._form.spec}", f"    got      {form.spec}"]
+            lines = [f"  ! expected {self.form.spec}", f"    got      {form.spec}"]
         raise PlanMismatchError(
             f"this plan of {self.name} was made for other arguments:\n"
             + "\n".join(lines)

@@ -88,7 +88,8 @@ class Jitted(PlannedFunction[P, R]):
         leaves, key = self._key(args, kwargs)
         if key is None:
             return call_followed(self._f, args, kwargs)  # as part of the enclosing transformation
-        if key in self._fallbacks or stops():
+        stopped = stops()
+        if key in self._fallbacks or stopped == "errstate":
             return self._plain(args, kwargs)
         raised: Exception | None = None
         found = None
@@ -98,6 +99,8 @@ class Jitted(PlannedFunction[P, R]):
             if from_handler(error):
                 raise
             raised = error
+        if stopped and found and self._budget is None and self._warns(found[0], leaves):
+            return self._plain(args, kwargs)
         if raised is not None:  # not inside of the handler, so that it is no context
             return self._raising(key, args, kwargs, raised)
         if found is None:

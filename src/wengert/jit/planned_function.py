@@ -11,6 +11,7 @@ from wengert.backend.base import from_handler
 from wengert.errors import shorten
 from wengert.jit.form import Form, Laid, bare, layouts, signature, split
 from wengert.jit.keywords import sees_order
+from wengert.jit.loud import Loud
 from wengert.jit.specialise import CacheInfo, DecisionTree, Leaf
 from wengert.jit.state import States
 from wengert.naming import Bound
@@ -138,6 +139,12 @@ class PlannedFunction(Generic[P, R]):
             return None
         self._last = tree
         return tree.run(leaves)
+
+    def _warns(self, leaf: Leaf, leaves: Sequence[Any]) -> bool:
+        """Whether NumPy may warn in this call, which compiled programs do not do."""
+        if leaf.plan.loud is None:
+            leaf.plan.loud = Loud(self._f, leaf.plan.form)
+        return bool(leaf.plan.loud.warns(leaves))
 
     def _by_layout(self, key: Any, leaves: Sequence[Any]) -> Any:
         """Return the key of a recording that depends on how its arrays lie in memory."""

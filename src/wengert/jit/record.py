@@ -118,6 +118,7 @@ def record(
     differentiable: bool = False,
     recorder: GraphRecorder | None = None,
     state: State | None = None,
+    whole: bool = False,
 ) -> Recorded:
     """Record a call of `f`.
 
@@ -134,6 +135,9 @@ def record(
         A new one that notes more than the graph.
     state : State, optional
         What `f` looks up; it is told what of that the recording has read.
+
+    whole : bool
+        Keep all operations, also those that no result needs, as they are.
 
     Raises
     ------
@@ -164,8 +168,9 @@ def record(
     recorder.forget()
     if recorder.rerolled:
         graph = remove_dead(graph)  # the trips that a loop stands for
-    graph = kept(simplify(fold_fixed(graph), differentiable=differentiable))
-    graph = strip(graph if differentiable else twice(graph))
+    if not whole:
+        graph = kept(simplify(fold_fixed(graph), differentiable=differentiable))
+    graph = strip(graph if differentiable or whole else twice(graph))
     return Recorded(
         graph, Result(spec, results, dynamic), recorder.custom, alarm.why, alarm.error, values,
         recorder.laid, tuple(recorder.notes),

@@ -81,20 +81,27 @@ def _warnings_raise() -> bool:
     return False
 
 
-CALM: list[Any] = [object()]
-"""What decided about floating-point errors when they were seen last not to raise."""
+CALM: list[Any] = [object(), []]
+"""What decided about floating-point errors when they were seen last not to raise: NumPy's
+settings, and a copy of Python's filters of warnings."""
+
+FILTERS = [True]
+"""Whether filters that make errors of NumPy's warnings stop compiled runs, as settings do. Tests,
+all of which run under such filters, turn this off."""
 
 
-def stops() -> bool:
-    """Whether `numpy.errstate` makes a floating-point error raise here."""
+def stops() -> str:
+    """Say what makes a floating-point error raise here, like `armed`; quick where nothing does."""
     found = None if errors is None else errors()
-    if found is CALM[0]:
-        return False
-    if not _STOPPING.isdisjoint(np.geterr().values()):
-        return True
+    filters = warnings.filters
+    if found is CALM[0] and filters == CALM[1]:
+        return ""
+    what = armed()
+    if what == "errstate" or (what and FILTERS[0]):
+        return what
     if found is not None:
-        CALM[0] = found
-    return False
+        CALM[0], CALM[1] = found, list(filters)
+    return ""
 
 
 class RefusalCaught(UserWarning):
