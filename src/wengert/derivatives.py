@@ -211,11 +211,12 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return t
 
 
-@functools.wraps(mapped)
+@functools.wraps(mapped, assigned=("__doc__",))
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """Return a function that applies `f` to many examples at once, with a plan."""
     check_function(f, "vmap")
-    return transformed("vmap", f)(mapped(f, in_axes, out_axes))
+    remade = transformed("vmap", f, vmap, in_axes=in_axes, out_axes=out_axes)
+    return remade(mapped(f, in_axes, out_axes))
 
 
 def stop_gradient(x: Any) -> Any:

@@ -122,7 +122,16 @@ def value_and_grad(
         names(argnames, "grad", "argnames")
     name = f"grad({getattr(f, '__name__', 'f')})"
 
-    @transformed("value_and_grad", f)
+    @transformed(
+        "value_and_grad",
+        f,
+        value_and_grad,
+        argnums=argnums,
+        has_aux=has_aux,
+        holomorphic=holomorphic,
+        argnames=argnames,
+        allow_int=allow_int,
+    )
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         chosen = trees.select(args, argnums, name, f, kwargs, argnames, allow_int)
         leaves = chosen.leaves
@@ -213,7 +222,16 @@ def grad(
         f, argnums, has_aux, holomorphic, argnames=argnames, allow_int=allow_int
     )
 
-    @transformed("grad", f)
+    @transformed(
+        "grad",
+        f,
+        grad,
+        argnums=argnums,
+        has_aux=has_aux,
+        holomorphic=holomorphic,
+        argnames=argnames,
+        allow_int=allow_int,
+    )
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         y, g = both(*args, **kwargs)
         return (g, y[1]) if has_aux else g
@@ -251,7 +269,7 @@ def elementwise_grad(
     check_places(f, argnums, "elementwise_grad")
     name = f"elementwise_grad({getattr(f, '__name__', 'f')})"
 
-    @transformed("elementwise_grad", f)
+    @transformed("elementwise_grad", f, elementwise_grad, argnums=argnums)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         @functools.wraps(f)
         def total(*given: Any, **named: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import pickle
 import tracemalloc
 from textwrap import dedent
 
@@ -300,5 +299,3 @@ def test_transformed_functions_are_functions():
     assert (g.__name__, g.__wrapped__, repr(g)) == ("square", square, "<grad of square>")
     assert repr(wg.vmap(square)) == "<vmap of square>"
     assert copy.deepcopy(g) is copy.copy(g) is g
-    with pytest.raises(pickle.PicklingError, match="no name of a module leads to it"):
-        pickle.dumps(g)

@@ -48,7 +48,7 @@ jit: errors, charts, naming, follow, ir, ops, rolling, trees, trace, cost, memor
 devices: errors, charts, tables, ir, ops, cost, memory, jit
 gradients: errors, follow, ops, trees, trace, trace.numpy, trace.python, trace.scipy, transform, jit
 derivatives: errors, follow, ops, trees, trace, transform, jit, gradients
-matrices: errors, charts, tables, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, orders, linear, cost, memory, backend, backend.native, backend.native.schedule, llvm, jit, derivatives
+matrices: errors, naming, charts, tables, files, follow, ir, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, orders, linear, cost, memory, backend, backend.native, backend.native.schedule, llvm, jit, derivatives
 taylor: errors, follow, ops, trees, trace, transform, sparse, sparse.colouring, sparse.detection, jit, derivatives, matrices
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace

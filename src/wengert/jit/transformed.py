@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import pickle
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from wengert.errors import shorten, user_line
+from wengert.errors import shorten
 from wengert.jit.jitted import Jitted
 from wengert.jit.plan import Plan
 from wengert.naming import Bound, called, name_of, wrap
@@ -22,14 +21,28 @@ class Transformed(Generic[P, R]):
     """A function that a transformation made of another one, such as a gradient.
 
     A call runs it as Python does; `plan` says what it costs and compiles it.
+
+    Parameters
+    ----------
+    kind : str
+        The transformation.
+    f : callable
+    call : callable
+        The transformed function.
+    again : callable
+        ``again(f=f)`` applies the transformation with the same options. It can be pickled.
     """
 
     # Not in the dictionary, which `functools.wraps` copies to functions around this one.
-    __slots__ = ("__dict__", "__weakref__", "_call", "_jitted", "_kind")
+    __slots__ = ("__dict__", "__weakref__", "_again", "_call", "_f", "_jitted", "_kind")
 
-    def __init__(self, kind: str, f: Callable[..., Any], call: Callable[P, R]) -> None:
+    def __init__(
+        self, kind: str, f: Callable[..., Any], call: Callable[P, R], again: Callable[..., Any]
+    ) -> None:
         wrap(self, f)
         self._kind = kind
+        self._f = f
+        self._again = again
         self._call = call
         self._jitted: Jitted[P, R] | None = None
 
@@ -64,31 +77,27 @@ class Transformed(Generic[P, R]):
         return self
 
     def __reduce__(self) -> Any:
-        """Pickle by name, as functions are.
-
-        Raises
-        ------
-        pickle.PicklingError
-            Where the name does not lead here.
-        """
-        name = name_of(self)
-        if not name:
-            raise pickle.PicklingError(
-                f"{self!r} cannot be pickled: no name of a module leads to it. Assign it to one, "
-                f"as a decorator does" + user_line()
-            )
-        return name
+        """Pickle by name where the name leads here, as functions are, else as what was applied."""
+        return name_of(self) or (_apply, (self._again, self._f))
 
     def __repr__(self) -> str:
         """Return a line."""
         return f"<{self._kind} of {called(self)}>"
 
 
+def _apply(again: Callable[..., Any], f: Callable[..., Any]) -> Any:
+    return again(f=f)
+
+
 def transformed(
-    kind: str, f: Callable[..., Any]
+    kind: str, f: Callable[..., Any], again: Callable[..., Any], **options: Any
 ) -> Callable[[Callable[..., Any]], Transformed[..., Any]]:
-    """Return a decorator that makes a function the transformed `f`: ``<kind of f>``."""
-    return functools.partial(Transformed, kind, f)
+    """Return a decorator that makes a function the transformed `f`: ``<kind of f>``.
+
+    ``again(f=f, **options)`` is the same transformed function, in another process too.
+    """
+    remade = functools.partial(again, **options)
+    return lambda call: Transformed(kind, f, call, remade)
 
 
 def kind_of(f: Callable[..., Any]) -> str | None:

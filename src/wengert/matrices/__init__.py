@@ -1,7 +1,7 @@
 """Jacobians and Hessians, dense and sparse: what users call, and the plans behind it.
 
 A plan has a pattern, a colouring, a program, and a probe that tells a wrong pattern.
-May import: errors, tables, files, charts, follow, llvm, ir, ops, trees, trace, transform,
+May import: errors, naming, tables, files, charts, follow, llvm, ir, ops, trees, trace, transform,
 sparse.colouring, sparse, sparse.detection, orders, linear, cost, memory, backend,
 backend.native.schedule, backend.native, jit, derivatives.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 from weakref import WeakKeyDictionary
@@ -104,27 +105,33 @@ def dense_jacobian(
             return form[-1](trees.own(lin.ys, lin.ys)), result
         return (result, trees.unwrap(form[0], lin.tape)) if has_aux else result
 
-    def again(mode: str) -> Any:
-        return dense_jacobian(f, argnums, has_aux, mode, chunk_size, value, argnames, kind)
-
-    made: DenseFunction[...] = DenseFunction(kind, f, wrapped, again)
+    remade = functools.partial(
+        dense_jacobian,
+        argnums=argnums,
+        has_aux=has_aux,
+        mode=mode,
+        chunk_size=chunk_size,
+        value=value,
+        argnames=argnames,
+        kind=kind,
+    )
+    made: DenseFunction[...] = DenseFunction(kind, f, wrapped, remade)
     return made
 
 
 class DenseFunction(Transformed[P, Any]):
     """A dense Jacobian or Hessian as a function, whose plans can be compared."""
 
-    __slots__ = ("_again", "_plans")
+    __slots__ = ("_plans",)
 
     def __init__(
         self,
         kind: str,
         f: Callable[..., Any],
         call: Callable[..., Any],
-        again: Callable[[str], Callable[..., Any]],
+        again: Callable[..., Any],
     ) -> None:
-        super().__init__(kind, f, call)
-        self._again = again
+        super().__init__(kind, f, call, again)
         self._plans: WeakKeyDictionary[Plan, DensePlan] = WeakKeyDictionary()
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> DensePlan:
@@ -138,5 +145,10 @@ class DenseFunction(Transformed[P, Any]):
         plan = super().plan(*args, **kwargs)
         found = self._plans.get(plan)
         if found is None:
-            found = self._plans[plan] = DensePlan.of(plan, self._again, args, kwargs)
+            found = self._plans[plan] = DensePlan.of(plan, self._by, args, kwargs)
         return found
+
+    def _by(self, mode: str) -> Callable[..., Any]:
+        """Return the same matrix in another way."""
+        made: Callable[..., Any] = self._again(f=self._f, mode=mode)
+        return made

@@ -31,6 +31,7 @@ from wengert.matrices.planner import Planner
 from wengert.matrices.program import MODES, Request
 from wengert.matrices.saved import read_plan
 from wengert.memory.dense import check_dense
+from wengert.naming import name_of
 from wengert.ops.options import check_function, check_places
 from wengert.orders.order import Order
 from wengert.sparse.pattern import SparsityPattern
@@ -375,6 +376,13 @@ class MatrixFunction(PlannedFunction[..., Any]):
         plan.program.first = []
         plan.compile()
         return plan
+
+    def __reduce__(self) -> Any:
+        """Pickle by name where the name leads here, as functions are, else as what was applied."""
+        r = self.request
+        sparsity = "auto" if r.pattern is None else r.pattern
+        options = (r.argnums, False, r.mode, sparsity, self.format, r.chunk_size, r.probe, r.value)
+        return name_of(self) or (_matrix, (r.kind, r.f, *options))
 
     @property
     def __wengert_compiled__(self) -> MatrixFunction:

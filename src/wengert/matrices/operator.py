@@ -13,6 +13,7 @@ from wengert import trees
 from wengert.derivatives import Argnums, grad, jvp, vjp
 from wengert.errors import InputError, user_line
 from wengert.jit.decorator import jit
+from wengert.naming import name_of
 from wengert.ops.base import dtype_of, is_inexact, shape_of
 
 __all__ = ["Operator"]
@@ -24,6 +25,7 @@ class Operator:
     def __init__(self, kind: str, f: Callable[..., Any], argnums: Argnums, value: bool) -> None:
         functools.update_wrapper(self, f, updated=())
         self.name = f"{kind}({getattr(f, '__name__', 'f')})"
+        self._made_of = (kind, f, argnums, value)
         self._f = grad(f, argnums) if kind == "hessian" else f
         self._argnums = argnums
         self._value = value
@@ -56,6 +58,10 @@ class Operator:
             own[i] = trees.map_leaves(trees.renewed, args[i])
         made = MatrixOperator(self, (rows, columns), dtype, tuple(own), kwargs)
         return (y, made) if self._value else made
+
+    def __reduce__(self) -> Any:
+        """Pickle by name where the name leads here, as functions are, else as what was applied."""
+        return name_of(self) or (Operator, self._made_of)
 
     def _around(self, product: Callable[..., Any]) -> Callable[..., Any]:
         """Return a product as a function around `f`, so that `jit` sees what `f` looks up."""

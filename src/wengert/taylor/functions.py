@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
@@ -349,14 +350,18 @@ def _made(
         raise InputError(f"chunk_size must be a positive int, not {chunk_size!r}" + user_line())
     name = f"{kind}({getattr(f, '__name__', 'f')})"
 
-    @transformed(kind, f)
+    options = {"argnums": argnums, "argnames": argnames, "chunk_size": chunk_size}
+    again = functools.partial(_made, kind=kind, compute=compute)
+    remade = transformed(kind, f, again, **options)
+
+    @remade
     def computed(*args: Any, **kwargs: Any) -> Any:
         chosen = trees.select(args, argnums, name, f, kwargs, argnames)
         return compute(_Call(f, chosen, kwargs, name), chunk_size)
 
     compiled = jit(computed)
 
-    @transformed(kind, f)
+    @remade
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if chunk_size is None and is_plain(trees.flatten((args, kwargs))[0]):
             chosen = trees.select(args, argnums, name, f, kwargs, argnames)
