@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wengert.errors import GraphError
-from wengert.ir.build import Builder, evaluate, map_graph, strip, substitute
+from wengert.ir.build import Builder, evaluate, map_graph, results, strip, substitute
 from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value
 from wengert.ir.text import show
 from wengert.ir.verify import verify
@@ -164,7 +164,7 @@ def test_substitute_binds_inputs(read):
 def test_strip_drops_data_only():
     x, y = Value(np.arange(3.0)), Value(np.sin(np.arange(3.0)))
     graph = Graph(
-        [x], [Node(TABLE["sin"], (x,), {}, (y,), ("f.py", 3))], [y], [Guard(x, "array", None, 0)]
+        [x], [Node(TABLE["sin"], (x,), {}, (y,), ("f.py", 3))], [y], [Guard(x, "done", None, 0)]
     )
     bare = verify(strip(graph))
     assert show(bare, lines=True) == show(graph, lines=True)
@@ -175,7 +175,12 @@ def test_strip_drops_data_only():
 # --- running --------------------------------------------------------------------------------------
 def test_evaluate_runs_the_nodes_in_order():
     seen = []
-    y, one = evaluate(small(), [np.array([0.0, 1.0, 2.0])], each=lambda r: (seen.append(r), r)[1])
+
+    def watched(node, xs):
+        seen.extend(results(node, xs))
+        return results(node, xs)
+
+    y, one = evaluate(small(), [np.array([0.0, 1.0, 2.0])], watched)
     np.testing.assert_array_equal(y, np.sin([0.0, 2.0, 4.0]))
     assert one == 1.0
     assert len(seen) == 3

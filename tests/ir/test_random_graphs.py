@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from wengert.errors import GraphError
+from wengert.ir import build
 from wengert.ir.build import Builder, evaluate, strip, typed
 from wengert.ir.graph import SLOT, Aval, Const, Graph, aval_of
 from wengert.ir.simplify import (
@@ -163,7 +164,9 @@ def results(graph, inputs):
     """Outputs and the values of the guards, every intermediate array in C order."""
     watched = Graph(graph.inputs, graph.nodes, [*graph.outputs, *(g.value for g in graph.guards)])
     with np.errstate(all="ignore"):
-        return evaluate(watched, inputs, each=in_order)
+        return evaluate(
+            watched, inputs, lambda node, xs: [in_order(y) for y in build.results(node, xs)]
+        )
 
 
 def checked(graph, inputs):

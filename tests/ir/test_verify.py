@@ -26,7 +26,7 @@ def chain():
 
 def test_a_sound_graph_comes_back():
     x, y, z, first, second = chain()
-    graph = Graph([x], [first, second], [z, y, x, 2.0], [Guard(y, "array", None, 1)])
+    graph = Graph([x], [first, second], [z, y, x, 2.0], [Guard(y, "done", None, 1)])
     assert verify(graph) is graph
 
 

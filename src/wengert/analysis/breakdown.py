@@ -20,7 +20,8 @@ from wengert.cost.count import Count, PassCounts, count_nodes, names, plus, tota
 from wengert.devices.machine import Machine, measured
 from wengert.devices.roofline import Roofline, roofline
 from wengert.errors import InputError, user_line
-from wengert.ir.graph import EFFECTS, BackwardPlace, Graph, Node, Place, Value
+from wengert.ir.graph import BackwardPlace, Graph, Node, Place, Value
+from wengert.ir.questions import EFFECTS
 from wengert.jit.plan import Memory, Plan
 from wengert.ops.base import TABLE
 from wengert.tables import align

@@ -85,7 +85,7 @@ class Program(Protocol):
         ------
         GuardMiss
             At the first guard whose outcome differs. Outcomes that are floats or complex are
-            compared bit for bit (`wengert.ir.simplify.key`), so NaN is NaN.
+            compared bit for bit (`wengert.ir.keys.key`), so NaN is NaN.
         """
         ...
 

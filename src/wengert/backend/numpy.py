@@ -16,9 +16,10 @@ import numpy as np
 from wengert.errors import VerificationError
 from wengert.ir import checking
 from wengert.ir.build import typed
-from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, GuardMiss, Node, Value, aval_of
+from wengert.ir.graph import Const, Graph, Guard, GuardMiss, Node, Value, aval_of
+from wengert.ir.keys import key
+from wengert.ir.questions import QUESTIONS
 from wengert.ir.regions import map_attributes
-from wengert.ir.simplify import key
 from wengert.ir.verify import verify
 from wengert.ops.index import SLOT, add_into, may_be_view, set_into
 
@@ -27,8 +28,6 @@ __all__ = ["NumpyBackend", "NumpyProgram"]
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
 UPDATES = {"index_add": add_into, "index_set": set_into}
 """Operations that may work in their first argument's memory, and the functions that do."""
-CHECKS = {**dict.fromkeys(("bool", *TESTS), "bool({})"), "int": "int({})", "index": "int({})"}
-"""How guards with exact outcomes read; the others compare bits."""
 RESERVED = {"bool", "getattr", "int", "float", "complex", "run", "o"}
 RESERVED |= {"apart", "given", "held", "strong"}
 """Names that a program uses in other ways."""
@@ -270,17 +269,13 @@ class Writer:
 
     def _check(self, guards: list[tuple[int, Guard]]) -> None:
         for k, g in guards:
-            if g.kind in ("done", RAISES):
+            question = QUESTIONS[g.kind]
+            if not question.text:
                 continue
-            name = self._name(g.value)
-            if g.kind in CHECKS:
-                test = f"(o := {CHECKS[g.kind].format(name)}) != {g.outcome!r}"
+            got = question.text.format(self._name(g.value))
+            if question.exact:
+                test = f"(o := {got}) != {g.outcome!r}"
             else:
-                got = (
-                    f"getattr({name}, 'item', lambda: {name})()"
-                    if g.kind == "item"
-                    else f"{g.kind}({name})"
-                )
                 test = f"key(o := {got}) != {self._constant('g', key(g.outcome))}"
             self.lines.append(f"if {test}: raise GuardMiss({k}, o)")
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from wengert.cost.operation import KINDS, bytes_of, count_operation, is_literal
 from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
-from wengert.ir.simplify import key
+from wengert.ir.keys import key
 from wengert.ops.base import RegionOp
 
 __all__ = [

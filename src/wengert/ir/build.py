@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from wengert.errors import GraphError
-from wengert.ir.graph import RAISES, Aval, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import Aval, Const, Graph, Guard, GuardMiss, Node, Value, aval_of
+from wengert.ir.keys import key
+from wengert.ir.questions import QUESTIONS, RAISES
 
 __all__ = [
     "Builder",
@@ -25,6 +27,7 @@ __all__ = [
     "evaluate",
     "infer",
     "map_graph",
+    "results",
     "strip",
     "substitute",
     "typed",
@@ -239,42 +242,69 @@ def strip(graph: Graph) -> Graph:
 
 
 # --- running --------------------------------------------------------------------------------------
+def results(node: Node, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Evaluate a node with NumPy; return its results, which are what the graph says they are."""
+    made = computed(node, values)
+    ys = made if isinstance(made, tuple) else (made,)
+    return tuple([typed(y, v.aval) for y, v in zip(ys, node.outputs, strict=True)])
+
+
 def evaluate(
-    graph: Graph, inputs: Sequence[Any], each: Callable[[Any], Any] | None = None
+    graph: Graph,
+    inputs: Sequence[Any],
+    apply: Callable[[Node, list[Any]], Sequence[Any]] = results,
+    *,
+    decide: bool = False,
 ) -> list[Any]:
-    """Run a graph with NumPy, one node after the other: the reference for what it means.
+    """Run a graph, one node after the other: the reference for what it means.
 
     Parameters
     ----------
     graph : Graph
     inputs : sequence of arrays or scalars
-    each : callable, optional
-        Applied to every result, for example to watch it.
+    apply : callable
+        ``apply(node, values)`` returns the results of a node; by default NumPy computes them.
+    decide : bool
+        Whether the guards are asked again.
 
     Returns
     -------
     list
-        The outputs. Guards are not checked.
+        The outputs.
 
     Raises
     ------
     GraphError
         For a wrong number of inputs.
+    GuardMiss
+        Where a question of a guard has another answer than recorded.
     """
     if len(inputs) != len(graph.inputs):
         raise GraphError(f"the graph has {len(graph.inputs)} inputs, not {len(inputs)}")
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    guards = sorted(enumerate(graph.guards), key=_position, reverse=True) if decide else []
 
     def read(x: Operand) -> Any:
         return env[x] if isinstance(x, Value) else x.data if isinstance(x, Const) else x
 
-    for node in graph.nodes:
-        made = computed(node, [read(x) for x in node.inputs])
-        results = made if isinstance(made, tuple) else (made,)
-        for value, y in zip(node.outputs, results, strict=True):
-            y = typed(y, value.aval)
-            env[value] = y if each is None else each(y)
+    for i, node in enumerate(graph.nodes):
+        while guards and guards[-1][1].position <= i:
+            _ask(*guards.pop(), env)
+        made = apply(node, [read(x) for x in node.inputs])
+        env.update(zip(node.outputs, made, strict=True))
+    while guards:
+        _ask(*guards.pop(), env)
     return [read(y) for y in graph.outputs]
+
+
+def _position(numbered: tuple[int, Guard]) -> tuple[int, int]:
+    return numbered[1].position, numbered[0]
+
+
+def _ask(k: int, guard: Guard, env: Mapping[Value, Any]) -> None:
+    found = QUESTIONS[guard.kind].ask(env[guard.value])
+    if key(found) != key(guard.outcome):
+        raise GuardMiss(k, found)
 
 
 _KINDS = frozenset(PLAIN)

@@ -18,10 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 __all__ = [
-    "EFFECTS",
-    "RAISES",
     "SLOT",
-    "TESTS",
     "Aval",
     "BackwardPlace",
     "Const",
@@ -265,28 +262,11 @@ class Node:
         self.line = line
 
 
-RAISES = "raises"
-"""The kind of guard of an operation that may raise: computed although nothing uses the result."""
-
-TESTS: dict[str, tuple[type[Exception], str]] = {
-    "inside": (IndexError, "an index is out of range"),
-    "natural": (ValueError, "integers to negative integer powers are not allowed"),
-}
-"""Kinds of guards that hold in every plan of a function, and what plain Python raises elsewhere."""
-
-
-EFFECTS = frozenset({"done", RAISES, *TESTS})
-"""Kinds of guards that stand for an exception, and not for a decision of Python code."""
-
-
 class Guard(NamedTuple):
     """A decision that Python code took while it was recorded.
 
-    `value` was turned into a Python object by `kind` (``bool``, ``int``, ``float`` or ``array``)
-    with result `outcome`, after the first `position` nodes of the graph.
-
-    Other kinds are no decisions. ``done`` and ``raises`` say that the value was computed without an
-    exception; ``inside`` and ``natural`` that an operation which nothing uses would not raise.
+    `value` was asked the question `kind` (`wengert.ir.questions`), with answer `outcome`, after the
+    first `position` nodes of the graph.
     """
 
     value: Value

@@ -14,16 +14,17 @@ The original is left as it is. A simplified graph is for running: simplify with
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from wengert.ir import checking
 from wengert.ir.build import Emit, computed, map_graph, typed
-from wengert.ir.graph import RAISES, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.identities import IDENTITIES, Identity, Source
+from wengert.ir.keys import key
+from wengert.ir.questions import RAISES
 from wengert.ir.regions import map_regions
 from wengert.ir.verify import verify
 
@@ -227,34 +228,3 @@ class _Common:
         k = (node.op, inputs, attrs, weak if type(weak) is bool else tuple(weak))
         earlier = self.seen.setdefault(k, node)
         return None if earlier is node else earlier.outputs
-
-
-_bits = struct.Struct("d").pack
-
-
-def key(x: Any) -> Any:
-    """Return a dictionary key that tells apart what differs in bits, dtype or weakness.
-
-    Values and arrays held by reference stand for themselves; ``1``, ``1.0``, ``True`` and
-    ``np.float64(1)`` are four keys, 0.0 and -0.0 two. A region is known by its text.
-    """
-    kind = type(x)
-    if kind is Value or kind is Const:
-        return x
-    if kind is float:
-        return float, _bits(x)
-    if kind is int or kind is str:
-        return kind, x
-    if kind is complex:
-        return complex, _bits(x.real), _bits(x.imag)
-    if isinstance(x, (Value, Const)):
-        return x
-    if isinstance(x, np.generic):
-        return type(x), x.tobytes()
-    if kind is Graph:
-        return Graph, x.text
-    if isinstance(x, tuple):
-        return tuple, tuple(map(key, x))
-    if isinstance(x, slice):
-        return slice, x.start, x.stop, x.step
-    return (type(x), x) if isinstance(x, Hashable) else (type(x), id(x))

@@ -13,15 +13,13 @@ import numpy as np
 
 from wengert.errors import GraphError
 from wengert.ir.build import infer
-from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import Const, Graph, Guard, Node, Value, aval_of
 from wengert.ir.literal import is_plain, is_scalar
+from wengert.ir.questions import QUESTIONS
 from wengert.ir.regions import closed, each, is_region
 from wengert.ir.text import Names
 
-__all__ = ["GUARD_KINDS", "verify"]
-
-GUARD_KINDS = ("bool", "int", "index", "float", "complex", "item", "array", "done", *TESTS, RAISES)
-"""How a guard turns a value into a Python object."""
+__all__ = ["verify"]
 
 
 def verify(graph: Graph) -> Graph:
@@ -133,7 +131,7 @@ class _Check:
 
     def guard(self, guard: Guard) -> None:
         """Check one guard at its position."""
-        if guard.kind not in GUARD_KINDS:
+        if guard.kind not in QUESTIONS:
             self.fail(f"there is no kind of guard {guard.kind!r}", None)
         if not isinstance(guard.value, Value) or guard.value not in self.defined:
             text = Names(self.graph).guard(guard)

@@ -16,7 +16,7 @@ import optree
 from wengert.errors import InputError, MutationError, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import aval_of
-from wengert.ir.simplify import key
+from wengert.ir.keys import key
 from wengert.ops.base import Traced
 from wengert.ops.leaves import is_data, plain
 from wengert.trees import flattened

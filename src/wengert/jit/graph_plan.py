@@ -9,7 +9,8 @@ from typing import Any
 
 from wengert.cost.count import Count, count_graph
 from wengert.errors import PlanMismatchError, UnsupportedError, user_line
-from wengert.ir.graph import EFFECTS, TESTS, Const, Graph, Guard, GuardMiss, aval_of
+from wengert.ir.graph import Const, Graph, Guard, GuardMiss, aval_of
+from wengert.ir.questions import EFFECTS, TESTS
 from wengert.jit.fastpath import Match
 from wengert.jit.form import Form, layouts
 from wengert.jit.nodes import PlanNode, nodes_of

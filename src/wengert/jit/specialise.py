@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from wengert.ir.graph import EFFECTS, GuardMiss
-from wengert.ir.simplify import key
+from wengert.ir.graph import GuardMiss
+from wengert.ir.keys import key
+from wengert.ir.questions import EFFECTS
 from wengert.jit.fastpath import Match, never
 
 __all__ = ["Branch", "CacheInfo", "DecisionTree", "Leaf"]

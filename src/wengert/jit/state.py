@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.ir.simplify import key
+from wengert.ir.keys import key
 from wengert.jit.pins import pinned
 from wengert.jit.reachable import CONTAINERS, VALUES, Place, Walk
 from wengert.ops.base import Traced

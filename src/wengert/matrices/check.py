@@ -14,7 +14,7 @@ from wengert.jit.form import split
 from wengert.jit.record import record
 from wengert.matrices.probe import applied, blame, disagreement, missing_entries
 from wengert.matrices.program import MatrixProgram
-from wengert.matrices.trials import holds_at, noise, points
+from wengert.matrices.trials import holds_at, noise, noisy, points
 from wengert.transform.linear import linearize_flat
 
 __all__ = ["Probe"]
@@ -131,12 +131,12 @@ class Probe:
 
         def by_matrix(each: Callable[[Any], Any]) -> Any:
             xs = [each(x) for x in leaves]
-            entries = found.run(lambda xs: evaluate(found.graph, xs, each), xs)[-1]
+            entries = found.run(lambda xs: evaluate(found.graph, xs, noisy(each)), xs)[-1]
             matrix = found.pattern.tocsr(entries if place is None else entries[place])
             return (matrix if forward else matrix.T) @ seed
 
         def directly(each: Callable[[Any], Any]) -> Any:
-            return evaluate(graph, [seed, *(each(x) for x in leaves)], each)[0]
+            return evaluate(graph, [seed, *(each(x) for x in leaves)], noisy(each))[0]
 
         return noise(by_matrix) + noise(directly)
 

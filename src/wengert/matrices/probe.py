@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import DerivativeError
-from wengert.ir.build import typed
+from wengert.ir.build import evaluate, results
 from wengert.ir.graph import Const, Graph, Node, Value
 from wengert.linear.accumulate import accumulate_flat
 from wengert.linear.terms import NotAccumulable
@@ -151,22 +151,19 @@ def blame(graph: Graph, inputs: Sequence[Any]) -> Node | None:
     Node or None
         The first one that is wrong.
     """
-    values: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     rng = np.random.default_rng(0)
+    wrong: list[Node] = []
+
+    def looked_at(node: Node, xs: list[Any]) -> tuple[Any, ...]:
+        ys = results(node, xs)
+        made = ys if len(ys) > 1 else ys[0]
+        if not wrong and node.op.derivative is not ZERO and _is_wrong(node, xs, made, rng):
+            wrong.append(node)
+        return ys
+
     with quiet():
-        for node in graph.nodes:
-            xs = [values[x] if isinstance(x, Value) else _held(x) for x in node.inputs]
-            y = node.op.evaluate(*xs, **node.attrs)
-            parts = y if isinstance(y, tuple) else (y,)
-            for v, part in zip(node.outputs, parts, strict=True):
-                values[v] = typed(part, v.aval)
-            if node.op.derivative is not ZERO and _is_wrong(node, xs, y, rng):
-                return node
-    return None
-
-
-def _held(x: Any) -> Any:
-    return x.data if isinstance(x, Const) else x
+        evaluate(graph, inputs, looked_at)
+    return wrong[0] if wrong else None
 
 
 def _is_wrong(node: Node, xs: list[Any], y: Any, rng: np.random.Generator) -> bool:

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.build import evaluate
-from wengert.ir.graph import Graph
-from wengert.ir.simplify import key, remove_dead
+from wengert.ir.build import evaluate, results
+from wengert.ir.graph import Graph, Node
+from wengert.ir.keys import key
+from wengert.ir.questions import QUESTIONS
+from wengert.ir.simplify import remove_dead
 from wengert.jit.form import laid_like
-from wengert.trace.recorder import GUARDED
 
 __all__ = ["holds_at", "noise", "points"]
 
@@ -85,11 +86,16 @@ def holds_at(graph: Graph, leaves: Sequence[Any]) -> bool:
     try:
         found = evaluate(small, [*leaves, *seeds])
         return all(
-            key(GUARDED[guard.kind](y)) == key(guard.outcome)
+            key(QUESTIONS[guard.kind].ask(y)) == key(guard.outcome)
             for guard, y in zip(graph.guards, found, strict=True)
         )
     except Exception:  # an operation that fails there, a decision that cannot be taken
         return False
+
+
+def noisy(each: Callable[[Any], Any]) -> Callable[[Node, list[Any]], tuple[Any, ...]]:
+    """Return how a node is evaluated where something is done to every result."""
+    return lambda node, xs: tuple([each(y) for y in results(node, xs)])
 
 
 def noise(run: Callable[[Callable[[Any], Any]], Array]) -> Array:

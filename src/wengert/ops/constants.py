@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.build import Emit, computed, map_graph
-from wengert.ir.graph import RAISES, SLOT, Aval, Const, Graph, Node, Value, aval_of
+from wengert.ir.graph import SLOT, Aval, Const, Graph, Node, Value, aval_of
+from wengert.ir.questions import RAISES
 from wengert.ops.convert import select
 from wengert.ops.index import getitem, index_add, index_set
 from wengert.ops.shape import broadcast_to

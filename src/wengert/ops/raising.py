@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.build import infer
-from wengert.ir.graph import RAISES, SLOT, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.graph import SLOT, Const, Graph, Guard, Node, Value, aval_of
+from wengert.ir.questions import RAISES
 from wengert.ir.simplify import remove_dead
 from wengert.ops.base import TABLE
 from wengert.ops.elementwise import power

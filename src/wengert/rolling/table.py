@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import Aval, Graph, Guard, Node, Value, aval_of
-from wengert.ir.simplify import is_kept, key
+from wengert.ir.keys import key
+from wengert.ir.simplify import is_kept
 from wengert.ops.raising import INDEXED
 
 __all__ = ["AT", "INDEXED", "Run", "Table", "masked"]

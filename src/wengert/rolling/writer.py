@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert.ir.build import infer
 from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
-from wengert.ir.simplify import key
+from wengert.ir.keys import key
 from wengert.ops.base import TABLE
 from wengert.ops.control import as_number
 from wengert.ops.index import getitem

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.ir.build import PLAIN, applied
 from wengert.ir.graph import Const, Node, Place, Value
-from wengert.ir.simplify import key
+from wengert.ir.keys import key
 from wengert.ops.base import Op
 from wengert.ops.raising import INDEXED
 from wengert.trace.lazy import LazyValue, may_fail

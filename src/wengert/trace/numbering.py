@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.graph import Value
-from wengert.ir.simplify import key
+from wengert.ir.keys import key
 from wengert.ops.base import Op
 from wengert.ops.control import barrier
 from wengert.trace.tracer import OPERATOR, Tracer

@@ -17,7 +17,8 @@ from wengert.errors import (
 )
 from wengert.follow.rewrite import original
 from wengert.ir.build import applied
-from wengert.ir.graph import RAISES, TESTS, Const, Graph, Guard, Node, Place, Value, aval_of
+from wengert.ir.graph import Const, Graph, Guard, Node, Place, Value, aval_of
+from wengert.ir.questions import QUESTIONS, RAISES
 from wengert.ops.base import Op, RegionOp
 from wengert.ops.convert import convert
 from wengert.trace.active import ACTIVE
@@ -343,10 +344,10 @@ class GraphRecorder(Trace):
         if type(var) is Const:
             if READING.sets:
                 note_read(var.data)
-            return GUARDED[kind](var.data)
+            return QUESTIONS[kind].ask(var.data)
         data = var.data
         try:
-            outcome = GUARDED[kind](data)
+            outcome = QUESTIONS[kind].ask(data)
         except (ValueError, OverflowError) as error:  # of NaN, of infinity
             if not var.shape:
                 self.alarm.refused("raised", error)
@@ -386,18 +387,3 @@ class GraphRecorder(Trace):
     def forget(self) -> None:
         """Let go of what was recorded, which values refer to in a circle, once it is of no use."""
         self.nodes, self.guards, self.known = [], [], {}
-
-
-GUARDED: dict[str, Any] = {
-    "bool": bool,
-    "int": int,
-    "index": lambda x: x.__index__(),
-    "float": float,
-    "complex": complex,
-    "item": lambda x: x.item() if hasattr(x, "item") else x,
-    "done": lambda x: None,
-    RAISES: lambda x: None,
-    **dict.fromkeys(TESTS, bool),
-}
-"""How each kind of guard turns an array into the Python object that it compares. ``done`` only says
-that the value was computed without an exception, which a handler is waiting for."""

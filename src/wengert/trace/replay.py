@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import GraphError
-from wengert.ir.build import computed, typed
-from wengert.ir.graph import Const, Graph, Node, Place, Value
+from wengert.ir.build import evaluate, results
+from wengert.ir.graph import Graph, Node, Place
 from wengert.ops.base import Traced
 from wengert.trace.numbers import NUMBERS, is_number
-from wengert.trace.recorder import GraphRecorder, active_recorder
+from wengert.trace.recorder import active_recorder
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = ["as_function"]
@@ -45,56 +44,37 @@ def as_function(graph: Graph) -> Callable[..., list[Any]]:
     """
 
     def function(*inputs: Any) -> list[Any]:
-        if len(inputs) != len(graph.inputs):
-            raise GraphError(f"the graph has {len(graph.inputs)} inputs, not {len(inputs)}")
-        table: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
-
-        def read(x: Any) -> Any:
-            return table[x] if isinstance(x, Value) else x.data if isinstance(x, Const) else x
-
         recorder = active_recorder()
         if recorder is None:
-            _apply(graph, table, read)
-        else:
-            outer = recorder.replayed
-            try:
-                _apply(graph, table, read, recorder)
-            finally:
-                recorder.replayed = outer
-        return [read(y) for y in graph.outputs]
+            return evaluate(graph, inputs, _bound)
+        outer = recorder.replayed
+
+        def placed(node: Node, xs: list[Any]) -> tuple[Any, ...]:
+            """Tell who records this which line the node had."""
+            recorder.replayed = node.line if isinstance(node.line, Place) else None
+            return _bound(node, xs)
+
+        try:
+            return evaluate(graph, inputs, placed)
+        finally:
+            recorder.replayed = outer
 
     return function
 
 
-def _apply(
-    graph: Graph,
-    table: dict[Value, Any],
-    read: Callable[[Any], Any],
-    recorder: GraphRecorder | None = None,
-) -> None:
-    """Apply the nodes of a graph, and tell who records this which line each of them had."""
-    for node in graph.nodes:
-        if recorder is not None:
-            recorder.replayed = node.line if isinstance(node.line, Place) else None
-        made = _bound(node, [read(x) for x in node.inputs])
-        results = made if isinstance(made, tuple) else (made,)
-        table.update(zip(node.outputs, results, strict=True))
-
-
-def _bound(node: Node, xs: list[Any]) -> Any:
+def _bound(node: Node, xs: list[Any]) -> tuple[Any, ...]:
     """Apply a node's operation as the user's code would."""
     op = node.op
     if not any(isinstance(x, Traced) for x in xs):
-        made = computed(node, xs)
-        if isinstance(made, tuple):
-            return tuple(typed(y, v.aval) for y, v in zip(made, node.outputs, strict=True))
-        return typed(made, node.outputs[0].aval)
+        return results(node, xs)
     if not op.by_kind:
         xs = [np.asarray(x)[()] if type(x) in NUMBERS else x for x in xs]
     if not node.attrs and node.outputs[0].aval.weak and all(map(_is_weak, xs)):
         top = max((x for x in xs if isinstance(x, Tracer)), key=lambda x: x._trace.level)
-        return top._trace.process(op, tuple(xs), OPERATOR)  # an operator of Python numbers
-    return op(*xs, **node.attrs)
+        made = top._trace.process(op, tuple(xs), OPERATOR)  # an operator of Python numbers
+    else:
+        made = op(*xs, **node.attrs)
+    return made if isinstance(made, tuple) else (made,)
 
 
 def _is_weak(x: Any) -> bool:

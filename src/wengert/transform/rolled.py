@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.graph import RAISES, Const, Graph, Node, Value, aval_of
+from wengert.ir.graph import Const, Graph, Node, Value, aval_of
+from wengert.ir.questions import RAISES
 from wengert.ops.base import Op, RegionOp
 from wengert.rolling.roll import roll
 from wengert.trace.numbers import is_number

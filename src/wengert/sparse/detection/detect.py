@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.errors import InputError, ShapeError, user_line
-from wengert.ir.build import evaluate, typed
+from wengert.ir.build import evaluate, results
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
-from wengert.ir.simplify import key, remove_dead
+from wengert.ir.keys import key
+from wengert.ir.questions import QUESTIONS
+from wengert.ir.simplify import remove_dead
 from wengert.ops.base import ZERO, Scale
 from wengert.sparse.detection.rows import Rows, Space, union
 from wengert.sparse.detection.rules import spread
 from wengert.sparse.detection.zeros import Zeros
 from wengert.sparse.pattern import SparsityPattern
-from wengert.trace.recorder import GUARDED
 
 __all__ = ["Detection", "Reliance", "detect"]
 
@@ -82,7 +83,7 @@ class Detection(NamedTuple):
         graph = remove_dead(Graph(self.graph.inputs, self.graph.nodes, needed))
         found = iter(evaluate(graph, inputs))
         for guard in guards:
-            outcome = GUARDED[guard.kind](next(found))
+            outcome = QUESTIONS[guard.kind].ask(next(found))
             if key(outcome) != key(guard.outcome):
                 return (
                     f"{guard.kind}() of a {guard.value.aval} is {outcome!r}, not {guard.outcome!r}"
@@ -255,11 +256,7 @@ class _Walk:
                 for v in node.inputs
             ]
             with np.errstate(all="ignore"):
-                made = node.op.evaluate(*given, **node.attrs)
-            for y, part in zip(
-                node.outputs, made if isinstance(made, tuple) else (made,), strict=True
-            ):
-                self.values[y] = typed(part, y.aval)
+                self.values.update(zip(node.outputs, results(node, given), strict=True))
         return self.values[x]
 
     # --- the end ----------------------------------------------------------------------------------

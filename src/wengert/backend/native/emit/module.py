@@ -24,7 +24,8 @@ from wengert.backend.native.scalar.registers import FAILED, INTERRUPTED, POLL
 from wengert.backend.native.schedule.layout import Buffer, View
 from wengert.backend.native.schedule.schedule import Schedule
 from wengert.backend.native.schedule.steps import Contraction, Host, Loop, Reduce, Repeat
-from wengert.ir.graph import RAISES, TESTS, Guard
+from wengert.ir.graph import Guard
+from wengert.ir.questions import QUESTIONS, TESTS
 from wengert.llvm import engine
 from wengert.llvm.code import MEMORY, number
 
@@ -411,7 +412,7 @@ class Module:
 
     def _check(self, k: int, view: View) -> None:
         guard = self.schedule.graph.guards[k]
-        if guard.kind in ("done", RAISES):
+        if not QUESTIONS[guard.kind].text:
             return
         dtype = view.buffer.dtype
         kind = MEMORY[dtype]

@@ -20,7 +20,7 @@ from wengert.backend.native.emit.module import DATA, Module
 from wengert.backend.native.emit.parallel import PARALLEL, PARALLEL_BLAS, Parts, combination
 from wengert.backend.native.schedule.layout import Buffer
 from wengert.backend.native.schedule.schedule import Schedule
-from wengert.ir.graph import RAISES
+from wengert.ir.questions import QUESTIONS
 from wengert.llvm.code import MEMORY
 
 __all__ = ["LONG", "Tabled"]
@@ -210,7 +210,7 @@ class Tabled(Module):
         self._record(lines, [self._place(b) for b in buffers], [], "0")
 
     def _check(self, k: int, view: Any) -> None:
-        if self.schedule.graph.guards[k].kind in ("done", RAISES):
+        if not QUESTIONS[self.schedule.graph.guards[k].kind].text:
             return
         kept = self.lines, self.count
         self.lines, self.count = [], 0

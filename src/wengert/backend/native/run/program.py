@@ -22,8 +22,9 @@ from wengert.backend.native.schedule.layout import ALIGN, View
 from wengert.backend.native.schedule.steps import Host
 from wengert.backend.numpy import NumpyBackend
 from wengert.ir import checking
-from wengert.ir.build import computed
-from wengert.ir.graph import TESTS, Const, Graph, GuardMiss, Value
+from wengert.ir.build import computed, typed
+from wengert.ir.graph import Const, Graph, GuardMiss, Value
+from wengert.ir.questions import QUESTIONS
 from wengert.llvm import engine
 
 __all__ = ["NativeProgram"]
@@ -261,7 +262,7 @@ class NativeProgram:
         index = code - 1
         guard = self.graph.guards[index]
         value = self._array(self._guards[index][1], inputs, outs, memory)[()]
-        raise GuardMiss(index, _CONVERT[guard.kind](value))
+        raise GuardMiss(index, QUESTIONS[guard.kind].ask(typed(value, guard.value.aval)))
 
 
 @functools.lru_cache(maxsize=256)
@@ -307,17 +308,6 @@ def _text(
 
 def _contiguous(x: Any) -> Any:
     return np.require(x, requirements=["C", "A"]) if isinstance(x, np.ndarray) else x
-
-
-_CONVERT: dict[str, Any] = {
-    "bool": bool,
-    "int": int,
-    "index": int,
-    "float": float,
-    "complex": complex,
-    "item": lambda x: x.item(),
-    **dict.fromkeys(TESTS, bool),
-}
 
 
 def _const_view(base: Any, view: View) -> Any:
