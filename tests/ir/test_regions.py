@@ -9,8 +9,9 @@ import pytest
 
 from wengert.errors import GraphError
 from wengert.ir.graph import Aval, Const, Graph, Guard, Node, Value
+from wengert.ir.keys import key
 from wengert.ir.regions import each, map_regions
-from wengert.ir.simplify import key, merge_common, simplify
+from wengert.ir.simplify import merge_common, simplify
 from wengert.ir.text import parse, show
 from wengert.ir.verify import verify
 from wengert.ops.base import TABLE

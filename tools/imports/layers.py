@@ -32,7 +32,7 @@ trace.scipy: errors, follow, ops, trace, trace.python
 transform: errors, follow, ir, ops, rolling, trees, trace
 sparse.colouring: errors, charts, loopc
 sparse: errors, charts, sparse.colouring
-sparse.detection: errors, ir, ops, trace, sparse
+sparse.detection: errors, ir, ops, sparse
 orders: errors, llvm, loopc
 linear: errors, charts, tables, ir, ops, trees, trace, transform, sparse, orders
 cost: errors, charts, ir, ops
