@@ -116,6 +116,30 @@ def looped(x):
     return np.sum(wg.scan(body, x, np.linspace(0.5, 1.0, 30))[1])
 
 
+def root(a):
+    def goes_on(s):
+        return np.abs(s[0] ** 2 - a) > 1e-9
+
+    def step(s):
+        return 0.5 * (s[0] + a / s[0]), s[1] + 1
+
+    return wg.while_loop(goes_on, step, (a, 0))[0]
+
+
+def chosen(x):
+    return np.sum(wg.cond(np.sum(x) > 0, lambda x: np.sin(x) * x, lambda x: -x, x))
+
+
+def nested(x, W, rows):
+    def outer(h, r):
+        def inner(h, _):
+            return np.tanh(W @ h) + r, None
+
+        return wg.scan(inner, h, None, length=4)[0], np.sum(h)
+
+    return np.sum(wg.scan(outer, x, rows)[1])
+
+
 def residuals(x):
     return np.sin(x[1:]) * x[:-1] ** 2
 
@@ -142,6 +166,9 @@ ARGUMENTS = {
 X = np.linspace(0.1, 1.0, 8)
 OTHERS = {
     "scan": lambda: wg.draw(looped, 0.5),
+    "while": lambda: wg.draw(root, 2.0),
+    "branch": lambda: wg.draw(chosen, np.arange(3.0) - 0.5),
+    "nested": lambda: wg.draw(nested, np.ones(3), 0.5 * np.eye(3), np.linspace(0.0, 1.0, 20)),
     "sparse": lambda: wg.draw(wg.jacobian(residuals, sparsity="auto"), X),
     "plan": lambda: wg.draw(wg.jit(wg.grad(looped)).plan(0.5)),
     "again": lambda: wg.draw(wg.grad(recomputed), X),

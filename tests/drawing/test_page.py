@@ -150,6 +150,35 @@ def test_steps_show_the_numbers_of_both_passes(opened):
     page.check_quiet()
 
 
+def test_trips_of_a_loop_are_stepped_through(opened):
+    from selenium.webdriver.common.keys import Keys
+
+    page = opened("scan")
+    d = page.drawing
+    (body,) = [g for g in d.groups if g.kind == "body" and g.trips[0] == 1]
+    (n,) = [n for n in d.nodes if n.group == body.id and n.op == "tanh"]
+    page.click(f'rect[data-n="{page.numbers[n.id]}"]')
+    shown = []
+    for k, trip in enumerate(body.trips):
+        assert page.text(".trip").startswith(f"trip {trip} of 30")
+        shown.append(float(page.text('[data-shot="forward"]').removeprefix("value ")))
+        page.js("document.getElementById('graph').focus()") if k % 2 else page.js(
+            "document.getElementById('trip').blur()"
+        )
+        page.keys("]")
+    assert shown == pytest.approx([s.mean for s in n.trips], rel=1e-5)
+    page.js("document.getElementById('trip').focus()")
+    page.keys(Keys.HOME)
+    assert page.text(".trip").startswith("trip 1 of 30")
+    said = []
+    for step in range(1, 5):
+        page.js("wengert.go(arguments[0])", step)
+        said.append(page.text("#said"))
+    assert re.match(r"1/\d+ forward, trip 1 of 30: × = 0.25$", said[0])
+    assert re.match(r"4/\d+ forward, trip 2 of 30: × = ", said[3])
+    page.check_quiet()
+
+
 def test_values_and_cotangents_have_heat_maps(opened):
     page = opened("attention")
     n = page.click_node("Q")

@@ -107,7 +107,8 @@ def test_svg_has_the_size_of_its_sheets(drawings):
     assert float(h) % (507 - float(w)) == 0
 
 
-@pytest.mark.parametrize("form", [pytest.param("png", marks=pytest.mark.slow), "pdf"])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["png", "pdf"])
 def test_matplotlib_writes_the_sheets(drawings, printed, form, tmp_path):
     pytest.importorskip("matplotlib")
     path = drawings["attention"].save(tmp_path / f"graph.{form}", paper="A4")

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from wengert.cost.count import NodeCount, count_nodes
-from wengert.drawing.collect import Collected, snapshot
+from wengert.drawing.collect import Collected
 from wengert.drawing.derivatives import local_derivative
 from wengert.drawing.formulas import Writer, number_of, sign_of
 from wengert.drawing.grouping import Grouping
 from wengert.drawing.model import Diagram, Edge, Equation, Node, Snapshot
 from wengert.drawing.naming import name_values, stages_of
+from wengert.drawing.regions import Around, Regions
+from wengert.drawing.snapshots import snapshot
+from wengert.drawing.sources import place_of
 from wengert.ir import graph as ir
 from wengert.ir.graph import Const, Graph, Place, Value, aval_of
-from wengert.ir.regions import each
 
 __all__ = ["build"]
-
-REGION_NODES = 400
-"""Bodies of loops with more operations are drawn as the loop alone."""
 
 
 def build(found: Collected, f: Callable[..., Any] | None = None, every: bool = False) -> Diagram:
@@ -58,6 +56,7 @@ class _Builder:
         self.place: dict[Any, str] = {}
         """Where a value comes from: its variable, or else its operator."""
         self.operators: dict[int, str] = {}
+        self.regions = Regions(self.nodes, self._link, self.grouping)
 
     def drawing(self) -> Diagram:
         graph, found = self.graph, self.found
@@ -89,23 +88,32 @@ class _Builder:
         )
 
     # --- nodes ------------------------------------------------------------------------------------
+    def _names(self, node: ir.Node) -> list[str]:
+        known = self.named.symbols
+        return [
+            known[x][0] if isinstance(x, (Value, Const)) and x in known else "" for x in node.inputs
+        ]
+
     def _operator(
         self, i: int, node: ir.Node, charge: NodeCount, primal: str | None, kept: set[Any]
     ) -> None:
-        me = f"o{i}"
+        me, found = f"o{i}", self.found
         self.operators[id(node)] = me
-        file, line, function, source = _where(node)
+        file, line, function, source = place_of(node.line)
         out = node.outputs[0]
         expression = self.writer.of(out, top=True)
         text, tex = expression.text, expression.latex
         if expression.factor != 1.0 or not text:
             text, tex = self.writer.defined(out)
-        seconds = self.found.seconds[i] if self.found.seconds else None
+        seconds = found.seconds[i] if found.seconds else None
         stage = self.stages[id(node)]
-        value = self.found.values.get(out)
-        ct = self.found.cotangents.get(out)
+        value = found.values.get(out)
+        ct = found.cotangents.get(out)
         group = self.grouping.of(node)
-        inner = self._regions(me, node, group)
+        reads = self.regions.draw(
+            node,
+            Around(me, group, stage, self.order[id(node)], 1, found.bodies, self._names(node)),
+        )
         self.nodes.append(
             Node(
                 me, "operator", sign_of(node), stage, self.order[id(node)], "", node.op.name,
@@ -117,11 +125,9 @@ class _Builder:
                 self._shot(ct),
             )
         )  # fmt: skip
-        for k, x in enumerate(node.inputs):
-            if inner is not None and k < len(inner) and inner[k]:
-                self._edge(x, inner[k], node)
-            else:
-                self._edge(x, me, node)
+        for x, targets in zip(node.inputs, reads, strict=True):
+            for target in targets or [me]:
+                self._edge(x, target, node)
         for v in node.outputs:
             self.place[v] = me
             if v in self.named.symbols:
@@ -134,7 +140,7 @@ class _Builder:
         aval = aval_of(v)
         stage = "forward" if node is None else self.stages[id(node)]
         order = 0 if node is None else self.order[id(node)]
-        file, line, function, source = ("", 0, "", "") if node is None else _where(node)
+        file, line, function, source = ("", 0, "", "") if node is None else place_of(node.line)
         text, latex = ("", "") if node is None else self.writer.defined(v)
         ct = self.found.cotangents.get(v)
         self.nodes.append(
@@ -184,77 +190,6 @@ class _Builder:
                  group=source.group, step=source.step)
         )  # fmt: skip
         self._link(self.place[y], me, stage, aval)
-
-    def _regions(self, me: str, node: ir.Node, group: str) -> list[str] | None:
-        """Draw what a loop or a branch runs, as a box within its group."""
-        graphs = list(each(node))
-        if not graphs or sum(len(g.nodes) for _, g in graphs) > REGION_NODES:
-            return None
-        starts: list[str] | None = None
-        stage, order = self.stages[id(node)], self.order[id(node)]
-        runs = {id(g): t for g, t in node.op.runs(**node.attrs)}
-        for number, (name, region) in enumerate(graphs):
-            times = runs.get(id(region)) or 1
-            box = self.grouping.body(node, group, name, number, len(graphs), times)
-            inputs = self._body(
-                f"{me}.{number}", region, box, stage, order, me, times, node.outputs[0]
-            )
-            if len(graphs) == 1 and len(inputs) == len(node.inputs):
-                starts = inputs
-        return starts
-
-    def _body(
-        self,
-        me: str,
-        region: Graph,
-        box: str,
-        stage: str,
-        order: int,
-        outer: str,
-        times: int,
-        result: Value,
-    ) -> list[str]:
-        counts, charges = count_nodes(region)
-        places: dict[Any, str] = {}
-        inputs = []
-        symbols = {v: (f"p{k}", f"p_{{{k}}}") for k, v in enumerate(region.inputs)}
-        makers = {v: n for n in region.nodes for v in n.outputs}
-        writer = Writer(makers, symbols)
-        read = {x for n in region.nodes for x in n.inputs if isinstance(x, Value)}
-        kind = "backward" if order else "forward"
-        for k, v in enumerate(region.inputs):
-            if v not in read and v not in region.outputs:
-                inputs.append("")
-                continue
-            here = places[v] = f"{me}.v{k}"
-            inputs.append(here)
-            self.nodes.append(
-                Node(here, "variable", symbols[v][0], stage, order, "value", "", tuple(v.shape),
-                     ir.dtype_name(v.dtype), v.aval.nbytes, group=box,
-                     value=self.found.values.get((result, v)))
-            )  # fmt: skip
-        for i, node in enumerate(region.nodes):
-            here = f"{me}.o{i}"
-            charge = charges[counts[i]]
-            file, line, function, source = _where(node)
-            out = node.outputs[0]
-            text, tex = writer.defined(out)
-            self.nodes.append(
-                Node(here, "operator", sign_of(node), stage, order, "", node.op.name,
-                     tuple(out.shape), ir.dtype_name(out.dtype),
-                     sum(v.aval.nbytes for v in node.outputs), times * charge.flops,
-                     times * charge.read, times * charge.written, None, text, tex,
-                     local_derivative(node), file, line, function, source, box,
-                     value=self.found.values.get((result, out)))
-            )  # fmt: skip
-            for x in node.inputs:
-                if isinstance(x, Value) and x in places:
-                    self._link(places[x], here, kind, x.aval)
-            places.update((v, here) for v in node.outputs)
-        for y in region.outputs:
-            if isinstance(y, Value) and y in places:
-                self._link(places[y], outer, kind, y.aval)
-        return inputs
 
     # --- edges ------------------------------------------------------------------------------------
     def _edge(self, x: Any, target: str, node: ir.Node) -> None:
@@ -312,14 +247,6 @@ class _Builder:
             if self.stages[id(n)] == "again" and at.get(id(n.line), f"o{i}") != f"o{i}":
                 found.setdefault(id(n), at[id(n.line)])
         return found
-
-
-def _where(node: ir.Node) -> tuple[str, int, str, str]:
-    if not node.line or not node.line[0]:
-        return "", 0, "", ""
-    file, line = node.line[0], node.line[1]
-    calls = node.line.calls if isinstance(node.line, Place) else ()
-    return file, line, calls[0][1] if calls else "", linecache.getline(file, line).strip()
 
 
 def _orders(graph: Graph, stages: Mapping[int, str]) -> dict[int, int]:

@@ -16,7 +16,9 @@ import optree
 
 from wengert import trees
 from wengert.analysis.loops.recorder import LoopRecorder
+from wengert.drawing.bodies import Bodies, Ran
 from wengert.drawing.model import Snapshot
+from wengert.drawing.snapshots import snapshot
 from wengert.ir.build import computed, typed
 from wengert.ir.graph import Const, Graph, Node, Value
 from wengert.jit.fastpath import OUTPUT
@@ -24,16 +26,12 @@ from wengert.jit.form import DYNAMIC, split
 from wengert.jit.record import Recorded, record, without_collection
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
-from wengert.ops.loops import scan
 from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import quiet
 from wengert.transform.reverse import Cotangents, pulled
 
-__all__ = ["Collected", "collect", "collect_graph", "snapshot"]
-
-HEAT = 16
-"""Rows and columns of a heat map, at most."""
+__all__ = ["Collected", "collect", "collect_graph"]
 
 REPEATS = 5
 BRIEF = 0.02
@@ -56,8 +54,9 @@ class Collected(NamedTuple):
     cotangents : dict
         From a value to that of its cotangent.
     values : dict
-        A `Snapshot` of each value; of one in the body of a `scan`, in the first trip, by the pair
-        of the first result of the `scan` and it.
+        A `Snapshot` of each value.
+    bodies : dict
+        What the regions of a loop or a branch did, by its first result and their number.
     seconds : list of float or None
         Time of each node.
     trips : bool
@@ -73,6 +72,7 @@ class Collected(NamedTuple):
     of: list[str]
     cotangents: dict[Value, Any]
     values: dict[Any, Snapshot]
+    bodies: dict[tuple[Value, int], Ran]
     seconds: list[float] | None
     trips: bool
     same: dict[Value, Value]
@@ -267,12 +267,16 @@ def collect_call(
 def _collected(
     name: str, graph: Graph, leaves: Sequence[Any] | None, names: Sequence[str], watched: bool
 ) -> Collected:
-    values, seconds = ({}, None) if leaves is None else _evaluate(graph, leaves)
+    values: dict[Any, Snapshot] = {}
+    inside: dict[tuple[Value, int], Ran] = {}
+    seconds = None if leaves is None else _evaluate(graph, leaves, values, inside)
     graph, seconds, same = _without_conversions(graph, seconds)
     results = ["result"] * len(graph.outputs)
     arguments = [*names, *(f"x{k}" for k in range(len(names), len(graph.inputs)))]
     of = [""] * len(results)
-    return Collected(name, graph, arguments, results, of, {}, values, seconds, watched, same)
+    return Collected(
+        name, graph, arguments, results, of, {}, values, inside, seconds, watched, same
+    )
 
 
 def _same(x: Any, same: dict[Value, Value]) -> Any:
@@ -300,8 +304,14 @@ def _without_conversions(
     return made, times if seconds else None, same
 
 
-def _evaluate(graph: Graph, leaves: Sequence[Any]) -> tuple[dict[Any, Snapshot], list[float]]:
+def _evaluate(
+    graph: Graph,
+    leaves: Sequence[Any],
+    shots: dict[Any, Snapshot],
+    inside: dict[tuple[Value, int], Ran],
+) -> list[float]:
     """Run the nodes one after the other; an array is let go once nobody reads it any more."""
+    bodies = Bodies()
     last: dict[Value, int] = {}
     for i, node in enumerate(graph.nodes):
         last.update((x, i) for x in node.inputs if isinstance(x, Value))
@@ -309,7 +319,7 @@ def _evaluate(graph: Graph, leaves: Sequence[Any]) -> tuple[dict[Any, Snapshot],
     for v, i in last.items():
         dying.setdefault(i, []).append(v)
     table: dict[Value, Any] = dict(zip(graph.inputs, leaves, strict=True))
-    shots: dict[Any, Snapshot] = {v: snapshot(x) for v, x in table.items()}
+    shots.update((v, snapshot(x)) for v, x in table.items())
     shots.update((c, snapshot(c.data)) for c in graph.consts())
     seconds = []
     brief = BRIEF / max(1, len(graph.nodes))
@@ -332,52 +342,8 @@ def _evaluate(graph: Graph, leaves: Sequence[Any]) -> tuple[dict[Any, Snapshot],
             for v, y in zip(node.outputs, ys, strict=True):
                 table[v] = y = typed(y, v.aval)
                 shots[v] = snapshot(y)
-            if node.op is scan and node.attrs["length"]:
-                shots.update(_first_trip(node, xs))
+            for number, ran in bodies.run(node, xs, ys):
+                inside[node.outputs[0], number] = ran
             for v in dying.get(i, ()):
                 table.pop(v, None)
-    return shots, seconds
-
-
-def _first_trip(node: Node, xs: Sequence[Any]) -> dict[Any, Snapshot]:
-    """Return what the body of a loop computes in its first trip, by the loop's result and value."""
-    body, carries = node.attrs["body"], node.attrs.get("carries", 0)
-    whole = node.attrs.get("consts", 0) + carries
-    t = node.attrs["length"] - 1 if node.attrs.get("reverse") else 0
-    given = [*xs[:whole], *(x[t] for x in xs[whole:])]
-    table: dict[Any, Any] = dict(zip(body.inputs, given, strict=True))
-    for inner in body.nodes:
-        made = computed(inner, [table[x] if isinstance(x, Value) else x for x in inner.inputs])
-        table.update(zip(inner.outputs, made if isinstance(made, tuple) else (made,), strict=True))
-    return {(node.outputs[0], v): snapshot(x) for v, x in table.items()}
-
-
-def snapshot(x: Any) -> Snapshot:
-    """Return the least, mean and greatest number of an array, and a small map of it."""
-    x = np.asarray(x)
-    dtype = str(x.dtype)
-    if x.dtype.kind == "c":
-        x = np.abs(x)
-    if x.dtype.kind not in "fiub" or not x.size:
-        return Snapshot(x.shape, dtype, None, None, None, ())
-    if x.size == 1:
-        number = float(x.reshape(())[()])
-        return Snapshot(x.shape, dtype, number, number, number, ())
-    y = x.astype(float, copy=False)
-    with np.errstate(all="ignore"):
-        return Snapshot(
-            x.shape, dtype, float(y.min()), float(y.mean()), float(y.max()), heat_map(y)
-        )
-
-
-def heat_map(x: Any) -> tuple[tuple[float, ...], ...]:
-    """Average an array over blocks, so that at most `HEAT` rows and columns are left."""
-    grid = x.reshape(1, -1) if x.ndim <= 1 else x.reshape(-1, x.shape[-1])
-    for axis in (0, 1):
-        n = grid.shape[axis]
-        if n > HEAT:
-            edges = np.linspace(0, n, HEAT + 1).astype(int)
-            sums = np.add.reduceat(grid, edges[:-1], axis=axis)
-            sizes = np.diff(edges)
-            grid = sums / (sizes[:, None] if axis == 0 else sizes)
-    return tuple(tuple(float(f"{y:.3g}") for y in row) for row in grid)
+    return seconds

@@ -146,10 +146,11 @@ class Writer:
 
 def _options(node: Node) -> list[str]:
     """Return what else decides what a function computes: ``axis=1``."""
+    hidden = ("keepdims", "length", "consts", "carries")
     return [
         f"{name}={x}" for name, x in node.attrs.items()
         if isinstance(x, (int, str, tuple, np.dtype)) and not is_region(x)
-        and x is not False and x != () and name not in ("keepdims", "length")
+        and x is not False and x != () and name not in hidden
     ]  # fmt: skip
 
 

@@ -55,13 +55,15 @@ class Grouping:
         return self._of[id(node)]
 
     def body(
-        self, node: ir.Node, parent: str, name: str, number: int, several: int, times: int
-    ) -> str:
+        self, node: ir.Node, parent: str, number: int, label: str, times: int,
+        trips: tuple[int, ...],
+    ) -> str:  # fmt: skip
         """Make a box for what a loop or a branch runs."""
-        label = f"{node.op.name}: {name}" if several > 1 else f"{node.op.name} × {times:,}"
         kind = "branch" if node.op.name == "cond" else "body"
         file, line = (node.line[0], node.line[1]) if node.line else ("", 0)
-        return self._group((id(node), number), label, kind, parent, file, line, times)
+        me = self._group((id(node), number), label, kind, parent, file, line, times)
+        self._ids[me] = replace(self._ids[me], trips=trips)
+        return me
 
     def _group(
         self, key: Any, label: str, kind: str, parent: str, file: str, line: int, times: int = 1

@@ -89,6 +89,8 @@ class Node:
     step : int
         When it is computed; that of a variable is its operator's.
     value, cotangent : Snapshot or None
+    trips : tuple of Snapshot
+        Of what is in the body of a loop: the value in each of the trips that its group names.
     """
 
     id: str
@@ -118,6 +120,7 @@ class Node:
     step: int = -1
     value: Snapshot | None = None
     cotangent: Snapshot | None = None
+    trips: tuple[Snapshot, ...] = ()
 
 
 class Edge(NamedTuple):
@@ -158,6 +161,8 @@ class Group:
         How often it runs.
     closed : bool
         Whether it is drawn as one node.
+    trips : tuple of int
+        Of a body: the trips whose values are known, counted from 1, as they ran.
     """
 
     id: str
@@ -168,6 +173,7 @@ class Group:
     line: int = 0
     times: int = 1
     closed: bool = False
+    trips: tuple[int, ...] = ()
 
 
 class Equation(NamedTuple):

@@ -130,6 +130,7 @@ def _data(diagram: Diagram) -> dict[str, Any]:
         ],
         "groups": [[0, 0, 0, 0, 0, 0, 0, 0, 0]]
         + [_group(g, groups, about[g.id], strings) for g in diagram.groups],
+        "bodies": _bodies(diagram, number, groups),
         "levels": [level(g) for g in groups],
         "lines": [
             [int(e.stage == "backward"), number.get(e.node, -1), e.text] for e in diagram.lines
@@ -152,8 +153,9 @@ def _node(
         n.read + n.written, seconds, strings(n.formula), strings(n.derivative),
         strings(os.path.basename(n.file)),
         n.line, strings(n.function), strings(n.source), groups[n.group], number.get(n.primal, -1),
-        int(n.kept), n.step, _shot(n.value, coarse), _shot(n.cotangent, coarse), round(w, 1),
-        round(h, 1), strings(colour_of(n)),
+        int(n.kept), n.step, None if n.trips else _shot(n.value, coarse),
+        _shot(n.cotangent, coarse), round(w, 1), round(h, 1), strings(colour_of(n)),
+        [_shot(s, coarse) for s in n.trips] if n.trips else 0,
     ]  # fmt: skip
 
 
@@ -191,6 +193,21 @@ def _group(g: Group, groups: dict[str, int], about: str, strings: _Strings) -> l
         strings(g.label), strings(g.kind), groups[g.parent], strings(file), g.line, g.times,
         int(g.closed), round(w, 1), round(h, 1), strings(about),
     ]  # fmt: skip
+
+
+def _bodies(
+    diagram: Diagram, number: dict[str, int], groups: dict[str, int]
+) -> dict[str, list[Any]]:
+    """Return the operator that each body belongs to, and its trips."""
+    owners: dict[str, str] = {}
+    for n in diagram.nodes:
+        if "." in n.id:  # else an input that is read there alone
+            owners.setdefault(n.group, n.id.rpartition(".")[0].rpartition(".")[0])
+    return {
+        str(groups[g.id]): [number[owners[g.id]], g.trips]
+        for g in diagram.groups
+        if g.kind in ("body", "branch") and g.id in owners
+    }
 
 
 def _level(

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import optree
 
-__all__ = ["Statement", "argument_names", "function_at", "statement_at", "variables_of"]
+from wengert.ir.graph import Place
+
+__all__ = ["Statement", "argument_names", "function_at", "place_of", "statement_at", "variables_of"]
 
 Spot = tuple[str, str, int]
 
@@ -90,6 +92,15 @@ def statement_at(spot: Spot) -> Statement | None:
 def function_at(file: str, line: int) -> int:
     """Return the line where the function around a line begins; 0 for none."""
     return _index(file).functions.get(line, (0, ""))[0]
+
+
+def place_of(place: Any) -> tuple[str, int, str, str]:
+    """Return file, line, function and text of the line that an operation was recorded at."""
+    if not place or not place[0]:
+        return "", 0, "", ""
+    file, line = place[0], place[1]
+    calls = place.calls if isinstance(place, Place) else ()
+    return file, line, calls[0][1] if calls else "", linecache.getline(file, line).strip()
 
 
 def argument_names(

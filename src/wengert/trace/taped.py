@@ -34,7 +34,10 @@ def taped(tape: Any, op: RegionOp, args: tuple[Any, ...], attrs: dict[str, Any])
     y = call(*operands(values), **kept)
     ys = list(y) if type(y) is tuple else [y]
     outputs = tuple(map(Value, ys))
-    tape.nodes.append(Node(call, operands(inputs), kept, outputs, None))
+    line = None
+    if tape.known is not None and tape.recorder.nodes:  # what its pullback does is for this place
+        line = tape.recorder.nodes[-1].line
+    tape.nodes.append(Node(call, operands(inputs), kept, outputs, line))
     made = finish(
         [
             Tracer(tape, v) if v.dtype.kind in "fc" else part

@@ -3,7 +3,7 @@
 const D = JSON.parse(document.getElementById("data").textContent);
 const S = D.strings, N = D.nodes, G = D.groups, L = D.levels;
 const [LABEL, OPERATOR, ORDER, STAGE, ROLE, OP, SHAPE, DTYPE, NBYTES, FLOPS, BYTES, SECONDS, FORMULA, DERIVATIVE,
-  FILE, LINE, FUNCTION, SOURCE, GROUP, PRIMAL, KEPT, STEP, VALUE, COTANGENT, W, H, COLOUR] = N.length ? [...Array(27).keys()] : [];
+  FILE, LINE, FUNCTION, SOURCE, GROUP, PRIMAL, KEPT, STEP, VALUE, COTANGENT, W, H, COLOUR, TRIPS] = N.length ? [...Array(28).keys()] : [];
 const [NODE, BOX, CHIP, PORT, DUMMY] = [0, 1, 2, 3, 4];
 const KINDS = ["forward", "backward", "kept", "read"];
 const DASHES = {forward: "", backward: "7 3", kept: "1.5 3", read: "1.5 3", second: "9 2 2 2"};
@@ -331,18 +331,42 @@ function into_view([x, y, w, h]) {
 }
 
 // --- what is chosen, and which step it is ------------------------------------------------------------------
-const order = N.map((n, k) => k).filter(k => N[k][OPERATOR] && N[k][STEP] >= 0).sort((a, b) => N[a][STEP] - N[b][STEP]);
+// A step is an operator and, in the body of a loop, the place of a trip among those that are known.
+const bodies = new Map();
+for (const [g, [owner]] of Object.entries(D.bodies)) bodies.set(owner, [...bodies.get(owner) ?? [], +g]);
+const tripsOf = g => D.bodies[g]?.[1] ?? [], tripAt = {};
+const order = [], reached = N.map(() => 0);
+function addSteps(k, trip) {
+  const inner = trip > 0 ? [] : bodies.get(k) ?? [], most = Math.max(0, ...inner.map(g => tripsOf(g).length));
+  for (const t of new Set([0, 1, most - 1].filter(t => t >= 0 && t < most))) {
+    for (const g of inner) {
+      if (t >= tripsOf(g).length) continue;
+      for (const m of inside[g]) {
+        if (N[m][OPERATOR]) addSteps(m, t);
+        else reached[m] ||= order.length + 1;
+      }
+    }
+  }
+  order.push([k, trip]);
+  reached[k] ||= order.length;
+}
+N.map((n, k) => k).filter(k => N[k][OPERATOR] && N[k][STEP] >= 0).sort((a, b) => N[a][STEP] - N[b][STEP])
+  .forEach(k => addSteps(k, -1));
 const variableOf = N.map(() => -1);
-for (const [a, b] of D.edges) if (N[a][OPERATOR] && !N[b][OPERATOR] && N[a][STEP] === N[b][STEP]) variableOf[a] = b;
+for (const [a, b] of D.edges) if (N[a][OPERATOR] && !N[b][OPERATOR] && N[a][STEP] === N[b][STEP]) {
+  variableOf[a] = b;
+  reached[b] = reached[a];
+}
+const shotOf = k => N[k][TRIPS] ? N[k][TRIPS][Math.min(tripAt[N[k][GROUP]] ?? 0, N[k][TRIPS].length - 1)] : N[k][VALUE];
 
 function mark() {
-  const done = step ? N[order[step - 1]][STEP] : -1;
+  const now = step ? order[step - 1][0] : -1;
   for (const e of world.querySelectorAll("[data-n],[data-t]")) {
     const k = +(e.dataset.n ?? e.dataset.t);
-    e.classList.toggle("dim", step > 0 && N[k][STEP] > done);
+    e.classList.toggle("dim", step > 0 && reached[k] > step);
     if (e.dataset.n !== undefined) {
       e.classList.toggle("sel", chosen === k);
-      e.classList.toggle("now", step > 0 && order[step - 1] === k);
+      e.classList.toggle("now", now === k);
     }
   }
   for (const e of world.querySelectorAll("rect[data-g]")) e.classList.toggle("sel", chosen === -e.dataset.g);
@@ -401,10 +425,11 @@ function go(n) {
   step = Math.max(0, Math.min(order.length, n));
   $("at").value = step;
   if (!step) { say("before the first operation"); mark(); return; }
-  const k = order[step - 1], n_ = N[k], v = variableOf[k];
-  const shot = n_[VALUE];
+  const [k, trip] = order[step - 1], n_ = N[k], v = variableOf[k], g = n_[GROUP];
+  if (trip >= 0) tripAt[g] = trip;
+  const shot = shotOf(k), around = trip >= 0 && G[g][5] > 1 ? `, trip ${fmt(tripsOf(g)[trip])} of ${fmt(G[g][5])}` : "";
   const name = v >= 0 ? N[v][LABEL] : n_[LABEL];
-  say(`${step}/${order.length} ${n_[ORDER] ? "backward" : "forward"}: ${name} = ${shot ? brief(shot) : S[n_[FORMULA]]}`);
+  say(`${step}/${order.length} ${n_[ORDER] ? "backward" : "forward"}${around}: ${name} = ${shot ? brief(shot) : S[n_[FORMULA]]}`);
   choose(v >= 0 && shownGroup(N[v][GROUP]) ? v : k);
   chosen = k;
   mark();
@@ -458,6 +483,7 @@ panel("help", "Help").innerHTML = `<h2>Keys</h2><dl>
 <dt><kbd>g</kbd></dt><dd>to the group around the node</dd>
 <dt><kbd>/</kbd></dt><dd>search</dd>
 <dt><kbd>n</kbd> <kbd>p</kbd></dt><dd>one step on, one step back</dd>
+<dt><kbd>[</kbd> <kbd>]</kbd></dt><dd>the trip of a loop before, and after, those that are known</dd>
 <dt><kbd>space</kbd></dt><dd>play the steps</dd>
 <dt><kbd>+</kbd> <kbd>-</kbd> <kbd>0</kbd></dt><dd>zoom, fit the window</dd>
 <dt><kbd>Shift</kbd> and arrows</dt><dd>move the picture</dd>
@@ -504,6 +530,25 @@ function shotRow(title, cls, shot, n) {
   return d;
 }
 
+function tripRow(k, trips) {
+  const g = N[k][GROUP], t = tripAt[g] ?? 0, label = document.createElement("label"), range = document.createElement("input");
+  Object.assign(range, {type: "range", id: "trip", min: 0, max: trips.length - 1, value: t});
+  label.className = "trip";
+  const says = document.createElement("span");
+  says.textContent = `trip ${fmt(trips[t])} of ${fmt(G[g][5])}`;
+  range.setAttribute("aria-valuetext", says.textContent);
+  range.oninput = () => { turn(k, +range.value); $("trip").focus(); };
+  label.append(says, range);
+  return label;
+}
+
+function turn(k, t) {
+  const trips = k !== null && k >= 0 && N[k][TRIPS] ? tripsOf(N[k][GROUP]) : [];
+  if (!trips.length) return;
+  tripAt[N[k][GROUP]] = Math.max(0, Math.min(trips.length - 1, t));
+  describe(k);
+}
+
 function links(title, list) {
   if (!list.length) return "";
   const shown = list.slice(0, 24).map(([k, kind]) => `<button data-go="${k}">${esc(N[k][LABEL])}${kind === 2 ? " (kept)" : ""}</button>`);
@@ -524,8 +569,9 @@ function describe(k) {
     row("source", file && `<span id="source">${esc(file)}${S[n[FUNCTION]] ? `, ${esc(S[n[FUNCTION]])}` : ""}<br><code>${esc(S[n[SOURCE]])}</code></span>`) +
     links("reads", into[k]) + links("read by", outof[k]) +
     (n[PRIMAL] >= 0 ? links("derivative of", [[n[PRIMAL], 0]]) : "") + "</dl>";
-  const inBody = ["body", "branch"].includes(n[GROUP] ? S[G[n[GROUP]][1]] : "");
-  if (n[VALUE]) nodePanel.append(shotRow(inBody ? "value, first trip" : "value", isBack ? "backward" : "forward", n[VALUE], n));
+  const shot = shotOf(k), trips = n[TRIPS] ? tripsOf(n[GROUP]) : [];
+  if (shot) nodePanel.append(shotRow("value", isBack ? "backward" : "forward", shot, n));
+  if (trips.length > 1) nodePanel.append(tripRow(k, trips));
   if (n[COTANGENT]) nodePanel.append(shotRow("cotangent", "backward", n[COTANGENT], n));
   if (panels.help && !panels.help.hidden || !nodePanel.hidden || panels.node) select("node");
 }
@@ -677,6 +723,7 @@ function play(on = player === null) {
 }
 const keys = {
   "/": () => { find.focus(); find.select(); }, "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(.8), "0": fit,
+  "[": () => turn(chosen, (tripAt[N[chosen]?.[GROUP]] ?? 0) - 1), "]": () => turn(chosen, (tripAt[N[chosen]?.[GROUP]] ?? 0) + 1),
   n: () => go(step + 1), p: () => go(step - 1), " ": () => play(), Home: () => go(0), End: () => go(order.length),
   o: () => all(true), c: () => all(false), t: theme, Escape: () => { chosen = null; mark(); },
   "?": () => { select("help"); $("tab-help").focus(); },
