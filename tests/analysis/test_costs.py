@@ -307,6 +307,8 @@ EXAMPLES = [
     ("pictures", "sin_of_product", lambda m: (0.7, 1.3)),
     ("pictures", "two_nodes", lambda m: [m["draws"](size=n) for n in (4, 3, 5, 5)]),
     ("pictures", "network", lambda m: ([m["draws"](size=(4, 4))], np.ones(4))),
+    ("pictures", "sigmoid", lambda m: (np.linspace(-1, 1, 5),)),
+    ("pictures", "cell", lambda m: [m["draws"](size=n) for n in ((12, 2), (12, 3), 12, 2, 3, 3)]),
     ("rosenbrock", "rosenbrock", lambda m: (np.linspace(-1, 1, 20),)),
     ("sparse_newton", "residual", lambda m: (np.ones(m["SIZE"] ** 2),)),
     ("sparse_newton", "energy", lambda m: (np.ones(m["SIZE"] ** 2),)),
