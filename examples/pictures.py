@@ -1,7 +1,6 @@
 """Draw the graphs that explain backpropagation in textbooks, and those of larger functions.
 
-Squares are variables and circles operators; the gradient comes back below the function. The example
-writes the pictures of `docs/pictures`, the pages beside them, and compares the graph of the second
+It writes the pictures of `docs/pictures`, pages beside them, and compares the graph of second
 derivatives with that of the first. `python examples/pictures.py FOLDER` keeps the files.
 """
 
@@ -44,42 +43,32 @@ def network(weights, x):
     return np.sum(x**2)
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def cell(W, U, b, x, h, c):
-    """Do a step of an LSTM (Hochreiter and Schmidhuber, 1997), and add up what it returns."""
-    gates = W @ x + U @ h + b
-    n = h.shape[0]
-    i, f = sigmoid(gates[:n]), sigmoid(gates[n : 2 * n])
-    g, o = np.tanh(gates[2 * n : 3 * n]), sigmoid(gates[3 * n :])
-    c = f * c + i * g
-    h = o * np.tanh(c)
-    return np.sum(h * c)
+def cell(W, x, h, c):  # of an LSTM (Hochreiter and Schmidhuber, 1997)
+    i, f, o, g = np.split(W @ np.concatenate([x, h]), 4)
+    i, f, o = (1 / (1 + np.exp(-z)) for z in (i, f, o))
+    return np.sum(o * np.tanh(f * c + i * np.tanh(g)))
 
 
 def main(folder=None):
-    W1, b, W2, x, y = (draws(size=s) for s in ((4, 3), 4, (2, 4), 3, 2))
-    square = [draws(size=(4, 4)) for _ in range(8)]
+    point = [draws(size=s) for s in ((4, 3), 4, (2, 4), 3, 2)]
     drawings = {
-        "objective": wg.draw(objective, W1, b, W2, x, y, argnums=(0, 1, 2)),
+        "objective": wg.draw(objective, *point, argnums=(0, 1, 2)),
         "sin": wg.draw(sin_of_product, 0.7, 1.3, argnums=(0, 1)),
-        "network": wg.draw(network, square, draws(size=4)),
-        "cell": wg.draw(cell, *(draws(size=s) for s in ((12, 2), (12, 3), 12, 2, 3, 3))),
+        "network": wg.draw(network, list(draws(size=(8, 4, 4))), draws(size=4)),
         "two_nodes": wg.draw(two_nodes, *(draws(size=n) for n in (4, 3, 5, 5)), argnums=(0, 1)),
+        "cell": wg.draw(cell, *(draws(size=n) for n in ((12, 5), 2, 3, 3))),
     }
     with tempfile.TemporaryDirectory() as unkept:
         for name, drawing in drawings.items():
-            path = Path(folder or unkept) / f"{name}.svg"
-            paper = "A4" if name == "cell" else None  # as it is to be printed
-            drawing.save(path, theme="auto", equations=name == "objective", paper=paper)
+            path = Path(folder or unkept, f"{name}.svg")
+            drawing.save(path, theme="auto", equations=name == "objective")
             print(f"{name}: {len(drawing.nodes)} nodes, {drawing.save(path.with_suffix('.html'))}")
+        drawing.save(path.with_stem("cell"), theme="auto", paper="A4")
     print(drawings["objective"].equations())
     orders = {
-        "value": wg.draw(objective, W1, b, W2, x, y, argnums=()),
-        "value and gradient": wg.draw(wg.value_and_grad(objective), W1, b, W2, x, y),
-        "Hessian": wg.draw(wg.hessian(objective), W1, b, W2, x, y),
+        "value": wg.draw(objective, *point, argnums=()),
+        "value and gradient": wg.draw(wg.value_and_grad(objective), *point),
+        "Hessian": wg.draw(wg.hessian(objective), *point),
     }
     for name, drawing in orders.items():
         print(f"{name}: {dict(drawing.summary())}")
