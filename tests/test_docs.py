@@ -35,7 +35,7 @@ PEERS = {
     "coming-from/jax": "jax",
     "coming-from/pytorch": "torch",
 }
-NEEDS = {"reports": "matplotlib"}
+NEEDS = {"reports": "matplotlib", "pandas": "pandas"}
 NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")

@@ -14,6 +14,7 @@ from wengert.follow.functions import call as call_followed
 from wengert.jit.transformed import Transformed, transformed
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_places, names
+from wengert.trace.labelled import as_numbers
 from wengert.trace.numpy import methods as methods  # fills the tables of NumPy's functions
 from wengert.trace.python import stand_ins as stand_ins  # fills those of followed code
 from wengert.trace.scipy import sparse as sparse  # and those of sparse matrices
@@ -301,6 +302,8 @@ def pair(out: Any, name: str) -> tuple[Any, Any]:
 
 def _scalar(out: Any, tape: Tape, name: str, holomorphic: bool, allow_int: bool) -> tuple[Any, Any]:
     """Check that a result is a scalar; return its value and where it stands on the tape."""
+    if type(out).__module__.startswith("xarray"):
+        out = as_numbers(out)  # of a DataArray without axes
     if isinstance(out, Tracer):
         out._refresh()
     if isinstance(out, Tracer) and out._trace is tape:

@@ -60,6 +60,9 @@ SOLVERS = {
     ),
     "matvec": (lambda x: OPERATOR.matvec(x), lambda x: DENSE @ x, X),
     "rmatvec": (lambda x: OPERATOR.rmatvec(x), lambda x: DENSE.T @ x, X),
+    "operator @": (lambda x: OPERATOR @ x, lambda x: DENSE @ x, X),
+    "operator *": (lambda x: OPERATOR * x, lambda x: DENSE @ x, X),
+    "of a new array": (lambda x: sl.aslinearoperator(np.ones((4, 4))) @ x, np.ones((4, 4)).dot, X),
     "matmat": (lambda x: OPERATOR.matmat(x), lambda x: DENSE @ x, M),
     "operator.dot": (lambda x: OPERATOR.dot(x), lambda x: DENSE @ x, X),
 }  # fmt: skip
@@ -154,7 +157,6 @@ REFUSED = {
     "elementwise": (lambda x: CSR * x, ConversionError, "scipy.sparse.csr_array.__mul__ turned"),
     "traced entries": (lambda x: sps.csr_array((x, ([0, 1, 2, 3], [0, 1, 2, 3]))) @ X,
                        ConversionError, "scipy.sparse.csr_array turned"),
-    "operator @": (lambda x: OPERATOR @ x, ConversionError, r"A.matvec\(x\) instead of A @ x"),
     "traced option": (lambda x: sl.cg(SCSR, x, x0=x)[0], ConversionError, "one of them is traced"),
 }  # fmt: skip
 

@@ -146,8 +146,20 @@ def refusal(x: Any, what: str = "an argument") -> str:
     return (
         f"{what} is a {name}, not an array of NumPy, and what it means beyond its numbers (labels, "
         "units, masks, its own memory or derivatives) would get lost. Pass its numbers, "
-        f"np.asarray(x){' (t.detach().numpy() of a tensor)' if 'torch' in name else ''}"
+        + _numbers(x)
     )
+
+
+def _numbers(x: Any) -> str:
+    """Say how to write the plain array of an object."""
+    package = type(x).__module__.partition(".")[0]
+    if package == "torch":
+        return "t.detach().numpy()"
+    if package == "pandas":
+        return "x.to_numpy()"
+    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        return "np.from_dlpack(x)"
+    return "np.asarray(x)"
 
 
 def _of_numpy(x: Any, what: str) -> str:

@@ -21,10 +21,13 @@ from wengert.ops.leaves import checked
 from wengert.trace import indexing, memory, views
 from wengert.trace.blame import explained, unsupported
 from wengert.trace.capture import READING, note_read
+from wengert.trace.foreign import OPERAND, applied
 from wengert.trace.functions import by_function
+from wengert.trace.labelled import as_numbers
 from wengert.trace.numbers import number_type
 
 __all__ = [
+    "CONVERTING",
     "CREATION",
     "FUNCTIONS",
     "KNOWN",
@@ -45,9 +48,6 @@ KNOWN: set[type] = set(
     {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.bool_, np.int64}
 )
 """Types of operands that need no check; that of traced values is added where it is defined."""
-
-OPERAND = "an operand of a traced value"
-"""What a value that does not fit is called in the error."""
 
 _BY_REFERENCE = frozenset(
     {"dot", "matmul", "inner", "outer", "tensordot", "einsum", "where", "concatenate", "stack",
@@ -107,8 +107,19 @@ def _all_checked(x: Any, func: Any) -> Any:
     if kind is list or kind is tuple:
         fine = _FINE.issuperset(map(type, x))
         return x if fine else kind([_all_checked(y, func) for y in x])
+    if func in CONVERTING or func.__module__ == "numpy.linalg":
+        x = as_numbers(x)
     return checked(x, f"an argument of numpy.{func.__name__} beside a traced value")
 
+
+CONVERTING: set[Any] = {
+    np.allclose, np.append, np.array_equal, np.average, np.column_stack, np.concatenate,
+    np.convolve, np.corrcoef, np.correlate, np.cov, np.cross, np.dot, np.einsum, np.gradient,
+    np.histogram, np.hstack, np.inner, np.interp, np.isclose, np.kron, np.median, np.nanmax,
+    np.nanmean, np.nanmin, np.nanstd, np.nansum, np.nanvar, np.outer, np.percentile, np.polyfit,
+    np.polyval, np.quantile, np.stack, np.tensordot, np.trapezoid, np.vdot, np.vstack, np.where,
+}  # fmt: skip
+"""Functions that make arrays of what they are given; others may call a method of its own."""
 
 CREATION: set[Any] = set()
 """Functions that are given ``like=x``: they take the traced value first."""
@@ -227,8 +238,11 @@ def call_ufunc(
         kind = type(x)
         if kind not in KNOWN or (kind is np.ndarray and x.dtype.kind not in "fiubc"):
             if method == "__call__":
+                made = applied(ufunc, inputs) if not kwargs else None
+                if made is not None:
+                    return made
                 inputs = tuple(map(indexing.stack_nested, inputs))
-            inputs = tuple([checked(y, OPERAND) for y in inputs])
+            inputs = tuple([checked(as_numbers(y), OPERAND) for y in inputs])
             break
     try:
         if method != "__call__":

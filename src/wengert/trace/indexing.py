@@ -22,6 +22,7 @@ from wengert.ops.leaves import checked
 from wengert.trace import layout, memory, views
 from wengert.trace.capture import READING, note_read
 from wengert.trace.kinds import class_of, deny
+from wengert.trace.labelled import as_numbers
 
 __all__ = ["along", "assign", "check_fits", "parse", "read", "without_ones"]
 
@@ -126,7 +127,7 @@ def _plain_slice(s: slice) -> slice:
 
 def _array_part(part: Any, spec: list[Any], arrays: list[Any]) -> tuple[int, ...]:
     """Add one part to the template; return its shape if it is a mask."""
-    part = checked(part, "an index of a traced value")
+    part = checked(as_numbers(part), "an index of a traced value")
     if isinstance(part, (list, tuple)):
         part = stack_nested(part)
         if part.size == 0:
@@ -263,7 +264,7 @@ def assign(x: Any, index: Any, value: Any) -> None:
         check_fits(value, x.dtype)
         value = stack_nested(value)
     elif type(value) is not np.ndarray:
-        value = checked(value, "what is stored into a traced array")
+        value = checked(as_numbers(value), "what is stored into a traced array")
     kind = dtype_of(value).kind if isinstance(value, Traced) else ""
     if kind in ("f", "c") and x.dtype.kind not in "fc":
         raise ConversionError(

@@ -33,7 +33,9 @@ __all__ = [
     "class_of",
     "deny",
     "is_asked",
+    "is_library",
     "is_looked_up",
+    "is_users_file",
     "kept_from_numbers",
 ]
 
@@ -44,10 +46,30 @@ INNER: set[str] = set()
 """Files of wengert whose code has asked. It does at every isinstance, so it is answered quickly."""
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_ASKING = ("/scipy/", "/pandas/", "/xarray/")
+"""Packages that are told what a traced value is: they take arrays of other libraries."""
 
 
 class NotOfNumbers(InputError, AttributeError):
     """A number has no such attribute, and no such operation."""
+
+
+def is_users_file(name: str) -> bool:
+    """Whether code of a file is told of plain values in the place of traced ones."""
+    users = _USERS.get(name)
+    if users is None:
+        slashed = name.replace("\\", "/")
+        users = is_users(name) and not any(part in slashed for part in _ASKING)
+        users = _USERS[name] = users or "/numpy/polynomial/" in slashed
+        if not users and name.startswith(_HERE):
+            INNER.add(name)
+    return users
+
+
+def is_library(frame: FrameType) -> bool:
+    """Whether code of SciPy or another such package asks, which gets plain arrays as they are."""
+    name = frame.f_code.co_filename.replace("\\", "/")
+    return any(part in name for part in _ASKING)
 
 
 def is_asked(depth: int = 2) -> bool:
@@ -55,14 +77,7 @@ def is_asked(depth: int = 2) -> bool:
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         name = frame.f_code.co_filename
-        users = _USERS.get(name)
-        if users is None:
-            slashed = name.replace("\\", "/")
-            users = is_users(name) and "/scipy/" not in slashed
-            users = _USERS[name] = users or "/numpy/polynomial/" in slashed
-            if not users and name.startswith(_HERE):
-                INNER.add(name)
-        if users:
+        if is_users_file(name):
             return True
         between = "<frozen abc" in name or name == TABLES_FILE or frame.f_code.co_name == "isscalar"
         if not between:

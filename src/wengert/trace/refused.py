@@ -79,12 +79,14 @@ INSTEAD: dict[str, str] = {
     "scipy.interpolate": "use np.interp, or solve for the coefficients with np.linalg.solve and "
     "evaluate the pieces with np.searchsorted",
     "scipy.spatial": "write the distances: np.sqrt(np.sum((a[:, None] - b) ** 2, axis=-1))",
-    "scipy.sparse.linalg": "call A.matvec(x) instead of A @ x for a LinearOperator; spsolve, "
-    "splu(A).solve, cg, gmres and their kin take a traced right-hand side, and constants otherwise",
+    "scipy.sparse.linalg": "solve with spsolve, splu(A).solve, cg, gmres or their kin, which take "
+    "a traced right-hand side, and constants otherwise",
     "scipy.sparse": "build the sparse matrix from plain numbers, and multiply A @ x; for traced "
     "entries a, np.add.at(y, rows, a * x[columns])",
-    "pandas": "take the numbers before, df['column'].to_numpy(), and compute with NumPy",
-    "xarray": "take the numbers before, da.to_numpy(), and compute with NumPy",
+    "pandas.Series.rolling": "compute with NumPy: np.convolve(y.to_numpy(), np.ones(n) / n, "
+    "'valid')",
+    "pandas": "compute with NumPy: y.to_numpy() is the array of a Series, traced or not",
+    "xarray": "compute with NumPy: da.data is the array of a DataArray, traced or not",
     "torch": "compute with NumPy, or let torch have the derivative by wg.custom_vjp",
     "jax": "compute with NumPy, or let JAX have the derivative by wg.custom_vjp",
     "sklearn": "write the model with NumPy: its fitted coefficients are plain arrays",

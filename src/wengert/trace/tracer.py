@@ -28,10 +28,16 @@ from wengert.ops.base import Op, Traced
 from wengert.ops.contract import contract
 from wengert.ops.convert import convert
 from wengert.ops.index import index_set
-from wengert.ops.leaves import checked, decides_itself, is_foreign
 from wengert.trace import indexing, memory, views
-from wengert.trace.dispatch import KNOWN, OPERAND, call_function, call_ufunc, know
+from wengert.trace.dispatch import KNOWN, call_function, call_ufunc, know
 from wengert.trace.flags import Flags
+from wengert.trace.foreign import (
+    NOT_NUMERIC,
+    is_sparse_product,
+    matrix_product,
+    met,
+    operand,
+)
 from wengert.trace.functions import squaring
 from wengert.trace.kinds import (
     INNER,
@@ -40,17 +46,15 @@ from wengert.trace.kinds import (
     class_of,
     deny,
     is_asked,
+    is_library,
     is_looked_up,
 )
+from wengert.trace.labelled import as_numbers
 from wengert.trace.lazy import LazyValue
 from wengert.trace.numbers import as_python, number_type
 from wengert.trace.refused import array_refused
 
 __all__ = ["Tracer", "frozen", "frozen_or_same", "lower", "refreshed"]
-
-SPARSE: list[Any] = []
-"""Whether an object is a sparse matrix, and its product with a traced value, put here by
-`wengert.trace.scipy.sparse`."""
 
 RENDERED: collections.deque[str] = collections.deque(maxlen=64)
 """Texts that were made of traced values last, so that `float` of one is no silent constant."""
@@ -61,29 +65,13 @@ NAMESPACES: list[Any] = []
 OPERATOR: dict[str, Any] = {}
 """Attributes (none) of an operation applied by one of Python's operators, not by a function."""
 
-_INTERFACES = frozenset({"__array_interface__", "__array_struct__"})
+_INTERFACES = frozenset(
+    {"__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__"}
+)
 """By which compiled code finds the memory of an array."""
 
 _CHANGING = frozenset({"byteswap", "partition", "resize", "setfield", "setflags"})
 """Methods of arrays that would change a plain array, and a traced one does not have."""
-
-_OPERANDS = (np.ndarray, np.generic, int, float, complex)
-_NOT_NUMERIC = (str, bytes, dict, set, type(None))
-
-
-def _operand(other: Any) -> Any:
-    """Turn an operand of an unusual type into an array, as NumPy's operators do."""
-    if isinstance(other, Traced):
-        return other
-    if isinstance(other, (list, tuple)):
-        return indexing.stack_nested(other)
-    if isinstance(other, _NOT_NUMERIC):
-        return NotImplemented
-    kind = type(other)
-    if is_foreign(kind) and decides_itself(kind):
-        return NotImplemented
-    other = checked(other, OPERAND)
-    return other if isinstance(other, _OPERANDS) else NotImplemented
 
 
 def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -98,9 +86,9 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 return op(self, other)
         elif kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             given = other
-            other = _operand(other)
+            other = operand(other)
             if other is NotImplemented:
-                return _with_sparse(op, given, self, "right")
+                return met(op, given, self, "right")
             return op(self, other)
         return self._trace.process(op, (self, other), OPERATOR)
 
@@ -110,20 +98,13 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
         kind = type(other)
         if kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             given = other
-            other = _operand(other)
+            other = operand(other)
             if other is NotImplemented:
-                return _with_sparse(op, given, self, "left")
+                return met(op, given, self, "left")
             return op(other, self)
         return self._trace.process(op, (other, self), OPERATOR)
 
     return forward, backward
-
-
-def _with_sparse(op: Op, other: Any, x: Tracer, side: str) -> Any:
-    """Multiply by a sparse matrix of SciPy, whose ``*`` is the product of matrices."""
-    if op is ew.multiply and SPARSE and SPARSE[0](other) and type(other).__name__.endswith("x"):
-        return SPARSE[1](other, x, side)
-    return NotImplemented
 
 
 def _alone(x: Tracer, op: Op) -> Any:
@@ -135,7 +116,7 @@ def _alone(x: Tracer, op: Op) -> Any:
 
 def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tracer, other: Any) -> Any:
-        other = _operand(other)
+        other = operand(as_numbers(other))
         if other is NotImplemented:
             return NotImplemented
         new = op(self, other)
@@ -147,19 +128,13 @@ def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _is_sparse_product() -> bool:
-    """Whether a sparse matrix of SciPy asks what it is multiplied with."""
-    code = sys._getframe(2).f_code
-    return code.co_name == "_matmul_dispatch" and "sparse" in code.co_filename
-
-
 def _equality(op: Op, otherwise: bool) -> Callable[..., Any]:
     """Return ``==`` or ``!=``, which arrays answer element by element for any operand."""
     compare, _ = _binary(op)
 
     def method(self: Tracer, other: Any) -> Any:
         made = compare(self, other)
-        if made is NotImplemented and isinstance(other, _NOT_NUMERIC) and self._is_array():
+        if made is NotImplemented and isinstance(other, NOT_NUMERIC) and self._is_array():
             return np.full(self._trace.shape(self._var), otherwise)[()]
         if made is NotImplemented and isinstance(other, (str, bytes)) and not number_type(self):
             return np.bool(otherwise)
@@ -173,7 +148,7 @@ class Tracer(Traced):
 
     __slots__ = ("__weakref__", "_clock", "_layout", "_var", "_version", "_view")
     __array_priority__ = 1000.0
-    __pandas_priority__ = 10_000  # so that pandas leaves `series * x` to `_operand`, which refuses
+    __pandas_priority__ = 10_000  # so that pandas leaves `series * x` to `__rmul__`
 
     def __init__(self, trace: Any, var: Any) -> None:
         self._trace = trace
@@ -256,7 +231,9 @@ class Tracer(Traced):
         """The class of the plain value, where code of the user asks."""
         if sys._getframe(1).f_code.co_filename in INNER:
             return Tracer
-        return class_of(self) if is_asked() else Tracer
+        if is_asked() or (self._trace.level == 0 and is_library(sys._getframe(1))):
+            return class_of(self)
+        return Tracer
 
     @OfArrays
     def __len__(self) -> int:
@@ -410,7 +387,7 @@ class Tracer(Traced):
         """Refuse: a plain array would lose the derivative."""
         self._refresh()
         self._check_alive()
-        if self._trace.level and _is_sparse_product():
+        if self._trace.level and is_sparse_product():
             return np.array(None, object)  # so that SciPy leaves the product to `__rmatmul__`
         if self._trace.level == 0:  # it stands for a plain array
             return np.array(self._trace.plain(self), *args, copy=None, **kwargs)
@@ -445,7 +422,7 @@ class Tracer(Traced):
 
     def __getattr__(self, name: str) -> Any:
         """Say what is missing; called for unknown names only."""
-        if name in _INTERFACES and self._trace.level == 0:
+        if name in _INTERFACES and self._trace.level == 0:  # a plain array, to be written into
             self._refresh()
             return getattr(self._trace.plain(self), name)
         hidden = name.startswith("_") and (hasattr(Tracer, name) or not is_looked_up())
@@ -533,16 +510,13 @@ class Tracer(Traced):
         if fits and self.shape[1] == other.shape[0]:  # a batch would take an axis of 1 for 3
             return contract(self, other, spec="ab,bc->ac")
         if type(other) not in KNOWN:
-            if SPARSE and SPARSE[0](other):
-                return SPARSE[1](other, self, "right")
-            if is_foreign(type(other)) and decides_itself(type(other)):
-                return NotImplemented  # NumPy leaves it to the other one's `__rmatmul__`
+            return matrix_product(other, self, "right")
         return np.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
         """Matrix product."""
-        if type(other) not in KNOWN and SPARSE and SPARSE[0](other):
-            return SPARSE[1](other, self, "left")
+        if type(other) not in KNOWN:
+            return matrix_product(other, self, "left")
         return np.matmul(other, self)
 
     def __imatmul__(self, other: Any) -> Any:

@@ -12,6 +12,7 @@ from wengert.errors import user_line
 from wengert.follow.functions import STAND_INS
 from wengert.trace.dispatch import CREATION, FUNCTIONS
 from wengert.trace.fresh import fresh, made_plain
+from wengert.trace.labelled import HOLDERS, numbers_of
 from wengert.trace.python.table import among, find, stands_for
 from wengert.trace.tracer import Tracer
 
@@ -85,6 +86,8 @@ def _converted(function: Any, copies: bool, beside_stores: bool) -> Callable[...
         x = find(given)
         if x is not None:
             return implementation(x, *args, **kwargs)
+        if type(given) in HOLDERS and args and isinstance(x := numbers_of(given), Tracer):
+            return implementation(x, x, *args[1:], **kwargs)
         y = function(*args, **kwargs)
         new = copies or isinstance(given, (list, tuple, int, float))
         return fresh(y) if beside_stores and new and y.base is None and y is not given else y

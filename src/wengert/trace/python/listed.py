@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from wengert.follow.functions import STAND_INS, named
+from wengert.ops.base import Traced
+from wengert.trace.dispatch import CONVERTING
+from wengert.trace.labelled import HOLDERS, numbers_of
 from wengert.trace.python.created import joined_lists
 from wengert.trace.python.table import find
 
@@ -39,11 +42,22 @@ def listed(f: Any) -> Any:
 def _asking(f: Any) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         for a in args:
-            if type(a) is list or type(a) is tuple:
+            kind = type(a)
+            if kind is list or kind is tuple:
                 return f(*map(_array, args), **kwargs)
+            if kind in HOLDERS and (f in CONVERTING or f.__module__ == "numpy.linalg"):
+                return f(*map(_opened, args), **kwargs)
         return f(*args, **kwargs)
 
     return named(call, f)
+
+
+def _opened(x: Any) -> Any:
+    """Return the traced numbers of a Series or DataFrame, of which NumPy would make an array."""
+    if type(x) in HOLDERS:
+        numbers = numbers_of(x)
+        return numbers if isinstance(numbers, Traced) else x
+    return x
 
 
 def _array(x: Any) -> Any:

@@ -13,6 +13,7 @@ from wengert.trace.python import (  # noqa: F401  (they fill the tables)
     asked,
     created,
     indexed,
+    labels,
     protocols,
     statistic,
     stored,

@@ -16,9 +16,10 @@ from wengert.errors import ConversionError, InputError, ShapeError, user_line
 from wengert.follow.functions import LIBRARY, OF_OBJECTS
 from wengert.ops.base import dtype_of, shape_of
 from wengert.ops.maps import LinearMap, linear_map
+from wengert.trace.foreign import SPARSE
 from wengert.trace.fresh import made_plain
 from wengert.trace.python.table import among
-from wengert.trace.tracer import SPARSE, Tracer
+from wengert.trace.tracer import Tracer
 
 __all__ = ["is_sparse", "product"]
 
@@ -222,7 +223,7 @@ def _method(name: str, direction: str) -> Any:
     def make(f: Any) -> Any:
         @functools.wraps(f)
         def call(self: Any, x: Any) -> Any:
-            if not isinstance(x, Tracer):
+            if not isinstance(x, Tracer) or (name == "__mul__" and not x.shape):
                 return f(self, x)
             if x._trace.level == 0:
                 return f(self, made_plain(x))
@@ -244,7 +245,10 @@ def _method(name: str, direction: str) -> Any:
     return make
 
 
-for _name, _direction in (("matvec", ""), ("matmat", ""), ("dot", ""), ("rmatvec", "back")):
+for _name, _direction in (
+    *(("matvec", ""), ("matmat", ""), ("dot", ""), ("rmatvec", "back")),
+    *(("__matmul__", ""), ("__mul__", "")),
+):
     stands_for(f"linalg.LinearOperator.{_name}")(_method(_name, _direction))
 
 
