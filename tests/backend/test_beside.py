@@ -80,3 +80,51 @@ def test_one_loop_writes_all_columns():
     assert len(loops) == 1
     assert len(loops[0].stores) == 3
     assert plan.memory.peak == 0
+
+
+def put_behind(x, further, again=False):
+    """Rows of a loop, and others behind them."""
+    rows = wg.scan(lambda c, row: (c, np.sin(row) * np.ones((40, 30))), (), x)[1]
+    more = np.concatenate([rows, further(x)])
+    return (more, rows[1] * 2) if again else more
+
+
+@pytest.mark.parametrize(
+    ("further", "again"),
+    [
+        (lambda x: np.cos(x[:2, :1, None]) * np.ones((2, 40, 30)), False),
+        (lambda x: np.cos(x[:2, :1, None]) * np.ones((2, 40, 30)), True),
+        (lambda x: np.ones((1, 40, 30)), False),
+        (lambda x: np.zeros((0, 40, 30)), False),
+        (lambda x: wg.scan(lambda c, r: (c, r[0] * np.ones((40, 30))), (), x)[1], False),
+    ],
+)
+def test_rows_of_a_loop_stay_where_they_are(further, again):
+    x = X[:, :1]
+
+    def f(x):
+        return put_behind(x, further, again)
+
+    for y, expected in zip(wg.tree.leaves(wg.jit(f)(x)), wg.tree.leaves(f(x)), strict=True):
+        np.testing.assert_allclose(y, expected, rtol=1e-14)
+
+
+def test_rows_that_are_changed_later_are_copied():
+    def f(x):
+        rows = wg.scan(lambda c, row: (c, np.sin(row) * np.ones(400)), (), x)[1]
+        more = np.concatenate([rows, np.ones((2, 400))])
+        more[0] = 5.0
+        return more, np.sum(rows)
+
+    x = X[:, :1]
+    for y, expected in zip(wg.jit(f)(x), f(x), strict=True):
+        np.testing.assert_allclose(y, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("trips", [3, 4])
+def test_what_a_loop_carries_can_have_others_behind_it(trips):
+    def f(x):
+        last = wg.scan(lambda c, row: (c[::-1] * row, ()), x[:, 0], x[:trips, 1])[0]
+        return np.concatenate([last, np.cos(x[:2, 0])])
+
+    np.testing.assert_allclose(wg.jit(f)(X), f(X), rtol=1e-14)

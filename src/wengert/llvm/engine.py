@@ -93,9 +93,14 @@ def has(feature: str) -> bool:
 @functools.cache
 def machine_features() -> str:
     """Return the features of this CPU, with the widest vectors that it has."""
-    found = str(binding().get_host_cpu_features().flatten())
+    llvm = binding()
+    found = str(llvm.get_host_cpu_features().flatten())
     if has("avx512f"):
         found += ",-prefer-256-bit"
+    if llvm.get_host_cpu_name().startswith("znver"):
+        # Zen takes longer for an instruction that reads or writes here and there than for as many
+        # single ones (Fog, *Instruction tables*, VGATHERQPD and VSCATTERQPD of Zen 4).
+        found += ",+prefer-no-gather,+prefer-no-scatter"
     return found + "".join(f",-{name}" for name in WITHOUT)
 
 

@@ -20,6 +20,13 @@ from wengert.llvm.code import I64, MEMORY, Code
 __all__ = ["Repeated"]
 
 COPY = "llvm.memcpy.p0.p0.i64"
+FETCH = "llvm.prefetch.p0"
+
+FETCHED = 1 << 13, 1 << 18
+"""Bytes of the rows that are fetched: smaller ones are near, and larger ones would not stay so."""
+
+LINES = 8
+"""Lines of the cache that are asked for at once."""
 
 
 class Repeated:
@@ -150,7 +157,8 @@ class Repeated:
         self.lines += polled(code, "L", poll_after(work), "next")
         self.lines += ["br label %head", "done:"]
         for k, (place, _) in enumerate(places):
-            size = self.step.outs[k].buffer.nbytes
+            out = self.step.outs[k]
+            size = math.prod(out.shape) * out.buffer.dtype.itemsize
             if self._stays(k) or not size:
                 continue
             self.module.externals.setdefault(COPY, f"declare void @{COPY}(ptr, ptr, i64, i1)")
@@ -180,9 +188,29 @@ class Repeated:
             self._moved(p, i, math.prod(x.shape[1:]) * x.buffer.dtype.itemsize)
             for p, x in zip(outs[carries:], self.step.outs[carries:], strict=True)
         ]
+        for k, (row, x) in enumerate(zip(made, self.step.outs[carries:], strict=True)):
+            self._fetch(k, row, math.prod(x.shape[1:]) * x.buffer.dtype.itemsize)
         now, later = [p for p, _ in places], [p for _, p in places]
         self._region(0, [*operands[:a], *now, *rows], [*later, *made])
         self._close(outs, places)
+
+    def _fetch(self, k: int, row: str, nbytes: int) -> None:
+        """Ask for the memory of a result's row, which a trip writes here and there."""
+        if not FETCHED[0] <= nbytes <= FETCHED[1]:
+            return
+        self.module.externals.setdefault(FETCH, f"declare void @{FETCH}(ptr, i32, i32, i32)")
+        self.lines += [f"br label %near{k}", f"near{k}:", f"br label %fetching{k}"]
+        self.lines += [f"fetching{k}:", f"%f{k} = phi i64 [ 0, %near{k} ], [ %g{k}, %fetching{k} ]"]
+        for line in range(LINES):
+            at = f"%f{k}" if not line else self._emit(f"add nsw i64 %f{k}, {64 * line}")
+            place = self._emit(f"getelementptr i8, ptr {row}, i64 {at}")
+            self.lines.append(f"call void @{FETCH}(ptr {place}, i32 1, i32 2, i32 1)")
+        self.lines += [
+            f"%g{k} = add nsw i64 %f{k}, {64 * LINES}",
+            f"%h{k} = icmp slt i64 %g{k}, {nbytes}",
+            f"br i1 %h{k}, label %fetching{k}, label %fetched{k}",
+            f"fetched{k}:",
+        ]
 
     def _while(self, operands: list[str], outs: list[str], spare: list[str]) -> None:
         a = self.step.node.attrs["consts"]

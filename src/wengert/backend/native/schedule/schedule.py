@@ -15,6 +15,7 @@ import numpy as np
 from wengert.backend.native.scalar.expand import expansion, node_of
 from wengert.backend.native.scalar.lower import lowered
 from wengert.backend.native.schedule.again import computed_again
+from wengert.backend.native.schedule.beside import concatenation
 from wengert.backend.native.schedule.families import Families
 from wengert.backend.native.schedule.gather import Place, located, spread
 from wengert.backend.native.schedule.layout import Buffer, View, contiguous, indexed, reshaped
@@ -206,7 +207,7 @@ class Schedule:
         elif name in ("index_add", "index_set"):
             self._update(position, node)
         elif name == "concatenate":
-            self._concatenate(node)
+            concatenation(self, position, node)
         elif lowered(node):
             self._elementwise(node)
         elif name not in REPEATS or not repeat(self, node):
@@ -503,33 +504,6 @@ class Schedule:
     def _lies_in(self, buffer: Buffer, x: Any) -> bool:
         view = self._view.get(self._source(x)) if isinstance(x, Value) else None
         return view is not None and view.buffer is buffer
-
-    def _concatenate(self, node: Node) -> None:
-        (v,) = node.outputs
-        axis = node.attrs["axis"]
-        out = self._temporary(v)
-        start = 0
-        ready = 0
-        for x in node.inputs:
-            x = self._value(x)
-            n = x.aval.shape[axis]
-            target = View(
-                out.buffer, out.offset + start * out.strides[axis], out.strides, x.aval.shape
-            )
-            start += n
-            if x.aval.size == 0:
-                continue
-            y = self._source(x)
-            loop = self._loop.get(y) if isinstance(y, Value) else None
-            lined = None if loop is None or y in self._view else reshaped(target, y.shape)
-            if loop is not None and lined is not None:
-                self._store(loop, y, lined)
-                ready = max(ready, loop.step + 1)
-            else:
-                loop = self.copy_into(self.view(x, self.ready(x)), target)
-                ready = max(ready, loop.step + 1)
-        self._view[v] = out
-        self._ready[v] = ready
 
     def _host(self, node: Node) -> None:
         if self.outer is not None:
