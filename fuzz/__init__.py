@@ -8,6 +8,7 @@ slots      what a hole in a template may be filled with
 tables     templates of expressions, by family: elementwise, views, products ...
 statements updates in place, decisions, short loops, functions, containers
 loops      loops as people write them: lags, stores, lists, early exits, loops in loops
+written    code as newcomers write it: classes, generators, Python's mathematics
 functional the same with ``wg.scan``, ``wg.while_loop``, ``wg.cond`` and their kin
 plain      these functions in plain Python, which a program is compared with
 generate   a random program, built by running each statement in plain NumPy

@@ -148,7 +148,7 @@ def python_loop(scope: Scope, counts: tuple[int, ...] = TRIPS) -> str:
         "@h": "0.1",
         "@ys": "[]",
         "@s": "{}",
-        "@b": f"np.{rng.choice(('zeros', 'ones'))}({trips}, like={scope.slots.fill('{y}')})",
+        "@b": f"np.{rng.choice(('zeros', 'ones'))}({trips}{_like(scope)})",
     }
     made = {k: value for k, value in made.items() if names.is_in(k, body)}
     before = [f"{names.put('@c, @d')} = {start}, {other}"]
@@ -158,6 +158,10 @@ def python_loop(scope: Scope, counts: tuple[int, ...] = TRIPS) -> str:
     fit = [end for end in ENDS if set(re.findall(r"@(?:ys|[hsb])\b", end)) <= set(made)]
     ends = [f"{scope.fresh()} = {_filled(scope, names, rng.choice(fit))}" for _ in range(2)]
     return "\n".join([*before, body, *ends])
+
+
+def _like(scope: Scope) -> str:
+    return f", like={scope.slots.fill('{y}')}" if scope.rng.random() < 0.5 else ""
 
 
 def _is_given(step: str, head: str) -> bool:

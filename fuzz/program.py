@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import itertools
 import linecache
+import math
 import os
 import traceback
 import types
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 import scipy.linalg
+import scipy.sparse.linalg
 import scipy.special
 
 import wengert as wg
@@ -29,25 +32,32 @@ NAMES = {
     "special": scipy.special,
     "scipy": scipy,
     "copy": copy,
+    "dataclasses": dataclasses,
     "functools": functools,
     "itertools": itertools,
+    "math": math,
+    "types": types,
     "wg": Plain,
-    **{name: getattr(values, name) for name in ("Pair", "laid", "wave")},
+    **{name: getattr(values, name) for name in ("Pair", "Point", "laid", "wave")},
 }
 """What a program's text may refer to, as plain NumPy runs it."""
 
 HEAD = """\
 import copy
+import dataclasses
 import functools
 import itertools
+import math
+import types
 
 import numpy as np
 import scipy
+import scipy.sparse.linalg
 from scipy import special
 
 import wengert as wg
 from fuzz.checks import assert_agrees
-from fuzz.values import Pair, laid, wave
+from fuzz.values import Pair, Point, laid, wave
 """
 
 

@@ -16,6 +16,7 @@ from fuzz.functional import functional
 from fuzz.loops import python_loop
 from fuzz.slots import FILLERS, RejectedError, Slots, Term, kind, ndim
 from fuzz.tables import UPDATE_LINES
+from fuzz.written import written
 
 Scope = Any
 
@@ -50,7 +51,8 @@ def buffer(scope: Scope) -> str:
     n = scope.rng.choice((2, 3))
     maker = scope.rng.choice(("zeros", "empty", "ones"))
     shape = (n, *np.shape(base))
-    head = f"{name} = np.{maker}({shape}, {x}.dtype, like={x})"
+    like = f", like={x}" if scope.rng.random() < 0.5 else ""
+    head = f"{name} = np.{maker}({shape}, {x}.dtype{like})"
     step = scope.rng.choice(
         (
             f"{name}[i] = {x} * (i + 1)",
@@ -299,4 +301,5 @@ STATEMENTS: dict[str, tuple[Callable[[Scope], str], int, int]] = {
     "container": (container, 4, 30),
     "loop": (python_loop, 8, 45),
     "functional": (functional, 5, 30),
+    "written": (written, 8, 40),
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["LAYOUTS", "Pair", "laid", "relaid", "wave"]
+__all__ = ["LAYOUTS", "Pair", "Point", "laid", "relaid", "wave"]
 
 
 @dataclass
@@ -17,6 +17,13 @@ class Pair:
 
     first: Any
     second: Any
+
+
+class Point(NamedTuple):
+    """Another one, which cannot be changed."""
+
+    x: Any
+    y: Any
 
 
 def wave(shape: tuple[int, ...], k: int = 0, dtype: str = "f8") -> Any:

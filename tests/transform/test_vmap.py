@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -258,3 +260,32 @@ def test_reads_at_places_are_those_of_each_example(places, before, after, differ
             continue
         for k, y in enumerate(found):
             np.testing.assert_array_equal(y, np.stack([row[k] for row in rows]))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: float(np.sum(z)) * z,
+        lambda z: z ** float(z[0]),
+        lambda z: np.where(z > 0.3, z[0].item(), z),
+        lambda z: (float(z[0]) + 1) * z.astype("f2"),
+        lambda z: complex(z[0]) * z,
+        lambda z: float(z[0]) * np.arange(3),
+        lambda z: np.hypot(z, math.sin(z[1])),
+        lambda z: float(z[0]) * 2,
+    ],
+)
+def test_a_number_of_a_row_takes_on_the_dtype_of_arrays(f):
+    z = np.linspace(0.1, 1, 6, dtype="f4").reshape(2, 3)
+    ways = (
+        f,
+        lambda z: wg.vjp(f, z)[0],
+        lambda z: wg.jvp(f, (z,), (z,)),
+        wg.grad(lambda z: np.sum(np.real(f(z)))),
+    )
+    for way in ways:
+        rows = [wg.tree.leaves(way(row)) for row in z]
+        for function in (wg.vmap(way), wg.jit(wg.vmap(way))):
+            for y, want in zip(wg.tree.leaves(function(z)), zip(*rows, strict=True), strict=True):
+                assert y.dtype == np.result_type(want[0])
+                np.testing.assert_allclose(y, np.stack(want), rtol=3e-3)

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import BatchedControlError, ConversionError, user_line
-from wengert.ops.base import Op, RegionOp, shape_of
+from wengert.ops.base import Op, RegionOp, dtype_of, shape_of
+from wengert.ops.control import as_number
+from wengert.ops.convert import convert
 from wengert.ops.index import is_basic
 from wengert.trace.alarm import is_covered
-from wengert.trace.numbers import check_operands, roles
+from wengert.trace.numbers import NUMBERS, check_operands, roles
 from wengert.trace.record import Trace
 from wengert.trace.tracer import OPERATOR, Tracer
 
@@ -93,9 +95,14 @@ class BatchTrace(Trace):
                     continue
             xs.append(a)
             batched.append(False)
-        pythons = bool(self.numbers) and attrs is OPERATOR and not roles(self, _vars(self, args))[1]
-        if pythons:
-            check_operands(op, args)
+        pythons = False
+        if self.numbers:
+            known, other = roles(self, _vars(self, args))
+            pythons = attrs is OPERATOR and not other
+            if pythons:
+                check_operands(op, args)
+            elif known and (op.by_kind or op.like is not None):
+                self._weaken(xs, args)
         if True in batched:
             if type(op) is RegionOp:
                 ys, flags = op.derivative.batched(xs, batched, attrs)  # type: ignore[union-attr]
@@ -120,8 +127,23 @@ class BatchTrace(Trace):
             if pythons:
                 self.numbers.add(made._var)
             return made
+        if op is as_number and flag:
+            made = Tracer(self, Batched(y, True))
+            self.numbers.add(made._var)
+            return made
         fresh = op.alias is None or not is_basic(attrs.get("spec", ()))
         return Tracer(self, Batched(y, flag, _makes_array(op, args[0], attrs), fresh))
+
+    def _weaken(self, xs: list[Any], args: tuple[Any, ...]) -> None:
+        """Give Python numbers of a batch the dtype that they take on beside the other operands."""
+        weak = [type(v) is Batched and v in self.numbers for v in _vars(self, args)]
+        rest = [
+            x if type(x) in NUMBERS else dtype_of(x) for x, w in zip(xs, weak, strict=True) if not w
+        ]
+        for i, w in enumerate(weak):
+            if w:
+                target = np.result_type(*rest, 0j if dtype_of(xs[i]).kind == "c" else 0.0)
+                xs[i] = xs[i] if dtype_of(xs[i]) == target else convert(xs[i], dtype=target)
 
     def concrete(self, var: Any, kind: str) -> Any:
         """Return the plain value if it is the same for the whole batch."""
