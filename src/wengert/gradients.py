@@ -21,7 +21,7 @@ from wengert.trace.scipy import sparse as sparse  # and those of sparse matrices
 from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import quiet
-from wengert.transform.reverse import pulled
+from wengert.transform.reverse import pull_back
 from wengert.transform.rolled import rolled
 
 __all__ = ["Argnums", "elementwise_grad", "grad", "pair", "refuse_piecewise", "value_and_grad"]
@@ -155,7 +155,7 @@ def value_and_grad(
             tape, roots, (seed,) = rolled(tape, roots, [seed])
             y = seed.data
             with quiet():
-                grads = pulled(tape.nodes, [(seed, dtype_of(y).type(1))], roots)
+                grads = pull_back(tape.nodes, [(seed, dtype_of(y).type(1))], roots)
         result = chosen.pack(trees.own(grads, leaves))
         return ((y, aux), result) if has_aux else (y, result)
 

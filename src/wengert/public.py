@@ -6,8 +6,8 @@ derivatives, taylor, matrices, analysis, drawing.
 
 from wengert import errors, tree
 from wengert.analysis.cost import cost, count
+from wengert.analysis.memory_use import memory, partition
 from wengert.analysis.nans import debug_nans, find_nan
-from wengert.analysis.needs import memory, partition
 from wengert.analysis.shapes import Shape, eval_shape
 from wengert.backend.native.run.pool import get_threads, set_threads
 from wengert.classes import register

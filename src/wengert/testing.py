@@ -289,7 +289,7 @@ def check_derivatives(
         checks += point.checks(name, prefix)
         if not checks[-1].ok:
             break  # the next order starts from this one
-        point = point.pulled()
+        point = point.pull_back()
     report = CheckReport(name, tuple(checks))
     if raises and not report.ok:
         raise DerivativeMismatchError(str(report))
@@ -334,7 +334,7 @@ class Point:
         eps = _coarsest([*wide, *self.flat(*wide)])
         return Location(self.xs if eps > DOUBLE else wide, eps)
 
-    def pulled(self) -> Point:
+    def pull_back(self) -> Point:
         """Return the pullback of the random cotangents, as a function of the same point."""
 
         def gradient(*xs: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import optree
 import pytest
 
 import wengert as wg
-from wengert.analysis.needs import _laid_out
+from wengert.analysis.memory_use import _laid_out
 from wengert.devices.batches import find_batch
 from wengert.devices.device_costs import eager, outputs_of, undivide
 from wengert.devices.device_graph import Layout, program

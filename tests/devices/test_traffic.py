@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.analysis.needs import _laid_out
+from wengert.analysis.memory_use import _laid_out
 from wengert.devices.device_costs import undivide
 from wengert.devices.device_graph import Layout
 from wengert.devices.partition import Device

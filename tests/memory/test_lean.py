@@ -125,7 +125,7 @@ def test_a_layer_needs_one_array_whatever_its_activation(name, bias):
     extras = []
     slack = name == "gelu"  # its derivative is too long to be computed in the loop that reads it
     for layers_held in (9, 6, 5):
-        found = remat.fitted(graph, (layers_held + slack) * layer, footprint)
+        found = remat.fit(graph, (layers_held + slack) * layer, footprint)
         assert found.within
         verify(found.graph)
         extras.append(found.extra / forward)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wengert.memory.chain import Chain, Stage
-from wengert.memory.milp import Event, Item, relaxed, replayed, solved
+from wengert.memory.milp import Event, Item, relax, replay, solve
 
 
 def searched(items, events, budget):
@@ -70,7 +70,7 @@ def problems(draw):
 def test_optimal(problem, budget):
     items, events = problem
     best = searched(items, events, budget)
-    found = solved(items, events, budget, 20)
+    found = solve(items, events, budget, 20)
     if found is None:
         assert best == math.inf
     else:
@@ -83,7 +83,7 @@ def test_chains_agree_with_their_dynamic_program(budget):
     n = 7
     items = [Item(1.0, 1, (i - 1,) if i else ()) for i in range(n)]
     events = [Event(frozenset({i}), 0, 0) for i in reversed(range(n))]
-    found = solved(items, events, budget, 20)
+    found = solve(items, events, budget, 20)
     chain = Chain([Stage(1.0, 1, forward=1, forward_all=1)] * n, budget)
     assert np.isfinite(chain.costs[-1])
     assert found.cost == pytest.approx(chain.costs[-1])
@@ -95,7 +95,7 @@ def test_bounds_are_below_the_optimum(problem, budget):
     """The linear programs never claim more than the best plan of all computes again."""
     items, events = problem
     best = searched(items, events, budget)
-    found = relaxed(items, events, budget, 20)
+    found = relax(items, events, budget, 20)
     assert found.bound >= 0
     if best < math.inf:
         assert found.fits
@@ -108,7 +108,7 @@ def test_bounds_of_chains(budget):
     items = [Item(1.0, 1, (i - 1,) if i else ()) for i in range(n)]
     events = [Event(frozenset({i}), 0, 0) for i in reversed(range(n))]
     chain = Chain([Stage(1.0, 1, forward=1, forward_all=1)] * n, budget)
-    bound = relaxed(items, events, budget).bound
+    bound = relax(items, events, budget).bound
     assert n - budget - 1e-3 <= bound <= chain.costs[-1] - n  # what does not fit, once
 
 
@@ -118,10 +118,10 @@ def test_what_is_not_held_is_there_when_it_is_read(problem, data):
     items, events = problem
     held = frozenset(data.draw(st.sets(st.integers(0, len(items) - 1))))
     there = {*held, *events[0].needs}
-    for event, again in zip(events, replayed(items, events, held), strict=True):
+    for event, again in zip(events, replay(items, events, held), strict=True):
         there &= held | event.needs  # all else is let go when the event before has run
         for i in again:
             assert set(items[i].reads) <= there
             there.add(i)
         assert event.needs <= there
-    assert replayed(items, events, frozenset(range(len(items)))) == [[]] * len(events)
+    assert replay(items, events, frozenset(range(len(items)))) == [[]] * len(events)

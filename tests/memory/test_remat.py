@@ -18,7 +18,7 @@ from wengert.ir.verify import verify
 from wengert.jit.form import split
 from wengert.jit.record import record
 from wengert.memory import remat
-from wengert.memory.milp import relaxed, solved
+from wengert.memory.milp import relax, solve
 from wengert.memory.profile import size_of
 from wengert.memory.segments import Segments
 
@@ -186,10 +186,10 @@ def test_bounds_are_below_the_integer_program():
             continue
         for part in (0.9, 0.7):
             budget = int(whole.peak * part)
-            solution = solved(shared, events, budget, 10)
+            solution = solve(shared, events, budget, 10)
             if solution is not None:
                 optimum = solution.cost - sum(x.cost for x in shared)
-                assert relaxed(shared, events, budget).bound <= optimum * (1 + 1e-3) + 1
+                assert relax(shared, events, budget).bound <= optimum * (1 + 1e-3) + 1
 
 
 def test_no_budget_no_work():

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from wengert.analysis.loops.recorder import LoopRecorder
-from wengert.analysis.trips import Ledger, Loop
+from wengert.analysis.trips import Loop, TripCharges
 from wengert.cost.count import Count, PassCounts, count_nodes, names, plus, total_of
 from wengert.devices.machine import Machine, measured
 from wengert.devices.roofline import Roofline, roofline
@@ -33,9 +33,9 @@ __all__ = [
     "Roofline",
     "Row",
     "Table",
+    "backward_nodes",
     "loop_cells",
     "needed",
-    "pulled",
 ]
 
 BOUND = 5.0
@@ -170,11 +170,11 @@ class Cost(PassCounts):
         self._each, self._charges = count_nodes(graph)
         self._late = [id(node) in backward for node in graph.nodes]
         where = (n.line.trip if isinstance(n.line, Place) else None for n in graph.nodes)
-        self._ledger = Ledger(
+        self._by_trip = TripCharges(
             zip(where, self._each, self._late, strict=True),
             *(self._charges, recorder.trips, recorder.by_values),
         )
-        found = self._ledger.passes(self._ledger.total)
+        found = self._by_trip.passes(self._by_trip.total)
         super().__init__(found.forward, found.backward, found.total)
 
     @cached_property
@@ -206,7 +206,7 @@ class Cost(PassCounts):
     @property
     def loops(self) -> tuple[Loop, ...]:
         """Loops of the user's in which operations were made: trips, and what one trip costs."""
-        return self._ledger.loops
+        return self._by_trip.loops
 
     @property
     def formula(self) -> str:
@@ -214,7 +214,7 @@ class Cost(PassCounts):
 
         ``1,203 + 345 k1 forward, 2,400 + 1,020 k1 backward; k1: trips of newton.py:12 (17 here)``
         """
-        return self._ledger.formula
+        return self._by_trip.formula
 
     def at(self, *trips: int | Mapping[Any, int]) -> PassCounts:
         """Return the cost with other numbers of trips, at the same shapes.
@@ -236,7 +236,7 @@ class Cost(PassCounts):
         InputError
             For a loop that did not run, or another number of numbers.
         """
-        return self._ledger.at(trips)
+        return self._by_trip.at(trips)
 
     @property
     def above(self) -> list[Row]:
@@ -539,6 +539,6 @@ def needed(graph: Graph, outputs: Iterable[Any]) -> set[int]:
     return found
 
 
-def pulled(graph: Graph) -> set[int]:
+def backward_nodes(graph: Graph) -> set[int]:
     """Return the ids of the nodes that a reverse pass made."""
     return {id(n) for n in graph.nodes if isinstance(n.line, BackwardPlace)}

@@ -10,7 +10,7 @@ import numpy as np
 import optree
 
 from wengert import trees
-from wengert.analysis.breakdown import Cost, needed, pulled
+from wengert.analysis.breakdown import Cost, backward_nodes, needed
 from wengert.analysis.loops.recorder import LoopRecorder
 from wengert.backend.native.run.footprint import footprint
 from wengert.backend.native.schedule.schedule import Unsupported
@@ -88,7 +88,7 @@ def cost(
                 f"itself." + user_line()
             )
         graph = record(f, *split(args, kwargs), recorder=recorder).graph
-        return Cost(name, graph, pulled(graph), plan, recorder, _stored, machine)
+        return Cost(name, graph, backward_nodes(graph), plan, recorder, _stored, machine)
     if nums != ():
         which = trees.select(args, nums, f"cost({name})").argnums
         try:

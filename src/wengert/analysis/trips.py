@@ -18,7 +18,7 @@ from wengert.analysis.loops.sites import Site
 from wengert.cost.count import NodeCount, PassCounts, total_of
 from wengert.errors import InputError, user_line
 
-__all__ = ["Ledger", "Loop"]
+__all__ = ["Loop", "TripCharges"]
 
 
 class Loop(NamedTuple):
@@ -60,7 +60,7 @@ Charges = Counter[tuple[int, bool]]
 """How often there is each charge, in which pass (True: backward)."""
 
 
-class Ledger:
+class TripCharges:
     """Charges of the nodes of a graph, by the trips that they were made in.
 
     Parameters

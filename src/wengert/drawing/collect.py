@@ -29,7 +29,7 @@ from wengert.ops.convert import convert
 from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
 from wengert.transform.linear import quiet
-from wengert.transform.reverse import Cotangents, pulled
+from wengert.transform.reverse import Cotangents, pull_back
 
 __all__ = ["Collected", "collect", "collect_graph"]
 
@@ -175,7 +175,7 @@ class _Pass:
                 return made[-1]
 
             with quiet():
-                grads = pulled(tape.nodes, [s for s in seeds if s is not None], roots, kept)
+                grads = pull_back(tape.nodes, [s for s in seeds if s is not None], roots, kept)
             taken = made[-1].table.taken  # type: ignore[attr-defined]
             taken.update({v: ct for v, ct in zip(roots, grads, strict=True) if ct is not None})
             pairs = [(v.data, ct) for v, ct in taken.items() if isinstance(v.data, Tracer)]

@@ -37,7 +37,7 @@ from wengert.jit.progress import Patience
 from wengert.jit.record import Recorded, record, uncompiled
 from wengert.jit.specialise import CacheInfo, Leaf
 from wengert.memory.profile import size_text
-from wengert.memory.remat import fitted
+from wengert.memory.remat import fit
 from wengert.naming import called, name_of, wrap
 from wengert.rolling.limits import Limits, current
 from wengert.rolling.roll import rolled_with_decisions
@@ -281,9 +281,9 @@ class Jitted(PlannedFunction[P, R]):
             return recorded._replace(graph=graph), folded, (0, None)
         try:
             measure = functools.partial(footprint, fast=self._fast)
-            found = fitted(graph, budget, measure)
+            found = fit(graph, budget, measure)
             if not found.within and graph is not recorded.graph:
-                other = fitted(recorded.graph, budget, measure)
+                other = fit(recorded.graph, budget, measure)
                 if (not other.within, other.peak) < (not found.within, found.peak):
                     found, folded = other, ()
         except Unsupported as error:

@@ -25,11 +25,11 @@ class Labels:
     """The algebra of sums of pieces: what products and sums are, and what they take."""
 
     def __init__(self) -> None:
-        self.tally: Work | None = None
+        self.spent: Work | None = None
 
     def _paid(self, work: Work) -> float:
-        if self.tally is not None:
-            self.tally = self.tally.plus(work)
+        if self.spent is not None:
+            self.spent = self.spent.plus(work)
         return work.time
 
     def times(self, a: Kind, b: Kind) -> tuple[Kind, float]:

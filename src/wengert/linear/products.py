@@ -15,7 +15,7 @@ from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.forward import push
 from wengert.transform.linear import quiet
-from wengert.transform.reverse import pulled
+from wengert.transform.reverse import pull_back
 
 __all__ = ["dense_block", "pull_many", "push_many"]
 
@@ -45,7 +45,7 @@ def pull_many(e: Edge, seeds: Any) -> Any:
     assert isinstance(source, Value)
     try:
         with quiet():
-            (ct,) = pulled([node], [(out, Tracer(trace, Batched(seeds, True)))], [source])
+            (ct,) = pull_back([node], [(out, Tracer(trace, Batched(seeds, True)))], [source])
         return _unbatched(ct, e.block.operand, n, e)
     finally:
         trace.alive = False

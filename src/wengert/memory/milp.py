@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Event", "Item", "Relaxed", "Solution", "relaxed", "replayed", "solved"]
+__all__ = ["Event", "Item", "Relaxation", "Solution", "relax", "replay", "solve"]
 
 
 class Item(NamedTuple):
@@ -70,7 +70,7 @@ class Solution(NamedTuple):
     bound: float
 
 
-def solved(
+def solve(
     items: Sequence[Item], events: Sequence[Event], budget: int, seconds: float = 5.0
 ) -> Solution | None:
     """Return the cheapest plan that was found in the time given, None without one.
@@ -156,10 +156,10 @@ def solved(
 
 
 LOOKS = 3
-"""Events of which `relaxed` looks at each."""
+"""Events of which `relax` looks at each."""
 
 
-class Relaxed(NamedTuple):
+class Relaxation(NamedTuple):
     """What a linear program says.
 
     Attributes
@@ -177,9 +177,9 @@ class Relaxed(NamedTuple):
     fits: bool = True
 
 
-def relaxed(
+def relax(
     items: Sequence[Item], events: Sequence[Event], budget: int, seconds: float = 1.0
-) -> Relaxed:
+) -> Relaxation:
     """Bound what any plan computes again, for any number of items.
 
     While an event runs, each item that a later one needs is in memory, or is computed again
@@ -191,7 +191,7 @@ def relaxed(
     Parameters
     ----------
     items, events, budget, seconds
-        As `solved` takes them; the time is for each linear program.
+        As `solve` takes them; the time is for each linear program.
     """
     later: list[frozenset[int]] = []  # what events after each need
     needed: frozenset[int] = frozenset()
@@ -204,14 +204,14 @@ def relaxed(
 
     tight = [e for e in range(len(events)) if needs(e) <= budget < needs(e, later[e])]
     tight.sort(key=lambda e: -needs(e, later[e]))
-    found = [_relaxed_at(items, events[e], later[e], budget, seconds) for e in tight[:LOOKS]]
-    best = max((x for x in found if x), key=lambda x: x.bound, default=Relaxed(0.0, needed))
+    found = [_relax_at(items, events[e], later[e], budget, seconds) for e in tight[:LOOKS]]
+    best = max((x for x in found if x), key=lambda x: x.bound, default=Relaxation(0.0, needed))
     return best._replace(fits=all(needs(e) <= budget for e in range(len(events))))
 
 
-def _relaxed_at(
+def _relax_at(
     items: Sequence[Item], event: Event, later: frozenset[int], budget: int, seconds: float
-) -> Relaxed | None:
+) -> Relaxation | None:
     """Say what is computed again at least after an event; None where there is no time for that."""
     n = len(items)
     system = _System(2 * n)  # of each item: whether it is computed again, whether it is held
@@ -231,12 +231,10 @@ def _relaxed_at(
     if found.status != 0:
         return None
     held = frozenset(i for i in range(n) if found.x[n + i] > 0.5)
-    return Relaxed(max(float(found.fun) * (1 - 1e-6), 0.0) * total, held)
+    return Relaxation(max(float(found.fun) * (1 - 1e-6), 0.0) * total, held)
 
 
-def replayed(
-    items: Sequence[Item], events: Sequence[Event], held: frozenset[int]
-) -> list[list[int]]:
+def replay(items: Sequence[Item], events: Sequence[Event], held: frozenset[int]) -> list[list[int]]:
     """Return what each event computes again where some items are held, in the form of `Solution`.
 
     Items that are not held are computed just before the events that need them, from what there is,

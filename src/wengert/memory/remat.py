@@ -17,10 +17,10 @@ from wengert.ir.graph import Graph, Node, Value
 from wengert.memory.chain import Chain
 from wengert.memory.lean import lean
 from wengert.memory.loops import divided
-from wengert.memory.milp import relaxed, replayed, solved
+from wengert.memory.milp import relax, replay, solve
 from wengert.memory.segments import SMALL, Segments, first_backward, operations
 
-__all__ = ["Fitted", "fitted"]
+__all__ = ["Fit", "fit"]
 
 GUESSES = 4
 """Candidates chosen by how far off the estimate was; those after them halve what is left."""
@@ -50,7 +50,7 @@ ROUNDS = 5
 """Linear programs that are rounded."""
 
 
-class Fitted(NamedTuple):
+class Fit(NamedTuple):
     """What was found for a budget.
 
     Attributes
@@ -74,7 +74,7 @@ class Fitted(NamedTuple):
     gap: float | None = None
 
 
-def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted:
+def fit(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fit:
     """Return an equal graph whose peak is within a budget, with few operations done again.
 
     Parameters
@@ -88,23 +88,23 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
 
     Returns
     -------
-    Fitted
+    Fit
         Of those within the budget the one with the fewest operations; else the smallest.
     """
     orders = [(g, measure(g)) for g in _orders(graph)]
-    free = [Fitted(g, x.peak, 0, x.peak <= budget, 0.0) for g, x in orders]
+    free = [Fit(g, x.peak, 0, x.peak <= budget, 0.0) for g, x in orders]
     if any(x.within for x in free):
         return min((x for x in free if x.within), key=lambda x: x.peak)
     again = divided(graph, budget, measure)
     if again is not None:
-        free.append(Fitted(again.graph, again.peak, again.extra, again.peak <= budget))
+        free.append(Fit(again.graph, again.peak, again.extra, again.peak <= budget))
         if free[-1].within:
             return free[-1]
     searches = [_Search(g, x, budget, measure) for g, x in orders]
     for g, _ in orders:
         if (light := lean(g, SMALL)) is not g:
             footprint, extra = measure(light), operations(light) - operations(g)
-            free.append(Fitted(light, footprint.peak, extra, footprint.peak <= budget, 0.0))
+            free.append(Fit(light, footprint.peak, extra, footprint.peak <= budget, 0.0))
             searches.append(_Search(light, footprint, budget, measure, extra))
     searches = [x for x in searches if x.segments.stages]
     if not searches:
@@ -124,11 +124,11 @@ def fitted(graph: Graph, budget: int, measure: Callable[[Graph], Any]) -> Fitted
     return best._replace(gap=found.gap(searches)) if best.within else best
 
 
-class _Found(list[Fitted]):
+class _Found(list[Fit]):
     """All candidates so far."""
 
     @property
-    def best(self) -> Fitted:
+    def best(self) -> Fit:
         """The one with the fewest operations of those within the budget, else the smallest."""
         within = [x for x in self if x.within]
         if within:
@@ -187,7 +187,7 @@ class _Search:
         items, events, starts = self.segments.program()
         shared = [x._replace(cost=c) for x, c in zip(items, self.segments.shares(), strict=True)]
         self.items, self.events, self.starts, self.shared = items, events, starts, shared
-        first = relaxed(shared, events, self.budget)
+        first = relax(shared, events, self.budget)
         self.least, self.fits = first.bound + self.already, first.fits
         if self.segments.is_chain:  # `follow` finds the best there is
             return
@@ -209,8 +209,8 @@ class _Search:
         """Hold what a linear program holds."""
         if not self.events:  # the backward part needs nothing of the stages
             return None
-        held = relaxed(self.shared, self.events, int(limit)).held
-        again = replayed(self.shared, self.events, held)
+        held = relax(self.shared, self.events, int(limit)).held
+        again = replay(self.shared, self.events, held)
         return self._added(*self.segments.insert(again, self.starts), found)
 
     def _added(self, made: Graph, extra: int, found: _Found) -> int | None:
@@ -219,7 +219,7 @@ class _Search:
         if extra >= found.most - self.segments.forward / FINE:
             return None
         exact = int(self.measure(made).peak)
-        found.append(Fitted(made, exact, extra, exact <= self.budget))
+        found.append(Fit(made, exact, extra, exact <= self.budget))
         return exact
 
     def follow(self, found: _Found) -> None:
@@ -281,7 +281,7 @@ class _Search:
             return
         limit = self.budget
         for turn in range(2):
-            solution = solved(self.items, self.events, limit, SECONDS)
+            solution = solve(self.items, self.events, limit, SECONDS)
             if solution is None:
                 return
             if not turn:

@@ -62,7 +62,7 @@ def _settled(graph: Graph, marks: dict[Value, Guard]) -> tuple[dict[Value, Node]
             alive.update(x for x in node.inputs if isinstance(x, Value))
             used.append(node)
     inside = {(id(x), n) for node in used if node.op in INDEXED for x, n in _indices(node)}
-    told = set(map(_cause, used))
+    causes = set(map(_cause, used))
     tested: dict[Value, Node] = {}
     computed: set[Value] = set()
     for node in graph.nodes:
@@ -73,9 +73,9 @@ def _settled(graph: Graph, marks: dict[Value, Guard]) -> tuple[dict[Value, Node]
             node.op in INDEXED and any((id(x), n) not in inside for x, n in _indices(node))
         ):
             tested[mark] = node
-        elif node.op not in INDEXED and (cause := _cause(node)) not in told:
+        elif node.op not in INDEXED and (cause := _cause(node)) not in causes:
             computed.add(mark)
-            told.add(cause)
+            causes.add(cause)
     return tested, computed
 
 

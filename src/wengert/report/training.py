@@ -20,7 +20,7 @@ import numpy as np
 
 import wengert as wg
 from wengert.analysis.breakdown import Cost
-from wengert.analysis.needs import Needs
+from wengert.analysis.memory_use import MemoryUse
 from wengert.charts import words
 from wengert.charts.curves import svg_curves
 from wengert.charts.html import Part, cards, details, figure, frame, page, paragraphs, table
@@ -286,7 +286,7 @@ def _costs(cost: Cost) -> str:
     ) + "".join(cost.html_parts(WIDTH))
 
 
-def _memory(needs: Needs) -> str:
+def _memory(needs: MemoryUse) -> str:
     return (
         paragraphs(["What one step holds in machine code, from its first operation to its last."])
         + figure(svg_stack(needs.stack(), WIDTH))

@@ -93,7 +93,7 @@ class GraphRecorder(Trace):
         Whether that was done already, so that what was recorded trip by trip is left over.
     notes : list
         What was decided while recording, for those who look at the result.
-    pulled : Place or None
+    provenance : Place or None
         While a derivative is recorded: the operation whose cotangent is being carried back, or
         whose tangent is pushed forward.
     replayed : Place or None
@@ -113,7 +113,7 @@ class GraphRecorder(Trace):
         self.sites: dict[int, set[Any]] | None = None
         self.rolls: Any = None
         self.rerolled = False
-        self.pulled: Place | None = None
+        self.provenance: Place | None = None
         self.replayed: Place | None = None
         self.calls = Calls()
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
@@ -164,7 +164,7 @@ class GraphRecorder(Trace):
         """Append a node and evaluate it, or find the earlier one that computes the same."""
         if not self.alive:
             raise self.leaked()
-        if self.trail is not None and self.pulled is None:
+        if self.trail is not None and self.provenance is None:
             return self.trail.process(op, args, attrs)
         if type(op) is not Op and getattr(op, "inline", False):
             self.custom = True
@@ -230,8 +230,8 @@ class GraphRecorder(Trace):
 
     def _place(self) -> tuple[str, int] | None:
         """Return the user's line that a node made now stands for."""
-        if self.pulled is not None:
-            return self.pulled
+        if self.provenance is not None:
+            return self.provenance
         return self.calls.here() if self.replayed is None else self.replayed.copy()
 
     def _evaluated(self, op: Op, inputs: list[Any], attrs: dict[str, Any]) -> Any:
@@ -276,7 +276,9 @@ class GraphRecorder(Trace):
         """Note that a value was computed without an exception, which a run may raise."""
         if self.alarm.is_covered():
             self.guards.append(Guard(value, "done", None, len(self.nodes)))
-        elif self.checks and self.pulled is None:  # what only a derivative does is not the user's
+        elif (
+            self.checks and self.provenance is None
+        ):  # what only a derivative does is not the user's
             self.guards.append(Guard(value, RAISES, None, len(self.nodes)))
 
     def _value_of(self, y: Any, part: int | None) -> Value:

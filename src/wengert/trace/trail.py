@@ -323,7 +323,7 @@ class RecorderTrail(Trail):
 
 def _is_calm(recorder: Any) -> bool:
     """Whether nothing has changed that decides how an operation is recorded."""
-    if recorder.pulled is not None or not recorder.alive or alarm.errors is None:
+    if recorder.provenance is not None or not recorder.alive or alarm.errors is None:
         return False
     watch = recorder.alarm
     errors, filters, first = watch._state

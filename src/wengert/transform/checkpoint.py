@@ -72,18 +72,18 @@ class Segment:
         if recorder is None:
             self._run()
             return
-        outer = recorder.pulled
+        outer = recorder.provenance
         try:
             self._run(recorder)
         finally:
-            recorder.pulled = outer
+            recorder.provenance = outer
 
     def _run(self, recorder: GraphRecorder | None = None) -> None:
         """Run them, and tell who records this which of them it is."""
         if recorder is not None:
             first = next(_flat(self.nodes))
-            recorder.pulled = BackwardPlace(first.line, first.op.name)
-            recorder.pulled.stage = "again"
+            recorder.provenance = BackwardPlace(first.line, first.op.name)
+            recorder.provenance.stage = "again"
         shadow = {v: barrier(v.data) for v in self.external}
         for node in self.nodes:
             if isinstance(node, Segment):
@@ -91,8 +91,8 @@ class Segment:
                 node.drop()
             elif any(v.data is None for v in node.outputs):
                 if recorder is not None:
-                    recorder.pulled = BackwardPlace(node.line, node.op.name)
-                    recorder.pulled.stage = "again"
+                    recorder.provenance = BackwardPlace(node.line, node.op.name)
+                    recorder.provenance.stage = "again"
                 xs = [shadow.get(v, v.data) if isinstance(v, Value) else v for v in node.inputs]
                 if getattr(node.op, "custom", False):
                     y = self._called_again(node, xs)

@@ -28,7 +28,7 @@ from wengert.errors import (
 from wengert.follow.functions import call as call_followed
 from wengert.ops.base import Traced, dtype_of
 from wengert.ops.options import check_function, integers
-from wengert.transform.custom_rules import CustomOp, JvpRule, VjpRule, check_closed, fitted
+from wengert.transform.custom_rules import CustomOp, JvpRule, VjpRule, check_closed, conform
 
 __all__ = ["custom_jvp", "custom_vjp"]
 
@@ -312,7 +312,7 @@ def _flat_tangents(name: str, result: Any, tangent: Any) -> tuple[Any, ...]:
             + user_line()
         )
     pairs = zip(trees.flatten(tangent)[0], trees.flatten(result)[0], strict=True)
-    return tuple(fitted(t, y, f"the rule of {name}", "tangent", "result") for t, y in pairs)
+    return tuple(conform(t, y, f"the rule of {name}", "tangent", "result") for t, y in pairs)
 
 
 class custom_vjp(_Custom[P, R]):

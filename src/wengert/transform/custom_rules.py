@@ -19,7 +19,7 @@ from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear_rule import LinearRule
 from wengert.transform.reverse import Cotangents
 
-__all__ = ["CustomOp", "JvpRule", "VjpRule", "check_closed", "fitted", "own_rules_only"]
+__all__ = ["CustomOp", "JvpRule", "VjpRule", "check_closed", "conform", "own_rules_only"]
 
 
 class CustomOp(Op):
@@ -353,7 +353,7 @@ class VjpRule:
         """Run the backward function; check and fit what it returns."""
         who = f"the backward function of {self.name}"
         return [
-            fitted(part, x, who, "cotangent", "argument")
+            conform(part, x, who, "cotangent", "argument")
             if part is not None and is_inexact(x)
             else None
             for x, part in zip(xs, self.bwd(residuals, cts), strict=True)
@@ -398,7 +398,7 @@ class VjpRule:
         return VjpRule(self.name, fwd, bwd, self.fixed)
 
 
-def fitted(part: Any, like: Any, who: str, what: str, whose: str) -> Any:
+def conform(part: Any, like: Any, who: str, what: str, whose: str) -> Any:
     """Check the shape of what a user's rule returned, and give it the dtype."""
     if shape_of(part) != shape_of(like):
         raise ShapeError(

@@ -26,7 +26,7 @@ from wengert.transform.reach import (
     is_followed,
     is_zero,
 )
-from wengert.transform.reverse import pulled, with_provenance
+from wengert.transform.reverse import pull_back, with_provenance
 from wengert.transform.rolled import rolled
 
 __all__ = ["Linearized", "as_recorded", "forward", "linearize_flat", "quiet"]
@@ -104,7 +104,7 @@ class Linearized:
             if v is not None and not is_zero(ct)
         ]
         with quiet():
-            return pulled(self.tape.nodes, seeds, self.roots)
+            return pull_back(self.tape.nodes, seeds, self.roots)
 
 
 def forward(nodes: list[Any], table: Tangents) -> None:
@@ -119,7 +119,7 @@ def _forward(nodes: list[Any], table: Tangents, recorder: GraphRecorder | None =
             node.forward(table, forward)
             continue
         if recorder is not None and node.line is not None:
-            recorder.pulled = TangentPlace(node.line).of(node.line)
+            recorder.provenance = TangentPlace(node.line).of(node.line)
         if node.op.derivative is ZERO:
             continue
         ts = [table.get(v) if isinstance(v, Value) else None for v in node.inputs]

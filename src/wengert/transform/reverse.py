@@ -51,7 +51,7 @@ from wengert.transform.reach import (
     slope_reach,
 )
 
-__all__ = ["Cotangents", "backward", "pulled", "seeded", "transpose_rule", "with_provenance"]
+__all__ = ["Cotangents", "backward", "pull_back", "seeded", "transpose_rule", "with_provenance"]
 
 
 FEW_UPDATES = 8
@@ -174,7 +174,7 @@ class Cotangents:
         self.owned.add(v)
 
 
-def pulled(
+def pull_back(
     nodes: Sequence[Any],
     seeds: Sequence[tuple[Value, Any]],
     roots: Sequence[Value],
@@ -227,11 +227,11 @@ def with_provenance(walk: Callable[..., None], nodes: Sequence[Any], table: Any)
     if recorder is None:
         walk(nodes, table)
         return
-    outer = recorder.pulled
+    outer = recorder.provenance
     try:
         walk(nodes, table, recorder)
     finally:
-        recorder.pulled = outer
+        recorder.provenance = outer
 
 
 def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | None = None) -> None:
@@ -244,7 +244,7 @@ def _backward(nodes: Sequence[Any], cts: Cotangents, recorder: GraphRecorder | N
             node.backward(cts, backward)
             continue
         if recorder is not None and node.line is not None:
-            recorder.pulled = BackwardPlace(node.line, node.op.name)
+            recorder.provenance = BackwardPlace(node.line, node.op.name)
         outputs = node.outputs
         if id(node) in skipped:
             table.pop(outputs[0], None)

@@ -118,12 +118,12 @@ class LoopRecorder(GraphRecorder):
         return found
 
     @property
-    def pulled(self) -> Place | None:
+    def provenance(self) -> Place | None:
         """While a derivative is recorded: the operation that it is for."""
         return self._pulled
 
-    @pulled.setter
-    def pulled(self, place: Place | None) -> None:
+    @provenance.setter
+    def provenance(self, place: Place | None) -> None:
         if (place is None) is not (self._pulled is None):  # a derivative runs none of the loops
             self._steps.pause(place is not None)
         self._pulled = place
@@ -147,8 +147,8 @@ class LoopRecorder(GraphRecorder):
         return None
 
     def _place(self) -> tuple[str, int] | None:
-        if self.pulled is not None:
-            return self.pulled
+        if self.provenance is not None:
+            return self.provenance
         place, trip = super()._place(), self.trip()
         if isinstance(place, Place) and trip is not None:
             place.trip = trip

@@ -23,11 +23,11 @@ from wengert.jit.record import record
 from wengert.memory.profile import Memory, size_text
 from wengert.tables import align
 
-__all__ = ["Needs", "memory", "partition"]
+__all__ = ["MemoryUse", "memory", "partition"]
 
 
 @dataclass(frozen=True)
-class Needs:
+class MemoryUse:
     """Bytes to evaluate a function, and to evaluate it with its gradient.
 
     Attributes
@@ -115,7 +115,7 @@ def _all(m: Memory) -> int:
 
 def memory(
     f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any
-) -> Needs:
+) -> MemoryUse:
     """Say what memory a function needs, and its gradient, as native code; nothing is compiled.
 
     Parameters
@@ -129,7 +129,7 @@ def memory(
 
     Returns
     -------
-    Needs
+    MemoryUse
         Attributes, and a table when printed.
 
     Raises
@@ -144,7 +144,7 @@ def memory(
     others: int = sum(n for i, n in enumerate(sizes) if i not in places)
     others += sum(_nbytes(x) for x in trees.flatten(kwargs)[0])
     with_gradient = value_and_grad(f, argnums=argnums)
-    return Needs(parameters, others, _of(f, args, kwargs), _of(with_gradient, args, kwargs))
+    return MemoryUse(parameters, others, _of(f, args, kwargs), _of(with_gradient, args, kwargs))
 
 
 def _nbytes(x: Any) -> int:
