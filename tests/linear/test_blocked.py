@@ -86,3 +86,16 @@ def test_a_loop_is_accumulated_for_all_at_once():
     made = wg.jit(wg.vmap(wg.jacobian(f, mode="eliminate")))(q)
     wanted = wg.vmap(wg.jacobian(f, mode="reverse"))(q)
     np.testing.assert_allclose(made, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_order_of_each_example_can_be_given_back():
+    q, feature = RNG.standard_normal((20, 4)), RNG.standard_normal((20, 2))
+    plan = wg.jit(wg.vmap(wg.jacobian(turned))).plan(q, feature)
+    (choice,) = (note for note in plan.notes if hasattr(note, "candidates"))
+    order = next(c.order for c in choice.candidates if c.mode == "eliminate")
+    again = wg.jit(wg.vmap(wg.jacobian(turned, mode=order.with_sequence(order.sequence[::-1]))))
+    wanted = wg.vmap(wg.jacobian(turned, mode="reverse"))(q, feature)
+    np.testing.assert_allclose(again(q, feature), wanted, rtol=1e-10, atol=1e-12)
+    assert "scan" in str(again.plan(q, feature).source())
+    assert "accumulate" not in {c.mode for c in choice.candidates if c.seconds is not None}

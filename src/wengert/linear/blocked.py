@@ -33,8 +33,8 @@ LEAST = 4 * BLOCK
 
 
 def in_blocks(
-    lin: Linearized, leaves: Sequence[Any], order: Order | str = "default"
-) -> list[list[Any]] | None:
+    lin: Linearized, leaves: Sequence[Any], order: Order | None = None
+) -> tuple[list[list[Any]], Order] | None:
     """Return the Jacobians of many examples, as `LinearGraph.accumulate` of one does.
 
     Parameters
@@ -42,12 +42,13 @@ def in_blocks(
     lin : Linearized
     leaves : sequence of arrays
         The arguments, values of `vmap`.
-    order : Order or str
+    order : Order, optional
+        The cheapest that is found, without.
 
     Returns
     -------
-    list of list of array or None, or None
-        None where this is no function under `vmap` that is being recorded, of enough examples and
+    (list of list of array or None, Order) or None
+        The Jacobians, and in which order each was multiplied; None where this is no function under `vmap` that is being recorded, of enough examples and
         without loops.
     """
     trace = _common(leaves)
@@ -58,12 +59,14 @@ def in_blocks(
         return None
     places: list[tuple[int, int]] = []
     shape: list[int] = []
+    taken: list[Order] = []
 
     def example(rows: list[Any]) -> list[Any]:
         own, rest = rows[: len(leaves)], rows[len(leaves) :]
         inner = dict(zip(others, rest, strict=True))
         graph = LinearGraph(linearize_flat(lambda *xs: _again(lin, xs, inner), own))
-        found = graph.accumulate(order)
+        taken[:] = [graph.order() if order is None else order]
+        found = graph.accumulate(*taken)
         rely_on(graph.indices)
         places[:] = [
             (i, k) for i, row in enumerate(found) for k, b in enumerate(row) if b is not None
@@ -76,7 +79,7 @@ def in_blocks(
     blocks: list[list[Any]] = [[None] * shape[1] for _ in range(shape[0])]
     for (i, k), b in zip(places, made, strict=True):
         blocks[i][k] = Tracer(trace, Batched(b, True, array=True, fresh=True))
-    return blocks
+    return blocks, taken[0]
 
 
 def _common(leaves: Sequence[Any]) -> BatchTrace | None:

@@ -174,7 +174,7 @@ def _in_order(point: Point, forward: bool) -> Blocks:
 
 def rough(point: Point) -> tuple[float, float]:
     """Return about how many nanoseconds the two sweeps take with NumPy."""
-    n, m = point.columns, point.rows
+    n, m = point.columns * point.examples, point.rows * point.examples
     active: set[Any] = set(point.lin.roots)
     forward = reverse = 0.0
     for node in point.lin.tape.nodes:
@@ -195,7 +195,8 @@ def rough(point: Point) -> tuple[float, float]:
         each = 0.05 * flops * len(places)
         forward += 2000 + n * (touched * len(places) + each)
         reverse += 2000 + m * (max(before, touched) + each)
-    return forward + n * m, reverse + 0.3 * n * m
+    entries = n * point.rows
+    return forward + entries, reverse + 0.3 * entries
 
 
 # --- within one -----------------------------------------------------------------------------------

@@ -64,6 +64,21 @@ class Point:
         """The results."""
         return self.lin.ys
 
+    @property
+    def examples(self) -> int:
+        """How many Jacobians there are under `vmap`, at once."""
+        return max((_examples(x) for x in (*self.leaves, *self.ys)), default=1)
+
+
+def _examples(x: Any) -> int:
+    found = 1
+    while isinstance(x, Tracer):
+        trace, var = x._trace, x._var
+        if isinstance(trace, BatchTrace) and var.batched:
+            found *= trace.size
+        x = getattr(var, "data", None)
+    return found
+
 
 def size_of(x: Any) -> int:
     """Return the number of entries of an array."""
@@ -243,8 +258,10 @@ def by_order(point: Point) -> Blocks:
     """
     dtype = alike(point)
     with quiet():
-        found = in_blocks(point.lin, point.leaves) if point.order is None else None
-        if found is None:
+        many = in_blocks(point.lin, point.leaves, point.order)
+        if many is not None:
+            found, point.order = many
+        else:
             graph = LinearGraph(point.lin)
             if point.order is None:
                 point.order = graph.order("default")
