@@ -48,8 +48,8 @@ def in_blocks(
     Returns
     -------
     (list of list of array or None, Order) or None
-        The Jacobians, and in which order each was multiplied; None where this is no function under `vmap` that is being recorded, of enough examples and
-        without loops.
+        The Jacobians, and in which order each was multiplied; None where this is no function under
+        `vmap` that is being recorded, of enough examples and without loops.
     """
     trace = _common(leaves)
     if trace is None or trace.size < LEAST or type(active_recorder()) is not GraphRecorder:
@@ -66,7 +66,7 @@ def in_blocks(
         inner = dict(zip(others, rest, strict=True))
         graph = LinearGraph(linearize_flat(lambda *xs: _again(lin, xs, inner), own))
         taken[:] = [graph.order() if order is None else order]
-        found = graph.accumulate(*taken)
+        found = graph.accumulate(taken[0])
         rely_on(graph.indices)
         places[:] = [
             (i, k) for i, row in enumerate(found) for k, b in enumerate(row) if b is not None
