@@ -254,7 +254,7 @@ def _leaf(x: Any, k: int, name: str, argnum: int | str, tree: Any) -> Any:
     if not isinstance(x, (Traced, np.generic, np.ndarray)):
         what = type(x).__name__
         x = np.asarray(x)
-        if x.dtype.kind == "O":
+        if x.dtype.kind not in "biufc":
             raise InputError(
                 f"{name} takes arrays and numbers, but argument {argnum}{_place(tree, k)} is a "
                 f"{what}. Pass what it holds, or leave it out of argnums." + user_line()
@@ -286,7 +286,7 @@ def primal(x: Any, name: str) -> Any:
     if type(x) is complex:
         return PythonComplex(x)
     made = np.asarray(x)
-    if made.dtype.kind == "O":
+    if made.dtype.kind not in "biufc":
         raise InputError(
             f"{name} takes arrays and numbers, and pytrees of them, but an argument holds a "
             f"{type(x).__name__}. Bind it with a lambda or functools.partial." + user_line()

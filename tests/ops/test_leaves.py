@@ -277,3 +277,21 @@ def test_operands_that_numpy_leaves_the_operator_to(how, wrap):
     value, g = wrap(wg.value_and_grad(lambda x: np.sum(f(x))))(X)
     np.testing.assert_allclose(value, np.sum(f(X)))
     np.testing.assert_allclose(g, np.full(X.shape, slope))
+
+
+@pytest.mark.parametrize(
+    "x", ["text", b"bytes", decimal.Decimal(2), object()], ids=lambda x: type(x).__name__
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: wg.grad(lambda x: 1.0)(x),
+        lambda x: wg.jacobian(lambda x: X)([X, x]),
+        lambda x: wg.jvp(lambda x: X, ([X, x],), ([X, x],)),
+        lambda x: wg.vmap(lambda x: X)([X, x]),
+    ],
+    ids=["grad", "jacobian", "jvp", "vmap"],
+)
+def test_what_is_part_of_the_program_is_not_differentiated(ask, x):
+    with pytest.raises(InputError, match=f"takes arrays and numbers.* a {type(x).__name__}"):
+        ask(x)

@@ -18,6 +18,7 @@ from wengert.ir import checking
 from wengert.ir.build import typed
 from wengert.ir.graph import Const, Graph, Guard, GuardMiss, Node, Value, aval_of
 from wengert.ir.keys import key
+from wengert.ir.liveness import last_reads
 from wengert.ir.questions import QUESTIONS
 from wengert.ir.regions import map_attributes
 from wengert.ir.verify import verify
@@ -169,14 +170,10 @@ class _Reads:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.last: dict[Value, int] = dict.fromkeys(graph.inputs, len(graph.nodes))
+        self.last = last_reads(graph.nodes, (*graph.inputs, *graph.outputs))
+        for g in graph.guards:
+            self.last[g.value] = max(self.last.get(g.value, -1), g.position)
         self.held = [x for node in graph.nodes for x in node.inputs if isinstance(x, Const)]
-        uses = [(x, i) for i, node in enumerate(graph.nodes) for x in node.inputs]
-        uses += [(g.value, g.position) for g in graph.guards]
-        uses += [(y, len(graph.nodes)) for y in graph.outputs]
-        for x, i in uses:
-            if isinstance(x, Value):
-                self.last[x] = max(self.last.get(x, -1), i)
 
 
 class Writer:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from wengert.cost.operation import KINDS, bytes_of, count_operation, is_literal
 from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
 from wengert.ir.keys import key
+from wengert.ir.liveness import last_reads
 from wengert.ops.base import RegionOp
 
 __all__ = [
@@ -160,16 +161,13 @@ class RunningCount:
 
 def updated_in_place(graph: Graph) -> set[int]:
     """Return the ids of the updates whose first argument nobody reads afterwards."""
-    last: dict[Any, int] = {y: len(graph.nodes) for y in graph.outputs if isinstance(y, Value)}
+    last = last_reads(graph.nodes, graph.outputs)
     ours = {v for node in graph.nodes for v in node.outputs if node.op.alias is None}
-    found = set()
-    for i in reversed(range(len(graph.nodes))):
-        node = graph.nodes[i]
-        base = node.inputs[0] if node.inputs else None
-        if isinstance(base, Value) and base in ours and base not in last:
-            found.add(id(node))
-        last.update((x, i) for x in node.inputs if isinstance(x, Value) and x not in last)
-    return found
+    return {
+        id(node)
+        for i, node in enumerate(graph.nodes)
+        if node.inputs and node.inputs[0] in ours and last[node.inputs[0]] == i
+    }
 
 
 @dataclass

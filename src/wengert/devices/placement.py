@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.devices.sharding import PARTIAL, WHOLE, Along, Placement, Rule, rules, share
 from wengert.ir.graph import Aval, Const, Graph, Node, Value
+from wengert.ir.liveness import last_reads
 from wengert.ops.contract import contract
 from wengert.ops.shape import broadcast_to
 
@@ -142,10 +143,7 @@ class Placer:
         """
         graph = self.graph
         width = max(4, min(WIDTH, EFFORT // max(len(graph.nodes), 1)))
-        last: dict[Value, int] = {}
-        for i, node in enumerate(graph.nodes):
-            last.update((x, i) for x in node.inputs if isinstance(x, Value))
-        last.update((y, len(graph.nodes)) for y in graph.outputs if isinstance(y, Value))
+        last = last_reads(graph.nodes, graph.outputs)
         start = {v: frozenset([p]) for v, p in self.pinned.items()}
         states = [_State(0.0, 0, start, None)]
         for i, node in enumerate(graph.nodes):

@@ -21,6 +21,7 @@ from wengert.drawing.model import Snapshot
 from wengert.drawing.snapshots import snapshot
 from wengert.ir.build import computed, typed
 from wengert.ir.graph import Const, Graph, Node, Value
+from wengert.ir.liveness import last_reads
 from wengert.jit.fastpath import OUTPUT
 from wengert.jit.form import DYNAMIC, split
 from wengert.jit.record import Recorded, record, without_collection
@@ -312,11 +313,8 @@ def _evaluate(
 ) -> list[float]:
     """Run the nodes one after the other; an array is let go once nobody reads it any more."""
     bodies = Bodies()
-    last: dict[Value, int] = {}
-    for i, node in enumerate(graph.nodes):
-        last.update((x, i) for x in node.inputs if isinstance(x, Value))
     dying: dict[int, list[Value]] = {}
-    for v, i in last.items():
+    for v, i in last_reads(graph.nodes).items():
         dying.setdefault(i, []).append(v)
     table: dict[Value, Any] = dict(zip(graph.inputs, leaves, strict=True))
     shots.update((v, snapshot(x)) for v, x in table.items())

@@ -10,6 +10,7 @@ reverse.
 from __future__ import annotations
 
 from wengert.ir.graph import Graph, Node, Value
+from wengert.ir.liveness import last_reads
 
 __all__ = ["UPDATES", "Uses", "late_updates"]
 
@@ -18,9 +19,7 @@ UPDATES = ("index_add", "index_set")
 
 def late_updates(graph: Graph) -> list[Node]:
     """Return the nodes, each update of an array that is read again just before its first use."""
-    last: dict[Value, int] = {}
-    for i, node in enumerate(graph.nodes):
-        last.update((x, i) for x in node.inputs if isinstance(x, Value))
+    last = last_reads(graph.nodes)
     order: list[Node] = []
     held: dict[Value, Node] = {}
 
@@ -48,17 +47,14 @@ class Uses:
     """Which node, by its place among `nodes`, reads a value last, and which values share memory."""
 
     def __init__(self, graph: Graph, nodes: list[Node]) -> None:
-        self._last: dict[Value, int] = {}
+        ends = (*graph.outputs, *(g.value for g in graph.guards))
+        self._last = last_reads(nodes, ends)
         self._base: dict[Value, Value] = {}
         self._views: dict[Value, list[Value]] = {}
-        for i, node in enumerate(nodes):
-            self._last.update((x, i) for x in node.inputs if isinstance(x, Value))
+        for node in nodes:
             x = node.inputs[0] if node.inputs else None
             if isinstance(x, Value) and (node.op.alias is not None or node.op.identity):
                 self._join(node.outputs[0], x)
-        for y in (*graph.outputs, *(g.value for g in graph.guards)):
-            if isinstance(y, Value):
-                self._last[y] = len(nodes)
 
     def _join(self, v: Value, base: Value) -> None:
         self._base[v] = base
