@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from examples import ARGUMENTS
+from examples import ARGUMENTS, drawn
 
 import wengert as wg
 from wengert.ops.base import TABLE
@@ -153,3 +153,36 @@ def test_several_results_are_told_apart():
 def test_squares_of_complex_numbers_are_no_norm():
     d = wg.draw(lambda z: np.sum(z**2), np.array([1j, 2.0]), argnums=())
     assert "‖" not in d.lines[0].text
+
+
+def test_long_parts_have_names_and_equations_of_their_own():
+    def f(x):
+        a, b, c = x[0], x[1], x[2]
+        u = np.sin(a) * np.exp(b) + np.cos(c) / np.tanh(a)
+        v = np.sqrt(1 + np.sin(b) ** 2 * np.exp(-c)) * np.log(1 + a**2)
+        return (u + v) ** 3 * np.arctan(u * v - c) + (u - v) ** 2 * np.tanh(a * b * c - u)
+
+    d = wg.draw(f, np.array([0.3, 0.5, 0.7]), every=False)
+    lines = [e.text for e in d.lines]
+    parts = [line.partition(" = ")[0] for line in lines if re.match("t[₀-₉]+ = ", line)]
+    assert len(parts) > 2
+    assert not any("…" in line for line in lines)
+    for k, line in enumerate(lines):
+        known = {text.partition(" = ")[0] for text in lines[:k]}
+        assert set(re.findall("t[₀-₉]+", line.partition(" = ")[2])) <= known
+    shown = {n.formula.partition(" = ")[0]: n for n in d.nodes if n.formula.startswith("t")}
+    assert set(parts) <= set(shown)
+    assert r"t_{1} &= " in d.latex()
+
+
+def test_transposed_twice_is_not_transposed():
+    d = wg.draw(lambda A, x: np.sum((A.T @ x) ** 2), np.ones((2, 3)), np.ones(2), argnums=(0, 1))
+    assert "ᵀᵀ" not in d.equations()
+
+
+def test_a_plan_without_the_last_operation_of_a_statement_leaves_its_name_out():
+    """Second derivatives read `o - y`, which is not what L is."""
+    d = drawn("hessian")
+    names = {n.label for n in d.nodes if n.kind == "variable"}
+    assert names >= {"z", "h", "o"}
+    assert "L" not in names

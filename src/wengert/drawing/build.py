@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from wengert.cost.count import NodeCount, count_nodes
@@ -42,7 +43,9 @@ class _Builder:
         self.every = every
         self.named = name_values(found, f, every)
         self.makers = {v: node for node in self.graph.nodes for v in node.outputs}
-        self.writer = Writer(self.makers, self.named.symbols)
+        self.writer = Writer(self.makers, self.named.symbols, self.named.part)
+        self.parts: set[Any] = set()
+        """Those whose equations are written."""
         self.nodes: list[Node] = []
         self.edges: dict[tuple[str, str, str], Edge] = {}
         self.lines: list[Equation] = []
@@ -56,6 +59,8 @@ class _Builder:
         self.place: dict[Any, str] = {}
         """Where a value comes from: its variable, or else its operator."""
         self.operators: dict[int, str] = {}
+        self.at: dict[str, int] = {}
+        """Where operators stand among the nodes."""
         self.regions = Regions(self.nodes, self._link, self.grouping)
 
     def drawing(self) -> Diagram:
@@ -105,6 +110,7 @@ class _Builder:
         text, tex = expression.text, expression.latex
         if expression.factor != 1.0 or not text:
             text, tex = self.writer.defined(out)
+        self._write_parts()
         seconds = found.seconds[i] if found.seconds else None
         stage = self.stages[id(node)]
         value = found.values.get(out)
@@ -114,6 +120,7 @@ class _Builder:
             node,
             Around(me, group, stage, self.order[id(node)], 1, found.bodies, self._names(node)),
         )
+        self.at[me] = len(self.nodes)
         self.nodes.append(
             Node(
                 me, "operator", sign_of(node), stage, self.order[id(node)], "", node.op.name,
@@ -142,6 +149,7 @@ class _Builder:
         order = 0 if node is None else self.order[id(node)]
         file, line, function, source = ("", 0, "", "") if node is None else place_of(node.line)
         text, latex = ("", "") if node is None else self.writer.defined(v)
+        self._write_parts()
         ct = self.found.cotangents.get(v)
         self.nodes.append(
             Node(
@@ -171,6 +179,7 @@ class _Builder:
             text, latex = self.named.symbols[y]
         else:
             text, latex = self.writer.defined(y)
+            self._write_parts()
         me = f"v{len(self.nodes)}"
         is_drawn = role != "cotangent" and y in self.place
         line = Equation(stage, me if is_drawn else "", f"{name} = {text}", f"{tex} = {latex}")
@@ -190,6 +199,22 @@ class _Builder:
                  group=source.group, step=source.step)
         )  # fmt: skip
         self._link(self.place[y], me, stage, aval)
+
+    def _write_parts(self) -> None:
+        """Add the equations of long parts of formulas, which have names, before those with them."""
+        for x, (name, tex) in list(self.writer.parts.items()):
+            if x in self.parts:
+                continue
+            self.parts.add(x)
+            text, latex = self.writer.defined(x)
+            maker = self.makers[x]
+            stage = "backward" if id(maker) in self.back else "forward"
+            me = self.operators[id(maker)]
+            at = self.at[me]
+            self.nodes[at] = replace(
+                self.nodes[at], formula=f"{name} = {text}", latex=f"{tex} = {latex}"
+            )
+            self.lines.append(Equation(stage, me, f"{name} = {text}", f"{tex} = {latex}"))
 
     # --- edges ------------------------------------------------------------------------------------
     def _edge(self, x: Any, target: str, node: ir.Node) -> None:

@@ -21,7 +21,7 @@ SUM, PRODUCT, PREFIX, ATOM = range(4)
 """How tightly an expression holds together."""
 
 LONGEST = 160
-"""A longer part of a formula is left out."""
+"""A longer part of a formula has a name, and a formula of its own."""
 
 SIGNS = {
     "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−", "contract": "@",
@@ -36,6 +36,7 @@ SIGNS = {
 }  # fmt: skip
 """What stands in the circle of an operation; the name of others."""
 
+_BELOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu",
     "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
@@ -76,12 +77,30 @@ class Writer:
     makers : mapping of Value to Node
     names : mapping of Value or Const to (str, str)
         The symbols, as text and LaTeX.
+    fresh : callable
+        Returns a symbol that nothing else has.
+
+    Attributes
+    ----------
+    parts : dict
+        The symbols that were given to long parts.
     """
 
-    def __init__(self, makers: Mapping[Any, Node], names: Mapping[Any, tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        makers: Mapping[Any, Node],
+        names: Mapping[Any, tuple[str, str]],
+        fresh: Callable[[], tuple[str, str]] | None = None,
+    ) -> None:
         self.makers = makers
         self.names = names
+        self.parts: dict[Any, tuple[str, str]] = {}
+        self._fresh = fresh or self._part
         self._known: dict[Any, Expression] = {}
+
+    def _part(self) -> tuple[str, str]:
+        n = len(self.parts) + 1
+        return f"t{str(n).translate(_BELOW)}", f"t_{{{n}}}"
 
     def of(self, x: Any, top: bool = False) -> Expression:
         """Return the formula of a value; of its name's definition, if `top`."""
@@ -100,7 +119,8 @@ class Writer:
                 found = _numbered(_whole(found), node.outputs.index(x))
             if not top:
                 if len(found.text) > LONGEST:
-                    found = Expression("…", r"\dots")
+                    self.parts[x] = self._fresh()
+                    found = Expression(*self.parts[x])
                 self._known[x] = found
         return found
 
@@ -349,6 +369,14 @@ def _transpose(w: Writer, node: Node) -> Expression:
     if _ndim(node.inputs[0]) > 2:
         shown = rf"\operatorname{{transpose}}({x.latex}, {axes})"
         return Expression(f"transpose({x.text}, {axes})", shown)
+    return _turned(x)
+
+
+def _turned(x: Expression) -> Expression:
+    """Return the transpose of what holds together."""
+    if x.text.endswith("ᵀ"):
+        inner = x.latex.removesuffix(r"^{\top}")
+        return Expression(x.text[:-1], inner[1:-1] if inner.startswith("{") else inner)
     return Expression(f"{x.text}ᵀ", f"{{{x.latex}}}^{{\\top}}")
 
 
@@ -437,8 +465,9 @@ def _contract(w: Writer, node: Node) -> Expression:
     text: list[str] = []
     tex: list[str] = []
     for k, turned in order:
-        text.append(parts[k].text + ("ᵀ" if turned else ""))
-        tex.append(f"{{{parts[k].latex}}}^{{\\top}}" if turned else parts[k].latex)
+        shown = _turned(parts[k]) if turned else parts[k]
+        text.append(shown.text)
+        tex.append(shown.latex)
     return Expression(" ".join(text), r"\,".join(tex), PRODUCT, factor)
 
 

@@ -10,6 +10,7 @@ from wengert.drawing.collect import Collected
 from wengert.drawing.formulas import latex_name, number_of
 from wengert.drawing.sources import leaves_named, statement_at, variables_of
 from wengert.ir.graph import Graph, Node, Place, Value
+from wengert.ops.base import TABLE
 
 __all__ = ["Named", "name_values", "stage_of", "stages_of"]
 
@@ -38,11 +39,21 @@ class Named:
         self.extra: list[tuple[str, str, str, Any]] = []
         self.used: dict[str, int] = {}
         self.several: set[str] = set()
+        self.parts = 0
 
     def expect(self, names: Iterable[str]) -> None:
         """Let names that occur several times have numbers from the first on."""
         counts = Counter(names)
         self.several = {name for name, n in counts.items() if n > 1}
+
+    def part(self) -> tuple[str, str]:
+        """Return a name for a part of formulas, as text and as LaTeX."""
+        while True:
+            self.parts += 1
+            text = f"t{str(self.parts).translate(_BELOW)}"
+            if text not in self.used:
+                self.used[text] = 1
+                return text, f"t_{{{self.parts}}}"
 
     def give(self, x: Any, name: str, role: str) -> None:
         """Name a value, with a number behind it where the name is taken."""
@@ -189,9 +200,30 @@ def _assigned(graph: Graph) -> dict[int, str]:
             if statement is None or not (statement.target or statement.returns):
                 break
             if statement.target:
-                found[id(node)] = statement.target
+                if _may_end(node, statement.last):
+                    found[id(node)] = statement.target
                 break
     return found
+
+
+_LAST = {
+    "Add": {"add", "subtract", "logical_or"},
+    "Sub": {"subtract", "add", "negative"},
+    "Mult": {"multiply", "negative", "square", "divide", "logical_and", "power"},
+    "Div": {"divide", "multiply", "negative", "reciprocal"},
+    "MatMult": {"contract", "multiply", "sum", "transpose", "reshape"},
+    "Pow": {"power", "square", "sqrt", "multiply", "divide", "reciprocal", "exp2"},
+    "USub": {"negative", "multiply", "subtract"},
+}
+"""Operations that an operator of Python may end with, simplified ones among them."""
+
+
+def _may_end(node: Node, last: str) -> bool:
+    """Whether an operation can be the last one of a statement; a plan may do without that one."""
+    name = node.op.name
+    if last in _LAST:
+        return name in _LAST[last]
+    return last not in TABLE or name == last
 
 
 def _frames(node: Node) -> list[Any]:

@@ -29,12 +29,15 @@ class Statement(NamedTuple):
         The variable that it assigns, alone; else empty.
     returns : bool
         Whether its value is that of the function.
+    last : str
+        What is done last for its value: the sign of an operator, or the name of a function.
     """
 
     start: int
     end: int
     target: str
     returns: bool
+    last: str = ""
 
 
 class _Index(NamedTuple):
@@ -65,13 +68,25 @@ def _index(file: str) -> _Index:
 
 
 def _statement(node: ast.stmt) -> Statement:
-    target = ""
+    target = last = ""
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target = _name(node.targets[0])
-    elif isinstance(node, (ast.AnnAssign, ast.AugAssign)):
-        target = _name(node.target)
+        target, last = _name(node.targets[0]), _last(node.value)
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        target, last = _name(node.target), _last(node.value)
+    elif isinstance(node, ast.AugAssign):
+        target, last = _name(node.target), type(node.op).__name__
     end = node.end_lineno or node.lineno
-    return Statement(node.lineno, end, target, isinstance(node, ast.Return))
+    return Statement(node.lineno, end, target, isinstance(node, ast.Return), last)
+
+
+def _last(value: ast.expr) -> str:
+    """Return what is done last for the value of an expression."""
+    if isinstance(value, (ast.BinOp, ast.UnaryOp)):
+        return type(value.op).__name__
+    if isinstance(value, ast.Call):
+        f = value.func
+        return f.attr if isinstance(f, ast.Attribute) else f.id if isinstance(f, ast.Name) else ""
+    return ""
 
 
 def _name(node: ast.expr) -> str:
