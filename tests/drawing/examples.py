@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import wengert as wg
+from wengert.devices import Device
 
 RNG = np.random.default_rng(20)
 lam = 0.1
@@ -148,6 +149,23 @@ def recomputed(x):
     return np.sum(wg.checkpoint(lambda y: np.tanh(np.sin(y)) * y)(x))
 
 
+def split(name="tensor split", microbatches=1):
+    """Draw a step of a small network on two devices."""
+    rates = {"speed": 1e10, "bandwidth": 1e10, "link": 1e9}
+    devices = [Device(d, memory="1MiB", **rates) for d in ("left", "right")]
+    params = [normal((16, 16), 16) for _ in range(3)]
+    args = params, *normal((16, 64), (16, 64))
+    plan = wg.partition(wg.value_and_grad(wide), *args, devices=devices, batch=(),
+                        microbatches=microbatches)  # fmt: skip
+    return plan, wg.draw(plan[name])
+
+
+def wide(params, x, y):
+    for W, b in params:
+        x = np.tanh(W @ x + b[:, None])
+    return np.mean((x - y) ** 2)
+
+
 def normal(*shapes):
     return tuple(RNG.normal(size=s) for s in shapes)
 
@@ -174,6 +192,7 @@ OTHERS = {
     "again": lambda: wg.draw(wg.grad(recomputed), X),
     "hessian": lambda: wg.draw(wg.hessian(weight_decay), *ARGUMENTS["weight_decay"][1]),
     "twice": lambda: wg.draw(wg.grad(wg.grad(lambda x: np.sin(x) ** 3)), 0.4),
+    "devices": lambda: split()[1],
     "nothing": lambda: wg.draw(lambda x: None, 1.0),
 }
 """Drawings of what is no function to be differentiated, by name."""

@@ -53,7 +53,7 @@ taylor: errors, follow, ops, trees, trace, transform, sparse, sparse.colouring, 
 chains: errors, follow, ops, trees, memory, jit, derivatives
 analysis.loops: errors, follow, ir, ops, trace
 analysis: errors, charts, tables, follow, ir, ops, trees, trace, cost, memory, backend, backend.native.schedule, backend.native.run, jit, devices, derivatives, analysis.loops
-drawing: errors, ir, ops, trees, trace, transform, cost, memory, jit, matrices, analysis.loops
+drawing: errors, ir, ops, trees, trace, transform, cost, memory, jit, matrices, devices, analysis.loops
 public: errors, classes, tree, follow, transform, linear, backend.native.run, jit, gradients, derivatives, taylor, matrices, analysis, drawing
 "": public
 testing: errors, follow, ops, trees, transform, derivatives

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from wengert.cost.count import Count, names
 from wengert.devices.device import Device
 from wengert.devices.device_costs import Part
 from wengert.devices.schedule import Span
+from wengert.devices.split import Split
 from wengert.errors import InputError, user_line
 from wengert.memory.profile import size_text
 from wengert.tables import align
@@ -52,6 +53,8 @@ class Candidate:
         ``inputs`` and how each is placed.
     schedule : tuple of wengert.devices.schedule.Span
         What each device does when, as predicted.
+    split : wengert.devices.split.Split or None
+        The graph, and what of it is done where: `wengert.draw` of a candidate shades it.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Candidate:
     xla: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
     schedule: tuple[Span, ...] = ()
+    split: Split | None = field(default=None, repr=False, compare=False)
 
     @property
     def applicable(self) -> bool:
@@ -191,7 +195,8 @@ class Partition:
         rows = []
         for c in self.candidates:
             extra = {"traffic": c.traffic, "flops": c.flops, "peak": c.peak}
-            row = asdict(c) | extra
+            row = asdict(replace(c, split=None)) | extra
+            del row["split"]
             row["seconds"] = c.seconds if c.applicable else None
             rows.append(row)
         return {

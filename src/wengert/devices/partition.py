@@ -36,6 +36,7 @@ from wengert.devices.device_costs import (
 from wengert.devices.device_graph import Layout, Measure
 from wengert.devices.placement import Compute, Move, NoPlacement, PlacedGraph, Placer
 from wengert.devices.sharding import WHOLE, Along, share
+from wengert.devices.split import of_placing, of_stages
 from wengert.devices.stages import Pipeline, Stages, best_cuts
 from wengert.devices.traffic import Work
 from wengert.errors import InputError, MemoryBudgetError, user_line
@@ -201,6 +202,7 @@ class _Search:
             repeated=self._repeated(part.flops, combined),
             notes=notes,
             schedule=accumulate_schedule(placing, sizes, device, self.work, number),
+            split=of_placing(placing, device.name),
         )
 
     def alone(self) -> Candidate:
@@ -368,6 +370,7 @@ class _Search:
                 "inputs": tuple(str(placing.inputs[v]) for v in self.graph.inputs),
             },
             schedule=found.schedule,
+            split=of_placing(placing),
         )
 
     def pipeline(self) -> Candidate:
@@ -467,4 +470,5 @@ class _Search:
                 "bubble": found.bubble,
             },
             schedule=found.schedule,
+            split=of_stages(line, found.cuts),
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from wengert.cost.count import NodeCount, count_nodes
+from wengert.devices.split import Split
 from wengert.drawing.collect import Collected
 from wengert.drawing.derivatives import local_derivative
 from wengert.drawing.formulas import Writer, number_of, sign_of
@@ -18,11 +19,19 @@ from wengert.drawing.snapshots import snapshot
 from wengert.drawing.sources import place_of
 from wengert.ir import graph as ir
 from wengert.ir.graph import Const, Graph, Place, Value, aval_of
+from wengert.memory.profile import size_text
 
 __all__ = ["build"]
 
+SENT = "sent between devices"
 
-def build(found: Collected, f: Callable[..., Any] | None = None, every: bool = False) -> Diagram:
+
+def build(
+    found: Collected,
+    f: Callable[..., Any] | None = None,
+    every: bool = False,
+    split: Split | None = None,
+) -> Diagram:
     """Return the drawing of what was collected.
 
     Parameters
@@ -32,13 +41,18 @@ def build(found: Collected, f: Callable[..., Any] | None = None, every: bool = F
         The user's function, whose variables are known by name.
     every : bool
         Draw a square for each value, and not only for those that have a name in the source.
+    split : Split, optional
+        Which device does what.
     """
-    return _Builder(found, f, every).drawing()
+    return _Builder(found, f, every, split).drawing()
 
 
 class _Builder:
-    def __init__(self, found: Collected, f: Callable[..., Any] | None, every: bool) -> None:
+    def __init__(
+        self, found: Collected, f: Callable[..., Any] | None, every: bool, split: Split | None
+    ) -> None:
         self.found = found
+        self.split = split
         self.graph = found.graph
         self.every = every
         self.named = name_values(found, f, every)
@@ -73,7 +87,9 @@ class _Builder:
         primals = self._primals()
         for i, node in enumerate(graph.nodes):
             charge = charges[each_count[i]]
+            self._send(node.outputs[0])
             self._operator(i, node, charge, primals.get(id(node)), kept)
+        self._send(None)
         for name, tex, role, y in self.named.extra:
             self._extra(name, tex, role, y)
         self.lines.sort(key=lambda e: e.stage != "forward")
@@ -93,6 +109,29 @@ class _Builder:
         )
 
     # --- nodes ------------------------------------------------------------------------------------
+    def _region(self, out: Value) -> str:
+        return "" if self.split is None else self.split.regions.get(out, "")
+
+    def _send(self, before: Value | None) -> None:
+        """Draw what devices send to each other before an operation."""
+        for k, sending in enumerate(self.split.sendings if self.split else ()):
+            v = sending.value
+            if sending.before is not before or v not in self.place:
+                continue
+            me, maker = f"s{k}", self.makers.get(v)
+            stage = "forward" if maker is None else self.stages[id(maker)]
+            order = 0 if maker is None else self.order[id(maker)]
+            at = self.nodes[-1].step if maker is None else self.found.graph.nodes.index(maker)
+            self.nodes.append(
+                Node(me, "operator", sending.kind, stage, order, "", sending.kind, tuple(v.shape),
+                     ir.dtype_name(v.dtype), v.aval.nbytes, read=sending.nbytes,
+                     formula=f"{sending.kind}: {size_text(sending.nbytes)} between devices",
+                     group="" if maker is None else self.grouping.of(maker), region=SENT, step=at,
+                     value=self.found.values.get(v))
+            )  # fmt: skip
+            self._link(self.place[v], me, "backward" if order else "forward", v.aval)
+            self.place[v] = me
+
     def _names(self, node: ir.Node) -> list[str]:
         known = self.named.symbols
         return [
@@ -129,7 +168,7 @@ class _Builder:
                 charge.written, seconds, text, tex,
                 local_derivative(node), file, line, function, source, group, primal or "",
                 any(v in kept and v not in self.named.symbols for v in node.outputs), i, value,
-                self._shot(ct),
+                self._shot(ct), region=self._region(out),
             )
         )  # fmt: skip
         for x, targets in zip(node.inputs, reads, strict=True):
@@ -158,6 +197,7 @@ class _Builder:
                 line=line, function=function, source=source,
                 group="" if node is None else self.grouping.of(node),
                 kept=v in kept, step=step, value=self.found.values.get(v), cotangent=self._shot(ct),
+                region="" if node is None else self._region(node.outputs[0]),
             )
         )  # fmt: skip
         if node is not None:

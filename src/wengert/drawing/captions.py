@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wengert.drawing.model import Diagram
-from wengert.drawing.shapes import DASHES, Line, Shape, Text, arrow, width_of
+from wengert.drawing.shapes import DASHES, Line, Shape, Text, arrow, halo, width_of
 from wengert.drawing.text import summary
 
 __all__ = ["LEGEND", "MARGIN", "Caption", "equations", "legend", "title"]
@@ -98,6 +98,8 @@ def legend(drawing: Diagram, used: set[str], heat: str, width: float = float("in
             entry(name, 30, line(colour))
     if any(n.stage == "again" for n in drawing.nodes):
         entry("computed again", 15, box)
+    for k, region in enumerate(drawing.regions):
+        entry(region, 19, lambda x, y, k=k: shapes.append(halo(k, x + 10, y, 20, 14)))
     if heat != "none":
         more = {"operations": "more operations", "time": "more time", "bytes": "more bytes"}[heat]
         entry(f"→ {more}", 70, shades)

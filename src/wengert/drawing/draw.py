@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from wengert.devices.candidates import Candidate, Partition
 from wengert.drawing.drawing import Drawing
 from wengert.drawing.recording import drawn
 from wengert.errors import InputError, user_line
@@ -29,7 +30,8 @@ def draw(
     ----------
     f : callable
         A function written with NumPy. Or one made by `grad`, `value_and_grad`, `jacobian`, `jit`
-        and so on, or a plan (without arguments): what it runs is drawn as it is.
+        and so on, or a plan (without arguments): what it runs is drawn as it is. Of what
+        `partition` returns, or one of its candidates, the devices are shaded.
     *args, **kwargs : pytrees of arrays
         The values and the cotangents at this point are part of the drawing, and so is the time of
         each operation, measured with NumPy.
@@ -53,7 +55,8 @@ def draw(
         For `argnums` that names no floating-point argument, or is given for a derivative.
     """
     given: Any = f
-    if not callable(given) and not hasattr(given, "graph"):
+    planned = isinstance(given, (Partition, Candidate)) or hasattr(given, "graph")
+    if not callable(given) and not planned:
         raise InputError(
             f"draw takes a function and its arguments, or a plan, not {type(given).__name__}; "
             f"write wg.draw(f, x)" + user_line()

@@ -91,6 +91,8 @@ class Node:
     value, cotangent : Snapshot or None
     trips : tuple of Snapshot
         Of what is in the body of a loop: the value in each of the trips that its group names.
+    region : str
+        In a plan for several devices: the one that does it, or how all of them do.
     """
 
     id: str
@@ -121,6 +123,7 @@ class Node:
     value: Snapshot | None = None
     cotangent: Snapshot | None = None
     trips: tuple[Snapshot, ...] = ()
+    region: str = ""
 
 
 class Edge(NamedTuple):
@@ -220,6 +223,11 @@ class Diagram:
     groups: tuple[Group, ...] = ()
     lines: tuple[Equation, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """What is shaded, in the order of the program: devices, or how they share operations."""
+        return tuple(dict.fromkeys(n.region for n in self.nodes if n.region))
 
     @cached_property
     def by_id(self) -> dict[str, Node]:

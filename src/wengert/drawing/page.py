@@ -15,7 +15,7 @@ from typing import Any
 
 from wengert.drawing.levels import Level, levels
 from wengert.drawing.model import Diagram, Group, Node, Section, Snapshot
-from wengert.drawing.palette import DARK, LIGHT, Palette
+from wengert.drawing.palette import DARK, LIGHT, REGIONS, Palette
 from wengert.drawing.placing import (
     FEWER,
     GAP_BAND,
@@ -29,7 +29,8 @@ from wengert.drawing.placing import (
     RISE,
     ROUNDS,
 )
-from wengert.drawing.scene import abouts_of, chip_size, colour_of, group_size, node_size
+from wengert.drawing.scene import HALO, abouts_of, chip_size, colour_of, group_size, node_size
+from wengert.drawing.shapes import REGION_DASHES
 from wengert.drawing.svg import svg
 from wengert.drawing.text import equations, summary
 from wengert.errors import UnsupportedError
@@ -130,6 +131,9 @@ def _data(diagram: Diagram) -> dict[str, Any]:
         ],
         "groups": [[0, 0, 0, 0, 0, 0, 0, 0, 0]]
         + [_group(g, groups, about[g.id], strings) for g in diagram.groups],
+        "regions": [
+            [strings(r), REGION_DASHES[k % REGIONS]] for k, r in enumerate(diagram.regions)
+        ],
         "bodies": _bodies(diagram, number, groups),
         "levels": [level(g) for g in groups],
         "lines": [
@@ -137,7 +141,20 @@ def _data(diagram: Diagram) -> dict[str, Any]:
         ],
         "latex": equations(diagram, latex=True),
         "sizes": {str(number[s]): size_text(n) for s, n in kept.items()},
-        "place": [PAD, HEAD, GAP_X, GAP_Y, GAP_BAND, GAP_DUMMY, RISE, HIGHEST, ROUNDS, FEWER, MANY],
+        "place": [
+            PAD,
+            HEAD,
+            GAP_X,
+            GAP_Y,
+            GAP_BAND,
+            GAP_DUMMY,
+            RISE,
+            HIGHEST,
+            ROUNDS,
+            FEWER,
+            MANY,
+            *HALO,
+        ],
         "strings": list(strings.known),
     }
 
@@ -155,7 +172,7 @@ def _node(
         n.line, strings(n.function), strings(n.source), groups[n.group], number.get(n.primal, -1),
         int(n.kept), n.step, None if n.trips else _shot(n.value, coarse),
         _shot(n.cotangent, coarse), round(w, 1), round(h, 1), strings(colour_of(n)),
-        [_shot(s, coarse) for s in n.trips] if n.trips else 0,
+        [_shot(s, coarse) for s in n.trips] if n.trips else 0, strings(n.region),
     ]  # fmt: skip
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["DARK", "LIGHT", "OKABE_ITO", "Palette", "mixed"]
+__all__ = ["DARK", "LIGHT", "OKABE_ITO", "REGIONS", "Palette", "mixed"]
+
+REGIONS = 6
+"""So many shades of devices."""
 
 OKABE_ITO = {
     "black": "#000000", "orange": "#E69F00", "sky": "#56B4E9", "green": "#009E73",
@@ -30,15 +33,23 @@ class Palette(NamedTuple):
     read: str
     again: str
     second: str
+    region1: str
+    region2: str
+    region3: str
+    region4: str
+    region5: str
+    region6: str
 
 
 LIGHT = Palette(
     "#ffffff", "#1b1f24", "#5d6670", "#c4cad1", "#f4f6f8",
     "#0072B2", "#C14E00", "#00785A", "#8a6d00", "#CC79A7", "#8a4e9e",
+    "#F0E442", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#999999",
 )  # fmt: skip
 DARK = Palette(
     "#14181d", "#eef1f4", "#a2adb8", "#475059", "#1d232a",
     "#56B4E9", "#F0883E", "#35c79a", "#d8b84a", "#E39CC4", "#c59bd8",
+    "#b8ac10", "#2f7fb5", "#0b8f6a", "#a8557f", "#b37a00", "#7d858d",
 )  # fmt: skip
 
 

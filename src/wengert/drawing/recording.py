@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optree
 
+from wengert.devices.candidates import Candidate, Partition
 from wengert.drawing.build import build
 from wengert.drawing.collect import collect, collect_call, collect_graph
 from wengert.drawing.drawing import Drawing
@@ -42,6 +44,8 @@ def _built(
     argnums: int | Sequence[int] | None,
     every: bool,
 ) -> Diagram:
+    if isinstance(f, (Partition, Candidate)):
+        return _split(f, args, kwargs, argnums, every)
     name = getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
     graph = getattr(f, "graph", None)
     if isinstance(graph, Graph) or isinstance(f, Graph):
@@ -68,6 +72,21 @@ def _built(
         return build(collect_call(f, args, kwargs, names), f, every)
     nums = _active(args) if argnums is None else argnums
     return build(collect(inner, args, kwargs, nums, names), inner, every)
+
+
+def _split(
+    f: Partition | Candidate, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any,
+    every: bool,
+) -> Diagram:  # fmt: skip
+    """Draw a way to split a graph over devices; of a partition, the best one."""
+    candidate = f.best if isinstance(f, Partition) else f
+    name = f"{f.name}: {candidate.name}" if isinstance(f, Partition) else candidate.name
+    if candidate.split is None:
+        raise InputError(f"{name} is not applicable: {candidate.reason}" + user_line())
+    _no_argnums(name, "plan for devices", argnums)
+    of = f.name if isinstance(f, Partition) else "y"
+    found = collect_graph(of, candidate.split.graph, args, kwargs)
+    return replace(build(found, None, every, candidate.split), name=name)
 
 
 def _no_argnums(name: str, kind: str, argnums: Any) -> None:

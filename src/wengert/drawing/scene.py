@@ -9,7 +9,7 @@ from wengert.drawing import captions
 from wengert.drawing.levels import levels
 from wengert.drawing.model import Diagram, Group, Node
 from wengert.drawing.placing import Box, Path, place
-from wengert.drawing.shapes import DASHES, Line, Scene, Shape, Text, arrow, fitted, width_of
+from wengert.drawing.shapes import DASHES, Line, Scene, Shape, Text, arrow, fitted, halo, width_of
 from wengert.errors import InputError, UnsupportedError, user_line
 from wengert.memory.profile import size_text
 
@@ -19,6 +19,9 @@ HEATS = ("operations", "time", "bytes", "none")
 
 MOST = 2_500
 """So many nodes are the most for a picture."""
+
+HALO = (30.0, 14.0)
+"""How much wider and higher than a node the shade of its region is."""
 
 ABOVE = 34.0
 """Room for the title."""
@@ -140,6 +143,7 @@ def graph(drawing: Diagram, heat: str = "operations") -> Scene:
     lines: list[Line] = []
     shapes: list[Shape] = []
     texts: list[Text] = []
+    halos: list[Shape] = []
     for key, box in placing.boxes.items():
         box = Box(box.x + dx, box.y + dy, box.w, box.h)
         if key in groups:
@@ -150,7 +154,12 @@ def graph(drawing: Diagram, heat: str = "operations") -> Scene:
             text = size_text(kept[key[2:]])
             texts.append(Text(box.x, box.y, text, 9, "kept", of=key))
         else:
-            _draw_node(nodes[key], box, heats(nodes[key]), shapes, texts)
+            n = nodes[key]
+            if n.region:
+                wide = box.w + HALO[0], box.h + HALO[1]
+                halos.append(halo(drawing.regions.index(n.region), box.x, box.y, *wide))
+            _draw_node(n, box, heats(n), shapes, texts)
+    boxes += halos
     lines += [_draw_link(path, dx, dy, nodes) for path in placing.paths]
     w, h = placing.w + 2 * margin, placing.h + 2 * margin + ABOVE
     return Scene(w, h, boxes, lines, shapes, texts, drawing.name, placing)

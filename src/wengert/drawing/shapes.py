@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from wengert.drawing.palette import REGIONS
 from wengert.drawing.placing import Placing
 
-__all__ = ["DASHES", "Line", "Scene", "Shape", "Text", "arrow", "fitted", "width_of"]
+__all__ = ["DASHES", "Line", "Scene", "Shape", "Text", "arrow", "fitted", "halo", "width_of"]
 
 _WIDTHS = [
     32, 40, 46, 84, 64, 95, 78, 27, 39, 39, 50, 84, 32, 36, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
@@ -118,6 +119,16 @@ def width_of(text: str, size: float, bold: bool = False) -> float:
 
 
 DASHES = {"forward": "", "backward": "7 3", "kept": "1.5 3", "read": "1.5 3", "second": "9 2 2 2"}
+
+
+REGION_DASHES = ("", "6 3", "2 3", "9 3 2 3", "1 5", "12 4")
+"""Around what is shaded, so that regions are told apart in grey."""
+
+
+def halo(k: int, x: float, y: float, w: float, h: float) -> Shape:
+    """Return the shade behind a node of region `k`."""
+    colour, dash = f"region{k % REGIONS + 1}", REGION_DASHES[k % REGIONS]
+    return Shape(x, y, w, h, 6.0, colour, colour, 0.3, 1.0, dash)
 
 
 def arrow(curve: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wengert.drawing.model import Diagram, Group, Node
+from wengert.drawing.palette import LIGHT, REGIONS
 from wengert.memory.profile import size_text
 
 __all__ = ["dot", "equations", "mermaid", "summary", "text"]
@@ -60,7 +61,10 @@ def text(drawing: Diagram) -> str:
         kept = f", kept {size_text(n.nbytes)}" if n.kept else ""
         what = f" = {n.formula}" if n.formula else ""
         stage = "" if n.stage == "forward" else f" {n.stage}"
-        return f"{indent}{mark} {n.id}{stage} {n.label}: {_typed(n)}{what}{cost}{kept}{arrow}"
+        where = f" ({n.region})" if n.region else ""
+        return (
+            f"{indent}{mark} {n.id}{stage} {n.label}: {_typed(n)}{what}{where}{cost}{kept}{arrow}"
+        )
 
     def begin(g: Group, indent: str) -> str:
         return f"{indent}{g.label}:"
@@ -119,9 +123,16 @@ def dot(drawing: Diagram) -> str:
         label = quoted(n.label + (f"\n{_typed(n)}" if n.kind == "variable" else ""))
         label = label.replace("\n", "\\n")
         tip = quoted(n.formula)
+        fill = ""
+        if n.region:
+            tint = LIGHT[
+                LIGHT._fields.index(f"region{drawing.regions.index(n.region) % REGIONS + 1}")
+            ]
+            fill = f", style=filled, fillcolor={quoted(tint + '4d')}"
+            tip = quoted(f"{n.region}: {n.formula}")
         return (
             f"{indent}{quoted(n.id)} [label={label}, shape={shape}, color={quoted(colour)}, "
-            f"tooltip={tip}];"
+            f"tooltip={tip}{fill}];"
         )
 
     def begin(g: Group, indent: str) -> str:
@@ -171,6 +182,10 @@ def mermaid(drawing: Diagram) -> str:
         lines.append(f"  {name(e.source)} {arrow}{size} {name(e.target)}")
     lines.append(f"  classDef forward stroke:{_COLOURS['forward']}")
     lines.append(f"  classDef backward stroke:{_COLOURS['backward']}")
+    for k, region in enumerate(drawing.regions):
+        tint = LIGHT[LIGHT._fields.index(f"region{k % REGIONS + 1}")]
+        members = ",".join(name(n.id) for n in drawing.nodes if n.region == region)
+        lines += [f"  classDef region{k} fill:{tint}4d", f"  class {members} region{k}"]
     return "\n".join(lines) + "\n"
 
 

@@ -3,7 +3,7 @@
 const D = JSON.parse(document.getElementById("data").textContent);
 const S = D.strings, N = D.nodes, G = D.groups, L = D.levels;
 const [LABEL, OPERATOR, ORDER, STAGE, ROLE, OP, SHAPE, DTYPE, NBYTES, FLOPS, BYTES, SECONDS, FORMULA, DERIVATIVE,
-  FILE, LINE, FUNCTION, SOURCE, GROUP, PRIMAL, KEPT, STEP, VALUE, COTANGENT, W, H, COLOUR, TRIPS] = N.length ? [...Array(28).keys()] : [];
+  FILE, LINE, FUNCTION, SOURCE, GROUP, PRIMAL, KEPT, STEP, VALUE, COTANGENT, W, H, COLOUR, TRIPS, REGION] = N.length ? [...Array(29).keys()] : [];
 const [NODE, BOX, CHIP, PORT, DUMMY] = [0, 1, 2, 3, 4];
 const KINDS = ["forward", "backward", "kept", "read"];
 const DASHES = {forward: "", backward: "7 3", kept: "1.5 3", read: "1.5 3", second: "9 2 2 2"};
@@ -24,7 +24,8 @@ const isOpen = G.map((g, k) => k === 0 || !g[6]);
 const shownGroup = g => { for (; g; g = G[g][2]) if (!isOpen[G[g][2]] && G[g][2]) return false; return true; };
 
 // --- coordinates, as in placing.py ---------------------------------------------------------------------
-const [PAD, HEAD, GAP_X, GAP_Y, GAP_BAND, GAP_DUMMY, RISE, HIGHEST, ROUNDS, FEWER, MANY] = D.place;
+const [PAD, HEAD, GAP_X, GAP_Y, GAP_BAND, GAP_DUMMY, RISE, HIGHEST, ROUNDS, FEWER, MANY, HALO_X, HALO_Y] = D.place;
+const regionOf = new Map(D.regions.map(([name], k) => [name, k]));
 const kindOf = i => typeof i === "number" ? DUMMY : i[0];
 const bandOf = i => typeof i === "number" ? i : i[2];
 
@@ -231,7 +232,7 @@ function countShown() {
 }
 
 function draw() {
-  const heatOf = heats(), back = [], lines = [], front = [];
+  const heatOf = heats(), back = [], halos = [], lines = [], front = [];
   at = {}; groupAt = {};
   const top = placed(0);
   size = [top.w, top.h];
@@ -270,6 +271,10 @@ function draw() {
       }
       const n = N[me], colour = S[n[COLOUR]];
       at[me] = [X, Y, w, h];
+      if (n[REGION]) {
+        const r = regionOf.get(n[REGION]), cls = `region${r % 6 + 1}`;
+        halos.push(`<rect x="${r1(X - (w + HALO_X) / 2)}" y="${r1(Y - (h + HALO_Y) / 2)}" width="${r1(w + HALO_X)}" height="${r1(h + HALO_Y)}" rx="6" class="f-${cls} s-${cls}" fill-opacity=".3" stroke-dasharray="${D.regions[r][1]}"/>`);
+      }
       if (n[OPERATOR]) {
         const dash = n[ORDER] || S[n[STAGE]] === "again" ? ' stroke-dasharray="4 2"' : "";
         front.push(rect(r1(h / 2), "f-paper s-none", ""));
@@ -298,7 +303,7 @@ function draw() {
     }
   };
   visit(0, top, 0, 0);
-  world.innerHTML = back.join("") + lines.join("") + front.join("");
+  world.innerHTML = back.join("") + halos.join("") + lines.join("") + front.join("");
   mark();
 }
 
@@ -335,6 +340,13 @@ function into_view([x, y, w, h]) {
 const bodies = new Map();
 for (const [g, [owner]] of Object.entries(D.bodies)) bodies.set(owner, [...bodies.get(owner) ?? [], +g]);
 const tripsOf = g => D.bodies[g]?.[1] ?? [], tripAt = {};
+if (D.regions.length) {
+  const list = document.createElement("ul");
+  list.id = "regions";
+  list.innerHTML = D.regions.map(([name, dash], k) => `<li><svg width="22" height="14"><rect x="1" y="1" width="20" height="12" rx="4"
+    class="f-region${k % 6 + 1} s-region${k % 6 + 1}" fill-opacity=".3" stroke-dasharray="${dash}"/></svg> ${esc(S[name])}</li>`).join("");
+  graph.append(list);
+}
 const order = [], reached = N.map(() => 0);
 function addSteps(k, trip) {
   const inner = trip > 0 ? [] : bodies.get(k) ?? [], most = Math.max(0, ...inner.map(g => tripsOf(g).length));
@@ -563,6 +575,7 @@ function describe(k) {
     row("kind", `${n[OPERATOR] ? `operator <code>${esc(S[n[OP]])}</code>` : `variable${S[n[ROLE]] ? `, ${S[n[ROLE]]}` : ""}`}, ${S[n[STAGE]]}`) +
     row("formula", formula && `<code id="formula">${n[OPERATOR] ? "" : esc(n[LABEL]) + " = "}${esc(formula)}</code>`) +
     row("local derivative", S[n[DERIVATIVE]] && `<code id="derivative">${esc(S[n[DERIVATIVE]])}</code>`) +
+    row("devices", n[REGION] && `<span id="region">${esc(S[n[REGION]])}</span>`) +
     row("shape", `${S[n[DTYPE]]}[${S[n[SHAPE]].replaceAll("×", ",")}], ${fmt(n[NBYTES])} bytes${n[KEPT] ? ", <b class='kept'>kept for the way back</b>" : ""}`) +
     (n[OPERATOR] ? row("cost", `<span id="cost">${fmt(n[FLOPS])} operation${n[FLOPS] === 1 ? "" : "s"}, ${fmt(n[BYTES])} bytes moved</span>`) : "") +
     row("time", n[SECONDS] !== null && `${num(+(n[SECONDS] * 1e6).toPrecision(3))} µs in NumPy`) +
