@@ -85,6 +85,9 @@ def legend(drawing: Diagram, used: set[str], heat: str, width: float = float("in
     def box(x: float, y: float) -> None:
         shapes.append(Shape(x + 8, y, 16, 12, 3, "again", "again", 0.3, 1.0, "4 2"))
 
+    def shade(k: int) -> Callable[[float, float], None]:
+        return lambda x, y: shapes.append(halo(k, x + 10, y, 20, 14))
+
     def shades(x: float, y: float) -> None:
         for k in range(5):
             opacity = 0.06 + 0.125 * k
@@ -99,7 +102,7 @@ def legend(drawing: Diagram, used: set[str], heat: str, width: float = float("in
     if any(n.stage == "again" for n in drawing.nodes):
         entry("computed again", 15, box)
     for k, region in enumerate(drawing.regions):
-        entry(region, 19, lambda x, y, k=k: shapes.append(halo(k, x + 10, y, 20, 14)))
+        entry(region, 19, shade(k))
     if heat != "none":
         more = {"operations": "more operations", "time": "more time", "bytes": "more bytes"}[heat]
         entry(f"→ {more}", 70, shades)

@@ -465,9 +465,9 @@ def _contract(w: Writer, node: Node) -> Expression:
     text: list[str] = []
     tex: list[str] = []
     for k, turned in order:
-        shown = _turned(parts[k]) if turned else parts[k]
-        text.append(shown.text)
-        tex.append(shown.latex)
+        part = _turned(parts[k]) if turned else parts[k]
+        text.append(part.text)
+        tex.append(part.latex)
     return Expression(" ".join(text), r"\,".join(tex), PRODUCT, factor)
 
 

@@ -44,8 +44,9 @@ def _built(
     argnums: int | Sequence[int] | None,
     every: bool,
 ) -> Diagram:
-    if isinstance(f, (Partition, Candidate)):
-        return _split(f, args, kwargs, argnums, every)
+    given: Any = f
+    if isinstance(given, (Partition, Candidate)):
+        return _split(given, args, kwargs, argnums, every)
     name = getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
     graph = getattr(f, "graph", None)
     if isinstance(graph, Graph) or isinstance(f, Graph):
