@@ -36,7 +36,7 @@ from wengert.matrices import (
     value_and_jacobian,
 )
 from wengert.taylor import hessian_diagonal, jet, laplacian
-from wengert.transform import branch_rules, loop_rules  # noqa: F401  (rules of loops and branches)
+from wengert.transform import branch_rules, loop_rules, trips  # noqa: F401  (loops and branches)
 from wengert.transform.checkpoint import checkpoint
 from wengert.transform.control import (
     cond,

@@ -111,7 +111,7 @@ DECISIONS = [
     (branch, [(A,), (B,), (A * 2,), (B * 3,)], 2),
     (nested_branches, [(A,), (B,), (-A,), (-B,), (A * 2,)], 4),
     (early_return, [(A,), (-A,), (A + 5,), (A + 6,), (B,)], 3),
-    (halve_until_small, [(A,), (A * 4,), (A * 64,), (A / 8,), (A * 4.1,)], 4),
+    (halve_until_small, [(A,), (A * 4,), (A * 64,), (A / 8,), (A * 4.1,)], 1),
     (count_from_int, [(A + 3,), (A + 4,), (A + 3.2,), (A,)], 3),
     (count_from_argument, [(A, 3), (B, 3), (A, 0), (A, 2)], 3),
     (prefix, [(A, 1), (A, 2), (B, 1), (B, np.int64(1))], 3),

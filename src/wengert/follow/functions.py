@@ -23,8 +23,10 @@ __all__ = [
     "FINISH",
     "LIBRARY",
     "OF_OBJECTS",
+    "PURE",
     "STAND_INS",
     "STAND_INS_BESIDE_STORES",
+    "STATE",
     "TABLES",
     "call",
     "copied",
@@ -32,12 +34,16 @@ __all__ = [
     "following",
     "is_followed_file",
     "is_kept",
+    "is_wengerts",
     "method",
     "named",
     "unfollowed",
 ]
 
-TABLES = Tables()
+PURE = Tables()
+"""What the trips of loops ask, and the functions that they call: nothing that has an effect."""
+
+TABLES = Tables(PURE)
 """What rewritten code asks."""
 
 STAND_INS: dict[Any, Any] = {}
@@ -81,6 +87,7 @@ class _State(threading.local):
     def __init__(self) -> None:
         self.on = os.environ.get("WENGERT_FOLLOW", "1") != "0"
         self.depth = 0
+        self.pure = False
 
 
 STATE = _State()
@@ -92,6 +99,14 @@ def is_followed_file(name: str) -> bool:
     if known is None:
         known = _FILES[name] = _is_users(name)
     return known
+
+
+def is_wengerts(f: Any) -> bool:
+    """Whether a function or class is one of this package."""
+    code = getattr(f, "__code__", None)
+    if isinstance(code, CodeType):
+        return bool(code.co_filename.startswith(_HERE))
+    return str(getattr(f, "__module__", "")).partition(".")[0] == "wengert"
 
 
 def _is_users(name: str) -> bool:
@@ -136,7 +151,7 @@ def call(f: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     before = count[0]
     STATE.depth += 1
     try:
-        out = TABLES.calls[f](*args, **kwargs)
+        out = (PURE if STATE.pure else TABLES).calls[f](*args, **kwargs)
     except Exception as error:
         shorten(error)
         raise
@@ -170,7 +185,7 @@ def named(made: Callable[..., Any], f: Any) -> Callable[..., Any]:
 
 def followed(f: Any) -> Any:
     """Return what is called in the place of `f` by code that is followed."""
-    return TABLES.calls[f] if STATE.on else f
+    return (PURE if STATE.pure else TABLES).calls[f] if STATE.on else f
 
 
 def _function(f: FunctionType) -> Any:

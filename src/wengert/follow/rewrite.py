@@ -17,15 +17,20 @@ from collections.abc import Mapping
 from types import CodeType, ModuleType
 from typing import Any
 
+from wengert.follow.loops import Body, loops_of
 from wengert.follow.tables import Tables
 
 __all__ = ["BUSY", "is_rewritten", "original", "rewritten"]
 
-_MADE: dict[int, tuple[CodeType, CodeType | None]] = {}
-"""Of each code object that was looked at, by its id: itself, and its rewritten form."""
+_MADE: dict[tuple[int, int], tuple[CodeType, CodeType | None]] = {}
+"""Of each code object that was looked at, by its id and that of the tables: itself, and its
+rewritten form."""
 
 _ORIGINALS: dict[int, tuple[CodeType, CodeType]] = {}
 """Of each rewritten code object, by its id: itself, and what it was made from."""
+
+_BY: dict[int, int] = {}
+"""Of a rewritten code object: the id of the tables that it asks."""
 
 _SOURCES: dict[int, array[int]] = {}
 """Of a rewritten code object: for each instruction, the number of the one of the original that it
@@ -64,11 +69,12 @@ def rewritten(
     CodeType or None
         None where the code cannot be rewritten.
     """
-    found = _MADE.get(id(code))
+    found = _MADE.get((id(code), id(tables)))
     if found is None:
         if id(code) in _ORIGINALS:
-            return code
-        found = _MADE[id(code)] = (code, _rewrite(code, tables, namespace or {}))
+            own = _BY[id(code)] == id(tables)
+            return code if own else rewritten(_ORIGINALS[id(code)][1], tables, namespace)
+        found = _MADE[id(code), id(tables)] = (code, _rewrite(code, tables, namespace or {}))
     return found[1]
 
 
@@ -105,15 +111,52 @@ def _rewrite(code: CodeType, tables: Tables, namespace: Mapping[str, Any]) -> Co
 
         body = bytecode.Bytecode.from_code(code)
         writer = _Writer(bytecode.Instr, tables, namespace, _stores(code))
-        body[:] = writer.instructions(body)
+        body[:], sources = writer.instructions(Body(list(body), _numbers(body), code))
         made = body.to_code()
     except Exception:
         return None  # an instruction that the library does not know: the function runs as it is
     finally:
         BUSY.on = outer
-    _ORIGINALS[id(made)] = (made, code)
-    _SOURCES[id(made)] = array("l", writer.sources)
+    _keep(made, code, sources, tables)
     return made
+
+
+def _keep(made: CodeType, code: CodeType, sources: list[int], tables: Tables) -> None:
+    """Note what code was made from."""
+    _ORIGINALS[id(made)] = (made, code)
+    _BY[id(made)] = id(tables)
+    _SOURCES[id(made)] = array("l", sources)
+
+
+def _numbers(body: Any) -> list[int]:
+    """Return the number of each instruction; what is none has that of the next one."""
+    found, n = [], 0
+    for x in body:
+        found.append(n)
+        n += hasattr(x, "opcode")
+    return found
+
+
+class _TripWriter:
+    """Writes the instructions of a trip, so that tables decide whether anything has an effect."""
+
+    def __init__(self, tables: Tables, namespace: Mapping[str, Any]) -> None:
+        self._tables, self._namespace = tables, namespace
+
+    def __call__(self, body: Body) -> list[tuple[Any, int]]:
+        """Return the written instructions, each with the number of the user's."""
+        import bytecode
+
+        writer = _Writer(bytecode.Instr, self._tables, self._namespace, False)
+        written, sources = writer.instructions(body)
+        numbers = iter(sources)
+        return [(x, next(numbers) if hasattr(x, "opcode") else 0) for x in written]
+
+    def finish(self, made: Any, sources: list[int], code: CodeType) -> CodeType:
+        """Return the code object of a trip."""
+        trip: CodeType = made.to_code()
+        _keep(trip, code, sources, self._tables)
+        return trip
 
 
 def _stores(code: CodeType) -> bool:
@@ -161,26 +204,31 @@ class _Writer:
         self._tables = tables
         self._namespace = namespace
         self._calls = tables.calls_beside_stores if stores else tables.calls
+        self._trips = _TripWriter(tables.pure or tables, namespace)
         self._written: list[Any] = []
         self._last: list[Any] = []
         self._moved: Any = None
         self._at: Any = None
         self.sources: list[int] = []
 
-    def instructions(self, body: Any) -> list[Any]:
-        """Return the instructions of a body with the questions put in."""
-        number = -1
-        for x in body:
+    def instructions(self, body: Body) -> tuple[list[Any], list[int]]:
+        """Return the instructions of a body with the questions put in, and their sources."""
+        loops, after = loops_of(body, self._trips)
+        places = {id(x): k for k, x in enumerate(body.items) if type(x).__name__ == "Label"}
+        for k, (x, number) in enumerate(zip(body.items, body.numbers, strict=True)):
             if not isinstance(x, self._make):
                 self._written.append(x)
                 continue
-            number += 1
             self._at = x.location
+            if k in loops:
+                asked = loops[k].question(self._new, k, places, after)
+                self._written += asked
+                self.sources += [number for m in asked if isinstance(m, self._make)]
             made = self._made(x)
             self._written += made
             self.sources += [number - (m is not x and m is self._moved) for m in made]
             self._last.append(x)
-        return self._written
+        return self._written, self.sources
 
     def _made(self, x: Any) -> list[Any]:
         """Return what is written for one instruction."""

@@ -127,9 +127,12 @@ class Tables:
         an instruction of a kind (see `of`) is applied to it.
     unknown_pair : callable
         The same for an operator and a pair of operands.
+    pure : Tables or None
+        What trips of loops ask, which are to have no effects; None for these themselves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pure: Tables | None = None) -> None:
+        self.pure = pure
         self.calls = Answers()
         self.calls_beside_stores = Answers()
         self.subscripts = Subscripts()

@@ -43,6 +43,7 @@ from wengert.rolling.limits import Limits, current
 from wengert.rolling.roll import rolled_with_decisions
 from wengert.trace.alarm import stops
 from wengert.trace.recorder import GraphRecorder, OuterValueError
+from wengert.trace.trips import is_touched
 
 __all__ = [
     "BACKENDS",
@@ -165,9 +166,13 @@ class Jitted(PlannedFunction[P, R]):
             self._traces += 1
         with Patience(f"recording {self._name} ...") as patience:
             bound = None if self._budget is None else self._budget // 2
-            recorder = GraphRecorder(bound=bound)
-            recorder.rolls = self._limits()
-            recorded = record(self._f, leaves, form, recorder=recorder, state=state)
+            limits = self._limits()
+            for folds in (limits is not None, False):
+                recorder = GraphRecorder(bound=bound)
+                recorder.rolls, recorder.folds = limits, folds
+                recorded = record(self._f, leaves, form, recorder=recorder, state=state)
+                if not any(map(is_touched, recorder.shared)):
+                    break
             if recorded.why:
                 return self._once(key, recorded, args, kwargs)
             if recorded.laid:

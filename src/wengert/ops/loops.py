@@ -56,7 +56,7 @@ def _graph(region: Any) -> Graph:
 
 def _kept(x: Any) -> Any:
     """Return a result, in C order, that shares memory with no operand."""
-    return np.array(x, order="C") if isinstance(x, np.ndarray) else x
+    return np.array(x, order="C")[()] if isinstance(x, np.ndarray) else x
 
 
 def _same(what: str, found: Sequence[Any], expected: Sequence[Value]) -> None:

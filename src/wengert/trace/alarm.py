@@ -172,6 +172,11 @@ class Alarm:
         if self._armed == "errstate" or (self._armed and is_covered(self._root, warned=True)):
             self.why = "errors"
 
+    def hears(self) -> bool:
+        """Whether a floating-point error here raises what a handler may see."""
+        now = armed()
+        return now == "errstate" or bool(now and is_covered(self._root, warned=True))
+
     def failed(self, op: Any, inputs: Sequence[Any], attrs: dict[str, Any]) -> None:
         """Note that an operation raised, unless shapes and dtypes alone say that it does."""
         try:

@@ -89,6 +89,13 @@ class GraphRecorder(Trace):
         when it became an operand. None where nobody asks.
     rolls : object
         From when on the loops of what is recorded are rolled (`wengert.rolling.limits.Limits`).
+    folds : bool
+        Whether a loop that a traced value ends may become one operation.
+    unfolded : dict
+        For each loop that could not: how often that was tried.
+    shared : list
+        Arrays that go into and come out of such loops (`wengert.trace.trips.shared`): if they are
+        updated in place later on, other names of them are to change, too.
     rerolled : bool
         Whether that was done already, so that what was recorded trip by trip is left over.
     notes : list
@@ -115,6 +122,9 @@ class GraphRecorder(Trace):
         self.rerolled = False
         self.provenance: Place | None = None
         self.replayed: Place | None = None
+        self.folds = False
+        self.unfolded: dict[Any, int] = {}
+        self.shared: list[Any] = []
         self.calls = Calls()
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.notes: list[Any] = []

@@ -116,13 +116,12 @@ def _alone(x: Tracer, op: Op) -> Any:
 
 def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tracer, other: Any) -> Any:
+        if not self._is_array():
+            return NotImplemented  # a number: Python makes another one
         other = operand(as_numbers(other))
         if other is NotImplemented:
             return NotImplemented
-        new = op(self, other)
-        if not self._is_array():
-            return new
-        self._store(new)
+        self._store(op(self, other))
         return self
 
     return method

@@ -15,6 +15,7 @@ from wengert.trace.python import (  # noqa: F401  (they fill the tables)
     indexed,
     labels,
     protocols,
+    pure,
     statistic,
     stored,
 )
