@@ -15,7 +15,6 @@ from wengert.trace import views
 from wengert.trace.capture import COPY_BYTES, checksum, duplicate
 from wengert.trace.fresh import is_younger, now
 from wengert.trace.numbers import NUMBERS, number_type
-from wengert.trace.recorder import GUARDED
 from wengert.trace.region import RegionRecorder
 from wengert.trace.tracer import Tracer
 
@@ -108,7 +107,7 @@ class TripRecorder(RegionRecorder):
             raise RefusedError(f"{kind}() of what differs by trip")
         if var not in self._decided:
             k = len(self.forks)
-            found = self.plan[k] if k < len(self.plan) else bool(GUARDED[kind](var.data))
+            found = self.plan[k] if k < len(self.plan) else bool(var.data)
             self._decided[var] = found
             self.forks.append((var, found, len(self.nodes)))
             self.counts.append(len(self.outside))
