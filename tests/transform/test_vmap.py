@@ -289,3 +289,24 @@ def test_a_number_of_a_row_takes_on_the_dtype_of_arrays(f):
             for y, want in zip(wg.tree.leaves(function(z)), zip(*rows, strict=True), strict=True):
                 assert y.dtype == np.result_type(want[0])
                 np.testing.assert_allclose(y, np.stack(want), rtol=3e-3)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("axes", [(0, 0), (1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize(
+    "row", [lambda r: r, lambda r: r[::-1], np.sin, lambda r: r[:2], lambda r: r[None].T]
+)
+def test_results_are_new_arrays_in_c_order(row, axes, order):
+    def f(z):
+        t = wg.vmap(row, *axes)(z)
+        flat = t.reshape(-1)
+        flat[1:] *= 3
+        t[0] += z[0, 0]
+        return t, z * 1, flat
+
+    z = np.array(np.arange(1.0, 10).reshape(3, 3), order=order)
+    wanted = f(z.copy("K"))
+    assert wanted[0].flags.c_contiguous
+    for function in (lambda z: wg.vjp(f, z)[0], wg.jit(f), wg.jit(f, backend="numpy")):
+        for y, want in zip(function(z), wanted, strict=True):
+            np.testing.assert_allclose(y, want, rtol=1e-14)

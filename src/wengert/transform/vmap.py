@@ -15,6 +15,7 @@ from wengert.errors import InputError, ShapeError, cause_of, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.ops.base import Traced, shape_of
 from wengert.ops.shape import filled
+from wengert.trace import layout, memory
 from wengert.trace.alarm import heeding
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
@@ -84,7 +85,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             trees.apart(inputs, leaves)
             results, rebuild = trees.flatten(out)
             places = _broadcast_axes(out_axes, out)
-            made = [_collected(y, trace, a) for y, a in zip(results, places, strict=True)]
+            made = [_laid(_collected(y, trace, a)) for y, a in zip(results, places, strict=True)]
         except Exception as error:
             if not trace.raised or trace.raised == [error]:  # nothing was caught
                 raise cause_of(error) from (
@@ -123,7 +124,7 @@ def _one_by_one(
         raise ShapeError("vmap: results of examples differ in form" + user_line())
     places = _broadcast_axes(out_axes, out)
     columns = zip(*found, strict=True)
-    return rebuild([_stacked(ys, a) for ys, a in zip(columns, places, strict=True)])
+    return rebuild([_laid(_stacked(ys, a)) for ys, a in zip(columns, places, strict=True)])
 
 
 def _example(x: Any, i: int) -> Any:
@@ -187,6 +188,18 @@ def _front(x: Any, axis: int) -> Any:
     if not isinstance(x, (Traced, np.ndarray)):
         x = np.asarray(x)
     return np.moveaxis(x, axis, 0) if axis else x
+
+
+def _laid(y: Any) -> Any:
+    """Return a result as an array in C order, however the batch of it came about."""
+    shape = shape_of(y)
+    if not shape:
+        return y
+    if not isinstance(y, Tracer):
+        return np.ascontiguousarray(y)
+    if y._view is None and layout.is_c(shape, memory.strides(y), y.dtype.itemsize):
+        return y
+    return np.copy(y, order="C")  # type: ignore[call-overload]
 
 
 def _collected(y: Any, trace: BatchTrace, axis: Any) -> Any:
