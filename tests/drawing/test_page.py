@@ -288,14 +288,45 @@ def test_pan_and_zoom_with_the_mouse(opened):
     page.check_quiet()
 
 
-def test_it_is_printed_on_one_a4_page(opened):
-    page = opened("weight_decay")
+def printed(page):
+    """Print a page; return the sizes of its sheets, in points."""
     options = {"preferCSSPageSize": True, "printBackground": True}
-    made = page.browser.execute_cdp_cmd("Page.printToPDF", options)
-    data = base64.b64decode(made["data"])
-    (box,) = re.findall(rb"/MediaBox ?\[0 0 ([\d.]+) ([\d.]+)\]", data)
-    assert [float(x) for x in box] == pytest.approx([297 / 25.4 * 72, 210 / 25.4 * 72], abs=1.5)
-    assert page.js("document.querySelector('#graph svg').getAttribute('viewBox')") is None
+    data = base64.b64decode(page.browser.execute_cdp_cmd("Page.printToPDF", options)["data"])
+    sheets = len(re.findall(rb"/Type ?/Page\b", data))
+    (box,) = set(re.findall(rb"/MediaBox ?\[0 0 ([\d.]+) ([\d.]+)\]", data))
+    return sheets, [float(x) / 72 * 25.4 for x in box]
+
+
+@pytest.mark.parametrize(
+    ("name", "sheets", "size"),
+    [("weight_decay", 1, (297, 210)), ("mlp", 2, (297, 210)), ("lstm", 2, (210, 297))],
+)
+def test_it_is_printed_on_a4_with_names_of_six_points(opened, name, sheets, size):
+    page = opened(name)
+    found, dimensions = printed(page)
+    assert found == sheets
+    assert dimensions == pytest.approx(size, abs=0.5)
+    assert 12 * 72 / 96 * page.js("wengert.sheets().scale") >= 6
+    assert page.js("document.getElementById('papers')") is None
+    page.check_quiet()
+
+
+def test_what_is_printed_is_all_that_is_open(opened):
+    page = opened("attention")
+    page.js("dispatchEvent(new Event('beforeprint'))")
+    counted = page.js(
+        "[...document.querySelectorAll('#papers section > svg')].map(s => {"
+        " const [x, y, w, h] = s.getAttribute('viewBox').split(' ').map(Number);"
+        " return Object.values(wengert.at()).filter(([a, b]) => x <= a && a <= x + w"
+        " && y <= b && b <= y + h).length; })"
+    )
+    assert sum(counted) >= len(page.shown())
+    numbers = page.js(
+        "[...document.querySelectorAll('#papers text[font-size=\"8.5\"]')].map(e => e.textContent)"
+    )
+    assert numbers
+    assert all(numbers.count(n) == 2 for n in numbers)
+    page.js("dispatchEvent(new Event('afterprint'))")
     page.check_quiet()
 
 

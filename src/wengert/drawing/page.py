@@ -55,7 +55,7 @@ def page(diagram: Diagram, title: str | None, sections: Sequence[Section]) -> st
         "style": _style(),
         "sections": "\n".join(_section(s) for s in sections),
         "data": _embedded(_data(diagram)),
-        "script": _file("page.js"),
+        "script": _file("page.js").replace("/* print.js */", _file("print.js")),
     }
     text = _file("page.html")
     pieces = text.split("@")

@@ -214,7 +214,7 @@ const graph = $("graph");
 const svg = document.createElementNS(NS, "svg"), world = document.createElementNS(NS, "g");
 svg.append(world);
 graph.append(svg);
-let at = {}, groupAt = {}, size = [1, 1], view = {x: 0, y: 0, k: 1}, heat = "operations", chosen = null, step = 0;
+let at = {}, groupAt = {}, chips = [], size = [1, 1], view = {x: 0, y: 0, k: 1}, heat = "operations", chosen = null, step = 0;
 const r1 = x => Math.round(x * 10) / 10;
 
 function heats() {
@@ -233,7 +233,7 @@ function countShown() {
 
 function draw() {
   const heatOf = heats(), back = [], halos = [], lines = [], front = [];
-  at = {}; groupAt = {};
+  at = {}; groupAt = {}; chips = [];
   const top = placed(0);
   size = [top.w, top.h];
   const text = (x, y, s, px, fill, more = "") => front.push(
@@ -254,7 +254,7 @@ function draw() {
           const stroke = again ? "again" : kd === "loop" || kd === "body" ? "faint" : "line";
           back.push(rect(9, `f-${again ? "again" : "box"} s-${stroke}`, `fill-opacity="${again ? .14 : .75}" stroke-dasharray="${dash}" data-g="${me}"`));
           const fits = Math.max(4, Math.floor((w - 16) / 6.9)), name = label.length > fits ? label.slice(0, fits - 1) + "…" : label;
-          back.push(`<text x="${r1(X - w / 2 + 9)}" y="${r1(Y - h / 2 + 15.5)}" font-size="10" font-weight="bold" class="f-faint">▾ ${esc(name)}</text>`);
+          back.push(`<text x="${r1(X - w / 2 + 9)}" y="${r1(Y - h / 2 + 15.5)}" font-size="10" font-weight="bold" class="f-faint name">▾ ${esc(name)}</text>`);
           visit(me, here.inner.get(k), X - w / 2, Y - h / 2);
         } else {
           front.push(`<rect x="${r1(X - w / 2 + 4)}" y="${r1(Y - h / 2 - 4)}" width="${r1(w)}" height="${r1(h)}" rx="5" class="f-box s-line"/>`);
@@ -265,6 +265,7 @@ function draw() {
         return;
       }
       if (kind === CHIP) {
+        chips.push([X, Y, w, h]);
         front.push(rect(8, "f-paper s-kept", 'stroke-dasharray="2 2"'));
         text(X, Y, D.sizes[me], 9, "kept");
         return;
@@ -784,17 +785,13 @@ $("play").onclick = () => play();
 $("at").max = order.length;
 $("at").oninput = e => go(+e.target.value);
 addEventListener("resize", fit);
-addEventListener("beforeprint", () => {
-  svg.setAttribute("viewBox", `-10 -10 ${size[0] + 20} ${size[1] + 20}`);
-  world.removeAttribute("transform");
-});
-addEventListener("afterprint", () => { svg.removeAttribute("viewBox"); show(); });
+/* print.js */
 
 select("node");
 draw();
 fit();
 say(`${fmt(N.length)} nodes, ${fmt(order.length)} steps`);
 window.wengert = {
-  at: () => at, groups: () => groupAt, open: g => toggle(g, true), nodes: N, strings: S, choose, go, fit, view: () => view,
+  at: () => at, groups: () => groupAt, open: g => toggle(g, true), nodes: N, strings: S, choose, go, fit, view: () => view, sheets,
 };
 })();
