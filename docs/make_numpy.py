@@ -191,11 +191,12 @@ entry meets the zeros of other entries, and gives `nan`.
 A derivative with respect to the tangent or cotangent itself is not cut: `t * slope` has the
 derivative `slope` at t = 0.
 
-`abs`, `hypot`, `norm` and `sqrt` have the conventions above wherever they stand. So what is smooth
-only as a whole has derivatives of its parts: `abs(x)**2`, `hypot(x, y)**2` and `norm(x)**2` have
-the derivative 0 at 0, which is right, and the second derivative 0 or `nan`, where `x * x` has 2;
-`sqrt(x)**2` has the derivative `nan` at 0. Write `x * x`, `np.sum(x * x)`, or for complex numbers
-`z.real**2 + z.imag**2`.
+Squares of `abs`, `hypot`, `norm` and `sqrt` are differentiated as what they are: at 0,
+`abs(x)**2`, `(norm(x) / h)**2`, `r @ r` with `r = np.abs(x)` and the like have the second
+derivatives of sums of squares, and `sqrt(x)**2` has the derivative 1. A result is known as such a
+size while it is read, reshaped, negated, or multiplied or divided by a number. Elsewhere the
+conventions above hold for the parts: `np.cos(norm(x))` has the second derivative 0 at 0, and not
+-1.
 
 A real function of complex `z = a + i b` has the gradient `df/da - i df/db`; a holomorphic function
 has its complex derivative with `holomorphic=True`. Derivatives have the dtype of what they belong

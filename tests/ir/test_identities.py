@@ -143,7 +143,10 @@ EXAMPLES = {
             "%y: T[2] = getitem(%b) spec=[2:4]",
         ),
     ],
-    "no derivative is taken any more": [(REAL, "%y: T[6] = stop_gradient(%x)")],
+    "no derivative is taken any more": [
+        (REAL, "%y: T[6] = stop_gradient(%x)"),
+        (REAL, "%y: T[6] = instead(%x, %f)"),
+    ],
 }
 
 CASES = [

@@ -140,6 +140,7 @@ SHAPE = {
             Case("cut", (quadrant((2,)), fixed(False, True))),
             Case("cut", (real(shape=()), fixed(False)))],
     "as_number": [Case("as_number", (real(shape=()),), narrow=False)],
+    "instead": [Case("instead", (real(shape=s), real(shape=s)), wrt=()) for s in SHAPES],
     "stop_gradient": [Case("stop_gradient", (real(shape=s),), smooth=False) for s in SHAPES],
     "nonzero": [Case("nonzero", (fixed(True, False, True),), {"size": 2}),
                 Case("nonzero", (fixed([True, False], [False, False]),), {"size": 1})],

@@ -233,7 +233,7 @@ PLAIN = {
         "add", "subtract", "negative", "positive", "absolute", "fabs", "remainder", "fmod",
         "copysign", "heaviside", "ldexp", "nextafter", "select", "degrees", "radians", "rad2deg",
         "deg2rad", "maximum", "minimum", "fmax", "fmin", "maximum_part", "minimum_part",
-        "fmax_part", "fmin_part", "as_number",
+        "fmax_part", "fmin_part", "as_number", "instead",
     },
     "its factor is its other argument": {"multiply"},
     "test_spectral.py measures it in what it is for": {"over_separations"},

@@ -273,6 +273,6 @@ IDENTITIES: tuple[Identity, ...] = (
     Identity("x[:] = x", ("getitem",), whole_read),
     Identity("x[:] = v", ("index_set",), whole_write),
     Identity("read of a write", ("getitem",), read_of_write),
-    Identity("no derivative is taken any more", ("stop_gradient",), itself()),
+    Identity("no derivative is taken any more", ("stop_gradient", "instead"), itself()),
 )
 """All identities, in the order in which they are tried."""

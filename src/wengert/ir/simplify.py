@@ -45,7 +45,7 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
     ----------
     graph : Graph
     differentiable : bool
-        Keep operations that matter to derivatives only (`stop_gradient`).
+        Keep operations that matter to derivatives only (`stop_gradient`, `instead`).
 
     Returns
     -------
@@ -54,7 +54,7 @@ def simplify(graph: Graph, *, differentiable: bool = False) -> Graph:
         or an input. The regions of its nodes are simplified too. The time is linear in the number
         of nodes.
     """
-    skipped = ("stop_gradient",) if differentiable else ()
+    skipped = ("stop_gradient", "instead") if differentiable else ()
     graph = map_regions(graph, lambda region: simplify(region, differentiable=differentiable))
     walk = _Walk(graph, [_folded, _Identities(skipped), _Common()])
     simplified = remove_dead(map_graph(graph, walk))
@@ -72,7 +72,7 @@ def fold_constants(graph: Graph) -> Graph:
 
 def apply_identities(graph: Graph, *, differentiable: bool = False) -> Graph:
     """Apply the table of algebraic identities."""
-    skipped = ("stop_gradient",) if differentiable else ()
+    skipped = ("stop_gradient", "instead") if differentiable else ()
     return map_graph(graph, _Walk(graph, [_Identities(skipped)]))
 
 

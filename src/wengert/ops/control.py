@@ -27,6 +27,7 @@ __all__ = [
     "as_number",
     "barrier",
     "cut",
+    "instead",
     "is_settled",
     "nonzero",
     "refuse_batched_mask",
@@ -50,6 +51,36 @@ stop_gradient = register(
         identity=True,
         may_raise=False,
         waits=True,
+    )
+)
+
+
+def _with_axes(y: Any, other: Any) -> Any:
+    shape = np.broadcast_shapes(shape_of(y), shape_of(other))
+    return +y if shape == shape_of(y) else np.array(np.broadcast_to(y, shape))
+
+
+def _infer_with_axes(y: Any, other: Any) -> Aval:
+    shape = np.broadcast_shapes(shape_of(y), shape_of(other))
+    return aval_of(y) if shape == shape_of(y) else Aval(shape, dtype_of(y))
+
+
+# A value, with the derivatives of another expression of the same: of ``x * x`` for the value
+# ``abs(x)**2``, whose parts have none at 0.
+instead = register(
+    Op(
+        "instead",
+        _with_axes,
+        infer=_infer_with_axes,
+        derivative=Scale((None, 1)),
+        batch=batch_elementwise,
+        flops=no_flops,
+        counts="move",
+        pattern=patterns.ByArgument({1: patterns.elementwise}),
+        residual=False,
+        returns="same",
+        by_kind=True,
+        may_raise=False,
     )
 )
 

@@ -38,7 +38,7 @@ from wengert.trace.foreign import (
     met,
     operand,
 )
-from wengert.trace.functions import squaring
+from wengert.trace.functions import raised, scaled_by, squaring
 from wengert.trace.kinds import (
     INNER,
     OfArrays,
@@ -53,6 +53,7 @@ from wengert.trace.labelled import as_numbers
 from wengert.trace.lazy import LazyValue
 from wengert.trace.numbers import as_python, number_type
 from wengert.trace.refused import array_refused
+from wengert.trace.sizes import carried, equal, is_same, remember, scaled, square
 
 __all__ = ["Tracer", "frozen", "frozen_or_same", "lower", "refreshed"]
 
@@ -84,13 +85,20 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 other._refresh()
             if other._trace is not self._trace:
                 return op(self, other)
+            if (
+                (other is self or self._size is not None)
+                and op is ew.multiply
+                and is_same(self, other)
+            ):
+                return square(self, _by_itself, _by_itself)
         elif kind not in KNOWN or (kind is np.ndarray and other.dtype.kind not in "fiubc"):
             given = other
             other = operand(other)
             if other is NotImplemented:
                 return met(op, given, self, "right")
             return op(self, other)
-        return self._trace.process(op, (self, other), OPERATOR)
+        made = self._trace.process(op, (self, other), OPERATOR)
+        return made if self._size is None else scaled_by(op, made, self, other)
 
     def backward(self: Tracer, other: Any) -> Any:
         if self._view is not None:
@@ -102,7 +110,10 @@ def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
             if other is NotImplemented:
                 return met(op, given, self, "left")
             return op(other, self)
-        return self._trace.process(op, (other, self), OPERATOR)
+        made = self._trace.process(op, (other, self), OPERATOR)
+        if self._size is None or op is not ew.multiply:
+            return made
+        return scaled(made, self, "times", other)
 
     return forward, backward
 
@@ -112,6 +123,15 @@ def _alone(x: Tracer, op: Op) -> Any:
     if x._view is not None:
         x._refresh()
     return x._trace.process(op, (x,), OPERATOR)
+
+
+def _by_itself(x: Any) -> Any:
+    """Apply ``*`` to a number or array and itself."""
+    return x._trace.process(ew.multiply, (x, x), OPERATOR) if type(x) is Tracer else x * x
+
+
+def _times(a: Any, b: Any) -> Any:
+    return square(a, _by_itself, _by_itself) if a is b else ew.multiply(a, b)
 
 
 def _inplace(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,7 +165,7 @@ def _equality(op: Op, otherwise: bool) -> Callable[..., Any]:
 class Tracer(Traced):
     """A traced array. It behaves as the NumPy array that it stands for."""
 
-    __slots__ = ("__weakref__", "_clock", "_layout", "_var", "_version", "_view")
+    __slots__ = ("__weakref__", "_clock", "_layout", "_size", "_var", "_version", "_view")
     __array_priority__ = 1000.0
     __pandas_priority__ = 10_000  # so that pandas leaves `series * x` to `__rmul__`
 
@@ -155,6 +175,7 @@ class Tracer(Traced):
         self._view: Any = None
         self._clock: Any = None
         self._layout: Any = None
+        self._size: Any = None
         self._version = 0
 
     # --- what it looks like ---------------------------------------------------------------------
@@ -317,6 +338,8 @@ class Tracer(Traced):
 
     def __getitem__(self, index: Any) -> Any:
         """Read a part."""
+        if self._size is not None:
+            return carried(indexing.read(self, index), self, index)
         return indexing.read(self, index)
 
     def _check_alive(self) -> None:
@@ -372,7 +395,8 @@ class Tracer(Traced):
         kind = x.dtype.kind
         if kind not in "fc" or x._trace.level == 0:
             return np.asarray(x._plain("item")).item()
-        return as_python(convert(+x, dtype=np.dtype(float if kind == "f" else complex)))
+        made = as_python(convert(+x, dtype=np.dtype(float if kind == "f" else complex)))
+        return equal(made, x)
 
     def tolist(self) -> Any:
         """Return nested lists of traced scalars."""
@@ -462,9 +486,9 @@ class Tracer(Traced):
     __ne__ = _equality(ew.UFUNCS[np.not_equal], True)
     __iadd__ = _inplace(ew.add)
     __isub__ = _inplace(ew.subtract)
-    __imul__ = _inplace(ew.multiply)
+    __imul__ = _inplace(_times)
     __itruediv__ = _inplace(ew.divide)
-    __ipow__ = _inplace(ew.power)
+    __ipow__ = _inplace(lambda a, b: raised(ew.power, a, b, operator.pow))
     __ifloordiv__ = _inplace(ew.floor_divide)
     __imod__ = _inplace(ew.remainder)
     __iand__ = _inplace(ew.UFUNCS[np.bitwise_and])
@@ -473,7 +497,8 @@ class Tracer(Traced):
 
     def __neg__(self) -> Any:
         """Negate."""
-        return _alone(self, ew.negative)
+        made = _alone(self, ew.negative)
+        return made if self._size is None else scaled(made, self, "times", -1)
 
     def __pos__(self) -> Any:
         """Copy."""
@@ -482,7 +507,7 @@ class Tracer(Traced):
     def __abs__(self) -> Any:
         """Absolute value."""
         op = ew.complex_absolute if self.dtype.kind == "c" else ew.absolute
-        return _alone(self, op)
+        return remember(_alone(self, op), self)
 
     def __invert__(self) -> Any:
         """Invert bits."""

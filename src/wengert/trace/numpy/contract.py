@@ -10,6 +10,7 @@ import numpy as np
 
 from wengert.errors import ShapeError, UnsupportedError, user_line
 from wengert.ops.contract import LABELS, contract
+from wengert.ops.control import instead, stop_gradient
 from wengert.ops.shape import reshape, transpose
 from wengert.trace import layout, memory
 from wengert.trace.numpy.table import (
@@ -23,6 +24,7 @@ from wengert.trace.numpy.table import (
     traced,
 )
 from wengert.trace.numpy.views import diagonal_view
+from wengert.trace.sizes import squared
 from wengert.trace.tracer import Tracer
 
 
@@ -52,6 +54,8 @@ _MATMUL = {(2, 2): "ab,bc->ac", (2, 1): "ab,b->a", (1, 2): "b,bc->c", (1, 1): "b
 def matmul(x1: Any, x2: Any, /, out: Any = None, **options: Any) -> Any:
     """Stand for `numpy.matmul`."""
     a, b = traced(x1), traced(x2)
+    if a is b and not options and (found := _of_size(matmul, a)) is not None:
+        return deliver(found, out)
     dtype = options.pop("dtype", None)
     refuse("matmul", **{k: (v, None) for k, v in options.items() if k in ("axes", "axis", "where")})
     a, b = cast(a, dtype), cast(b, dtype)
@@ -97,6 +101,8 @@ def _batch_labels(
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     """Stand for `numpy.dot`."""
     a, b = traced(a), traced(b)
+    if a is b and (found := _of_size(dot, a)) is not None:
+        return deliver(found, out)
     if a.ndim == 0 or b.ndim == 0:
         return deliver(a * b, out)
     if a.shape[-1] != (b.shape[-2] if b.ndim > 1 else b.shape[0]):
@@ -107,10 +113,25 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     return deliver(contract(a, b, spec=f"{ta},{tb}->{ta[:-1]}{rest}"), out)
 
 
+def _of_size(product: Any, a: Any) -> Any:
+    """Return the product of a vector of sizes with itself, which has derivatives where they are 0.
+
+    None for any other vector.
+    """
+    other = squared(a) if isinstance(a, Tracer) and a.ndim == 1 else None
+    return (
+        None
+        if other is None
+        else instead(getattr(np, product.__name__)(*[stop_gradient(a)] * 2), np.sum(other))
+    )
+
+
 @implements(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """Stand for `numpy.vdot`."""
     a, b = traced(a), traced(b)
+    if a is b and (found := _of_size(vdot, a)) is not None:
+        return found
     with np.errstate(over="ignore", invalid="ignore"):  # as in NumPy, which does not ask BLAS
         return dot(np.reshape(_conjugated(a), -1), np.reshape(b, -1))
 
@@ -161,6 +182,8 @@ def vecmat(x1: Any, x2: Any, /, **options: Any) -> Any:
 def inner(a: Any, b: Any, /) -> Any:
     """Stand for `numpy.inner`."""
     a, b = traced(a), traced(b)
+    if a is b and (found := _of_size(inner, a)) is not None:
+        return found
     if a.ndim == 0 or b.ndim == 0:
         return a * b
     if a.shape[-1] != b.shape[-1]:

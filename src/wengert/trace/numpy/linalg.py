@@ -31,6 +31,7 @@ from wengert.trace.numpy.table import (
     implements,
     traced,
 )
+from wengert.trace.sizes import remember
 
 __all__ = ["EigResult", "EighResult", "QRResult", "SVDResult", "SlogdetResult"]
 
@@ -326,7 +327,8 @@ def _root(power_sum: Any, root: Callable[[Any], Any]) -> Any:
 
 def _two_norm(x: Any, axis: Any, keepdims: bool) -> Any:
     squares = np.real(x) ** 2 + np.imag(x) ** 2 if x.dtype.kind == "c" else x * x
-    return _root(np.sum(squares, axis=axis, keepdims=keepdims), np.sqrt)
+    total = np.sum(squares, axis=axis, keepdims=keepdims)
+    return remember(_root(total, np.sqrt), total, x, root=True, key=("norm", axis, keepdims))
 
 
 def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:

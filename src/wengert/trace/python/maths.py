@@ -21,6 +21,7 @@ from wengert.ops.convert import convert
 from wengert.trace.numbers import as_python, fails, number_type
 from wengert.trace.python.answered import check_text
 from wengert.trace.python.table import among, find, stands_for
+from wengert.trace.sizes import equal
 from wengert.trace.tracer import Tracer
 
 __all__ = ["number"]
@@ -49,7 +50,7 @@ def number(x: Any, kind: type = float) -> Any:
         x = x.reshape(())
     if kind is float and x.dtype.kind == "c":
         raise InputError("float() argument must be a real number, not complex" + user_line())
-    return as_python(convert(+x, dtype=np.dtype(kind)))
+    return equal(as_python(convert(+x, dtype=np.dtype(kind))), x)
 
 
 @stands_for(float)

@@ -162,7 +162,15 @@ def _negative(code: Code, xs: Sequence[str], dtype: np.dtype[Any], node: Node) -
     return code.binary("sub", dtype, "0", xs[0])
 
 
-for _name in ("positive", "convert", "as_number", "stop_gradient", "barrier", "conjugate"):
+for _name in (
+    "positive",
+    "convert",
+    "as_number",
+    "stop_gradient",
+    "barrier",
+    "conjugate",
+    "instead",
+):
     LOWER[_name] = lambda code, xs, dtype, node: xs[0]
 
 
