@@ -36,9 +36,12 @@ import threading
 from wengert.frames import USERS as USERS
 from wengert.frames import Called as Called
 from wengert.frames import called as called
+from wengert.frames import heed_warnings as heed_warnings
 from wengert.frames import hidden as hidden
+from wengert.frames import is_heeding as is_heeding
 from wengert.frames import is_users, user_line
 from wengert.frames import public_name as public_name
+from wengert.frames import retold as retold
 from wengert.frames import shorten as shorten
 from wengert.frames import user_frame as user_frame
 from wengert.frames import users_code as users_code

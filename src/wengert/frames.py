@@ -13,8 +13,10 @@ import functools
 import itertools
 import linecache
 import os
+import re
 import sys
 import sysconfig
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType, ModuleType, TracebackType
@@ -24,14 +26,20 @@ __all__ = [
     "USERS",
     "Called",
     "called",
+    "heed_warnings",
     "hidden",
+    "is_heeding",
     "is_library",
     "is_users",
+    "retold",
     "shorten",
     "user_frame",
     "user_line",
     "users_code",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _SKIPPED = (
@@ -253,11 +261,66 @@ def _of_frame(frame: FrameType) -> str:
     return _public(module, owner if method == "__init__" else name)
 
 
+# --- warnings -------------------------------------------------------------------------------------
+_EVALUATING = re.compile(
+    r"wengert\.(ir\.build|trace\.(tape|fresh|expected)|ops\.(base|reduce|contract|convert))\Z"
+)
+"""Modules that compute in NumPy on behalf of the user's line, and catch what it warns of."""
+_HEEDING: Any = ("error", None, RuntimeWarning, _EVALUATING, 0)
+_TELLING: Any = ("always", None, RuntimeWarning, None, 0)
+
+
+def heed_warnings() -> None:
+    """Have NumPy's warnings in wengert's own evaluations raised, so that `retold` can tell them.
+
+    Python would show them at a line of wengert, and each text only once. The filter that does it
+    names the modules that evaluate, and concerns no other code. It has to be the first one.
+    """
+    filters: Any = warnings.filters
+    if not filters or filters[0] is not _HEEDING:
+        if _HEEDING in filters:
+            filters.remove(_HEEDING)
+        filters.insert(0, _HEEDING)
+
+
+def is_heeding(item: Any) -> bool:
+    """Whether a filter is the one of `heed_warnings`."""
+    return item is _HEEDING
+
+
+def retold(compute: Callable[[], R], place: tuple[str, int] | None = None) -> R:
+    """Compute again what raised a warning, and warn at the user's line.
+
+    Parameters
+    ----------
+    compute : callable
+        Has no effects.
+    place : tuple of str and int, optional
+        File and line; by default those of the user's innermost frame.
+    """
+    told: list[Warning] = []
+    filters: Any = warnings.filters
+    shows = warnings.showwarning
+    filters.insert(0, _TELLING)
+    warnings.showwarning = lambda message, *_: told.append(message)
+    try:
+        made = compute()
+    finally:
+        warnings.showwarning = shows
+        filters.remove(_TELLING)
+    frame, _ = _found(sys._getframe(1))
+    where = frame.f_globals if frame is not None else globals()
+    if place is None:
+        place = (__file__, 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    registry = where.setdefault("__warningregistry__", {})
+    for message in told:
+        warnings.warn_explicit(
+            message, type(message), *place, module=where.get("__name__"), registry=registry
+        )
+    return made
+
+
 # --- tracebacks -----------------------------------------------------------------------------------
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
 def shorten(error: BaseException) -> None:
     """Take the frames of wengert out of the traceback of an error, and of what caused it.
 

@@ -8,11 +8,12 @@ a graph means.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from wengert.errors import GraphError
+from wengert.errors import GraphError, retold
 from wengert.ir.graph import Aval, Const, Graph, Guard, GuardMiss, Node, Value, aval_of
 from wengert.ir.keys import key
 from wengert.ir.questions import QUESTIONS, RAISES
@@ -317,13 +318,24 @@ def computed(node: Node, values: Sequence[Any]) -> Any:
     for a function of NumPy, which takes such numbers as arrays.
     """
     op = node.op
-    if _KINDS.isdisjoint(map(type, values)):
-        return op.evaluate(*values, **node.attrs)
-    return applied(op, values, node.attrs, node.outputs[0].aval.weak)
+    try:
+        if _KINDS.isdisjoint(map(type, values)):
+            return op.evaluate(*values, **node.attrs)
+        return _applied(op, values, node.attrs, node.outputs[0].aval.weak)
+    except RuntimeWarning:
+        by_operator = node.outputs[0].aval.weak
+        return retold(partial(_applied, op, values, node.attrs, by_operator), node.line)
 
 
 def applied(op: Any, values: Sequence[Any], attrs: Mapping[str, Any], by_operator: bool) -> Any:
     """Apply an operation to operands some of which are Python numbers."""
+    try:
+        return _applied(op, values, attrs, by_operator)
+    except RuntimeWarning:
+        return retold(partial(_applied, op, values, attrs, by_operator))
+
+
+def _applied(op: Any, values: Sequence[Any], attrs: Mapping[str, Any], by_operator: bool) -> Any:
     if op.ufunc is None:
         if not op.by_kind:
             values = [np.asarray(x)[()] if type(x) in _KINDS else x for x in values]

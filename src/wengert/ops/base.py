@@ -31,10 +31,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from wengert.errors import retold
 from wengert.ir.graph import Aval, aval_of
 from wengert.ops.blocks import Call
 
@@ -444,7 +446,10 @@ class Op:
                 if trace.level == 0:
                     below = trace
         if top is None:
-            return self.evaluate(*args, **attrs)
+            try:
+                return self.evaluate(*args, **attrs)
+            except RuntimeWarning:
+                return retold(partial(self.evaluate, *args, **attrs))
         if below is not None and top is not below:
             args = below.without(args)
         return top.process(self, args, attrs)

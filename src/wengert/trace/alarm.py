@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import GraphError, TraceError, is_users, noticing
+from wengert.errors import GraphError, TraceError, is_heeding, is_users, noticing
 from wengert.ir.build import infer
 
 __all__ = [
@@ -72,8 +72,9 @@ def armed() -> str:
 
 
 def _warnings_raise() -> bool:
-    for action, message, category, module, line in warnings.filters:
-        if issubclass(RuntimeWarning, category):
+    for item in warnings.filters:
+        action, message, category, module, line = item
+        if not is_heeding(item) and issubclass(RuntimeWarning, category):
             if action == "error":
                 return True
             if message is None and module is None and not line:

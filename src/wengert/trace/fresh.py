@@ -13,11 +13,13 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from types import CellType, FrameType
 from typing import Any
 
 import numpy as np
 
+from wengert.errors import retold
 from wengert.ir.graph import Value
 from wengert.ops.base import Op, RegionOp
 from wengert.ops.index import index_set
@@ -104,7 +106,10 @@ class _Fresh(Trace):
         if op is index_set and self._in_place(args, attrs):
             return Tracer(self, args[0]._var)
         values = [self.read(a) if type(a) is Tracer else a for a in args]
-        y = op(*values, **attrs) if isinstance(op, RegionOp) else op.evaluate(*values, **attrs)
+        try:
+            y = op(*values, **attrs) if isinstance(op, RegionOp) else op.evaluate(*values, **attrs)
+        except RuntimeWarning:
+            y = retold(partial(op.evaluate, *values, **attrs))
         if type(y) is tuple:
             return tuple([self._made(part, args) for part in y])
         return self._made(y, args)

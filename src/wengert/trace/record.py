@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert.errors import (
     LeakedTracerError,
+    heed_warnings,
     user_line,
 )
 from wengert.ir.graph import Value
@@ -34,6 +35,7 @@ class Trace:
     differentiates = False
 
     def __init__(self) -> None:
+        heed_warnings()
         self.level = next(LEVELS)
         self.alive = True
         self.numbers: set[Any] = set()  # values that stand for Python numbers

@@ -12,6 +12,7 @@ import numpy as np
 from wengert.errors import (
     LeakedTracerError,
     MutationError,
+    heed_warnings,
     is_users,
     user_line,
 )
@@ -141,6 +142,7 @@ class GraphRecorder(Trace):
             frame = frame.f_back
         self.alarm.start(frame)
         self.calls.start(frame)
+        heed_warnings()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

@@ -6,12 +6,14 @@ constant comes back as a plain value, so a comparison costs nothing.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import (
     cause_of,
+    retold,
 )
 from wengert.ir.graph import Node, Value
 from wengert.ops.base import ZERO, Op, RegionOp
@@ -170,7 +172,12 @@ class Tape(Trace):
             hold = frozen_or_same if self.regions else self.hold  # there it is called again
             y = op.derivative.begin(op, values, hold)  # type: ignore[union-attr]
         else:
-            y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
+            try:
+                y = op(*values, **attrs) if nested else op.evaluate(*values, **attrs)
+            except RuntimeWarning:
+                if nested:
+                    raise
+                y = retold(partial(op.evaluate, *values, **attrs))
         if is_flat:
             return compared(op, y) if pythons else y
         if known is not None and self.recorder.nodes:  # type: ignore[union-attr]
