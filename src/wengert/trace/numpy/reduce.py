@@ -18,6 +18,7 @@ from wengert.trace.numpy.table import (
     NO_VALUE,
     axes_of_ufunc,
     axis_index,
+    called_as,
     cast,
     deliver,
     implements,
@@ -124,43 +125,13 @@ def _initial(initial: Any, dtype: np.dtype[Any]) -> Any:
     return cast(first, dtype)
 
 
-def _extremum(op: Op) -> Callable[..., Any]:
-    general = _general[op.name]
-
-    def implementation(
-        a: Any,
-        axis: Any = None,
-        out: Any = None,
-        keepdims: Any = NO_VALUE,
-        initial: Any = NO_VALUE,
-        where: Any = NO_VALUE,
-    ) -> Any:
-        return general(a, axis, None, out, keepdims, initial, where)
-
-    return implementation
-
-
 _general = {op.name: _reduction(op) for op in red.REDUCTIONS.values()}
 np_sum = implements(np.sum)(_general["sum"])
 np_prod = implements(np.prod)(_general["prod"])
-np_max = implements(np.max, np.amax)(_extremum(red.reduce_max))
-np_min = implements(np.min, np.amin)(_extremum(red.reduce_min))
-
-
-@implements(np.any)
-def np_any(
-    a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE
-) -> Any:
-    """Stand for `numpy.any`."""
-    return _general["any"](a, axis, None, out, keepdims, NO_VALUE, where)
-
-
-@implements(np.all)
-def np_all(
-    a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE
-) -> Any:
-    """Stand for `numpy.all`."""
-    return _general["all"](a, axis, None, out, keepdims, NO_VALUE, where)
+np_max = implements(np.max, np.amax)(called_as(np.max, _general["max"]))
+np_min = implements(np.min, np.amin)(called_as(np.min, _general["min"]))
+implements(np.any)(called_as(np.any, _general["any"]))
+implements(np.all)(called_as(np.all, _general["all"]))
 
 
 def _ufunc_reduce(name: str) -> Callable[..., Any]:

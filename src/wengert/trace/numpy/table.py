@@ -29,6 +29,7 @@ __all__ = [
     "axes",
     "axes_of_ufunc",
     "axis_index",
+    "called_as",
     "cast",
     "decided",
     "deliver",
@@ -75,6 +76,22 @@ def implements(*functions: Any) -> Callable[[F], F]:
         return implementation
 
     return decorate
+
+
+def called_as(function: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an implementation that is called as a NumPy function is: with its parameters.
+
+    NumPy compares a call with the function's signature before it hands it over, so all that is
+    left to say is which parameter each positional argument is.
+    """
+    code = function.__wrapped__.__code__
+    names = code.co_varnames[: code.co_argcount]
+
+    @functools.wraps(function)
+    def implementing(*args: Any, **kwargs: Any) -> Any:
+        return implementation(**dict(zip(names, args, strict=False)), **kwargs)
+
+    return implementing
 
 
 def _giving(kind: Callable[[Any], Any], implementation: F) -> F:
