@@ -79,17 +79,21 @@ def implements(*functions: Any) -> Callable[[F], F]:
 
 
 def called_as(function: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an implementation that is called as a NumPy function is: with its parameters.
-
-    NumPy compares a call with the function's signature before it hands it over, so all that is
-    left to say is which parameter each positional argument is.
-    """
+    """Return an implementation, of keywords, with the parameters of a NumPy function."""
     code = function.__wrapped__.__code__
     names = code.co_varnames[: code.co_argcount]
+    known = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
     @functools.wraps(function)
     def implementing(*args: Any, **kwargs: Any) -> Any:
-        return implementation(**dict(zip(names, args, strict=False)), **kwargs)
+        given = dict(zip(names, args, strict=False))
+        if (
+            len(given) < len(args)
+            or not known.issuperset(kwargs)
+            or not kwargs.keys().isdisjoint(given)
+        ):
+            function.__wrapped__(*args, **kwargs)  # says what is wrong: too many, unknown, twice
+        return implementation(**given, **kwargs)
 
     return implementing
 
