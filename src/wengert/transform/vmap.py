@@ -199,7 +199,7 @@ def _laid(y: Any) -> Any:
         return np.ascontiguousarray(y)
     if y._view is None and layout.is_c(shape, memory.strides(y), y.dtype.itemsize):
         return y
-    return np.copy(y, order="C")  # type: ignore[call-overload]
+    return np.copy(y, order="C")
 
 
 def _collected(y: Any, trace: BatchTrace, axis: Any) -> Any:
