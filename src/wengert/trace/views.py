@@ -83,8 +83,12 @@ class Along:
         self._call = call
 
     def __call__(self, base: Any, **attrs: Any) -> Any:
-        """Apply the function."""
-        return self._call(base, **attrs)
+        """Apply the function; what it makes lies in the order in which NumPy goes through a view."""
+        y = self._call(base, **attrs)
+        if self.follow is None or len(y.shape) < 2:
+            return y
+        own = self.follow(base.shape, memory.strides(base), attrs)
+        return memory.ordered(y, layout.iterated(y.shape, [(y.shape, own)]))
 
 
 _SHARING = (

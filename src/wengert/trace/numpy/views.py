@@ -54,7 +54,7 @@ def diagonal_view(a: Any, offset: int, axis1: int, axis2: int, view: Any = _WRIT
     if i == j:
         raise ValueError("axis1 and axis2 cannot be the same" + user_line())
     attrs = {"offset": operator.index(offset), "axis1": i, "axis2": j}
-    return views.attach(_diagonal(a, **attrs), a, view, attrs)
+    return views.attach(view(a, **attrs), a, view, attrs)
 
 
 # --- windows --------------------------------------------------------------------------------------
@@ -99,4 +99,4 @@ def sliding_window_view(
                 + user_line()
             )
     attrs = {"sizes": tuple(int(n) for n in sizes), "along": along}
-    return views.attach(_windows(x, **attrs), x, _WINDOWS, attrs)
+    return views.attach(_WINDOWS(x, **attrs), x, _WINDOWS, attrs)
