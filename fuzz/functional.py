@@ -1,4 +1,4 @@
-"""Loops and branches written with ``wg.scan``, ``wg.while_loop``, ``wg.cond`` and their kin."""
+"""Loops, branches and batches written with ``wg.scan``, ``wg.cond``, ``wg.vmap`` and their kin."""
 
 from __future__ import annotations
 
@@ -44,6 +44,9 @@ FUNCTIONAL = (
     "cond",
     "switch",
     "prefix",
+    "vmap",
+    "vmap",
+    "checkpoint",
 )
 
 
@@ -182,7 +185,32 @@ def _prefix(scope: Scope, name: str, f: str) -> str:
     return f"{name} = wg.associative_scan({g}, {x})"
 
 
+def _vmap(scope: Scope, name: str, f: str) -> str:
+    """A function of a row, or of two rows, for all rows at once."""
+    x = scope.slots.fill("{x}")
+    form = scope.rng.choice(("one", "one", "two", "shared", "last"))
+    rows = {"one": "{}", "two": "{}, {}[::-1]", "shared": "{}, 0.5", "last": "{}.T"}
+    binding = {"r": f"{x}[0]"}
+    if form in ("two", "shared"):
+        binding["q"] = f"{x}[0]" if form == "two" else "0.5"
+    lines, value = _body(
+        scope, binding, ("np.sum({a}) * r", "np.sin(r)", "r * {b}", "np.sum(r)", "r - np.mean(r)")
+    )
+    more = {"shared": ", (0, None)", "last": ", -1"}.get(form, "")
+    body = _indent("\n".join([*lines, f"return {value}" + (" * q" if len(binding) > 1 else "")]))
+    called = f"wg.vmap({f}{more})({rows[form].format(*[x] * 2)})"
+    return f"def {f}({', '.join(binding)}):\n{body}\n{name} = {called}"
+
+
+def _checkpoint(scope: Scope, name: str, f: str) -> str:
+    a = scope.slots.fill("{a}")
+    lines, value = _body(scope, {"u": a}, ("{a}", "{a} + u", "np.sum({a}) * u", "u * {b}", "u * 2"))
+    body = _indent("\n".join([*lines, f"return {value}"]))
+    return f"def {f}(u):\n{body}\n{name} = wg.checkpoint({f})({a})"
+
+
 _WRITERS = {
     "scan": _scan, "pair": _pair, "map": _map, "fori": _fori, "while": _while,
     "counted": _counted, "cond": _cond, "switch": _switch, "prefix": _prefix,
+    "vmap": _vmap, "checkpoint": _checkpoint,
 }  # fmt: skip

@@ -103,6 +103,22 @@ def associative_scan(f: Callable[[Any, Any], Any], xs: Any) -> Any:
     return optree.tree_map(lambda *parts: np.stack(parts), *itertools.accumulate(rows, f))
 
 
+def vmap(f: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
+    def rows(*args: Any) -> Any:
+        axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+        mapped = [x if a is None else np.moveaxis(x, a, 0) for x, a in zip(args, axes, strict=True)]
+        sizes = [len(x) for x, a in zip(mapped, axes, strict=True) if a is not None]
+        if not min(sizes):
+            raise ValueError(NO_ROWS)
+        found = [
+            f(*[x if a is None else x[i] for x, a in zip(mapped, axes, strict=True)])
+            for i in range(sizes[0])
+        ]
+        return optree.tree_map(lambda *parts: _new(np.stack(parts)), *found)
+
+    return rows
+
+
 class Plain:
     """Stands for the module ``wg`` in a program that is run in plain NumPy."""
 
@@ -112,4 +128,6 @@ class Plain:
     while_loop = staticmethod(while_loop)
     cond = staticmethod(cond)
     switch = staticmethod(switch)
+    vmap = staticmethod(vmap)
+    checkpoint = staticmethod(lambda f: f)
     associative_scan = staticmethod(associative_scan)

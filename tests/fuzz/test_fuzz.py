@@ -77,6 +77,7 @@ def test_programs_are_about_many_things():
         "wg.scan(",
         "wg.while_loop(",
         "wg.cond(",
+        "wg.vmap(",
         "wg.fori_loop(",
         ".append(",
         "break",
@@ -101,9 +102,14 @@ def test_plain_loops_are_those_of_wengert(name):
         "cond": [(x[0, 0] > k, np.sin, np.cos, x) for k in (-9, 9)],
         "switch": [(k, [np.sin, np.cos, np.tanh], x) for k in (-1, 1, 7)],
         "associative_scan": [(np.add, x), (lambda a, b: (a[0] * b[0], b[0] * a[1] + b[1]), (x, x))],
+        "vmap": [(np.sum,), (np.sort, 1), (lambda u: u[::-1], (0,))],
+        "checkpoint": [(np.sin,)],
     }
     for args in calls[name]:
-        assert not difference(getattr(wg, name)(*args), getattr(Plain, name)(*args), 1e-12)
+        found, wanted = getattr(wg, name)(*args), getattr(Plain, name)(*args)
+        if name in ("vmap", "checkpoint"):
+            found, wanted = found(x), wanted(x)
+        assert not difference(found, wanted, 1e-12)
         program = Program.parsed(LOOP)
         assert program.plain.__globals__["wg"] is Plain
         assert program.function.__globals__["wg"] is wg

@@ -219,7 +219,8 @@ CUBED = [
     "np.linspace(t, 0.1, 3)", "np.subtract.reduce(t[:1])", "np.divide.accumulate(t, axis=1)",
     "-np.lib.stride_tricks.sliding_window_view(t, 1, axis=1)", "t[:, np.argmax(t) % 2] * 2",
     "np.sin(np.lib.stride_tricks.sliding_window_view(t, 2, axis=2))", "-np.diagonal(t)",
-    "np.diagonal(t, axis1=1, axis2=2) * 2", "np.add.reduceat(t, [0, 1], axis=1)", "np.subtract.reduceat(t, [0], axis=0)",
+    "np.diagonal(t, axis1=1, axis2=2) * 2", "np.add.reduceat(t, [0, 1], axis=1)",
+    "np.subtract.reduceat(t, [0], axis=0)",
 ]  # fmt: skip
 OF_VECTORS = [
     "v.ravel()", "v.reshape(-1)", "v.reshape(2, 2) if v.size == 4 else v", "v[None]", "v[:, None]",

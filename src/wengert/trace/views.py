@@ -83,7 +83,7 @@ class Along:
         self._call = call
 
     def __call__(self, base: Any, **attrs: Any) -> Any:
-        """Apply the function; what it makes lies in the order in which NumPy goes through a view."""
+        """Apply the function; its result lies in the order in which NumPy goes through a view."""
         y = self._call(base, **attrs)
         if self.follow is None or len(y.shape) < 2:
             return y
