@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from wengert.errors import InputError, user_line
+from wengert.errors import InputError, UnsupportedError, user_line
 from wengert.linear.arrays import ArrayGraph
 from wengert.linear.order import accumulated, order_given, order_of
 from wengert.linear.scalars import ScalarGraph
 from wengert.linear.steps import Step, named, roles_of, steps_of
+from wengert.linear.symmetric import SecondOrder
+from wengert.linear.terms import NotAccumulable
 from wengert.linear.values import Linear
 from wengert.orders.order import Cost, Order
 from wengert.transform.linear import linearize_flat
@@ -218,6 +220,44 @@ class LinearGraph(Linear):
         """
         level = order.level if isinstance(order, Order) else level
         return accumulated(self.at(level), order)
+
+    # --- second derivatives -----------------------------------------------------------------------
+    @cached_property
+    def second(self) -> SecondOrder:
+        """The graph of numbers with second derivatives, of a function that returns one number.
+
+        Its ``problem`` is a `wengert.orders.SymmetricGraph`; ``order(method)`` finds an order for
+        the Hessian.
+
+        Raises
+        ------
+        InputError
+            For a function with other results.
+        UnsupportedError
+            For an operation without a formula of its second derivatives.
+        """
+        try:
+            return SecondOrder(self)
+        except NotAccumulable as unfit:
+            raise UnsupportedError(
+                f"the second derivatives of {self.name}: {unfit}. Use wg.hessian" + user_line()
+            ) from None
+
+    def hessian(self, order: Any = "default") -> list[list[Any]]:
+        """Eliminate numbers and their adjoints in pairs.
+
+        Parameters
+        ----------
+        order : str, FoundSymmetric or sequence of int
+            ``"edge pushing"``, ``"cheapest first"``, ``"forward"``, or ``"default"`` for the
+            cheapest of these; or the vertices in another sequence.
+
+        Returns
+        -------
+        list of list of array or None
+            For each argument and each argument a block of the Hessian.
+        """
+        return self.second.accumulate(order)
 
 
 def linearised(

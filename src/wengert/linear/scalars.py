@@ -27,7 +27,7 @@ from wengert.ops.patterns import Moving
 from wengert.ops.shape import concatenate, reshape
 from wengert.orders.problem import MOST, EliminationGraph, eliminated
 
-__all__ = ["ScalarGraph"]
+__all__ = ["ScalarGraph", "filled", "plus", "settle", "times"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -180,6 +180,13 @@ class ScalarGraph:
         found = self._entry(i, place)
         return found if block.choices is None else Chosen(found, found)
 
+    def value(self, parts: Sequence[Any]) -> Any:
+        """Return the partial derivative of an edge, the sum of its parts."""
+        total = self._partial(parts[0])
+        for part in parts[1:]:
+            total = plus(total, self._partial(part))
+        return total
+
     def _entry(self, i: int, place: tuple[int, ...]) -> Any:
         key = (i, place)
         if key not in self._whole:
@@ -196,10 +203,7 @@ class ScalarGraph:
         before: list[list[int]] = [[] for _ in range(self.problem.vertices)]
         after: list[list[int]] = [[] for _ in range(self.problem.vertices)]
         for (u, v), parts in self.edges.items():
-            total = self._partial(parts[0])
-            for part in parts[1:]:
-                total = plus(total, self._partial(part))
-            c[u, v] = total
+            c[u, v] = self.value(parts)
             before[v].append(u)
             after[u].append(v)
         eliminated(c, before, after, order, times, plus)
@@ -227,7 +231,7 @@ class ScalarGraph:
                         for i in range(n)
                         if (start + i, t) in c
                     }
-                    made = _filled(parts, len(names) * n, dtype_of(y)) if parts else None
+                    made = filled(parts, len(names) * n, dtype_of(y)) if parts else None
                     if made is not None:
                         made = reshape(made, shape=(*shape_of(y), *v.shape))
                     row.append(made)
@@ -283,7 +287,7 @@ def _moves(e: Edge) -> bool:
     return isinstance(op.pattern, Moving) or bool(op.identity)
 
 
-def _filled(parts: dict[int, Any], size: int, dtype: np.dtype[Any]) -> Any:
+def filled(parts: dict[int, Any], size: int, dtype: np.dtype[Any]) -> Any:
     """Return a flat array with some entries, zero elsewhere."""
     traced = {k: x for k, x in parts.items() if isinstance(x, Traced)}
     template = np.zeros(size, dtype)

@@ -21,7 +21,7 @@ from wengert.ir.simplify import simplify
 from wengert.linear.terms import NotAccumulable
 from wengert.matrices.compare import as_time
 from wengert.matrices.rates import rates
-from wengert.matrices.ways import WAYS, Blocks, Point
+from wengert.matrices.ways import EVERY, WAYS, Blocks, Point
 from wengert.matrices.work import work_of
 from wengert.ops.base import ZERO, dtype_of
 from wengert.orders.order import Order
@@ -127,7 +127,7 @@ def blocks_of(point: Point, mode: str | Order, name: str) -> Blocks:
         point.order, mode = mode, "eliminate"
     if mode != "auto":
         try:
-            return WAYS[mode](point)
+            return EVERY[mode](point)
         except NotAccumulable as unfit:
             raise UnsupportedError(
                 f"{name}: mode={mode!r} does not suit this function: {unfit}. mode='auto' takes "
@@ -242,13 +242,7 @@ class _Trial:
             note = "not derived: the function is long"
         else:
             note = ""
-        for mode in ("eliminate", "accumulate"):
-            if note:
-                self.found.append(Candidate(mode, None, note=note))
-                continue
-            self.derive(mode)
-            if mode in self.blocks and point.order is not None and point.order.level == "entries":
-                note = "not derived: it is one of the orders of eliminating entries"
+        self._others(note)
         if not self.blocks:
             return WAYS[first](point)  # raises what it raised
         order = sorted(self.found, key=lambda c: math.inf if c.seconds is None else c.seconds)
@@ -266,12 +260,30 @@ class _Trial:
         )
         return self.blocks[taken.mode]
 
+    def _others(self, note: str) -> None:
+        """Record what is no sweep, unless a note says why not."""
+        point = self.point
+        rest = ["eliminate", "accumulate"]
+        if point.scalar is not None:
+            rest.insert(1, "symmetric")
+        for mode in rest:
+            why = note
+            entries = point.order is not None and point.order.level == "entries"
+            if mode == "accumulate" and "eliminate" in self.blocks and entries:
+                why = why or "not derived: it is one of the orders of eliminating entries"
+            if mode == "symmetric" and not entries:
+                why = why or "does not suit: its values are arrays and not numbers"
+            if why:
+                self.found.append(Candidate(mode, None, note=why))
+            else:
+                self.derive(mode)
+
     def derive(self, mode: str) -> None:
         """Record a way."""
         recorder = self.recorder
         before = len(recorder.guards)
         try:
-            blocks = WAYS[mode](self.point)
+            blocks = EVERY[mode](self.point)
             made = self._predicted(mode, [b for row in blocks for b in row])
         except NotAccumulable as unfit:
             made = Candidate(mode, None, note=f"does not suit: {unfit}")

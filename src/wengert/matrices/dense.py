@@ -17,12 +17,12 @@ from wengert.jit.transformed import Transformed
 from wengert.linear.narrow import narrowed
 from wengert.matrices.choice import blocks_of
 from wengert.matrices.dense_plan import DensePlan
-from wengert.matrices.ways import WAYS, Point
+from wengert.matrices.ways import EVERY, WAYS, Point
 from wengert.memory.dense import check_dense
 from wengert.ops.base import Traced, dtype_of
 from wengert.ops.options import check_places, names
 from wengert.orders.order import Order
-from wengert.transform.linear import linearize_flat
+from wengert.transform.linear import Linearized, linearize_flat
 
 __all__ = ["dense_jacobian", "jacfwd", "jacrev"]
 
@@ -68,14 +68,19 @@ def dense_jacobian(
     value: bool = False,
     argnames: str | Sequence[str] | None = None,
     kind: str = "jacobian",
+    scalar: Callable[..., Any] | None = None,
 ) -> Any:
-    """Return a function that computes the dense Jacobian of `f`, or the value and it; see there."""
+    """Return a function that computes the dense Jacobian of `f`, or the value and it; see there.
+
+    Of a Hessian, `f` is the gradient of `scalar`.
+    """
     check_places(f, argnums, "jacobian", has_aux=has_aux)
     if argnames is not None:
         names(argnames, "jacobian", "argnames")
-    if not isinstance(mode, Order) and mode not in ("auto", *WAYS):
+    ways = WAYS if scalar is None else EVERY
+    if not isinstance(mode, Order) and mode not in ("auto", *ways):
         raise InputError(
-            f"mode must be one of 'auto', {', '.join(map(repr, WAYS))}, not {mode!r}" + user_line()
+            f"mode must be one of 'auto', {', '.join(map(repr, ways))}, not {mode!r}" + user_line()
         )
     name = f"{kind}({getattr(f, '__name__', 'f')})"
 
@@ -90,13 +95,18 @@ def dense_jacobian(
                 form.append(aux)
             results, rebuild = trees.flatten(out)
             form.append(rebuild)
-            return [
-                y if isinstance(y, (Traced, np.ndarray)) else np.asarray(y)[()] for y in results
-            ]
+            return as_arrays(results)
+
+        def original(scalar: Callable[..., Any]) -> Linearized:
+            def value(*leaves: Any) -> list[Any]:
+                return as_arrays(trees.flatten(chosen.call(scalar, leaves, kwargs))[0])
+
+            return linearize_flat(value, chosen.leaves)
 
         lin = linearize_flat(flat, chosen.leaves)
         refuse_piecewise(lin.ys, name)
-        point = Point(narrowed(lin, chosen.leaves), chosen.leaves, chunk_size)
+        whole = None if scalar is None else functools.partial(original, scalar)
+        point = Point(narrowed(lin, chosen.leaves), chosen.leaves, chunk_size, whole)
         dtype = np.result_type(*map(dtype_of, chosen.leaves), np.float16)
         check_dense((point.rows, point.columns), dtype, name)
         blocks = blocks_of(point, mode, name)
@@ -114,9 +124,15 @@ def dense_jacobian(
         value=value,
         argnames=argnames,
         kind=kind,
+        scalar=scalar,
     )
     made: DenseFunction[...] = DenseFunction(kind, f, wrapped, remade)
     return made
+
+
+def as_arrays(results: Sequence[Any]) -> list[Any]:
+    """Return results as arrays or traced values."""
+    return [y if isinstance(y, (Traced, np.ndarray)) else np.asarray(y)[()] for y in results]
 
 
 class DenseFunction(Transformed[P, Any]):

@@ -78,7 +78,7 @@ class DensePlan(Plan):
         args, kwargs = self._example
         runs: dict[str, Callable[[], Any]] = {}
         mode = self.mode or "given"
-        for key in WAYS:
+        for key in dict.fromkeys([*WAYS, *(c.mode for c in self.candidates)]):
             try:
                 plan = Jitted(self._again(key)).plan(*args, **kwargs)
             except (UnsupportedError, DerivativeError):  # a custom rule of the other direction

@@ -154,7 +154,8 @@ def hessian(
         The positional arguments to differentiate.
     mode, sparsity, format, chunk_size, probe
         As for `jacobian`, of the gradient. Symmetry is used: ``forward`` and ``reverse`` take a
-        star colouring.
+        star colouring where the matrix is sparse, and ``symmetric`` eliminates values and their
+        adjoints in pairs where `f` is a formula of numbers.
 
     Returns
     -------
@@ -200,9 +201,9 @@ def _matrix(
             raise InputError("probe=False is for sparse matrices: add sparsity='auto'")
         if kind == "hessian":
             made = grad(f, argnums)
-            return dense_jacobian(made, argnums, False, mode, chunk_size, kind=kind)
+            return dense_jacobian(made, argnums, False, mode, chunk_size, kind=kind, scalar=f)
         return dense_jacobian(f, argnums, has_aux, mode, chunk_size, value)
-    if isinstance(mode, Order) or mode == "eliminate":
+    if isinstance(mode, Order) or mode in ("eliminate", "symmetric"):
         raise InputError(
             "the elimination of vertices makes dense matrices: leave sparsity= and format= out, "
             "or take mode='accumulate'" + user_line()

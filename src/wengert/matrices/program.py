@@ -18,7 +18,7 @@ from wengert.sparse.pattern import SparsityPattern
 
 __all__ = ["MODES", "Candidate", "MatrixProgram", "Order", "Request"]
 
-MODES = ("auto", "accumulate", "forward", "reverse", "both", "eliminate")
+MODES = ("auto", "accumulate", "forward", "reverse", "both", "eliminate", "symmetric")
 
 
 class Request(NamedTuple):

@@ -18,6 +18,7 @@ from wengert.linear.accumulate import Accumulation, accumulate_flat
 from wengert.linear.blocked import in_blocks
 from wengert.linear.entries import entries_of
 from wengert.linear.graph import LinearGraph
+from wengert.linear.symmetric import SecondOrder
 from wengert.linear.terms import JacobianTerm, NotAccumulable, is_number
 from wengert.linear.values import rely_on
 from wengert.ops.base import RegionOp, Traced, dtype_of, is_inexact, shape_of
@@ -29,7 +30,7 @@ from wengert.trace.tracer import Tracer
 from wengert.transform.batch import Batched, BatchTrace
 from wengert.transform.linear import Linearized, as_recorded, quiet
 
-__all__ = ["WAYS", "Blocks", "Point", "replayed"]
+__all__ = ["EVERY", "WAYS", "Blocks", "Point", "replayed"]
 
 Blocks = list[list[Any]]
 Ints = np.ndarray[Any, Any]
@@ -49,10 +50,19 @@ class Point:
         Entries of all results, and of all arguments.
     order : Order or None
         In which the vertices of its linear graph are to be eliminated, or were.
+    scalar : callable or None
+        Of a Hessian: linearises the function of which `lin` is the gradient.
     """
 
-    def __init__(self, lin: Linearized, leaves: list[Any], chunk: int | None = None) -> None:
+    def __init__(
+        self,
+        lin: Linearized,
+        leaves: list[Any],
+        chunk: int | None = None,
+        scalar: Callable[[], Linearized] | None = None,
+    ) -> None:
         self.lin = lin
+        self.scalar = scalar
         self.leaves = leaves
         self.chunk = chunk
         self.order: Order | None = None
@@ -267,6 +277,29 @@ def by_order(point: Point) -> Blocks:
                 point.order = graph.order("default")
             found = graph.accumulate(point.order)
             rely_on(graph.indices)
+    return _with_zeros(found, point, dtype)
+
+
+def by_symmetry(point: Point) -> Blocks:
+    """Eliminate the numbers of a scalar function and their adjoints in pairs.
+
+    Raises
+    ------
+    NotAccumulable
+    """
+    dtype = alike(point)
+    if point.scalar is None:
+        raise NotAccumulable("it is no Hessian")
+    with quiet():
+        graph = LinearGraph(point.scalar())
+        if graph.level != "entries":
+            raise NotAccumulable("its values are arrays and not numbers")
+        found = SecondOrder(graph).accumulate()
+        rely_on(graph.indices)
+    return _with_zeros(found, point, dtype)
+
+
+def _with_zeros(found: Blocks, point: Point, dtype: np.dtype[Any]) -> Blocks:
     blocks = []
     for y, row in zip(point.ys, found, strict=True):
         shapes = [shape_of(y) + shape_of(x) for x in point.leaves]
@@ -379,3 +412,6 @@ WAYS: dict[str, Callable[[Point], Blocks]] = {
     "eliminate": by_order,
 }
 """The ways by name."""
+
+EVERY = {**WAYS, "symmetric": by_symmetry}
+"""Those to Hessians too."""

@@ -13,6 +13,7 @@ from wengert.orders.faces import FoundFaces, find_faces
 from wengert.orders.order import Cost, Order
 from wengert.orders.problem import EliminationGraph
 from wengert.orders.search import Found, find_order
+from wengert.orders.symmetric import FoundSymmetric, SymmetricGraph, find_symmetric
 
 __all__ = [
     "ChainPlan",
@@ -22,10 +23,13 @@ __all__ = [
     "Found",
     "FoundEdges",
     "FoundFaces",
+    "FoundSymmetric",
     "Order",
+    "SymmetricGraph",
     "find_edges",
     "find_faces",
     "find_order",
+    "find_symmetric",
     "lower_bound",
     "plan_chain",
 ]
