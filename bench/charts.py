@@ -82,6 +82,21 @@ def ratio(a: int, b: int, part: int = 0) -> Callable[[Cells], float | None]:
     return lambda row: over(read(row, a), read(row, b))
 
 
+def inverse(k: int) -> Callable[[Cells], float | None]:
+    """Return what divides 1 by a column."""
+    return lambda row: over(1.0, number(row[k])) if k < len(row) else None
+
+
+def bracket(k: int) -> Callable[[Cells], float | None]:
+    """Return what reads the number in brackets of a column, ``1.99 ms (1.5)``."""
+
+    def read(row: Cells) -> float | None:
+        found = re.search(r"\(([\d.]+)\)", row[k]) if k < len(row) else None
+        return float(found.group(1)) if found else None
+
+    return read
+
+
 # --- the charts -----------------------------------------------------------------------------------
 class Chart(NamedTuple):
     """Ratios of one table.
@@ -115,15 +130,34 @@ CHARTS = {
         "eager", 0, {"autograd": column(4), "PyTorch": column(5)},
         "Gradients without compilation",
     ),
+    "following": Chart(
+        "following", 0, {"followed": column(3)},
+        "Following functions", "times as long as the function as it stands",
+    ),
+    "importing": Chart(
+        "importing", 0, {"seconds": column(2)}, "Imports", "times as long as `import numpy`",
+    ),
+    "train": Chart(
+        "train", 0, {"seconds": column(4)}, "Training", "times as long as scikit-learn",
+    ),
     "native": Chart(
         "native", 0, {"JAX": ratio(4, 3), "PyTorch": ratio(5, 3), "C by hand": ratio(6, 3)},
         "Machine code: a call",
     ),
     "native-first": Chart("native", 0, {"JAX": ratio(2, 1)}, "Machine code: the first call"),
+    "native-before": Chart(
+        "native", 1, {"a call": column(3)},
+        "Machine code: a call, before and now", "times as long as before: further left is better",
+    ),
     "loops": Chart(
         "loops", 0, {"first result": ratio(2, 4), "a call": ratio(5, 7)},
         "Loops of Python: every trip compiled on its own, over loops found",
         "times as long as now", 2,
+    ),
+    "loops-peers": Chart(
+        "loops", 1,
+        {"first result": ratio(3, 2), "gradient": ratio(5, 4), "value": ratio(7, 6)},
+        "Loops of Python: JAX's loops over them", named=2,
     ),
     "scans": Chart(
         "scans", 0,
@@ -131,11 +165,26 @@ CHARTS = {
          "C, gradient": ratio(8, 3)},
         "Loops as operations", named=2,
     ),
+    "laplacian": Chart(
+        "laplacian", 0,
+        {"JAX, by hand": bracket(2), "JAX, trace": bracket(3), "JAX, jvp": bracket(4),
+         "JAX, jet": bracket(5), "PyTorch, trace": bracket(6), "PyTorch, jvp": bracket(7)},
+        "Laplacians",
+    ),
     "cost": Chart(
         "cost", 0,
         {"wengert": _counter(2), "FlopCounterMode": _counter(3), "XLA": _counter(4),
          "fvcore": _counter(5), "calflops": _counter(6), "torchinfo": _counter(7)},
         "Counted operations of the forward pass", "times the analytic truth; 0 is left out",
+    ),
+    "cost-gradient": Chart(
+        "cost", 1, {"products": column(2), "operations": column(3), "time": column(4)},
+        "The gradient over the value", "times as much as the value", named=2,
+    ),
+    "modes": Chart(
+        "modes", 0, {"best mode": inverse(9), "JAX": ratio(7, 2), "by hand": ratio(8, 2)},
+        "The choice among modes",
+        "times as long as mode=\"auto\" takes: further right, it is faster",
     ),
     "orders": Chart(
         "orders", 0,
@@ -153,6 +202,12 @@ CHARTS = {
         {"asdex, first": ratio(2, 1), "asdex, a call": ratio(2, 1, 1),
          "CasADi, first": ratio(3, 1), "CasADi, a call": ratio(3, 1, 1)},
         "Sparse Jacobians and Hessians",
+    ),
+    "sparse-large": Chart(
+        "sparse", 1,
+        {"asdex, first": ratio(2, 1), "asdex, a call": ratio(2, 1, 1),
+         "CasADi, first": ratio(3, 1), "CasADi, a call": ratio(3, 1, 1)},
+        "Large sparse Jacobians and Hessians",
     ),
 }  # fmt: skip
 

@@ -53,3 +53,15 @@ def test_ratios_of_cells():
     assert charts.ratio(2, 1, 1)(row) == pytest.approx(0.5)
     assert charts.ratio(2, 1, 2)(row) is None
     assert charts.ratio(9, 1)(row) is None
+
+
+def test_every_table_has_a_chart():
+    found = charts.tables(charts.PAGE.read_text(encoding="utf-8"))
+    drawn = {(c.script, c.table) for c in charts.CHARTS.values()} | {("memory", 0)}
+    assert {(script, k) for script, rows in found.items() for k in range(len(rows))} == drawn
+
+
+def test_numbers_in_brackets():
+    assert charts.bracket(1)(["f", "1.99 ms (1.5)"]) == 1.5
+    assert charts.bracket(1)(["f", "-"]) is None
+    assert charts.inverse(1)(["f", "0.5"]) == 2
