@@ -119,9 +119,21 @@ def solved(a):
     return np.sum(x)
 
 
+def broken(a):
+    x, n = a, 0
+    while x > 0.3 and n < 6:
+        n += 1
+        if abs(x - 1) < 0.2:
+            break
+        x = 0.8 * x
+    else:
+        x = x + 1.0
+    return x * n
+
+
 FOLDED = {
     newton: 1, capped: 1, returning: 1, counted: 1, otherwise: 1, branching: 1, calling: 1,
-    nested: 1, bisected: 1, searched: 2, solved: 1,
+    nested: 1, bisected: 1, searched: 2, solved: 1, broken: 2,
 }  # fmt: skip
 
 

@@ -200,7 +200,9 @@ class _Folded:
         least = writer.least()
         if least:
             self._ask(np.greater_equal(trips, least))
-        chosen = self._exit(ys.pop(), exits) if coded else exits[0]
+        heads = {h.end[0] for h in writer.heads if h.end is not None}
+        exits.sort(key=heads.__contains__)  # the code stays 0 where the test at the head ends it
+        chosen = self._exit(ys.pop(), exits) if coded else exits[-1]
         for _ in promoted:
             is_bound = ys.pop()
             if not _differs(is_bound):  # in a batch no number is one of Python's
