@@ -23,7 +23,7 @@ ALLOWED = {
         "wengert.trace.dispatch._BY_REFERENCE", "wengert.trace.numpy.methods._FUNCTIONS",
         "wengert.trace.views._SHARING", "wengert.trace.kinds.OF_NUMBERS",
         "wengert.trace.lookups.VIEWS", "wengert.trace.lookups.WALKING",
-        "wengert.trace.lookups.EFFECTS",
+        "wengert.trace.lookups.EFFECTS", "wengert.trace.labelled._REDUCTIONS",
     },
     "what to tell people": {
         "wengert.analysis.nans._DOMAINS", "wengert.analysis.nans._REPEATED",
@@ -41,9 +41,11 @@ ALLOWED = {
     "kinds of operations": {"wengert.cost.operation.KINDS", "wengert.transform.regions.CHEAP"},
     "what takes processors longer than a product": {"wengert.matrices.work.ROOTS"},
     "rewrites, each of which is a rule": {"wengert.ir.identities.IDENTITIES"},
+    "what the graph of a loop is made with": {"wengert.transform.trip_graphs.(_AND, _NOT)"},
     "what NumPy's functions do beside applying a row": {
         "wengert.trace.functions.by_function", "wengert.trace.numpy.reduce._OF_BOOLEANS",
         "wengert.trace.numpy.reduce._OF_TRUTH", "wengert.trace.memory._MOVES",
+        "wengert.trace.sizes._MOVES",
     },
 }  # fmt: skip
 """Tables with names of rows, by the reason why they are no facts of rows."""
