@@ -41,7 +41,13 @@ ALLOWED = {
     "kinds of operations": {"wengert.cost.operation.KINDS", "wengert.transform.regions.CHEAP"},
     "what takes processors longer than a product": {"wengert.matrices.work.ROOTS"},
     "rewrites, each of which is a rule": {"wengert.ir.identities.IDENTITIES"},
-    "what the graph of a loop is made with": {"wengert.transform.trip_graphs.(_AND, _NOT)"},
+    "what the graph of a loop is made with": {
+        "wengert.transform.trip_graphs.(_AND, _NOT)",
+        "wengert.transform.trip_graphs.(_NOT_EQUAL, _EQUAL)",
+    },
+    "what a loop may run before it knows that it is needed": {
+        "wengert.transform.trip_graphs.SAFE",
+    },
     "what NumPy's functions do beside applying a row": {
         "wengert.trace.functions.by_function", "wengert.trace.numpy.reduce._OF_BOOLEANS",
         "wengert.trace.numpy.reduce._OF_TRUTH", "wengert.trace.memory._MOVES",
