@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from types import BuiltinFunctionType
 from typing import Any
 
@@ -253,7 +254,12 @@ def builder(spec: Any, still: Sequence[Any]) -> Callable[[Sequence[Any]], Any] |
         count += x is OUTPUT
     scope = _Scope()
     try:
-        text = _expression(spec.unflatten(places), scope)
+        result = spec.unflatten(places)
+        if type(result) is _Slot:
+            return itemgetter(0)  # without a frame of Python
+        if type(result) is tuple and len(result) > 1 and all(type(x) is _Slot for x in result):
+            return tuple
+        text = _expression(result, scope)
     except _Other:
         return None
     make: Callable[[Sequence[Any]], Any] = _made(f"def make(ys): return {text}\n", scope, "make")
