@@ -31,7 +31,7 @@ from timing import as_time
 
 import wengert as wg
 from wengert.errors import UnsupportedError
-from wengert.matrices.ways import WAYS
+from wengert.matrices.ways import EVERY, WAYS
 
 CORES = 2
 AUTO, HAND = "auto", "by hand"
@@ -102,7 +102,7 @@ def measure(problem: ModeProblem, options: argparse.Namespace) -> dict[str, Any]
     runs: dict[str, Callable[[], Any]] = {}
     row: dict[str, Any] = {"name": problem.name, "notes": []}
     expected: Any = None
-    for mode in (AUTO, *WAYS):
+    for mode in (AUTO, *(EVERY if problem.kind == "hessian" else WAYS)):
         function = function_of(problem, mode)
         start = time.perf_counter()
         try:
@@ -144,7 +144,7 @@ def ratios(row: dict[str, Any]) -> dict[str, float | None]:
         found = [times[n] for n in names if n in times]
         return times[AUTO] / min(found) if found else None
 
-    return {"fixed": over(WAYS), "jax": over(JAX.values()), "hand": over([HAND])}
+    return {"fixed": over(EVERY), "jax": over(JAX.values()), "hand": over([HAND])}
 
 
 def ranked(rows: list[dict[str, Any]]) -> tuple[int, int, list[str]]:
@@ -152,7 +152,7 @@ def ranked(rows: list[dict[str, Any]]) -> tuple[int, int, list[str]]:
     right = every = 0
     wrong = []
     for row in rows:
-        known = [m for m in WAYS if m in row["times"] and m in row["predicted"]]
+        known = [m for m in EVERY if m in row["times"] and m in row["predicted"]]
         for a, b in itertools.combinations(known, 2):
             x, y = row["times"][a], row["times"][b]
             if max(x, y) < LEAST * min(x, y):
@@ -170,7 +170,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
     made = Table(title="a call of the compiled Jacobian, in each mode")
     made.add_column("function", no_wrap=True)
     made.add_column("auto takes", no_wrap=True)
-    heads = (AUTO, *WAYS, *JAX.values(), HAND)
+    heads = (AUTO, *EVERY, *JAX.values(), HAND)
     for head in (
         *heads,
         "auto / best\nfixed mode",

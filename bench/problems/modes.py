@@ -401,6 +401,10 @@ def net_loss(xp: Any, x: Any) -> Any:
     return xp.sum(heads(xp, x) ** 2)
 
 
+def dipole_energy(xp: Any, x: Any) -> Any:
+    return xp.sum(heart(xp, x) ** 2)
+
+
 BATCH = normal(61, 1000, 3)
 
 
@@ -450,4 +454,5 @@ PROBLEMS = [
     ModeProblem("separable, 300", separable, (normal(0, 300),), "hessian"),
     ModeProblem("logistic regression, 40", logistic, (normal(0, 40) / 9,), "hessian"),
     ModeProblem("loss of a net, 50", net_loss, (normal(0, 50),), "hessian"),
+    ModeProblem("energy of the dipole, 8", dipole_energy, (np.linspace(0.5, 1.5, 8),), "hessian"),
 ]  # fmt: skip

@@ -13,6 +13,8 @@ TALL = RNG.standard_normal((9, 4))
 SQUARE = RNG.standard_normal((6, 6)) / 3
 PICKED = np.array([0, 2, 2, 5, 1])
 ROW, COLUMN = RNG.standard_normal((1, 6)), RNG.standard_normal((6, 1))
+PAIRS = RNG.standard_normal((20, 2, 2)) + 3 * np.eye(2)
+LINES = RNG.integers(0, 20, 30)
 X6, X4 = RNG.uniform(0.3, 1.5, 6), RNG.uniform(0.3, 1.5, 4)
 
 
@@ -53,6 +55,11 @@ FUNCTIONS = {
     "constant part": (lambda x: np.concatenate([x * 2, np.ones(2), x[:1]]), X4),
     "no dependence": (lambda x: np.ones(3) + 0 * np.sign(x[:3]), X4),
     "cumulative": (lambda x: np.cumsum(x * x), X6),
+    "sorted lines": (lambda x: np.sort(x.reshape(20, 2), axis=1).ravel() ** 2, RNG.random(40)),
+    "small solves": (lambda x: np.linalg.solve(PAIRS, np.sin(x.reshape(20, 2, 1))).ravel(),
+                     RNG.random(40)),
+    "looked up in a table": (lambda x: np.cumsum(np.sin(x.reshape(20, 2)), axis=1)[LINES],
+                             RNG.random(40)),
 }  # fmt: skip
 
 
@@ -111,6 +118,7 @@ def test_the_choice_is_a_table_with_its_reason(name):
         ("tall", "forward"),
         ("wide", "reverse"),
         ("of a scalar", "forward"),
+        ("small solves", "coloured"),
     ],
 )
 def test_what_is_plainly_cheapest_is_chosen(name, mode):
@@ -122,6 +130,7 @@ def test_what_is_plainly_cheapest_is_chosen(name, mode):
         "tall": (lambda x: np.tanh(wide @ np.tanh(x)), X4),
         "wide": (lambda x: np.tanh(wide.T @ np.tanh(x)), np.linspace(0.0, 1.0, 300)),
         "of a scalar": (lambda t: np.sin(t * np.arange(400.0)), np.array(0.4)),
+        "small solves": (f, np.linspace(0.0, 1.0, 40)),
     }[name]
     (choice,) = wg.jit(wg.jacobian(f)).plan(x).notes
     assert choice.mode == mode or choice.candidates[0].seconds > 0.8 * next(
@@ -221,9 +230,8 @@ def test_a_plan_compares_predictions_with_what_it_measures(name):
     f, x = FUNCTIONS[name]
     plan = wg.jacobian(f).plan(x)
     found = plan.compare()
-    assert {w.mode for w in found.ways} == {
-        c.mode for c in plan.candidates if not c.note.startswith("does not suit")
-    }
+    suited = {c.mode for c in plan.candidates if not c.note.startswith("does not suit")}
+    assert {w.mode for w in found.ways} - {"coloured"} == suited - {"coloured"}
     assert [w.measured for w in found.ways] == sorted(w.measured for w in found.ways)
     assert all(w.difference < 1e-10 for w in found.ways)
     assert f"-> {plan.mode}" in " ".join(str(found).split())
@@ -281,3 +289,24 @@ def test_of_a_long_function_one_sweep_is_recorded(monkeypatch):
     (choice,) = wg.jit(wg.jacobian(f)).plan(X6).notes
     assert [c.seconds is not None for c in choice.candidates] == [True, False, False, False]
     assert all("long" in c.note for c in choice.candidates[1:])
+
+
+def test_colours_hold_for_the_places_that_they_were_found_for():
+    """Which line is read is an array of the user's, and may be changed between calls."""
+    lines = LINES.copy()
+
+    def f(x):
+        return np.sort(np.sin(x.reshape(20, 2)), axis=1)[lines]
+
+    x = RNG.random(40)
+    compiled = wg.jit(wg.jacobian(f, mode="coloured"))
+    for _ in range(2):
+        np.testing.assert_allclose(compiled(x), wg.jacobian(f, mode="forward")(x), rtol=1e-12)
+        lines[:] = lines[::-1] - 1
+
+
+def test_few_colours_are_needed():
+    with pytest.raises(UnsupportedError, match="colours of"):
+        wg.jacobian(lambda x: np.sort(x.reshape(2, 3), axis=1), mode="coloured")(X6)
+    with pytest.raises(UnsupportedError, match="depends on too much"):
+        wg.jacobian(lambda x: np.sort(TALL @ x), mode="coloured")(X4)

@@ -22,7 +22,7 @@ from wengert.linear.terms import NotAccumulable
 from wengert.matrices.compare import as_time
 from wengert.matrices.rates import rates
 from wengert.matrices.ways import EVERY, WAYS, Blocks, Point
-from wengert.matrices.work import work_of
+from wengert.matrices.work import work_and_peak
 from wengert.ops.base import ZERO, dtype_of
 from wengert.orders.order import Order
 from wengert.tables import align
@@ -58,6 +58,8 @@ class Candidate(NamedTuple):
         Why it was not derived, or does not suit.
     order : Order or None
         Of elimination.
+    peak : int
+        Bytes of the results and of all that is held between at once.
     """
 
     mode: str
@@ -66,6 +68,7 @@ class Candidate(NamedTuple):
     bytes: int = 0
     note: str = ""
     order: Order | None = None
+    peak: int = 0
 
 
 class Choice(NamedTuple):
@@ -100,19 +103,18 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         """Return a table for people."""
         m, n = self.shape
-        rows = [("", "way", "predicted", "operations", "beside the value's", "bytes", "")]
+        rows = [("", "way", "predicted", "operations", "beside the value's", "bytes", "peak", "")]
         for c in self.candidates:
             mark = "->" if c.mode == self.mode else ""
             if c.seconds is None:
-                rows.append((mark, c.mode, "-", "-", "-", "-", c.note))
+                rows.append((mark, c.mode, "-", "-", "-", "-", "-", c.note))
                 continue
             more = f"{c.flops - self.value.flops:,}"
             way = "" if c.order is None else f"order of {c.order.level}, {c.order.method}"
-            rows.append(
-                (mark, c.mode, as_time(c.seconds), f"{c.flops:,}", more, f"{c.bytes:,}", way)
-            )
+            counted = f"{c.flops:,}", more, f"{c.bytes:,}", f"{c.peak:,}"
+            rows.append((mark, c.mode, as_time(c.seconds), *counted, way))
         first = f"{self.name}, {m:,} x {n:,}: {self.mode}, {self.why}"
-        return "\n".join([first, align(rows, left=(0, 1, 6))])
+        return "\n".join([first, align(rows, left=(0, 1, 7))])
 
 
 def blocks_of(point: Point, mode: str | Order, name: str) -> Blocks:
@@ -263,7 +265,7 @@ class _Trial:
     def _others(self, note: str) -> None:
         """Record what is no sweep, unless a note says why not."""
         point = self.point
-        rest = ["eliminate", "accumulate"]
+        rest = ["eliminate", "accumulate", "coloured"]
         if point.scalar is not None:
             rest.insert(1, "symmetric")
         for mode in rest:
@@ -271,6 +273,10 @@ class _Trial:
             entries = point.order is not None and point.order.level == "entries"
             if mode == "accumulate" and "eliminate" in self.blocks and entries:
                 why = why or "not derived: it is one of the orders of eliminating entries"
+            if mode == "coloured" and "accumulate" in self.blocks:
+                why = why or "not derived: accumulation carries the same nonzeros"
+            if mode == "coloured" and entries:
+                why = why or "not derived: products for each colour are orders of elimination too"
             if mode == "symmetric" and not entries:
                 why = why or "does not suit: its values are arrays and not numbers"
             if why:
@@ -305,7 +311,8 @@ class _Trial:
     def _predicted(self, mode: str, results: Sequence[Any]) -> Candidate:
         graph = _part(self.recorder, [*results, *self.point.ys], self.point)
         count = count_graph(graph)
-        return Candidate(mode, rates().seconds(work_of(graph)), count.flops, count.bytes)
+        work, peak = work_and_peak(graph)
+        return Candidate(mode, rates().seconds(work), count.flops, count.bytes, peak=peak)
 
 
 def _why(order: Sequence[Candidate]) -> str:

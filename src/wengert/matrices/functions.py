@@ -28,7 +28,7 @@ from wengert.matrices.dense import dense_jacobian
 from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan, Outdated
 from wengert.matrices.planner import Planner
-from wengert.matrices.program import MODES, Request
+from wengert.matrices.program import DENSE, MODES, Request
 from wengert.matrices.saved import read_plan
 from wengert.memory.dense import check_dense
 from wengert.naming import name_of
@@ -203,10 +203,11 @@ def _matrix(
             made = grad(f, argnums)
             return dense_jacobian(made, argnums, False, mode, chunk_size, kind=kind, scalar=f)
         return dense_jacobian(f, argnums, has_aux, mode, chunk_size, value)
-    if isinstance(mode, Order) or mode in ("eliminate", "symmetric"):
+    if isinstance(mode, Order) or mode in DENSE:
+        what = "colours its sweeps in any mode" if mode == "coloured" else "eliminates no vertices"
         raise InputError(
-            "the elimination of vertices makes dense matrices: leave sparsity= and format= out, "
-            "or take mode='accumulate'" + user_line()
+            f"mode={mode!r} makes dense matrices, and a sparse one {what}: leave sparsity= and "
+            f"format= out, or take mode='accumulate'" + user_line()
         )
     if has_aux:
         raise InputError(

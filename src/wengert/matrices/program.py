@@ -16,9 +16,12 @@ from wengert.matrices.work import work_of
 from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.pattern import SparsityPattern
 
-__all__ = ["MODES", "Candidate", "MatrixProgram", "Order", "Request"]
+__all__ = ["DENSE", "MODES", "Candidate", "MatrixProgram", "Order", "Request"]
 
-MODES = ("auto", "accumulate", "forward", "reverse", "both", "eliminate", "symmetric")
+DENSE = ("eliminate", "symmetric", "coloured")
+"""Modes of dense matrices only."""
+
+MODES = ("auto", "accumulate", "forward", "reverse", "both", *DENSE)
 
 
 class Request(NamedTuple):

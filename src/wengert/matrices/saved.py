@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.errors import DataError, InputError, PlanMismatchError, WengertError, user_line
 from wengert.files import digest_of, read_arrays, write_atomic
-from wengert.matrices.program import MODES, MatrixProgram
+from wengert.matrices.program import DENSE, MODES, MatrixProgram
 from wengert.sparse.colouring.problem import PARTITIONS, ColouringAlgorithm, ColouringProblem
 from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.pattern import SparsityPattern
@@ -184,7 +184,7 @@ def _checked(about: dict[str, Any], arrays: dict[str, Any]) -> Saved:
         _need(type(about[name]) is kind, f"{name} is {about[name]!r:.60}")
     _need(about["kind"] in ("jacobian", "hessian"), f"its kind is {about['kind']!r}")
     mode, chunk = about["mode"], about["chunk"]
-    _need(mode in MODES[1:5], f"its mode is {mode!r}")
+    _need(mode in MODES and mode not in ("auto", *DENSE), f"its mode is {mode!r}")
     _need(about["format"] in FORMATS, f"its format is {about['format']!r}")
     _need(chunk is None or (type(chunk) is int and chunk >= 1), f"its batches are of {chunk!r}")
     argnums = about["argnums"]

@@ -21,6 +21,7 @@ from wengert.linear.graph import LinearGraph
 from wengert.linear.symmetric import SecondOrder
 from wengert.linear.terms import JacobianTerm, NotAccumulable, is_number
 from wengert.linear.values import rely_on
+from wengert.matrices.coloured import compressed_matrix
 from wengert.ops.base import RegionOp, Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.convert import convert
 from wengert.ops.index import SLOT, getitem, index_add, index_set
@@ -280,6 +281,23 @@ def by_order(point: Point) -> Blocks:
     return _with_zeros(found, point, dtype)
 
 
+def by_colours(point: Point) -> Blocks:
+    """Push columns that share no row at once, or pull rows that share no column.
+
+    Raises
+    ------
+    NotAccumulable
+    """
+    whole = compressed_matrix(point.lin, point.leaves, alike(point))
+    made, start = [], 0
+    for y in point.ys:
+        stop = start + size_of(y)
+        part = getitem(whole, spec=(slice(start, stop),)) if len(point.ys) > 1 else whole
+        made.append(_cut(part, y, point.leaves))
+        start = stop
+    return made
+
+
 def by_symmetry(point: Point) -> Blocks:
     """Eliminate the numbers of a scalar function and their adjoints in pairs.
 
@@ -410,6 +428,7 @@ WAYS: dict[str, Callable[[Point], Blocks]] = {
     "reverse": by_rows,
     "accumulate": by_terms,
     "eliminate": by_order,
+    "coloured": by_colours,
 }
 """The ways by name."""
 

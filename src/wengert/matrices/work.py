@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from wengert.backend.native.schedule.layout import View
+from wengert.backend.native.schedule.layout import View, arena
 from wengert.backend.native.schedule.schedule import Schedule, Unsupported
 from wengert.backend.native.schedule.steps import (
     Compact,
@@ -34,7 +34,7 @@ from wengert.cost.count import count_graph
 from wengert.cost.operation import count_operation
 from wengert.ir.graph import Graph, Node, aval_of
 
-__all__ = ["QUANTITIES", "Work", "work_of"]
+__all__ = ["QUANTITIES", "Work", "work_and_peak", "work_of"]
 
 QUANTITIES = {
     "step": "a loop or a call, however short",
@@ -66,17 +66,32 @@ def work_of(graph: Graph) -> Work:
 
     A graph that native code does not take is counted as NumPy runs it, operation by operation.
     """
+    return work_and_peak(graph)[0]
+
+
+def work_and_peak(graph: Graph) -> tuple[Work, int]:
+    """Return the quantities of a graph, and the bytes of its results and all between at most.
+
+    For a graph that native code does not take, the bytes are those of the results.
+    """
     made: defaultdict[str, float] = defaultdict(float)
     try:
-        steps = Schedule(graph).steps
+        schedule = Schedule(graph)
     except Unsupported:
         count = count_graph(graph)
         made["host"] = len(graph.nodes)
         made["host_flop"] = count.flops
         made["host_byte"] = count.bytes
-        return dict(made)
-    _add(made, steps, 1)
-    return dict(made)
+        return dict(made), sum(aval_of(y).nbytes for y in graph.outputs)
+    _add(made, schedule.steps, 1)
+    return dict(made), _between(schedule) + sum(b.nbytes for b in schedule.outputs)
+
+
+def _between(schedule: Schedule) -> int:
+    """Return the bytes of what is neither argument nor result, those of trips once."""
+    regions = [r for step in schedule.steps if isinstance(step, Repeat) for r in step.regions]
+    own = arena([b for b in schedule.buffers if b.kind == "arena"])
+    return own + max(map(_between, regions), default=0)
 
 
 def _add(made: Sums, steps: Iterable[Any], times: float) -> None:
