@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backend.native.schedule.lines import RUN
+from wengert.backend.native.schedule.sorting import RUN
 from wengert.backend.native.schedule.steps import Search, Sort
 from wengert.llvm.code import BOOL, TYPES, Code
 

@@ -14,14 +14,14 @@ import numpy as np
 
 from wengert.backend.native.scalar.expand import expansion, node_of
 from wengert.backend.native.scalar.lower import lowered
-from wengert.backend.native.schedule.again import computed_again
 from wengert.backend.native.schedule.beside import concatenation
 from wengert.backend.native.schedule.families import Families
 from wengert.backend.native.schedule.gather import Place, located, spread
 from wengert.backend.native.schedule.layout import Buffer, View, contiguous, indexed, reshaped
-from wengert.backend.native.schedule.lines import LINES, lines
 from wengert.backend.native.schedule.products import contraction
+from wengert.backend.native.schedule.recompute import recompute
 from wengert.backend.native.schedule.repeats import REPEATS, Unsupported, repeat
+from wengert.backend.native.schedule.sorting import SORTS, schedule_sort
 from wengert.backend.native.schedule.steps import (
     Gather,
     Host,
@@ -197,8 +197,8 @@ class Schedule:
             self._reduce(node)
         elif name in SCANS:
             self._scan(node)
-        elif name in LINES:
-            if not lines(self, node):
+        elif name in SORTS:
+            if not schedule_sort(self, node):
                 self._host(node)
         elif name == "contract" and node.outputs[0].dtype.kind == "f":
             contraction(self, node)
@@ -306,7 +306,7 @@ class Schedule:
             if x in loop.inside:
                 return x
             alone = x in self._loop and x not in self._view
-            if alone and computed_again(x, loop, self._made, self._loop, self._view):
+            if alone and recompute(x, loop, self._made, self._loop, self._view):
                 return x
         return self.view(x, loop.step) if isinstance(x, (Value, Const)) else x
 

@@ -15,7 +15,7 @@ from wengert.backend.native.schedule.steps import Loop, reads
 from wengert.ir.graph import Node, Value
 from wengert.ops.slopes import sech_squared
 
-__all__ = ["computed_again"]
+__all__ = ["recompute"]
 
 OPERATIONS = 4
 """Most operations to compute again for one value."""
@@ -26,7 +26,7 @@ ELEMENTS = 1000
 Made = dict[Value, tuple[Node, list[Any]]]
 
 
-def computed_again(
+def recompute(
     x: Value, loop: Loop, made: Made, home: dict[Value, Loop], stored: dict[Value, View]
 ) -> bool:
     """Write what computes `x` into another loop than its own, where that is cheaper than memory.

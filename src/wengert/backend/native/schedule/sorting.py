@@ -12,7 +12,7 @@ from wengert.backend.native.schedule.steps import Compact, Network, Search, Sort
 from wengert.ir.graph import Aval, Const, Node, Value, aval_of
 from wengert.llvm.code import TYPES
 
-__all__ = ["LINES", "NETWORK", "RUN", "lines", "passes"]
+__all__ = ["NETWORK", "RUN", "SORTS", "passes", "schedule_sort"]
 
 NETWORK = 7
 """Longest line that is sorted in registers."""
@@ -20,11 +20,11 @@ NETWORK = 7
 RUN = 8
 """Elements that are sorted by insertion before runs are merged."""
 
-LINES = ("sort", "argsort", "searchsorted", "nonzero")
+SORTS = ("sort", "argsort", "searchsorted", "nonzero")
 
 
-def lines(schedule: Any, node: Node) -> bool:
-    """Schedule an operation of `LINES`; False where only NumPy has it."""
+def schedule_sort(schedule: Any, node: Node) -> bool:
+    """Schedule an operation of `SORTS`; False where only NumPy has it."""
     inputs = [schedule._value(x) for x in node.inputs]
     avals = [aval_of(x) for x in inputs]
     arrays = isinstance(inputs[0], (Value, Const))
