@@ -14,6 +14,7 @@ from wengert.follow.functions import call as call_followed
 from wengert.jit.transformed import Transformed, transformed
 from wengert.ops.base import Traced, dtype_of, is_inexact, shape_of
 from wengert.ops.options import check_places, names
+from wengert.trace.capture import Arguments
 from wengert.trace.labelled import as_numbers
 from wengert.trace.numpy import methods as methods  # fills the tables of NumPy's functions
 from wengert.trace.python import stand_ins as stand_ins  # fills those of followed code
@@ -141,10 +142,12 @@ def value_and_grad(
             raise InputError(
                 f"{name} with holomorphic=True takes complex inputs, not {kinds}" + user_line()
             )
+        given = Arguments(leaves)
         with Tape() as tape:
             inputs = [tape.input(x) for x in leaves]
             roots = [t._var for t in inputs]
             out = chosen.call(f, inputs, kwargs)
+            given.verify(inputs, tape.captured)
             if has_aux:
                 out, aux = pair(out, name)
                 aux = trees.unwrap(aux, tape)

@@ -253,12 +253,8 @@ def test_arguments_that_the_function_changes_behind_its_back(take, n):
         x0[...] = 5.0
         return y
 
-    try:
-        got = take(f, x0)
-    except MutationError:
-        assert n > SMALL
-        return
-    np.testing.assert_allclose(got, 6 * weights(n))
+    with pytest.raises(MutationError, match=r"changed in place|by another name"):
+        take(f, x0)
 
 
 @pytest.mark.parametrize("n", [SMALL, LARGE])

@@ -22,7 +22,7 @@ from wengert.memory.lean import twice
 from wengert.ops.base import Traced
 from wengert.ops.constants import fold_fixed
 from wengert.ops.raising import kept
-from wengert.trace.capture import READING
+from wengert.trace.capture import READING, Arguments
 from wengert.trace.recorder import GraphRecorder
 
 __all__ = ["Recorded", "Result", "record", "uncompiled", "without_collection"]
@@ -144,6 +144,7 @@ def record(
     MutationError
         When `f` changes an argument in place, which its caller would expect to see.
     """
+    given = Arguments(leaves, whole=True)
     try:
         with recorder or GraphRecorder() as recorder:
             inputs = [recorder.input(x) for x in leaves]
@@ -151,6 +152,7 @@ def record(
             with watched(recorder, state):
                 out = form.call(f, inputs)
             _check_unchanged(f, inputs)
+            given.verify()
             results, spec = trees.flattened(out)
             dynamic = [isinstance(y, (Traced, *DYNAMIC)) for y in results]
             graph = recorder.finish(inputs, [y for y, d in zip(results, dynamic, strict=True) if d])

@@ -9,14 +9,14 @@ a wrong derivative.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import MutationError
+from wengert.errors import MutationError, user_line
 
-__all__ = ["READING", "Captured", "checksum", "memory_of", "note_read"]
+__all__ = ["READING", "Arguments", "Captured", "checksum", "memory_of", "note_read"]
 
 COPY_BYTES = 1 << 17
 """Arrays up to this size are copied (128 KiB: about the cost of a checksum)."""
@@ -24,6 +24,9 @@ COPY_BYTES = 1 << 17
 
 WHOLE_BYTES = 1 << 20
 """Arguments up to this size are compared as a whole, of larger ones some entries."""
+
+FEW_BYTES = 1 << 13
+"""Arguments up to this size are compared byte by byte, larger ones by a checksum."""
 
 SAMPLES = 1 << 10
 """About how many entries of those are compared."""
@@ -64,6 +67,56 @@ def samples(x: np.ndarray[Any, Any]) -> int:
     flat = x.reshape(-1) if x.flags.c_contiguous else x.T.reshape(-1) if x.flags.f_contiguous else x
     step = max(flat.size // SAMPLES, 1) if flat.ndim == 1 else max(len(flat) // 16, 1)
     return hash((flat[::step].tobytes(), flat[-1:].tobytes()))
+
+
+class Arguments:
+    """Plain arguments, which a function might change behind its trace, by another name.
+
+    Parameters
+    ----------
+    xs : sequence
+        Arrays among them are looked at.
+    whole : bool
+        Whether every entry of large ones is compared, too.
+    """
+
+    __slots__ = ("marks", "xs")
+
+    def __init__(self, xs: Sequence[Any], whole: bool = False) -> None:
+        self.xs = xs
+        self.marks: list[tuple[Any, Callable[[Any], Any], Any]] = []
+        for x in xs:
+            if isinstance(x, np.ndarray):
+                mark: Callable[[Any], Any] = checksum
+                if x.nbytes <= FEW_BYTES:
+                    mark = np.ndarray.tobytes
+                elif x.nbytes > WHOLE_BYTES and not whole:
+                    mark = samples
+                self.marks.append((x, mark, mark(x)))
+
+    def verify(self, handles: Sequence[Any] = (), captured: Captured | None = None) -> None:
+        """Raise if one has been changed; or its handle, where what was captured shows that, too.
+
+        Raises
+        ------
+        MutationError
+        """
+        if captured is not None:
+            for h, x in zip(handles, self.xs, strict=True):
+                if getattr(h, "_version", 0) and captured.overlaps(x):
+                    raise MutationError(
+                        f"an argument of shape {h.shape} is updated in place, and the function "
+                        f"reads an array that shares memory with it, which would have to see the "
+                        f"update. Begin with x = x.copy()." + user_line()
+                    )
+        for x, mark, before in self.marks:
+            if mark(x) != before:
+                raise MutationError(
+                    f"the function changes its argument of shape {x.shape} by another name, as an "
+                    f"array that shares memory with it. Plain NumPy would go on with the new "
+                    f"numbers, which traced values do not see. Change the argument itself, or "
+                    f"pass a copy: x.copy()." + user_line()
+                )
 
 
 def duplicate(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -139,6 +192,13 @@ class Captured:
             self.watched[key] = (x, checksum, checksum(x))
         return x
 
+    def overlaps(self, x: Any) -> bool:
+        """Whether an array seen here, other than `x` itself, shares memory with it."""
+        if not isinstance(x, np.ndarray):
+            return False
+        seen = [found[0] for found in (*self.copies.values(), *self.watched.values())]
+        return any(y is not x and _share(x, y) for y in seen)
+
     def verify(self) -> None:
         """Raise if a watched array was changed since it was seen.
 
@@ -149,6 +209,13 @@ class Captured:
         for x, mark, before in self.watched.values():
             if mark(x) != before:
                 _changed(x)
+
+
+def _share(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> bool:
+    try:
+        return np.shares_memory(x, y, 10_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
 
 
 def _same(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:

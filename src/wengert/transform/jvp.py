@@ -11,6 +11,7 @@ from wengert.ops.base import ZERO, Op, RegionOp, is_inexact
 from wengert.ops.control import as_number
 from wengert.ops.convert import convert
 from wengert.trace.alarm import heeding
+from wengert.trace.capture import Arguments
 from wengert.trace.numbers import (
     beside_arrays,
     check_operands,
@@ -203,6 +204,7 @@ def jvp_flat(
     `seeds` says that the tangents are the user's: a zero in one is meant, whatever the slope.
     """
     trace = JvpTrace()
+    untouched = Arguments(primals)
     duals: list[Any] = []
     for p, t in zip(primals, tangents, strict=True):
         if is_zero(t):
@@ -216,6 +218,7 @@ def jvp_flat(
     try:
         with heeding():
             outs = refreshed(f(*duals))
+        untouched.verify()
     except ValueError as error:
         raise cause_of(error) from None
     finally:

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.ir.graph import Node, TangentPlace, Value
 from wengert.ops.base import ZERO, is_inexact
+from wengert.trace.capture import Arguments
 from wengert.trace.recorder import GraphRecorder, active_recorder
 from wengert.trace.tape import Tape
 from wengert.trace.tracer import Tracer
@@ -151,6 +152,7 @@ def linearize_flat(
     Leaves of integer dtype are passed through as constants. `kept` says that the caller may change
     the leaves in place before the derivative is used.
     """
+    given = Arguments(leaves)
     with Tape() as tape:
         args: list[Any] = []
         roots: list[Value] = []
@@ -164,6 +166,7 @@ def linearize_flat(
                 roots.append(Value(a))
             args.append(a)
         results = f(*args)
+        given.verify(args, tape.captured)
         outs: list[Value | None] = []
         ys = []
         for y in results:
