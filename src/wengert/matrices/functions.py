@@ -291,11 +291,9 @@ class MatrixFunction(PlannedFunction[..., Any]):
                 PatternWarning,
                 stacklevel=3,
             )
-        if not plan.program.first:
-            plan.program.first = list(plan.decide(leaves))
         # The results of recording are handed out once.
         first, plan.program.first = plan.program.first, []
-        return plan.pack(first)
+        return plan.pack(first or plan.decide(leaves))
 
     def _plain_key(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
