@@ -132,6 +132,45 @@ def test_loops_and_calls_are_groups(drawn):
     assert {"cell()", "sigmoid()"} <= names
 
 
+def test_equal_chains_of_straight_code_are_folded():
+    """Nine layers, one line each, are the first, the last, and a box of seven."""
+
+    def net(Ws, x):
+        h = np.tanh(Ws[0] @ x)
+        h = np.tanh(Ws[1] @ h)
+        h = np.tanh(Ws[2] @ h)
+        h = np.tanh(Ws[3] @ h)
+        h = np.tanh(Ws[4] @ h)
+        return np.sum(h**2)
+
+    d = wg.draw(net, list(np.ones((5, 3, 3))), np.ones(3))
+    kinds = [(g.kind, g.label) for g in d.groups if g.kind != "trip"]
+    assert kinds == [("repeat", "the same × 5"), ("chain", "× 3 alike")]
+    groups = {g.id: g for g in d.groups}
+    links = [g for g in d.groups if g.kind == "trip"]
+    assert [groups[g.parent].kind for g in links] == [
+        "repeat", "chain", "chain", "chain", "repeat",
+    ]  # fmt: skip
+    for k, link in enumerate(sorted(links, key=lambda g: g.label)):
+        inside = [n for n in d.nodes if n.group == link.id]
+        assert {n.op for n in inside} >= {"contract", "tanh", "sech_squared"}
+        assert f"Ws[{k}]" in {n.label for n in inside}
+        assert f"∂net/∂Ws[{k}]" in {n.label for n in inside}
+
+
+def test_sums_and_few_equal_links_are_not_folded():
+    d = wg.draw(lambda x: np.sum(x[0] + x[1] + x[2] + x[3] + x[4] + x[5]), np.ones(6))
+    assert not d.groups
+    d = wg.draw(lambda x: np.sin(2 * np.sin(2 * np.sin(2 * x))), 0.3)
+    assert not d.groups
+
+
+def test_a_plan_that_does_not_know_its_loops_is_folded():
+    f, args, _ = ARGUMENTS["mlp"]
+    d = wg.draw(wg.jit(wg.grad(f)).plan(*args))
+    assert any(g.label == "the same × 8" for g in d.groups)
+
+
 def test_a_scan_is_a_box_with_its_body():
     def f(x):
         return wg.scan(lambda c, _: (np.sin(c) * x, None), x, None, length=50)[0]

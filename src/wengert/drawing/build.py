@@ -58,8 +58,8 @@ class _Builder:
         self.named = name_values(found, f, every)
         self.makers = {v: node for node in self.graph.nodes for v in node.outputs}
         self.writer = Writer(self.makers, self.named.symbols, self.named.part)
-        self.parts: set[Any] = set()
-        """Those whose equations are written."""
+        self.written = 0
+        """How many of its long parts have equations."""
         self.nodes: list[Node] = []
         self.edges: dict[tuple[str, str, str], Edge] = {}
         self.lines: list[Equation] = []
@@ -96,6 +96,7 @@ class _Builder:
         readers: dict[str, list[str]] = {}
         for e in self.edges.values():
             readers.setdefault(e.source, []).append(e.target)
+        self.grouping.repeat(self.nodes, readers)
         self.grouping.settle(self.nodes, readers)
         groups = self.grouping.groups(self.nodes)
         notes = () if found.trips or not self.grouping.loops else ("loops are not told apart",)
@@ -242,10 +243,9 @@ class _Builder:
 
     def _write_parts(self) -> None:
         """Add the equations of long parts of formulas, which have names, before those with them."""
-        for x, (name, tex) in list(self.writer.parts.items()):
-            if x in self.parts:
-                continue
-            self.parts.add(x)
+        while self.written < len(self.writer.parts):
+            x, (name, tex) = self.writer.parts[self.written]
+            self.written += 1
             text, latex = self.writer.defined(x)
             maker = self.makers[x]
             stage = "backward" if id(maker) in self.back else "forward"

@@ -82,8 +82,8 @@ class Writer:
 
     Attributes
     ----------
-    parts : dict
-        The symbols that were given to long parts.
+    parts : list
+        The values that are long parts, and the symbols that were given to them.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Writer:
     ) -> None:
         self.makers = makers
         self.names = names
-        self.parts: dict[Any, tuple[str, str]] = {}
+        self.parts: list[tuple[Any, tuple[str, str]]] = []
         self._fresh = fresh or self._part
         self._known: dict[Any, Expression] = {}
 
@@ -119,8 +119,9 @@ class Writer:
                 found = _numbered(_whole(found), node.outputs.index(x))
             if not top:
                 if len(found.text) > LONGEST:
-                    self.parts[x] = self._fresh()
-                    found = Expression(*self.parts[x])
+                    symbol = self._fresh()
+                    self.parts.append((x, symbol))
+                    found = Expression(*symbol)
                 self._known[x] = found
         return found
 

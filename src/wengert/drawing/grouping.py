@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from wengert.drawing.model import Group, Node
+from wengert.drawing.repeats import runs
 from wengert.drawing.sources import function_at
 from wengert.ir import graph as ir
 from wengert.ir.graph import Graph, Place
@@ -124,6 +125,59 @@ class Grouping:
         self._close(nodes)
         return tuple(_sorted(self._ids))
 
+    def repeat(self, nodes: list[Node], readers: Mapping[str, Sequence[str]]) -> None:
+        """Make groups of the links of equal chains, and one box of those in their middle."""
+        kinds = {n.id: n.kind for n in nodes}
+        sources: dict[str, list[str]] = {}
+        for a, targets in readers.items():
+            for b in targets:
+                sources.setdefault(b, []).append(a)
+        makers = {
+            n.id: [
+                m for a in sources.get(n.id, ())
+                for m in (sources.get(a, ()) if kinds[a] == "variable" else (a,))
+            ]
+            for n in nodes if n.kind == "operator"
+        }  # fmt: skip
+        own: dict[str, list[Node]] = {}
+        for n in nodes:
+            if n.kind == "operator" and n.order == 0 and n.stage == "forward" and "." not in n.id:
+                own.setdefault(n.group, []).append(n)
+        link_of: dict[str, str] = {}
+        for parent, members in own.items():
+            if parent and self._ids[parent].kind == "body":
+                continue
+            for run in runs(members, makers):
+                first = members[run.start]
+                key = parent, "repeat", first.id
+                label = f"the same × {run.times}"
+                box = self._group(key, label, "repeat", parent, first.file, first.line, run.times)
+                links = []
+                for k in range(run.times):
+                    at = run.start + k * run.length
+                    link = self._group((box, k), f"part {k + 1}", "trip", box,
+                                       members[at].file, members[at].line)  # fmt: skip
+                    links.append(self._ids[link])
+                    link_of |= {n.id: link for n in members[at : at + run.length]}
+                self._chain(box, links[1:-1])
+        if link_of:
+            self._move(nodes, link_of, sources)
+
+    def _move(
+        self, nodes: list[Node], link_of: dict[str, str], sources: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Put operators into their links, with their variables and with what is for them."""
+        parents = {n.id: n.group for n in nodes}
+        for k, n in enumerate(nodes):
+            link = link_of.get(n.id)
+            if link is None and n.kind == "variable":
+                made = [m for m in sources.get(n.id, ()) if m in link_of]
+                link = link_of[made[0]] if made else None
+            elif link is None and n.primal in link_of and parents[n.primal] == n.group:
+                link = link_of[n.id] = link_of[n.primal]
+            if link is not None:
+                nodes[k] = replace(n, group=link)
+
     def settle(self, nodes: list[Node], readers: dict[str, list[str]]) -> None:
         """Put inputs and constants into the group in which alone they are read."""
         of = {n.id: n.group for n in nodes}
@@ -196,6 +250,8 @@ class Grouping:
             if g.kind in ("trip", "function"):
                 by_parent.setdefault(g.parent, []).append(g)
         for loop, trips in by_parent.items():
+            if loop and self._ids[loop].kind == "chain":
+                continue
             run: list[Group] = []
             ends: list[Group | None] = [*trips, None]
             for trip in ends:

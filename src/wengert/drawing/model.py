@@ -155,7 +155,8 @@ class Group:
     id, label : str
     kind : str
         ``function``, ``loop``, ``trip`` (of a loop), ``chain`` (equal trips), ``body`` (of a loop
-        that is one operation), ``branch``, ``again`` (computed again on the way back) or ``part``.
+        that is one operation), ``branch``, ``repeat`` (an equal chain),
+        ``again`` (computed again on the way back) or ``part``.
     parent : str
         Empty at the top.
     file, line : str, int

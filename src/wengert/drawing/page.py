@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -40,6 +41,9 @@ __all__ = ["cell", "page"]
 
 COARSE = 2_000
 """With more nodes than this, heat maps have at most 8 rows and columns."""
+
+EQUATIONS = 400
+"""So many of each pass are on the page."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _KINDS = ("node", "group", "chip", "port", "dummy")
@@ -120,6 +124,11 @@ def _data(diagram: Diagram) -> dict[str, Any]:
     places = {g: {i.key: k for k, i in enumerate(level.items) if i.key}
               for g, level in found.items()}  # fmt: skip
 
+    passes = [
+        [e for e in diagram.lines if (e.stage == "backward") is back] for back in (False, True)
+    ]
+    shown = tuple(e for lines in passes for e in lines[:EQUATIONS])
+
     def level(g: str) -> Any:
         return _level(found[g], places, number, groups, kept)
 
@@ -137,9 +146,10 @@ def _data(diagram: Diagram) -> dict[str, Any]:
         "bodies": _bodies(diagram, number, groups),
         "levels": [level(g) for g in groups],
         "lines": [
-            [int(e.stage == "backward"), number.get(e.node, -1), e.text] for e in diagram.lines
+            [[number.get(e.node, -1), e.text] for e in lines[:EQUATIONS]] for lines in passes
         ],
-        "latex": equations(diagram, latex=True),
+        "counts": list(map(len, passes)),
+        "latex": equations(replace(diagram, lines=shown), latex=True),
         "sizes": {str(number[s]): size_text(n) for s, n in kept.items()},
         "place": [
             PAD,

@@ -191,8 +191,16 @@ def _draw_group(
     g: Group, box: Box, closed: bool, about: str, boxes: list[Shape], shapes: list[Shape],
     texts: list[Text],
 ) -> None:  # fmt: skip
-    dash = {"loop": "", "trip": "1 4", "body": "", "again": "5 3", "chain": ""}.get(g.kind, "4 4")
-    stroke = "again" if g.kind == "again" else "faint" if g.kind in ("loop", "body") else "line"
+    dash = {"loop": "", "trip": "1 4", "body": "", "again": "5 3", "chain": "", "repeat": ""}.get(
+        g.kind, "4 4"
+    )
+    stroke = (
+        "again"
+        if g.kind == "again"
+        else "faint"
+        if g.kind in ("loop", "body", "repeat")
+        else "line"
+    )
     if closed:
         shapes.append(Shape(box.x + 4, box.y - 4, box.w, box.h, CORNER, "box", "line", 1.0, 1.0))
         shapes.append(Shape(*box, CORNER, "box", "faint", 1.0, 1.2, "", g.id, about))

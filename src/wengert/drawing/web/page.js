@@ -251,7 +251,7 @@ function draw() {
         if (isOpen[me]) {
           const again = kd === "again";
           const dash = {trip: "1 4", again: "5 3", function: "4 4", part: "4 4", branch: "4 4"}[kd] || "";
-          const stroke = again ? "again" : kd === "loop" || kd === "body" ? "faint" : "line";
+          const stroke = again ? "again" : ["loop", "body", "repeat"].includes(kd) ? "faint" : "line";
           back.push(rect(9, `f-${again ? "again" : "box"} s-${stroke}`, `fill-opacity="${again ? .14 : .75}" stroke-dasharray="${dash}" data-g="${me}"`));
           const fits = Math.max(4, Math.floor((w - 16) / 6.9)), name = label.length > fits ? label.slice(0, fits - 1) + "…" : label;
           back.push(`<text x="${r1(X - w / 2 + 9)}" y="${r1(Y - h / 2 + 15.5)}" font-size="10" font-weight="bold" class="f-faint name">▾ ${esc(name)}</text>`);
@@ -604,22 +604,21 @@ nodePanel.addEventListener("click", e => {
   if (b?.dataset.toggle) toggle(+b.dataset.toggle);
 });
 
-const MANY_LINES = 400;
 for (const back of [0, 1]) {
-  const lines = D.lines.filter(l => l[0] === back);
+  const lines = D.lines[back];
   if (!lines.length) continue;
   const h = document.createElement("h2");
   h.textContent = back ? "backward" : "forward";
   h.className = h.textContent;
   equationPanel.append(h);
-  for (const [, node, text] of lines.slice(0, MANY_LINES)) {
+  for (const [node, text] of lines) {
     const b = document.createElement("button");
     b.className = "equation";
     b.textContent = text;
     b.onclick = () => { if (node >= 0) { choose(node); select("equations"); } };
     equationPanel.append(b);
   }
-  if (lines.length > MANY_LINES) equationPanel.append(`and ${fmt(lines.length - MANY_LINES)} more`);
+  if (D.counts[back] > lines.length) equationPanel.append(`and ${fmt(D.counts[back] - lines.length)} more: drawing.equations() has them all`);
 }
 if (D.latex) {
   const d = document.createElement("details");
