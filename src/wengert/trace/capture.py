@@ -196,7 +196,7 @@ class Captured:
         """Whether an array seen here, other than `x` itself, shares memory with it."""
         if not isinstance(x, np.ndarray):
             return False
-        seen = [found[0] for found in (*self.copies.values(), *self.watched.values())]
+        seen: list[Any] = [found[0] for found in (*self.copies.values(), *self.watched.values())]
         return any(y is not x and _share(x, y) for y in seen)
 
     def verify(self) -> None:
