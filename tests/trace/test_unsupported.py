@@ -40,7 +40,7 @@ def test_branches_under_vmap():
 
     for f, args, line, part in [
         (branch, X, "if", "np.where(condition, a, b) instead of if"),
-        (loop, X, "while", "a fixed number of steps instead of while"),
+        (loop, X, "while", "wg.while_loop, or wg.jit"),
         (count, X, "int", "differs along a vmapped axis"),
         (mask, X[:, None] * X, "mask", "np.where(mask, x, 0) instead of x[mask]"),
     ]:

@@ -158,8 +158,8 @@ class BatchTrace(Trace):
             )
         error = BatchedControlError(
             f"a Python decision ({kind}()) was taken on a value that differs along a vmapped "
-            "axis, so there is no single outcome. Use np.where(condition, a, b) instead of if, "
-            "or a fixed number of steps instead of while." + user_line()
+            "axis, so there is no single outcome. Use np.where(condition, a, b) or wg.cond "
+            "instead of if, and wg.while_loop, or wg.jit(wg.vmap(f)), instead of while." + user_line()
         )
         self._notice(error)
         raise error
