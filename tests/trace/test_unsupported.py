@@ -39,7 +39,7 @@ def test_branches_under_vmap():
         return np.sum(x[x > 0])  # <- mask
 
     for f, args, line, part in [
-        (branch, X, "if", "np.where(condition, a, b) instead of if"),
+        (branch, X, "if", "np.where(condition, a, b) or wg.cond instead of if"),
         (loop, X, "while", "wg.while_loop, or wg.jit"),
         (count, X, "int", "differs along a vmapped axis"),
         (mask, X[:, None] * X, "mask", "np.where(mask, x, 0) instead of x[mask]"),

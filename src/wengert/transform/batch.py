@@ -159,7 +159,8 @@ class BatchTrace(Trace):
         error = BatchedControlError(
             f"a Python decision ({kind}()) was taken on a value that differs along a vmapped "
             "axis, so there is no single outcome. Use np.where(condition, a, b) or wg.cond "
-            "instead of if, and wg.while_loop, or wg.jit(wg.vmap(f)), instead of while." + user_line()
+            "instead of if, and wg.while_loop, or wg.jit(wg.vmap(f)), instead of while."
+            + user_line()
         )
         self._notice(error)
         raise error
