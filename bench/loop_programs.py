@@ -33,11 +33,11 @@ def seeded() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
-def lstm(n: int) -> tuple[Callable[[Any], Any], Any]:
-    """Two layers of an LSTM, 14 wide, as a program that predicts the next element."""
+def lstm(n: int, layers: int = 2) -> tuple[Callable[[Any], Any], Any]:
+    """Layers of an LSTM, 14 wide, as a program that predicts the next element."""
     rng = seeded()
     xs = rng.standard_normal((n, 14))
-    gates = [(rng.standard_normal((28, 56)) * 0.3, np.zeros(56)) for _ in range(2)]
+    gates = [(rng.standard_normal((28, 56)) * 0.3, np.zeros(56)) for _ in range(layers)]
 
     def loss(params: Any) -> Any:
         state = [(np.zeros(14), np.zeros(14)) for _ in params]

@@ -40,7 +40,7 @@ from wengert.memory.profile import size_text
 from wengert.memory.remat import fit
 from wengert.naming import called, name_of, wrap
 from wengert.rolling.limits import Limits, current
-from wengert.rolling.roll import rolled_with_decisions
+from wengert.rolling.roll import fold, rolled_with_decisions
 from wengert.trace.alarm import stops
 from wengert.trace.recorder import GraphRecorder, OuterValueError
 from wengert.trace.trips import is_touched
@@ -170,6 +170,8 @@ class Jitted(PlannedFunction[P, R]):
             for folds in (limits is not None, False):
                 recorder = GraphRecorder(bound=bound)
                 recorder.rolls, recorder.folds = limits, folds
+                if limits is not None:
+                    recorder.taken_in = functools.partial(fold, limits=limits)
                 recorded = record(self._f, leaves, form, recorder=recorder, state=state)
                 if not any(map(is_touched, recorder.shared)):
                     break

@@ -19,6 +19,7 @@ from wengert.ops.base import TABLE
 from wengert.ops.index import getitem
 from wengert.rolling.body import LoopWriter
 from wengert.rolling.decisions import Decisions
+from wengert.rolling.folded import written
 from wengert.rolling.limits import Limits
 from wengert.rolling.periods import Stretch, stretches
 from wengert.rolling.reads import through_updates
@@ -26,7 +27,7 @@ from wengert.rolling.table import Table
 from wengert.rolling.wiring import Wiring, turned, wired
 from wengert.rolling.writer import RefusedError, Row, Writer, together
 
-__all__ = ["roll", "rolled_with_decisions"]
+__all__ = ["fold", "roll", "rolled_with_decisions"]
 
 VIEWS = frozenset({"getitem", "reshape"})
 """A stretch of these alone is no loop: what they read is read in place."""
@@ -68,6 +69,11 @@ def rolled_with_decisions(
         return graph, [None] * len(graph.guards)
     made, decisions = rolled
     return simplify(made, differentiable=differentiable), decisions
+
+
+def fold(loop: Any, limits: Limits) -> Graph | None:
+    """Write a loop that was taken in while it ran (`wengert.rolling.folded.written`)."""
+    return written(loop, limits, _within)
 
 
 def _within(graph: Graph, limits: Limits) -> tuple[Graph, list[Any]]:

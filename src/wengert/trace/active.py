@@ -12,7 +12,8 @@ class _Active(threading.local):
     def __init__(self) -> None:
         self.tapes: list[Any] = []
         self.recorders: list[Any] = []
+        self.folds: list[Any] = []
 
 
 ACTIVE = _Active()
-"""Tapes and recorders of graphs, outermost first."""
+"""Tapes, recorders of graphs and folds (`wengert.trace.folding`), outermost first."""

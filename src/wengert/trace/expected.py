@@ -15,14 +15,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.ir.build import PLAIN, applied
-from wengert.ir.graph import Const, Node, Place, Value
+from wengert.ir.graph import Const, Node, Place, Value, aval_of
 from wengert.ir.keys import key
 from wengert.ops.base import Op
 from wengert.ops.raising import INDEXED
 from wengert.trace.lazy import LazyValue, may_fail
 from wengert.trace.tracer import OPERATOR, Tracer
 
-__all__ = ["FIRST", "LONGEST", "Given", "Noted", "Step", "agreed", "period_of", "steps_of"]
+__all__ = [
+    "FIRST",
+    "LONGEST",
+    "Given",
+    "Noted",
+    "Step",
+    "agreed",
+    "first_trip",
+    "period_of",
+    "steps_of",
+]
 
 FIRST = 192
 """Operations after which a trail looks for a period first."""
@@ -32,6 +42,7 @@ LONGEST = 4096
 
 _INT = frozenset({int})
 _RAISING = frozenset({"divides", "power"})
+_FLOATS = frozenset({float, np.float64})
 _SIMPLE = frozenset({int, str, bool, type(None)})
 
 
@@ -203,6 +214,90 @@ def _alike(a: Noted, b: Noted) -> bool:
     if INDEXED.get(a.op) == len(a.inputs):
         return True  # `agreed` compares the indices
     return (a.attrs is OPERATOR) == (b.attrs is OPERATOR) and key_of(a.attrs) == key_of(b.attrs)
+
+
+def first_trip(steps: Sequence[Step], log: Sequence[Noted], phase: int) -> int:
+    """Return with which operation of a log trips begin that are all as expected.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        A trip.
+    log : sequence of Noted
+        What came before the first of these steps; the last one has number -1.
+    phase : int
+        The step that a trip is to begin with.
+
+    Returns
+    -------
+    int
+        Its number; not negative where no whole trip is as expected.
+    """
+    period, n = len(steps), len(log)
+    back = 0
+    while back < n and _is_as_expected(steps, -back - 1, log, None):
+        back += 1
+    strict = start = -back + (phase + back) % period
+    while start - period >= -n:  # earlier trips may read something else from before the loop
+        there = start - period
+        for k in range(there, strict):
+            if not _is_as_expected(steps, k, log, there):
+                return start
+        start = there
+    return start
+
+
+def _is_as_expected(
+    steps: Sequence[Step], at: int, log: Sequence[Noted], start: int | None
+) -> bool:
+    """Whether an operation of a log is as expected, but for what was made before a loop's start."""
+    step, noted = steps[at % len(steps)], log[at]
+    if noted.op is not step.op or step.operands is None or agreed(step, noted.attrs) is None:
+        return False
+    if len(noted.inputs) != len(step.operands) or noted.result is None:
+        return False
+    if step.inner is None:
+        if type(step.result) is not int:
+            return noted.result is step.result
+        return noted.node is None and _is_made_by(at - step.result, noted.result, log)
+    node = noted.node
+    if node is None or noted.fresh is step.flat or node.op is not step.op:
+        return False
+    if len(node.inputs) != len(noted.inputs) or node.outputs[0].aval != step.inner.aval:
+        return False
+    return all(
+        _is_given(a, below, d)
+        if type(d) is not int
+        else _is_like(steps, at - d, below)
+        if start is not None and at - d < start
+        else _is_made_by(at - d, a, log)
+        for a, below, d in zip(noted.inputs, node.inputs, step.operands, strict=True)
+    )
+
+
+def _is_made_by(at: int, x: Any, log: Sequence[Noted]) -> bool:
+    return at >= -len(log) and log[at].result is x
+
+
+def _is_given(a: Any, below: Any, d: Any) -> bool:
+    """Whether an operand that no trip makes is as expected."""
+    if type(d) is not Given:
+        return a is d or type(a) is d
+    is_array = type(a) is np.ndarray and type(below) is Const
+    return bool(is_array and a.shape == d.shape and a.dtype == d.dtype)
+
+
+def _is_like(steps: Sequence[Step], at: int, x: Any) -> bool:
+    """Whether an operand from before a loop is like what an operation of the loop makes."""
+    step = steps[at % len(steps)]
+    while step.inner is None:
+        if type(step.result) is not int:
+            return False
+        at -= step.result
+        step = steps[at % len(steps)]
+    if not isinstance(x, (Value, Const)) and type(x) not in _FLOATS:
+        return False
+    return bool(aval_of(x)[:2] == step.inner.aval[:2])
 
 
 def key_of(attrs: dict[str, Any]) -> Any:

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import GraphError
+from wengert.errors import GraphError, LeakedTracerError
 from wengert.ir.build import applied, infer
 from wengert.ir.graph import SLOT, Aval, Const, Node, Value, aval_of
 from wengert.ops.base import Op
 from wengert.ops.raising import INDEXED
+from wengert.trace.active import ACTIVE
 
-__all__ = ["LARGE", "LazyValue", "Store", "is_array", "lazy_aval", "may_fail"]
+__all__ = ["LARGE", "WAITING", "Folded", "LazyValue", "Store", "is_array", "lazy_aval", "may_fail"]
 
 LARGE = 1 << 15
 """Bytes from which an array is worth the work of inferring what it would be (a few microseconds
@@ -87,6 +88,8 @@ class LazyValue(Value):
 
     def _compute(self) -> None:
         """Compute this value and those that it needs, without recursion."""
+        if self.node is None:
+            self._trace.settle()
         store = self._trace.store
         waiting: list[LazyValue] = []
         operands: list[list[LazyValue]] = []
@@ -120,6 +123,29 @@ class LazyValue(Value):
                     store.pinned.subtract(operands.pop())
         finally:
             store.pinned.clear()
+
+
+class Folded(Value):
+    """A value of a tape that nothing has been recorded for yet.
+
+    It becomes an ordinary `Value` when the fold (`wengert.trace.folding`) is closed, at the latest
+    when its data is read.
+    """
+
+    __slots__ = ()
+
+    @property
+    def data(self) -> Any:
+        """The value below."""
+        for fold in ACTIVE.folds[::-1]:
+            fold.close()
+            if type(self) is not Folded:
+                return self.data
+        raise LeakedTracerError("a value of a loop that was not recorded to its end is used")
+
+
+WAITING = frozenset({LazyValue, Folded})
+"""Values of which shape and dtype are known before their data is."""
 
 
 def apart(y: Any) -> Any:

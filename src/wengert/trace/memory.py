@@ -26,7 +26,7 @@ from wengert.trace import layout
 from wengert.trace.active import ACTIVE
 from wengert.trace.joined import PART
 from wengert.trace.layout import Layout
-from wengert.trace.lazy import LazyValue
+from wengert.trace.lazy import Folded, LazyValue
 
 __all__ = [
     "arranged",
@@ -70,6 +70,11 @@ def of_value(var: Any) -> Layout:
             return var.strides
         if not var.is_known:
             return _lazy_layout(var)
+    elif type(var) is Folded:
+        for fold in ACTIVE.folds:
+            found = fold.like(var)
+            if found is not None:
+                return of_value(found)
     data = var.data
     if isinstance(data, np.ndarray):
         made: Layout = data.strides
@@ -205,6 +210,13 @@ def _moved(op: Any, attrs: dict[str, Any], shape: Any, own: Layout, size: int) -
 # --- values that were not computed ----------------------------------------------------------------
 def _lazy_layout(var: LazyValue) -> Layout:
     """Work out the strides of a lazy value from those that it is made of."""
+    if var.node is None:  # one of a loop that is being taken in
+        for fold in ACTIVE.folds:
+            found = fold.like(var)
+            if found is not None:
+                var.strides = of_value(found)
+                return var.strides
+        var._trace.settle()
     waiting = [var]
     while waiting:
         v = waiting[-1]

@@ -22,6 +22,7 @@ from wengert.ops.base import Op, PythonComplex, PythonFloat, Traced, dtype_of
 from wengert.ops.control import as_number
 from wengert.ops.convert import convert
 from wengert.trace.alarm import is_covered
+from wengert.trace.lazy import Folded
 
 __all__ = [
     "NUMBERS",
@@ -75,6 +76,8 @@ def number_type(x: Any) -> type | None:
             return None
         if var in trace.numbers:
             return complex if dtype_of(x).kind == "c" else float
+        if type(var) is Folded:  # of which no number of Python is
+            return None
         x = var.data
 
 

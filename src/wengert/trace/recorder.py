@@ -32,6 +32,7 @@ from wengert.trace.capture import (
     memory_of,
     note_read,
 )
+from wengert.trace.folding import Fold
 from wengert.trace.lazy import LARGE, LazyValue, Store, apart, is_array, lazy_aval, may_fail
 from wengert.trace.numbering import number
 from wengert.trace.numbers import (
@@ -97,6 +98,9 @@ class GraphRecorder(Trace):
     shared : list
         Arrays that go into and come out of such loops (`wengert.trace.trips.shared`): if they are
         updated in place later on, other names of them are to change, too.
+    taken_in : callable or None
+        Writes a loop that was taken in while it ran (`wengert.trace.repeated.Loop`) as a graph;
+        None where loops are recorded trip by trip.
     rerolled : bool
         Whether that was done already, so that what was recorded trip by trip is left over.
     notes : list
@@ -120,6 +124,7 @@ class GraphRecorder(Trace):
         self.laid = False
         self.sites: dict[int, set[Any]] | None = None
         self.rolls: Any = None
+        self.taken_in: Any = None
         self.rerolled = False
         self.provenance: Place | None = None
         self.replayed: Place | None = None
@@ -130,7 +135,7 @@ class GraphRecorder(Trace):
         self.known: dict[Any, Value | tuple[Value, ...]] = {}
         self.notes: list[Any] = []
         self.alarm = Alarm()
-        self.trail: Trail | None = None
+        self.trail: Trail | Fold | None = None
         if type(self) is GraphRecorder and bound is None:
             self.trail = RecorderTrail(self, self)
 
@@ -147,6 +152,8 @@ class GraphRecorder(Trace):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this recorder cannot be used any more."""
+        if type(self.trail) is Fold:
+            self.trail.drop()
         ACTIVE.recorders.pop()
         self.alarm.stop(error)
         self.calls.stop()
@@ -176,8 +183,10 @@ class GraphRecorder(Trace):
         """Append a node and evaluate it, or find the earlier one that computes the same."""
         if not self.alive:
             raise self.leaked()
-        if self.trail is not None and self.provenance is None:
-            return self.trail.process(op, args, attrs)
+        if self.trail is not None:
+            if self.provenance is None:
+                return self.trail.process(op, args, attrs)
+            self.settle()
         if type(op) is not Op and getattr(op, "inline", False):
             self.custom = True
             return op.evaluate(*args, **attrs)
@@ -379,6 +388,7 @@ class GraphRecorder(Trace):
         outputs : list
             Traced values, arrays or scalars.
         """
+        self.settle()
         self.trail = None  # which refers to arrays that nothing else may refer to
         for entry in self.consts.values():
             if not self._unchanged(entry):
@@ -397,6 +407,11 @@ class GraphRecorder(Trace):
                 made.append(Const(y) if isinstance(y, np.ndarray) else y)
         self.alive = False
         return Graph([t._var for t in inputs], self.nodes, made, self.guards)
+
+    def settle(self) -> None:
+        """Record what a fold has taken in."""
+        if type(self.trail) is Fold:
+            self.trail.close()
 
     def forget(self) -> None:
         """Let go of what was recorded, which values refer to in a circle, once it is of no use."""

@@ -15,8 +15,8 @@ import numpy as np
 from wengert.ir.build import evaluate, results
 from wengert.ir.graph import Graph, Node, Place
 from wengert.ops.base import Traced
+from wengert.trace.active import ACTIVE
 from wengert.trace.numbers import NUMBERS, is_number
-from wengert.trace.recorder import active_recorder
 from wengert.trace.tracer import OPERATOR, Tracer
 
 __all__ = ["as_function"]
@@ -44,7 +44,7 @@ def as_function(graph: Graph) -> Callable[..., list[Any]]:
     """
 
     def function(*inputs: Any) -> list[Any]:
-        recorder = active_recorder()
+        recorder = ACTIVE.recorders[-1] if ACTIVE.recorders else None
         if recorder is None:
             return evaluate(graph, inputs, _bound)
         outer = recorder.replayed

@@ -23,6 +23,8 @@ from wengert.trace.alarm import heeding
 from wengert.trace.capture import (
     Captured,
 )
+from wengert.trace.folding import Fold
+from wengert.trace.lazy import Folded
 from wengert.trace.numbering import number
 from wengert.trace.numbers import (
     NUMBERS,
@@ -45,6 +47,8 @@ __all__ = ["Tape", "active_tapes"]
 
 def active_tapes() -> list[Tape]:
     """Return the tapes that are recording in this thread, outermost first."""
+    for fold in ACTIVE.folds[::-1]:
+        fold.close()
     return ACTIVE.tapes
 
 
@@ -52,6 +56,7 @@ class Tape(Trace):
     """The record that reverse mode and linearisation walk."""
 
     differentiates = True
+    kinds = (Value, Folded)
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +67,7 @@ class Tape(Trace):
         # Only below a recorder, where an operation costs more than to look for it.
         self.recorder = active_recorder()
         self.known: dict[Any, Value] | None = None if self.recorder is None else {}
-        self.trail: Trail | None = None
+        self.trail: Trail | Fold | None = None
         if type(self.recorder) is GraphRecorder and self.recorder.store.bound is None:
             self.trail = TapeTrail(self, self.recorder)
         self.regions = 0
@@ -86,6 +91,8 @@ class Tape(Trace):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End recording: values of this tape cannot be used any more."""
+        if type(self.trail) is Fold:
+            self.trail.drop() if error is not None else self.trail.close()
         ACTIVE.tapes.pop()
         self.alive = False
         self.trail = None

@@ -50,7 +50,7 @@ from wengert.trace.kinds import (
     is_looked_up,
 )
 from wengert.trace.labelled import as_numbers
-from wengert.trace.lazy import LazyValue
+from wengert.trace.lazy import WAITING
 from wengert.trace.numbers import as_python, number_type
 from wengert.trace.refused import array_refused
 from wengert.trace.sizes import carried, equal, is_same, remember, scaled, square
@@ -218,8 +218,8 @@ class Tracer(Traced):
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the array."""
         var = self._var
-        if type(var) is LazyValue:
-            return var.dtype
+        if type(var) in WAITING:
+            return var.dtype  # type: ignore[no-any-return]
         data = var.data
         if type(data) is not np.ndarray:
             deny(self, "dtype")

@@ -19,9 +19,12 @@ import numpy as np
 from wengert.ir.graph import Const, Node, Place, Value
 from wengert.ops.base import Op
 from wengert.trace import alarm, expected
+from wengert.trace.active import ACTIVE
 from wengert.trace.expected import Given, Noted, Step, agreed, period_of, steps_of
+from wengert.trace.folding import Fold
 from wengert.trace.lazy import LARGE, LazyValue, lazy_aval
 from wengert.trace.numbering import number
+from wengert.trace.repeated import can_fold
 from wengert.trace.tracer import Tracer
 
 __all__ = ["RecorderTrail", "TapeTrail", "Trail"]
@@ -32,6 +35,10 @@ PATIENCE = 4
 """Periods that did not hold for long, after which a trace expects nothing any more.
 
 Looking for them takes a third of the time of recording."""
+
+LOOPS = 3
+"""Loops that a trace takes in. Further ones are recorded trip by trip: what comes again and again
+is a loop in a loop, of which all trips are to look alike."""
 
 
 class Trail:
@@ -68,6 +75,8 @@ class Trail:
         self._begun = 0
         self._failures = 0
         self._ended = False
+        self._folds = 0
+        self._short = 0
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Record an operation of the trace."""
@@ -141,6 +150,54 @@ class Trail:
                 self._lose()  # most of it was not as expected after all
             self._missed = 0
 
+    def _may_fold(self, steps: list[Step]) -> bool:
+        """Whether trips may be taken in from now on, and not recorded one by one."""
+        recorder, period = self.recorder, len(steps)
+        if recorder.taken_in is None or self._folds == LOOPS or period <= 2 * self._short:
+            return False
+        is_tape = self.trace is not recorder
+        return (
+            len(ACTIVE.tapes) == is_tape
+            and not (is_tape and self.trace.regions)
+            and _is_calm(recorder)
+            and can_fold(steps, is_tape)
+        )
+
+    def begin_again(self) -> None:
+        """Expect nothing while a fold records what it took in, which is noted as all is."""
+        self.steps = []
+        self._look = 1 << 62
+
+    def stands_for(self, value: Any) -> None:
+        """Take another value for the result of the operation that was recorded last."""
+        self.made[-1] = value
+        self._log[-1] = self._log[-1]._replace(result=value)
+
+    def going_on(self, looped: bool, steps: list[Step], expecting: bool) -> Trail | None:
+        """Go on after a fold.
+
+        Parameters
+        ----------
+        looped : bool
+            Whether what it took in was enough for a loop.
+        steps : list of Step
+            A trip.
+        expecting : bool
+            Whether more of these are to be expected.
+        """
+        if looped:
+            self._folds += 1
+            self._lose()
+            self.made, self.fresh, self._begun = [], [], 0
+            self._look = expected.FIRST
+        else:
+            self._short = max(self._short, len(steps))
+            self._look = min(2 * len(self._log), 4 * expected.LONGEST)
+            if expecting:
+                self.steps, self._log, self._begun = steps, [], len(self.made)
+                self.at = self._missed = 0
+        return None if self._ended else self
+
     def _lose(self) -> None:
         """Expect nothing; look for a longer period next where this one has not held for long."""
         short = len(self.made) - self._begun < 4 * self._look
@@ -164,6 +221,9 @@ class Trail:
         if period:
             steps = steps_of(log, period, self.trace.numbers)
             if 2 * sum(step.operands is not None for step in steps) > period:
+                if self._may_fold(steps):
+                    Fold(self, steps, log)
+                    return
                 self.steps, self._log = steps, []
                 self.at = self._missed = 0
                 self._begun = len(self.made)
