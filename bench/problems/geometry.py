@@ -98,9 +98,9 @@ for finger in range(5):
 
 
 def hand(
-    theta: Any, relatives: Any, inverses: Any, vertices: Any, weights: Any, points: Any
+    theta: Any, relatives: Any, inverses: Any, vertices: Any, weights: Any, picks: Any, points: Any
 ) -> Any:
-    """Distances from points to the vertices of a posed hand, which follow their bones.
+    """Distances from points to vertices of a posed hand, which follow their bones.
 
     `theta` is the hand's rotation (3) and translation (3), then for each finger the bend and spread
     of its first bone and the bends of the next two.
@@ -122,11 +122,11 @@ def hand(
     along = (positions @ axis)[:, None] * axis
     cross = np.cross(axis, positions)
     turned = positions * np.cos(angle) + cross * np.sin(angle) + along * (1 - np.cos(angle))
-    return points - turned - theta[3:6]
+    return points - turned[picks] - theta[3:6]
 
 
 def hand_jax(
-    theta: Any, relatives: Any, inverses: Any, vertices: Any, weights: Any, points: Any
+    theta: Any, relatives: Any, inverses: Any, vertices: Any, weights: Any, picks: Any, points: Any
 ) -> Any:
     angles = jnp.concatenate([theta[6:], jnp.zeros(1)])
     cx, sx = jnp.cos(angles[BEND]), jnp.sin(angles[BEND])
@@ -145,11 +145,11 @@ def hand_jax(
     along = (positions @ axis)[:, None] * axis
     cross = jnp.cross(axis, positions)
     turned = positions * jnp.cos(angle) + cross * jnp.sin(angle) + along * (1 - jnp.cos(angle))
-    return points - turned - theta[3:6]
+    return points - turned[picks] - theta[3:6]
 
 
 def hand_torch(
-    theta: Any, relatives: Any, inverses: Any, vertices: Any, weights: Any, points: Any
+    theta: Any, relatives: Any, inverses: Any, vertices: Any, weights: Any, picks: Any, points: Any
 ) -> Any:
     angles = torch.cat([theta[6:], torch.zeros(1, dtype=theta.dtype)])
     bend, spread = angles[torch.as_tensor(BEND)], angles[torch.as_tensor(SPREAD)]
@@ -170,7 +170,7 @@ def hand_torch(
     turned = (
         positions * torch.cos(angle) + cross * torch.sin(angle) + along * (1 - torch.cos(angle))
     )
-    return points - turned - theta[3:6]
+    return points - turned[picks] - theta[3:6]
 
 
 JACOBIAN = Derivative(
@@ -179,8 +179,8 @@ JACOBIAN = Derivative(
 """A dense Jacobian, all columns at once."""
 
 
-def tracking(n: int) -> Problem:
-    """Make a hand: the sizes are GradBench's, the numbers drawn."""
+def tracking(n: int, seen: int) -> Problem:
+    """Make a hand of `n` vertices, some of them seen: GradBench's sizes, the numbers drawn."""
     rng = seeded(n)
     relatives = np.tile(np.eye(4), (BONES, 1, 1))
     relatives[:, :3, 3] = rng.standard_normal((BONES, 3))
@@ -189,9 +189,10 @@ def tracking(n: int) -> Problem:
     vertices = np.concatenate([rng.standard_normal((3, n)), np.ones((1, n))])
     weights = rng.random((BONES, n)) * (rng.random((BONES, n)) < 0.2) + 1e-3
     weights /= np.sum(weights, axis=0)
-    data = (relatives, inverses, vertices, weights, rng.standard_normal((n, 3)))
+    picks, points = rng.integers(0, n, seen), rng.standard_normal((seen, 3))
+    data = (relatives, inverses, vertices, weights, picks, points)
     return Problem(
-        f"ht {n} points",
+        f"ht {n:,} vertices, {seen} points",
         hand,
         (rng.standard_normal(26), *data),
         jax=hand_jax,
@@ -202,4 +203,4 @@ def tracking(n: int) -> Problem:
     )
 
 
-PROBLEMS = [adjustment(31_843), tracking(100)]
+PROBLEMS = [adjustment(31_843), tracking(10_000, 100)]

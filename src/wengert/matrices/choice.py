@@ -40,6 +40,9 @@ LONG = 2000
 SHORT = 1e-6
 """Seconds below which a call takes longer than what it computes, so that no way is better."""
 
+FEW = 16
+"""Rows or columns below which colours are not looked for."""
+
 CLOSE = 1.25
 """Times the least time that a Jacobian can take: a way that is so near it is taken at once."""
 
@@ -277,6 +280,8 @@ class _Trial:
                 why = why or "not derived: accumulation carries the same nonzeros"
             if mode == "coloured" and entries:
                 why = why or "not derived: products for each colour are orders of elimination too"
+            if mode == "coloured" and min(point.rows, point.columns) < FEW:
+                why = why or "not derived: one product for each row or column is few"
             if mode == "symmetric" and not entries:
                 why = why or "does not suit: its values are arrays and not numbers"
             if why:
