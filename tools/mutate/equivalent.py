@@ -61,13 +61,13 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "True -> False",
     ): "the lists are of one length",
     (
-        "backend/native/scalar/expand.py",
-        "if found is None or aval_of(node.inputs[0]).dtype not in TYPES:",
-        "found is None or aval_of(node.inputs[0]).dtype not in TYPES -> "
-        "found is None and aval_of(node.inputs[0]).dtype not in TYPES",
+        "ops/expand.py",
+        "if found is None or aval_of(node.inputs[0]).dtype not in dtypes:",
+        "found is None or aval_of(node.inputs[0]).dtype not in dtypes -> "
+        "found is None and aval_of(node.inputs[0]).dtype not in dtypes",
     ): "a graph with such a dtype runs in NumPy as a whole",
     (
-        "backend/native/scalar/expand.py",
+        "ops/expand.py",
         'shift = write("select", write("isfinite", top), top, v.dtype.type(0))',
         "0 -> 1",
     ): "an infinity stays one, whatever finite number is added",

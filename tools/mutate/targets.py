@@ -36,7 +36,7 @@ TARGETS = {
         ("jit", "trace/test_control_flow.py"),
     ),
     "native": Target(
-        ("loopc/translate.py", "backend/native/scalar/expand.py", "backend/native/emit/order.py"),
+        ("loopc/translate.py", "ops/expand.py", "backend/native/emit/order.py"),
         (
             *("backend/test_native.py", "backend/test_native_values.py"),
             *("backend/test_native_random.py", "backend/test_native_order.py"),

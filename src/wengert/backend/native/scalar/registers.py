@@ -14,10 +14,10 @@ import numpy as np
 
 from wengert.backend.native.scalar import matrices  # noqa: F401  (its rows of STRUCTURE)
 from wengert.backend.native.scalar.cells import ELEMENTS, STRUCTURE, Memory, TooLarge, single
-from wengert.backend.native.scalar.expand import expansion, node_of
 from wengert.backend.native.scalar.lower import CASTS, LOWER, loop_dtypes, lowered
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.llvm.code import BOOL, I64, MEMORY, TYPES, Code, number
+from wengert.ops.expand import expansion, node_of
 
 __all__ = ["FAILED", "INTERRUPTED", "POLL", "Memory", "TooLarge", "fits", "poll_after", "written"]
 
@@ -215,7 +215,7 @@ class _Writer:
             made = self.control(node)
             for v, cells in zip(node.outputs, made, strict=True):
                 self.table[v] = cells, v.dtype
-        elif expansion(node) is not None:
+        elif expansion(node, TYPES) is not None:
             self.expanded(node)
         elif name in STRUCTURE:
             (v,) = node.outputs
@@ -235,7 +235,7 @@ class _Writer:
             self.node(made)
             return made.outputs[0]
 
-        how = expansion(node)
+        how = expansion(node, TYPES)
         assert how is not None
         (v,) = node.outputs
         y = how(write, node)

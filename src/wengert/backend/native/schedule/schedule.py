@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backend.native.scalar.expand import expansion, node_of
 from wengert.backend.native.scalar.lower import lowered
 from wengert.backend.native.schedule.beside import concatenation
 from wengert.backend.native.schedule.families import Families
@@ -34,6 +33,7 @@ from wengert.backend.native.schedule.steps import (
 from wengert.backend.native.schedule.updates import Uses, late_updates
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.llvm.code import TYPES
+from wengert.ops.expand import expansion, node_of
 
 __all__ = ["Schedule", "Unsupported"]
 
@@ -191,7 +191,7 @@ class Schedule:
             name == "getitem" and len(node.inputs) == 1
         ):
             self._alias(node)
-        elif expansion(node) is not None:
+        elif expansion(node, TYPES) is not None:
             self._expand(position, node)
         elif name in REDUCTIONS and self._reducible(node):
             self._reduce(node)
@@ -327,7 +327,7 @@ class Schedule:
             self._node(position, made)
             return made.outputs[0]
 
-        written = expansion(node)
+        written = expansion(node, TYPES)
         assert written is not None
         (v,) = node.outputs
         y = self._value(written(write, node))

@@ -1,19 +1,21 @@
-"""Operations that native code evaluates as several others."""
+"""Operations as several others, for backends that have no code of their own for them.
+
+`expanded` writes a graph with the operations that are left.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
 
-from wengert.ir.build import infer
-from wengert.ir.graph import Const, Node, Value, aval_of
-from wengert.llvm.code import TYPES
+from wengert.ir.build import Emit, infer, map_graph
+from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.ops.base import TABLE
 from wengert.ops.index import count
 
-__all__ = ["EXPANSIONS", "expansion"]
+__all__ = ["EXPANSIONS", "expanded", "expansion", "node_of"]
 
 Write = Callable[..., Any]
 """``write(name, *operands, **attrs)`` schedules an operation and returns its result."""
@@ -24,16 +26,40 @@ EXPANSIONS: dict[str, Expansion] = {}
 FOLDS = ("sum", "prod", "max", "min", "any", "all")
 
 
-def expansion(node: Node) -> Expansion | None:
-    """Return how a node is written with other operations; None where it is not."""
+def expansion(node: Node, dtypes: Container[Any]) -> Expansion | None:
+    """Return how a node of an argument of these dtypes is written with others, or None."""
     found = EXPANSIONS.get(node.op.name)
-    if found is None or aval_of(node.inputs[0]).dtype not in TYPES:
+    if found is None or aval_of(node.inputs[0]).dtype not in dtypes:
         return None
     x = aval_of(node.inputs[0])
     if node.op.name in FOLDS:
         needed = x.shape == () or (node.op.name in ("max", "min") and x.dtype.kind == "b")
         return found if needed and x.size else None
     return found if x.size else None
+
+
+def expanded(graph: Graph, dtypes: Container[Any]) -> Graph:
+    """Return a graph in which what can be written with others is.
+
+    Bodies of loops stay as they are: they hold no arrays, which some of the others need.
+    """
+
+    def step(node: Node, emit: Emit) -> Any:
+        how = expansion(node, dtypes)
+        if how is None:
+            return None
+
+        def write(name: str, *operands: Any, **attrs: Any) -> Any:
+            made = node_of(name, operands, attrs)
+            made.line = node.line
+            found = step(made, emit)  # which may be one of those itself
+            if found is None:
+                emit(made)
+            return made.outputs[0] if found is None else found[0]
+
+        return [how(write, node)]
+
+    return map_graph(graph, step)
 
 
 def node_of(name: str, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Node:
