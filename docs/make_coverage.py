@@ -74,7 +74,7 @@ def row(name: str, f: Callable[..., Any], args: tuple[Any, ...]) -> str:
         return "yes" if any(np.any(x != 0) for x in found) else "0"
 
     ones = tuple(np.ones_like(x) if i in smooth else x * 0 for i, x in enumerate(args))
-    forward = tried(lambda: wg.jvp(f, args, ones)[1])
+    forward = tried(lambda: wg.jvp(f, args, ones, allow_int=True)[1])
     if not smooth:
         return f"| `{name}` | 0 | 0 | 0 | {compiled(f, args)} |"
     k = smooth[0]

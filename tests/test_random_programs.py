@@ -244,12 +244,12 @@ def check(program, reference, tolerance):
     assert abs(g @ v - expected) < scale
     unit = np.eye(6)[2]
     assert abs(g[2] - reference(f, x, unit)) < tolerance * (1 + abs(g[2]))
-    y, t = wg.jvp(f, (x,), (v,))
+    y, t = wg.jvp(f, (x,), (v,), allow_int=True)
     np.testing.assert_allclose(y, value, rtol=1e-12, atol=1e-13)
     assert abs(t - expected) < scale
     many = np.stack([x, v])
     np.testing.assert_allclose(wg.vmap(wg.grad(f))(many)[0], g, rtol=1e-8, atol=1e-9)
-    tangents = wg.vmap(lambda z: wg.jvp(f, (z,), (v,))[1])(many)
+    tangents = wg.vmap(lambda z: wg.jvp(f, (z,), (v,), allow_int=True)[1])(many)
     np.testing.assert_allclose(tangents[0], t, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(tangents[1], wg.grad(f)(v) @ v, rtol=1e-7, atol=1e-8)
 

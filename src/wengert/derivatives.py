@@ -14,7 +14,14 @@ import numpy as np
 from wengert import trees
 from wengert.errors import InputError, hidden, user_line
 from wengert.follow.functions import call as call_followed
-from wengert.gradients import Argnums, grad, pair, refuse_piecewise, value_and_grad
+from wengert.gradients import (
+    Argnums,
+    grad,
+    pair,
+    refuse_piecewise,
+    refuse_whole,
+    value_and_grad,
+)
 from wengert.jit.transformed import transformed
 from wengert.ops import control
 from wengert.ops.base import Traced, is_inexact
@@ -32,6 +39,7 @@ __all__ = [
     "linearize",
     "pair",
     "refuse_piecewise",
+    "refuse_whole",
     "stop_gradient",
     "value_and_grad",
     "vjp",
@@ -40,7 +48,9 @@ __all__ = [
 
 
 @hidden
-def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(
+    f: Callable[..., Any], *primals: Any, has_aux: bool = False, allow_int: bool = False
+) -> tuple[Any, ...]:
     """Evaluate `f` and return its pullback, cotangent times Jacobian.
 
     Parameters
@@ -50,6 +60,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
         The point; integer arrays are constants.
     has_aux : bool
         Whether `f` returns ``(result, aux)``.
+    allow_int : bool
+        Whether all of the result may be integer or Boolean: its derivative is zeros.
 
     Returns
     -------
@@ -61,7 +73,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     aux
         With `has_aux` only.
     """
-    lin, primal_pack, y, _, aux, leaves = _linearized(f, primals, has_aux, "vjp")
+    lin, primal_pack, y, _, aux, leaves = _linearized(f, primals, has_aux, "vjp", allow_int)
 
     def pullback(ct: Any) -> Any:
         cts, _, _ = trees.same_form(ct, y, "the cotangent")
@@ -72,13 +84,17 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
 
 @hidden
-def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+def linearize(
+    f: Callable[..., Any], *primals: Any, allow_int: bool = False
+) -> tuple[Any, Callable[..., Any]]:
     """Evaluate `f` and return its derivative at the point, Jacobian times tangent.
 
     Parameters
     ----------
     f : callable
     *primals : pytrees of arrays
+    allow_int : bool
+        As for `vjp`.
 
     Returns
     -------
@@ -87,7 +103,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     f_lin : callable
         ``f_lin(*tangents)`` returns the tangent of `y` without evaluating `f` again.
     """
-    lin, _, y, rebuild, _, _ = _linearized(f, primals, False, "linearize")
+    lin, _, y, rebuild, _, _ = _linearized(f, primals, False, "linearize", allow_int)
     flat_y, _ = trees.flatten(y)
 
     def f_lin(*tangents: Any) -> Any:
@@ -99,10 +115,11 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 
 
 def _linearized(
-    f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool, name: str
+    f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool, name: str, allow_int: bool
 ) -> tuple[Any, ...]:
     check_function(f, name)
     check_flag(has_aux, name, "has_aux")
+    check_flag(allow_int, name, "allow_int")
     leaves, pack = trees.flatten(primals)
     leaves = [trees.primal(x, name) for x in leaves]
     form: list[Any] = []
@@ -118,6 +135,7 @@ def _linearized(
         return [y if isinstance(y, (Traced, np.ndarray)) else np.asarray(y)[()] for y in results]
 
     lin = linearize_flat(flat, leaves, kept=True)
+    refuse_whole(lin.ys, name, allow_int)
     aux = trees.unwrap(form[0], lin.tape) if has_aux else None
     ys = [y.copy() if isinstance(y, np.ndarray) else trees.frozen(y) for y in lin.ys]
     return lin, pack, form[-1](ys), form[-1], aux, leaves
@@ -129,7 +147,12 @@ def _scalar_leaf(x: Any) -> Any:
 
 @hidden
 def jvp(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+    f: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+    *,
+    allow_int: bool = False,
 ) -> tuple[Any, ...]:
     """Evaluate `f` and its directional derivative together, in forward mode.
 
@@ -140,6 +163,8 @@ def jvp(
         The point and the direction; of the same form and shapes.
     has_aux : bool
         Whether `f` returns ``(result, aux)``.
+    allow_int : bool
+        As for `vjp`.
 
     Returns
     -------
@@ -154,9 +179,12 @@ def jvp(
     ------
     ShapeError
         When `tangents` do not fit `primals`.
+    InputError
+        When nothing of the result is a floating-point number.
     """
     check_function(f, "jvp")
     check_flag(has_aux, "jvp", "has_aux")
+    check_flag(allow_int, "jvp", "allow_int")
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise InputError(
             "jvp takes tuples of primals and tangents: wg.jvp(f, (x,), (t,))" + user_line()
@@ -180,6 +208,7 @@ def jvp(
     ys, yts, trace = jvp_flat(
         flat, leaves, [t if is_inexact(x) else None for t, x in zip(ts, leaves, strict=True)]
     )
+    refuse_whole(ys, "jvp", allow_int)
     y = form[-1](ys)
     t = form[-1](trees.own(yts, ys, ts))
     return (y, t, trees.unwrap(form[0], trace)) if has_aux else (y, t)

@@ -25,7 +25,15 @@ from wengert.transform.linear import quiet
 from wengert.transform.reverse import pull_back
 from wengert.transform.rolled import rolled
 
-__all__ = ["Argnums", "elementwise_grad", "grad", "pair", "refuse_piecewise", "value_and_grad"]
+__all__ = [
+    "Argnums",
+    "elementwise_grad",
+    "grad",
+    "pair",
+    "refuse_piecewise",
+    "refuse_whole",
+    "value_and_grad",
+]
 
 Argnums = int | Sequence[int]
 P = ParamSpec("P")
@@ -345,6 +353,16 @@ def _piecewise(name: str, y: Any) -> str:
         f"{name} takes a function that returns floating-point numbers, but it returned "
         f"{dtype_of(y)}, which has no derivative. Return integers and Booleans (a comparison, "
         "argmax, a count) beside the result with has_aux=True, or write 1.0 instead of 1."
+    )
+
+
+def refuse_whole(ys: Sequence[Any], name: str, allow_int: bool) -> None:
+    """Raise where nothing of a result has a derivative, unless that is allowed."""
+    if allow_int or not ys or any(map(is_inexact, ys)):
+        return
+    y = ys[0] if isinstance(ys[0], Traced) else np.asarray(ys[0])
+    raise InputError(
+        _piecewise(name, y) + " With allow_int=True the derivative is zeros." + user_line()
     )
 
 

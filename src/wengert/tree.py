@@ -47,7 +47,14 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     ------
     ShapeError
         When the forms differ.
+    InputError
+        When `f` is no function.
     """
+    if not callable(f):
+        raise InputError(
+            f"tree.map takes a function first, not a {type(f).__name__}: "
+            "wg.tree.map(lambda p: 2 * p, params)" + user_line()
+        )
     form = trees.flattened(tree)[1]
     for other in rest:
         found = trees.flattened(other)[1]

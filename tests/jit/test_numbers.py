@@ -92,9 +92,9 @@ PROGRAMS = [
 @pytest.mark.parametrize("f", PROGRAMS)
 def test_values_under_every_transformation(f):
     ways = [
-        lambda p: wg.vjp(f, p)[0],
-        lambda p: wg.jvp(f, (p,), (1.0,))[0],
-        lambda p: wg.linearize(f, p)[0],
+        lambda p: wg.vjp(f, p, allow_int=True)[0],
+        lambda p: wg.jvp(f, (p,), (1.0,), allow_int=True)[0],
+        lambda p: wg.linearize(f, p, allow_int=True)[0],
         lambda p: wg.value_and_grad(f)(p)[0],
     ]
     ways += [f, *ways]

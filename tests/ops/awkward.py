@@ -306,11 +306,11 @@ def traced(case: Case, run: Callable[..., list[Any]], active: tuple[int, ...]) -
 
 
 def _by_vjp(f: Callable[..., Any], *xs: Any) -> Iterator[Any]:
-    yield wg.vjp(f, *xs)[0]
+    yield wg.vjp(f, *xs, allow_int=True)[0]
 
 
 def _by_jvp(f: Callable[..., Any], *xs: Any) -> Iterator[Any]:
-    yield wg.jvp(f, xs, tuple(np.zeros_like(x) for x in xs))[0]
+    yield wg.jvp(f, xs, tuple(np.zeros_like(x) for x in xs), allow_int=True)[0]
 
 
 def _by_jit(backend: str) -> Callable[..., Any]:
@@ -457,9 +457,9 @@ def disagreement(case: Case) -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            ys, pushed = wg.jvp(f, xs, ts)
+            ys, pushed = wg.jvp(f, xs, ts, allow_int=True)
             cts = [drawn(np.asarray(y)) for y in ys]
-            pulled = wg.vjp(f, *xs)[1](cts)
+            pulled = wg.vjp(f, *xs, allow_int=True)[1](cts)
         except WengertError:
             return None
         except Exception as error:

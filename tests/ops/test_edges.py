@@ -301,7 +301,7 @@ def test_masks_are_those_of_the_moment_at_which_they_are_used():
         return np.sum(np.sqrt(y))
 
     np.testing.assert_array_equal(wg.jacfwd(f)(x), [0.0, 0.25])
-    assert wg.jvp(f, (x,), (np.ones(2),))[1] == 0.25
+    assert wg.jvp(f, (x,), (np.ones(2),), allow_int=True)[1] == 0.25
     np.testing.assert_array_equal(wg.grad(f)(x), [0.0, 0.25])
 
 
@@ -328,10 +328,14 @@ MAPS: dict[str, Callable[[Any], Any]] = {
 """Functions of two numbers above 1, with slopes that can be infinite elsewhere."""
 
 SEEDED: dict[str, Callable[..., Any]] = {
-    "push": lambda f, x, s: np.sum(wg.jvp(f, (x,), (s,))[1]),
-    "linear": lambda f, x, s: np.sum(wg.linearize(f, x)[1](s) ** 1),
-    "pull": lambda f, x, s: np.sum(wg.vjp(f, x)[1](np.sum(s) * np.ones(len(f(x))))[0]),
-    "compiled": lambda f, x, s: np.sum(wg.jit(lambda x, s: wg.jvp(f, (x,), (s,))[1])(x, s)),
+    "push": lambda f, x, s: np.sum(wg.jvp(f, (x,), (s,), allow_int=True)[1]),
+    "linear": lambda f, x, s: np.sum(wg.linearize(f, x, allow_int=True)[1](s) ** 1),
+    "pull": lambda f, x, s: np.sum(
+        wg.vjp(f, x, allow_int=True)[1](np.sum(s) * np.ones(len(f(x))))[0]
+    ),
+    "compiled": lambda f, x, s: np.sum(
+        wg.jit(lambda x, s: wg.jvp(f, (x,), (s,), allow_int=True)[1])(x, s)
+    ),
 }
 """Numbers that are linear in a seed."""
 

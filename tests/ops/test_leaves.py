@@ -89,9 +89,9 @@ EVERYWHERE = {
     "csr": lambda f, a: wg.jacobian(f, format="csr")(a),
     "operator": lambda f, a: wg.jacobian(f, format="operator")(a),
     "hessian": lambda f, a: wg.hessian(lambda t: np.sum(f(t)))(a),
-    "jvp": lambda f, a: wg.jvp(f, (a,), (a,)),
-    "vjp": lambda f, a: wg.vjp(f, a),
-    "linearize": lambda f, a: wg.linearize(f, a),
+    "jvp": lambda f, a: wg.jvp(f, (a,), (a,), allow_int=True),
+    "vjp": lambda f, a: wg.vjp(f, a, allow_int=True),
+    "linearize": lambda f, a: wg.linearize(f, a, allow_int=True),
     "vmap": lambda f, a: wg.vmap(f)(a),
 }
 

@@ -142,12 +142,12 @@ def test_tangents_are_differences_and_cotangents_their_transpose(case: Case, dty
     for lead in [()] if case.name in UNBATCHED else [(), (2,)]:
         x = case.make(*lead, *case.tail, dtype=dtype)
         t = direction(x)
-        y, dy = wg.jvp(case.f, (x,), (t,))
+        y, dy = wg.jvp(case.f, (x,), (t,), allow_int=True)
         np.testing.assert_allclose(y, case.f(x), rtol=1e-12, atol=1e-12)
         assert y.dtype == dy.dtype == np.asarray(case.f(x)).dtype
         np.testing.assert_allclose(dy, difference(case.f, x, t), rtol=2e-6, atol=2e-6)
         ct = normal(*np.shape(y), dtype=y.dtype, seed=5)
-        y, pull = wg.vjp(case.f, x)
+        y, pull = wg.vjp(case.f, x, allow_int=True)
         (g,) = pull(ct)
         assert g.dtype == x.dtype
         assert g.shape == x.shape
@@ -167,7 +167,7 @@ def test_second_order(case: Case) -> None:
         return wg.grad(loss)(x)
 
     def along(x: Any) -> Any:
-        return wg.jvp(loss, (x,), (t,))[1]
+        return wg.jvp(loss, (x,), (t,), allow_int=True)[1]
 
     expected = difference(gradient, x, t)
     np.testing.assert_allclose(wg.hvp(loss, (x,), (t,)), expected, rtol=2e-5, atol=2e-5)
@@ -182,10 +182,10 @@ def test_vmap_is_a_loop(case: Case) -> None:
     t = np.stack([direction(x[0], seed=i) for i in range(3)])
 
     def tangent(x: Any, t: Any) -> Any:
-        return wg.jvp(case.f, (x,), (t,))
+        return wg.jvp(case.f, (x,), (t,), allow_int=True)
 
     def gradient(x: Any) -> Any:
-        y, pull = wg.vjp(case.f, x)
+        y, pull = wg.vjp(case.f, x, allow_int=True)
         return y, pull(np.conjugate(y))[0]
 
     for mapped, single in ((wg.vmap(tangent)(x, t), [tangent(*p) for p in zip(x, t, strict=True)]),
@@ -201,9 +201,9 @@ def test_single_precision_stays_single(case: Case, dtype: Any) -> None:
     x = case.make(*case.tail, dtype=dtype)
     t = direction(x)
     small = np.complex64 if dtype is complex else np.float32
-    y, dy = wg.jvp(case.f, (x.astype(small),), (t.astype(small),))
+    y, dy = wg.jvp(case.f, (x.astype(small),), (t.astype(small),), allow_int=True)
     assert dy.dtype == y.dtype == np.asarray(case.f(x.astype(small))).dtype
-    exact = wg.jvp(case.f, (x,), (t,))[1]
+    exact = wg.jvp(case.f, (x,), (t,), allow_int=True)[1]
     np.testing.assert_allclose(dy, exact, rtol=5e-3, atol=5e-3 * max(1, np.abs(exact).max()))
 
 
@@ -214,7 +214,7 @@ def test_single_precision_stays_single(case: Case, dtype: Any) -> None:
 )
 def test_an_empty_batch_has_empty_derivatives(case: Case) -> None:
     x = np.zeros((0, *case.tail))
-    y, pull = wg.vjp(case.f, x)
+    y, pull = wg.vjp(case.f, x, allow_int=True)
     assert np.shape(y)[0] == 0
     assert pull(np.zeros(np.shape(y), y.dtype))[0].shape == x.shape
 
@@ -224,7 +224,7 @@ def test_an_empty_batch_has_empty_derivatives(case: Case) -> None:
 def test_gradients_in_closed_form(dtype: Any) -> None:
     a, s = well(3, 3, dtype=dtype), definite(3, 3, dtype=dtype)
     inverse = la.inv(a)
-    _, pull = wg.vjp(la.det, a)
+    _, pull = wg.vjp(la.det, a, allow_int=True)
     np.testing.assert_allclose(pull(a.dtype.type(1))[0], la.det(a) * inverse.T, rtol=1e-12)
     log = wg.grad(lambda a: la.slogdet(a)[1])(a)
     np.testing.assert_allclose(log, inverse.T, rtol=1e-12)
@@ -256,10 +256,10 @@ def test_likelihood_of_a_gaussian() -> None:
 def test_cholesky_of_small_and_large_batches(shape: tuple[int, ...]) -> None:
     s = definite(*shape)
     t = direction(s) + conj_t(direction(s))
-    factor, tangent = wg.jvp(la.cholesky, (s,), (t,))
+    factor, tangent = wg.jvp(la.cholesky, (s,), (t,), allow_int=True)
     product = tangent @ conj_t(factor)
     np.testing.assert_allclose(product + conj_t(product), t, atol=1e-12)
-    (g,) = wg.vjp(la.cholesky, s)[1](t)
+    (g,) = wg.vjp(la.cholesky, s, allow_int=True)[1](t)
     assert pairing(t, tangent) == pytest.approx(pairing(g, t), rel=1e-10)
 
 
@@ -267,7 +267,9 @@ def test_complex_step() -> None:
     a, t = well(4, 4), normal(4, 4, seed=1)
     for f in (la.inv, la.det, lambda a: la.solve(a, vec(4)), lambda a: la.matrix_power(a, 3)):
         step = np.imag(f(a + 1e-30j * t)) / 1e-30
-        np.testing.assert_allclose(wg.jvp(f, (a,), (t,))[1], step, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(
+            wg.jvp(f, (a,), (t,), allow_int=True)[1], step, rtol=1e-12, atol=1e-13
+        )
 
 
 # --- repeated values ------------------------------------------------------------------------------
@@ -293,7 +295,7 @@ def test_symmetric_functions_of_repeated_values(dtype: Any) -> None:
 def test_vectors_of_repeated_values_have_no_derivative(dtype: Any) -> None:
     s, t = repeated(dtype), direction(repeated(dtype))
     for f in (lambda s: la.eigh(s)[1], lambda s: la.svd(s)[0], lambda s: la.eig(s)[1]):
-        dy = wg.jvp(f, (s,), (t,))[1]
+        dy = wg.jvp(f, (s,), (t,), allow_int=True)[1]
         assert np.isnan(dy).any()
     assert np.isnan(wg.grad(lambda s: np.sum(np.abs(la.eigh(s)[1]) ** 4))(s)).any()
 
@@ -311,7 +313,7 @@ def test_eigenvalues_of_a_real_matrix_are_real_where_they_can_be() -> None:
     w, v = wg.vmap(la.eig)(a[None])
     assert w.dtype == v.dtype == complex
     turn = np.array([[0.0, 1], [-1, 0]])
-    assert wg.jvp(la.eigvals, (turn,), (turn,))[1].dtype == complex
+    assert wg.jvp(la.eigvals, (turn,), (turn,), allow_int=True)[1].dtype == complex
 
 
 # --- triangles ------------------------------------------------------------------------------------
@@ -356,11 +358,13 @@ def test_the_derivative_is_of_the_triangle_that_numpy_reads(name: str, matrix: s
 
     for seed in range(2):
         t, u = direction(s, seed), direction(s, seed + 5)
-        _, dy = wg.jvp(f, (s,), (t,))
+        _, dy = wg.jvp(f, (s,), (t,), allow_int=True)
         np.testing.assert_allclose(dy, difference(f, s, t), atol=1e-8)
         assert pairing(wg.grad(loss)(s), t) == pytest.approx(np.sum(np.real(dy) * weights))
         expected = difference(wg.grad(loss), s, u)
-        np.testing.assert_allclose(wg.jvp(wg.grad(loss), (s,), (u,))[1], expected, atol=1e-7)
+        np.testing.assert_allclose(
+            wg.jvp(wg.grad(loss), (s,), (u,), allow_int=True)[1], expected, atol=1e-7
+        )
         back = wg.grad(lambda a, t=t: np.real(np.sum(wg.grad(loss)(a) * t)))(s)
         assert pairing(back, u) == pytest.approx(np.real(np.sum(expected * t)), abs=1e-7)
     upper = "U" in name or "upper" in name
@@ -405,9 +409,9 @@ def test_norm_counts_and_ranks_are_piecewise_constant() -> None:
 def test_both_arguments_of_solve(n: int, dtype: Any) -> None:
     a, b = well(n, n, dtype=dtype), normal(n, dtype=dtype, seed=4)
     da, db = normal(n, n, dtype=dtype, seed=5), normal(n, dtype=dtype, seed=6)
-    y, dy = wg.jvp(la.solve, (a, b), (da, db))
+    y, dy = wg.jvp(la.solve, (a, b), (da, db), allow_int=True)
     np.testing.assert_allclose(dy, la.solve(a, db - da @ y), rtol=1e-9)
-    _, pull = wg.vjp(la.solve, a, b)
+    _, pull = wg.vjp(la.solve, a, b, allow_int=True)
     ga, gb = pull(np.conjugate(y))
     left = la.solve(a.T, np.conjugate(y))
     np.testing.assert_allclose(gb, left, rtol=1e-9)
@@ -485,7 +489,7 @@ def test_least_squares_without_full_rank() -> None:
 )
 def test_refusals_say_what_is_wrong(f: Any, shape: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
-        wg.vjp(f, np.ones(shape))
+        wg.vjp(f, np.ones(shape), allow_int=True)
 
 
 # --- the rows -------------------------------------------------------------------------------------

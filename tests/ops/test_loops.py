@@ -22,8 +22,10 @@ POINTS = [
 MODES = {
     "value": lambda f: f,
     "grad": lambda f: wg.grad(f, (0, 1)),
-    "jvp": lambda f: lambda w, x: wg.jvp(f, (w, x), (np.cos(w), np.sin(x)))[1],
-    "second": lambda f: lambda w, x: wg.jvp(wg.grad(f, (0, 1)), (w, x), (np.cos(w), np.sin(x)))[1],
+    "jvp": lambda f: lambda w, x: wg.jvp(f, (w, x), (np.cos(w), np.sin(x)), allow_int=True)[1],
+    "second": lambda f: (
+        lambda w, x: wg.jvp(wg.grad(f, (0, 1)), (w, x), (np.cos(w), np.sin(x)), allow_int=True)[1]
+    ),
     "reverse twice": lambda f: wg.grad(
         lambda w, x: sum(np.sum(g**2) for g in wg.grad(f, (0, 1))(w, x)), (0, 1)
     ),
@@ -127,7 +129,7 @@ def test_while_loops_take_any_number_of_trips_without_a_new_recording():
     def f(x):
         return wg.while_loop(lambda c: c[0] < 50.0, lambda c: (c[0] * x, c[1] + 1), (1.0, 0))[0]
 
-    for g in (wg.jit(f), wg.jit(lambda x: wg.jvp(f, (x,), (1.0,))[1])):
+    for g in (wg.jit(f), wg.jit(lambda x: wg.jvp(f, (x,), (1.0,), allow_int=True)[1])):
         found = [g(x) for x in (1.5, 2.0, 9.0)]
         assert g.cache_info().traces == 1
         assert len(set(found)) == 3

@@ -295,21 +295,21 @@ class Setting:
 @differentiable
 def test_jvp(case):
     s = Setting(case)
-    y, t = wg.jvp(s.f, s.xs, s.ts)
+    y, t = wg.jvp(s.f, s.xs, s.ts, allow_int=True)
     oracle.same(y, s.y)
     assert [p.dtype for p in parts(t)] == [np.asarray(p).dtype for p in parts(y)]
     oracle.close(t, s.expected(), case.tol)
     for k, x in enumerate(s.xs):  # one argument at a time
         alone = [t if i == k else np.zeros_like(t) for i, t in enumerate(s.ts)]
         _, one = wg.jvp(lambda z, k=k: s.f(*s.xs[:k], z, *s.xs[k + 1 :]), (x,), (s.ts[k],))
-        oracle.close(one, wg.jvp(s.f, s.xs, alone)[1], 1e-13)
+        oracle.close(one, wg.jvp(s.f, s.xs, alone, allow_int=True)[1], 1e-13)
 
 
 @differentiable
 def test_vjp_is_the_transpose_of_jvp(case):
     s = Setting(case)
-    y, t = wg.jvp(s.f, s.xs, s.ts)
-    primal, pullback = wg.vjp(s.f, *s.xs)
+    y, t = wg.jvp(s.f, s.xs, s.ts, allow_int=True)
+    primal, pullback = wg.vjp(s.f, *s.xs, allow_int=True)
     oracle.same(primal, y)
     cts = pullback(s.ct)
     assert [(c.shape, c.dtype) for c in cts] == [(x.shape, x.dtype) for x in s.xs]
@@ -335,10 +335,10 @@ def test_vmap_of_jvp_and_vjp_equal_a_loop(case):
     cts = cts if type(first.y) is tuple else cts[0]
 
     def forward(xs: Any, ts: Any) -> Any:
-        return wg.jvp(first.f, xs, ts)
+        return wg.jvp(first.f, xs, ts, allow_int=True)
 
     def backward(xs: Any, ct: Any) -> Any:
-        return wg.vjp(first.f, *xs)[1](ct)
+        return wg.vjp(first.f, *xs, allow_int=True)[1](ct)
 
     for f, second in ((forward, ts), (backward, cts)):
         got = oracle.leaves(wg.vmap(f)(xs, second))
@@ -355,17 +355,17 @@ def test_second_order(case):
     us = s.directions(np.random.default_rng(2))
 
     def pulled(*xs: Any) -> Any:
-        return wg.vjp(s.f, *xs)[1](s.ct)
+        return wg.vjp(s.f, *xs, allow_int=True)[1](s.ct)
 
     def pushed(*xs: Any) -> Any:
-        return wg.jvp(s.f, xs, s.ts)[1]
+        return wg.jvp(s.f, xs, s.ts, allow_int=True)[1]
 
-    _, forward_over_reverse = wg.jvp(pulled, s.xs, us)
+    _, forward_over_reverse = wg.jvp(pulled, s.xs, us, allow_int=True)
     oracle.close(forward_over_reverse, oracle.differences(pulled, s.xs, us), 1e-7)
-    reverse_over_forward = wg.vjp(pushed, *s.xs)[1](s.ct)
+    reverse_over_forward = wg.vjp(pushed, *s.xs, allow_int=True)[1](s.ct)
     left = oracle.pairing(forward_over_reverse, s.ts)
     oracle.close(oracle.pairing(reverse_over_forward, us), left, 1e-10)
-    _, forward_over_forward = wg.jvp(pushed, s.xs, us)
+    _, forward_over_forward = wg.jvp(pushed, s.xs, us, allow_int=True)
     oracle.close(oracle.pairing(s.cts, parts(forward_over_forward)), left, 1e-10)
 
 
@@ -377,16 +377,16 @@ SINGLE = [case for case in DIFFERENTIABLE if case.narrow]
 def test_single_precision_stays_single(case):
     low = Setting(case, change=oracle.narrow)
     high = Setting(case, change=lambda x: oracle.widen(oracle.narrow(x)))
-    out, t = wg.jvp(low.f, low.xs, low.ts)
-    cts = wg.vjp(low.f, *low.xs)[1](low.ct)
+    out, t = wg.jvp(low.f, low.xs, low.ts, allow_int=True)
+    cts = wg.vjp(low.f, *low.xs, allow_int=True)[1](low.ct)
     for found in (out, t):
         assert [p.dtype for p in parts(found)] == [p.dtype for p in parts(low.y)]
     assert [c.dtype for c in cts] == [x.dtype for x in low.xs]
     ts = [oracle.widen(t) for t in low.ts]
-    oracle.close(t, wg.jvp(high.f, high.xs, ts)[1], 5e-4)
+    oracle.close(t, wg.jvp(high.f, high.xs, ts, allow_int=True)[1], 5e-4)
     wide = tuple(c.astype(p.dtype) for c, p in zip(low.cts, parts(high.y), strict=True))
     wide = wide if type(high.y) is tuple else wide[0]
-    oracle.close(cts, wg.vjp(high.f, *high.xs)[1](wide), 5e-4)
+    oracle.close(cts, wg.vjp(high.f, *high.xs, allow_int=True)[1](wide), 5e-4)
 
 
 @pytest.mark.parametrize("case", SINGLE, ids=str)
@@ -445,7 +445,7 @@ def nonzeros(s: Setting, k: int) -> Entries:
         t = np.zeros(x.size, x.dtype)
         t[j] = unit
         ts = [t.reshape(x.shape) if i == k else np.zeros_like(z) for i, z in enumerate(s.xs)]
-        columns = parts(wg.jvp(s.f, s.xs, ts)[1])
+        columns = parts(wg.jvp(s.f, s.xs, ts, allow_int=True)[1])
         found |= {
             (r, int(i), j) for r, column in enumerate(columns) for i in np.flatnonzero(column)
         }

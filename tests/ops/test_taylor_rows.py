@@ -63,7 +63,7 @@ def nested(f, xs, v, order):
     """Return the derivatives along a straight line, by forward mode of forward mode."""
     found = []
     for _ in range(order):
-        f = (lambda g: lambda *xs: wg.jvp(g, xs, v)[1])(f)
+        f = (lambda g: lambda *xs: wg.jvp(g, xs, v, allow_int=True)[1])(f)
         found.append(f(*xs))
     return found
 

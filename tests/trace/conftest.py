@@ -25,7 +25,7 @@ def agrees(f, x, *, batched=True, compiled=True, tolerance=1e-6):
     """
     given = x.copy()
     value = np.array(f(x.copy()))
-    y, pullback = wg.vjp(f, given)
+    y, pullback = wg.vjp(f, given, allow_int=True)
     np.testing.assert_array_equal(y, value)
     np.testing.assert_array_equal(given, x, err_msg="the caller's array was changed")
     rng = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def agrees(f, x, *, batched=True, compiled=True, tolerance=1e-6):
     expected = differences(lambda z: np.array(f(z)), x, weights)
     np.testing.assert_allclose(g, expected, rtol=tolerance, atol=tolerance)
     direction = rng.normal(size=x.shape)
-    y, t = wg.jvp(f, (given,), (direction,))
+    y, t = wg.jvp(f, (given,), (direction,), allow_int=True)
     np.testing.assert_array_equal(y, value)
     np.testing.assert_allclose(np.sum(weights * t), np.sum(g * direction), rtol=1e-9, atol=1e-9)
     if batched:

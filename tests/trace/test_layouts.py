@@ -100,8 +100,8 @@ def batched(f):
 
 
 WAYS = {
-    "vjp": lambda f: wg.vjp(f, POINT)[0],
-    "jvp": lambda f: wg.jvp(f, (POINT,), (POINT,))[0],
+    "vjp": lambda f: wg.vjp(f, POINT, allow_int=True)[0],
+    "jvp": lambda f: wg.jvp(f, (POINT,), (POINT,), allow_int=True)[0],
     "jit": lambda f: wg.jit(f)(POINT),
     "vmap": batched,
 }
@@ -247,7 +247,7 @@ def test_a_saved_plan_keeps_the_layout_of_its_example(tmp_path):
 def test_arguments_themselves(f, name):
     x = GIVEN[name](MATRIX)
     assert wg.value_and_grad(f)(x)[0] == f(x)
-    assert wg.jvp(f, (x,), (x,))[0] == f(x)
+    assert wg.jvp(f, (x,), (x,), allow_int=True)[0] == f(x)
 
 
 def test_large_values_that_are_not_computed():
@@ -308,7 +308,7 @@ def test_a_base_and_the_end_of_a_chain_in_turn():
         return v
 
     x = np.linspace(1.0, 2.0, 12).reshape(4, 3)
-    np.testing.assert_allclose(wg.vjp(f, x)[0], f(x))
+    np.testing.assert_allclose(wg.vjp(f, x, allow_int=True)[0], f(x))
     np.testing.assert_allclose(wg.jit(f)(x), f(x))
 
 
@@ -342,13 +342,13 @@ def test_no_copy_where_one_is_needed():
         with pytest.raises(ValueError, match=r"[Uu]nable to avoid"):
             f(MATRIX)
         with pytest.raises(ValueError, match=r"[Uu]nable to avoid"):
-            wg.vjp(f, MATRIX)
+            wg.vjp(f, MATRIX, allow_int=True)
 
 
 def test_orders_that_do_not_exist():
     for f in (lambda x: x.ravel("Q"), lambda x: x.reshape(-1, order="K"), lambda x: x.copy("Q")):
         with pytest.raises(ValueError, match="order"):
-            wg.vjp(f, MATRIX)
+            wg.vjp(f, MATRIX, allow_int=True)
 
 
 def test_the_end_of_a_joined_chain_without_axes_is_an_array():
@@ -361,7 +361,7 @@ def test_the_end_of_a_joined_chain_without_axes_is_an_array():
         return y
 
     x = np.arange(12.0).reshape(3, 4)
-    np.testing.assert_allclose(wg.vjp(f, x)[0], f(x))
+    np.testing.assert_allclose(wg.vjp(f, x, allow_int=True)[0], f(x))
 
 
 def doubled(a, b):
@@ -378,8 +378,8 @@ RUNS = {
     "grad": lambda f, a, b: wg.grad(f)(a, b),
     "keyword": lambda f, a, b: wg.grad(f)(a, b=b),
     "both": lambda f, a, b: wg.grad(f, argnums=(0, 1))(a, b),
-    "vjp": lambda f, a, b: wg.vjp(f, a, b),
-    "jvp": lambda f, a, b: wg.jvp(f, (a, b), (a, b)),
+    "vjp": lambda f, a, b: wg.vjp(f, a, b, allow_int=True),
+    "jvp": lambda f, a, b: wg.jvp(f, (a, b), (a, b), allow_int=True),
     "vmap": lambda f, a, b: wg.vmap(f, (0, None))(a[None], b),
     "jit": lambda f, a, b: wg.jit(f)(a, b),
 }
@@ -398,6 +398,6 @@ def test_arguments_that_share_no_memory_are_updated():
     whole = np.arange(12.0).reshape(2, 6)
     a, b = whole[:, :3], whole[:, 3:]
     assert wg.value_and_grad(doubled)(a, b)[0] == doubled(a.copy(), b.copy())
-    assert wg.vjp(doubled, a, b)[0] == doubled(a.copy(), b.copy())
+    assert wg.vjp(doubled, a, b, allow_int=True)[0] == doubled(a.copy(), b.copy())
     one = np.arange(1.0, 7.0).reshape(2, 3)
     np.testing.assert_allclose(wg.grad(lambda z: doubled(z, z))(one), 8 * one)

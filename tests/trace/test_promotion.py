@@ -85,16 +85,18 @@ def ways(f, a, p):
             return f(a, q)
 
         yield lambda: _reversed(g, p)
-        yield lambda: wg.jvp(g, (p,), (type(p)(1),))
-        yield lambda: (wg.linearize(g, p)[0],)
-        yield lambda: wg.jit(lambda q: wg.jvp(g, (q,), (type(p)(1),)), backend="numpy")(p)
-        yield lambda: (wg.jit(lambda q: wg.vjp(g, q)[0], backend="numpy")(p),)
+        yield lambda: wg.jvp(g, (p,), (type(p)(1),), allow_int=True)
+        yield lambda: (wg.linearize(g, p, allow_int=True)[0],)
+        yield lambda: wg.jit(
+            lambda q: wg.jvp(g, (q,), (type(p)(1),), allow_int=True), backend="numpy"
+        )(p)
+        yield lambda: (wg.jit(lambda q: wg.vjp(g, q, allow_int=True)[0], backend="numpy")(p),)
     if a.dtype.kind in "fc" and isinstance(p, (float, complex)):
-        yield lambda: wg.jvp(f, (a, p), (one, type(p)(1)))
+        yield lambda: wg.jvp(f, (a, p), (one, type(p)(1)), allow_int=True)
 
 
 def _reversed(f, x):
-    y, pull = wg.vjp(f, x)
+    y, pull = wg.vjp(f, x, allow_int=True)
     if not isinstance(y, tuple) and np.asarray(y).dtype.kind in "fc":
         (ct,) = pull(np.ones_like(y))
         assert ct is None or np.asarray(ct).dtype == np.asarray(x).dtype
@@ -147,10 +149,13 @@ def test_rules_take_numbers_as_numpy_does(ufunc):
     for p, swapped in itertools.product(EDGES, (False, True)):
         f = (lambda q: np.sum(ufunc(q, a))) if swapped else (lambda q: np.sum(ufunc(a, q)))
         try:
-            want = wg.grad(f)(np.float64(p)), wg.jvp(f, (np.float64(p),), (np.float64(1),))[1]
+            want = (
+                wg.grad(f)(np.float64(p)),
+                wg.jvp(f, (np.float64(p),), (np.float64(1),), allow_int=True)[1],
+            )
         except (WengertError, TypeError):
             continue
-        got = wg.grad(f)(p), wg.jvp(f, (p,), (1.0,))[1]
+        got = wg.grad(f)(p), wg.jvp(f, (p,), (1.0,), allow_int=True)[1]
         np.testing.assert_allclose(got, want)
 
 
@@ -229,8 +234,8 @@ def test_functions_make_numpys_numbers_of_pythons_complex_ones(ufunc, swapped):
     for h in (f, g):
         want = h(x)
         for got in (
-            wg.vjp(h, x)[0],
-            wg.jvp(h, (x,), (x,))[0],
+            wg.vjp(h, x, allow_int=True)[0],
+            wg.jvp(h, (x,), (x,), allow_int=True)[0],
             wg.jit(h, backend="numpy")(x),
             wg.jit(h, backend="native")(x),
             wg.vmap(h)(np.array([0.5]))[0],

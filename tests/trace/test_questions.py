@@ -235,7 +235,7 @@ ARGUMENTS = {
 }
 WAYS = {
     "value_and_grad": lambda f, x: wg.value_and_grad(f)(x),
-    "jvp": lambda f, x: wg.jvp(f, (x,), (x,)),
+    "jvp": lambda f, x: wg.jvp(f, (x,), (x,), allow_int=True),
     "jit": lambda f, x: wg.jit(f)(x),
     "jit grad": lambda f, x: wg.jit(wg.grad(f))(x),
 }

@@ -237,14 +237,14 @@ def check(program):
     x = np.random.default_rng(5).uniform(-1, 1, 12)
     f = lambda x: run(program, x)  # noqa: E731
     value = f(x)
-    y, pullback = wg.vjp(f, x)
+    y, pullback = wg.vjp(f, x, allow_int=True)
     np.testing.assert_allclose(y, value, rtol=1e-13, atol=1e-14)
     weights = np.random.default_rng(6).normal(size=value.shape)
     (g,) = pullback(weights)
     h = 1e-6
     expected = [weights @ (f(x + s) - f(x - s)) / (2 * h) for s in h * np.eye(x.size)]
     np.testing.assert_allclose(g, expected, rtol=1e-5, atol=1e-5)
-    y, t = wg.jvp(f, (x,), (weights.sum() + x,))
+    y, t = wg.jvp(f, (x,), (weights.sum() + x,), allow_int=True)
     np.testing.assert_allclose(y, value, rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(weights @ t, g @ (weights.sum() + x), rtol=1e-8, atol=1e-8)
     # Refused: a mask or a place in sorted order; a reshape that copies.
@@ -262,11 +262,13 @@ def check_layouts(program, layouts, backend):
         y = LAYOUTS[name](x)
         value = f(y)
         np.testing.assert_allclose(compiled(y), value, rtol=1e-12, atol=1e-12)
-        got, pullback = wg.vjp(f, y)
+        got, pullback = wg.vjp(f, y, allow_int=True)
         np.testing.assert_allclose(got, value, rtol=1e-13, atol=1e-14)
         (g,) = pullback(2 * value)
         np.testing.assert_allclose(gradient(y), g, rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(wg.jvp(f, (y,), (y,))[0], value, rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(
+            wg.jvp(f, (y,), (y,), allow_int=True)[0], value, rtol=1e-13, atol=1e-14
+        )
         with contextlib.suppress(BatchedControlError, MutationError):
             rows = wg.vmap(f)(np.stack([y * 0.5, y]))
             np.testing.assert_allclose(rows[1], value, rtol=1e-12, atol=1e-12)

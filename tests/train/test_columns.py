@@ -100,7 +100,7 @@ def test_missing_cells_are_filled_from_the_training_part(csv, missing, reduce):
 
 
 def test_missing_cells_are_an_error_without_a_word(csv):
-    with pytest.raises(DataError, match=r"line 3: column 'a' holds 'NA'"):
+    with pytest.raises(DataError, match=r"line 3: the cell of column 'a' holds 'NA'"):
         load(str(csv(GAPS.replace("4,red,\n", ""))), "y")
     empty = "a,y\n1,0.5\n,1.5\n"
     with pytest.raises(DataError, match=r"line 3: .* is empty; .* --missing drop, mean or median"):
@@ -150,3 +150,41 @@ def test_later_tables_are_read_alike(csv):
         encoded(read_csv(csv("sold\n2024-05-01\n")), columns)
     x = encoded(read_csv(csv("other,sold,city\n1,2024-05-01,Bern\n")), columns)
     assert x[0, :3].tolist() == [0, 1, 0]
+
+
+CELLS = {
+    ".": {
+        "$1,200.50": 1200.5, "12,345,678.9": 12345678.9, "1'000": 1000, "5 EUR": 5, "-$3": -3,
+        "1,20": None, "1,2,3": None, "2024-01-02": None, "$": None, "1.5": 1.5,
+    },
+    ",": {
+        "180.000,50": 180000.5, "180.000": 180000, "-1.234.567,8": -1234567.8, "2,5 €": 2.5,
+        "1.5": 1.5, "1,2,3": None, "1 000,5": 1000.5,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("decimal", CELLS)
+def test_thousands_and_currencies(csv, decimal):
+    for cell, number in CELLS[decimal].items():
+        table = read_csv(csv(f"a;b\n{cell};1\n"), decimal=decimal)
+        assert table.is_number(cell) == (number is not None), cell
+        if number is not None:
+            assert table.numbers("a").tolist() == [number]
+
+
+def test_prices_with_a_currency_are_regression(csv):
+    rows = "".join(f'{i},"${i % 5},{i % 7}00.50"\n' for i in range(1, 30))
+    assert load(str(csv("x,price\n" + rows)), "price").task == "regression"
+
+
+def test_dates_with_points(csv):
+    table = read_csv(csv("sold\n01.02.2024\n3.2.2024 12:00\n"))
+    (column,) = columns_of(table, ["sold"])
+    assert column.kind == "date"
+    assert encoded(table, [column])[:, 0].tolist() == [19754, 19756.5]
+
+
+def test_a_column_of_nothing_is_named(csv):
+    with pytest.raises(DataError, match="column 'b' holds no value; leave it out with --drop b"):
+        columns_of(read_csv(csv("a,b\n1,\n2,NA\n")), ["a", "b"], missing="mean")

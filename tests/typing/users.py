@@ -56,6 +56,14 @@ def with_options(x: Array, n: int) -> Array:
 reveal_type(decorated(a))  # ndarray
 reveal_type(with_options(a, n=3))  # ndarray
 
+reveal_type(wg.jacobian(decorated, format="csr"))  # MatrixFunction
+reveal_type(wg.value_and_jacobian(decorated, mode="reverse")(a))  # tuple[Any, Any]
+reveal_type(wg.hessian(loss, format="operator"))  # MatrixFunction
+wg.jacobian(decorated, mode="backwards")  # error: No overload variant
+wg.jacobian(decorated, format="sparse")  # error: No overload variant
+wg.hessian(loss)(m)  # error: Missing positional argument
+wg.jit(loss, backend="gpu")  # error: No overload variant
+
 wg.grad(loss)(a, a)  # error: incompatible type
 wg.grad(loss)(m, a, rag=1.0)  # error: Unexpected keyword argument
 wg.jit(loss)(m)  # error: Missing positional argument

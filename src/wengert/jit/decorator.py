@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from wengert.backends import make_backend
 from wengert.errors import InputError, UnsupportedError, hidden, user_line
@@ -26,7 +26,7 @@ def jit(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
-    backend: str | None = None,
+    backend: Literal["native", "numpy"] | None = None,
     max_specialisations: int = MAX_SPECIALISATIONS,
     fastmath: bool = False,
     memory_budget: int | str | None = None,
@@ -37,7 +37,7 @@ def jit(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
-    backend: str | None = None,
+    backend: Literal["native", "numpy"] | None = None,
     max_specialisations: int = MAX_SPECIALISATIONS,
     fastmath: bool = False,
     memory_budget: int | str | None = None,
@@ -48,7 +48,7 @@ def jit(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
-    backend: str | None = None,
+    backend: Literal["native", "numpy"] | None = None,
     max_specialisations: int = MAX_SPECIALISATIONS,
     fastmath: bool = False,
     memory_budget: int | str | None = None,

@@ -6,7 +6,7 @@ import functools
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, ParamSpec, get_args, overload
 
 import numpy as np
 import scipy.sparse as sps
@@ -28,7 +28,7 @@ from wengert.matrices.dense import dense_jacobian
 from wengert.matrices.operator import Operator
 from wengert.matrices.plan import MatrixPlan, Outdated
 from wengert.matrices.planner import Planner
-from wengert.matrices.program import DENSE, MODES, Request
+from wengert.matrices.program import DENSE, MODES, Mode, Request
 from wengert.matrices.saved import read_plan
 from wengert.memory.dense import check_dense
 from wengert.naming import name_of
@@ -40,20 +40,46 @@ from wengert.transform.linear import quiet
 
 __all__ = ["MatrixFunction", "hessian", "jacobian", "load_plan", "value_and_jacobian"]
 
-FORMATS = ("dense", "csr", "csc", "coo", "operator")
+Sparse = Literal["csr", "csc", "coo", "operator"]
+FORMATS = ("dense", *get_args(Sparse))
+P = ParamSpec("P")
 
 
+@overload
+def jacobian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    mode: Mode | Order = "auto",
+    *,
+    sparsity: Any = None,
+    format: Literal["dense"] = "dense",
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> Callable[P, Any]: ...
+@overload
+def jacobian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    mode: Mode | Order = "auto",
+    *,
+    sparsity: Any = None,
+    format: Sparse,
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> MatrixFunction: ...
 def jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
     has_aux: bool = False,
-    mode: str | Order = "auto",
+    mode: Mode | Order = "auto",
     *,
     sparsity: Any = None,
-    format: str = "dense",
+    format: Literal["dense"] | Sparse = "dense",
     chunk_size: int | None = None,
     probe: bool = True,
-) -> Callable[..., Any]:
+) -> Any:
     """Return a function that computes the Jacobian of `f`.
 
     Parameters
@@ -105,22 +131,43 @@ def jacobian(
     DenseTooLargeError
         For a dense matrix that would not fit in memory.
     """
-    made: Callable[..., Any] = _matrix(
+    return _matrix(
         "jacobian", f, argnums, has_aux, mode, sparsity, format, chunk_size, probe, False
     )
-    return made
 
 
+@overload
+def value_and_jacobian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    mode: Mode | Order = "auto",
+    *,
+    sparsity: Any = None,
+    format: Literal["dense"] = "dense",
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> Callable[P, tuple[Any, Any]]: ...
+@overload
+def value_and_jacobian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    mode: Mode | Order = "auto",
+    *,
+    sparsity: Any = None,
+    format: Sparse,
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> MatrixFunction: ...
 def value_and_jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    mode: str | Order = "auto",
+    mode: Mode | Order = "auto",
     *,
     sparsity: Any = None,
-    format: str = "dense",
+    format: Literal["dense"] | Sparse = "dense",
     chunk_size: int | None = None,
     probe: bool = True,
-) -> Callable[..., Any]:
+) -> Any:
     """Return a function that computes `f` and its Jacobian together; see `jacobian`.
 
     Returns
@@ -128,22 +175,41 @@ def value_and_jacobian(
     callable
         ``(value, jacobian)``.
     """
-    made: Callable[..., Any] = _matrix(
-        "jacobian", f, argnums, False, mode, sparsity, format, chunk_size, probe, True
-    )
-    return made
+    return _matrix("jacobian", f, argnums, False, mode, sparsity, format, chunk_size, probe, True)
 
 
+@overload
+def hessian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    mode: Mode | Order = "auto",
+    *,
+    sparsity: Any = None,
+    format: Literal["dense"] = "dense",
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> Callable[P, Any]: ...
+@overload
+def hessian(
+    f: Callable[P, Any],
+    argnums: Argnums = 0,
+    mode: Mode | Order = "auto",
+    *,
+    sparsity: Any = None,
+    format: Sparse,
+    chunk_size: int | None = None,
+    probe: bool = True,
+) -> MatrixFunction: ...
 def hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
-    mode: str | Order = "auto",
+    mode: Mode | Order = "auto",
     *,
     sparsity: Any = None,
-    format: str = "dense",
+    format: Literal["dense"] | Sparse = "dense",
     chunk_size: int | None = None,
     probe: bool = True,
-) -> Callable[..., Any]:
+) -> Any:
     """Return a function that computes the Hessian of a scalar function, forward over reverse.
 
     Parameters
@@ -164,10 +230,7 @@ def hessian(
         tree of trees of such arrays. Sparse: as for `jacobian`, a row and a column for each entry
         of the chosen arguments.
     """
-    made: Callable[..., Any] = _matrix(
-        "hessian", f, argnums, False, mode, sparsity, format, chunk_size, probe, False
-    )
-    return made
+    return _matrix("hessian", f, argnums, False, mode, sparsity, format, chunk_size, probe, False)
 
 
 def _matrix(

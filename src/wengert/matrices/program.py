@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from wengert.matrices.work import work_of
 from wengert.sparse.colouring.result import ColouringResult
 from wengert.sparse.pattern import SparsityPattern
 
-__all__ = ["DENSE", "MODES", "Candidate", "MatrixProgram", "Order", "Request"]
+__all__ = ["DENSE", "MODES", "Candidate", "MatrixProgram", "Mode", "Order", "Request"]
 
 DENSE = ("eliminate", "symmetric", "coloured")
 """Modes of dense matrices only."""
 
-MODES = ("auto", "accumulate", "forward", "reverse", "both", *DENSE)
+Mode = Literal[
+    "auto", "accumulate", "forward", "reverse", "both", "eliminate", "symmetric", "coloured"
+]
+MODES = get_args(Mode)
 
 
 class Request(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from wengert import trees
-from wengert.derivatives import Argnums
+from wengert.derivatives import Argnums, refuse_whole
 from wengert.errors import DenseTooLargeError, DerivativeError, InputError, user_line
 from wengert.follow.functions import call as call_followed
 from wengert.jit.decorator import jit
@@ -195,6 +195,7 @@ def jet(
 
     rows = [[None if is_zero(t) else t for t in row] for row in zip(*listed, strict=True)]
     ys, terms = taylor_flat(flat, leaves, rows, TaylorTrace(order))
+    refuse_whole(ys, "jet", False)
     made = [
         form[-1](trees.own([t[m] for t in terms], ys, [x for r in rows for x in r]))
         for m in range(order)

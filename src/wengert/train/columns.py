@@ -8,6 +8,7 @@ kept.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ MISSING = ("error", "drop", "mean", "median")
 """What to do about cells that are empty, or hold NA, NaN, null or a question mark."""
 MOST = 50
 """Values of a text column that may have a column each."""
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})([ T].+)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -94,6 +96,10 @@ def columns_of(
 
 def _column(table: Table, name: str, order: tuple[str, ...] | None, missing: str) -> Column:
     known = [cell for cell in table.cells(name) if not table.is_missing(cell)]
+    if not known:
+        raise DataError(
+            f"{table.path}: column {name!r} holds no value; leave it out with --drop {name}"
+        )
     if order is not None:
         values = order or tuple(sorted(set(known)))
         strange = sorted(set(known) - set(values))
@@ -115,7 +121,7 @@ def _column(table: Table, name: str, order: tuple[str, ...] | None, missing: str
         raise DataError(
             f"{table.path}: column {name!r} holds text of {len(values):,} different values, more "
             f"than {MOST}; leave it out with --drop {name}, or number its values with "
-            f"--ordinal {name}"
+            f"--ordinal {name}. Dates are read as 2026-11-28 or 28.11.2026"
         )
     if missing == "error" and len(known) < len(table.rows):
         table.texts(name)  # names the line
@@ -153,7 +159,7 @@ def _encoded(table: Table, column: Column) -> Array:
             if day is None:
                 raise DataError(
                     f"{table.path}, line {table.lines[i]}: column {column.name!r} holds {cell!r}, "
-                    "which is no date such as 2026-11-28"
+                    "which is no date such as 2026-11-28 or 28.11.2026"
                 )
             found[i] = day
         elif cell not in places:
@@ -170,7 +176,14 @@ def _encoded(table: Table, column: Column) -> Array:
 
 
 def _date(cell: str) -> float | None:
-    """Return the days since 1970 of an ISO date, with or without a time; None for anything else."""
+    """Return the days since 1970 of a date, with or without a time; None for anything else.
+
+    Dates are those of ISO 8601, and ``28.11.2026``, in which the day comes first everywhere.
+    """
+    dotted = _DOTTED.fullmatch(cell)
+    if dotted:
+        day, month, year, time = dotted.groups()
+        cell = f"{year}-{month:0>2}-{day:0>2}{time or ''}"
     if len(cell) < 8 or not cell[:4].isdigit():
         return None
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,14 @@ __all__ = ["Table", "read_csv"]
 
 _NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 _DELIMITERS = ",;\t"
+_CURRENCY = re.compile(
+    r"(?P<sign>[+-]?)(?P<before>[$€£¥]?|EUR|USD|GBP|CHF)\s*(?P<number>[+-]?[\d.,' ]*\d[\d.,']*)"
+    r"\s*(?P<after>[$€£¥]?|EUR|USD|GBP|CHF)"
+)
+_GROUPS = {
+    mark: re.compile(rf"[+-]?\d{{1,3}}(?:[{mark}' \u00a0\u202f]\d{{3}})+") for mark in (",", ".")
+}
+"""Numbers with a sign between their thousands, which is not the decimal sign."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +75,17 @@ class Table:
         return values
 
     def _plain(self, cell: str) -> str:
-        """Return a cell with a point for its decimal sign."""
-        if self.decimal == ".":
-            return cell
-        return cell.replace(".", "").replace(",", ".") if "," in cell else cell
+        """Return a cell as Python writes a number: no currency, no signs between thousands."""
+        found = _CURRENCY.fullmatch(cell)
+        if found and found["number"] and (found["before"] or found["after"]):
+            cell = f"{found['sign']}{found['number']}"
+        between = "," if self.decimal == "." else "."
+        whole, point, part = cell.partition(self.decimal)
+        if _GROUPS[between].fullmatch(whole) and (part.isdigit() or not part):
+            whole = re.sub(r"[^\d+-]", "", whole)
+        elif self.decimal == "," and not point:
+            return cell  # 1.5 can be nothing else
+        return f"{whole}.{part}" if point else whole
 
     def texts(self, name: str) -> list[str]:
         """Return a column as text. An empty cell raises `DataError`."""
@@ -84,8 +100,8 @@ class Table:
         return all(map(self.is_number, self.cells(name)))
 
     def _number(self, cell: str, name: str, line: int) -> float:
-        if not cell:
-            raise self._empty(name, line)
+        if self.is_missing(cell) and not self.is_number(cell):
+            raise self._empty(name, line, cell)
         if not self.is_number(cell):
             raise DataError(
                 f"{self.path}, line {line}: column {name!r} holds {cell!r}, which is not a number; "
@@ -99,9 +115,10 @@ class Table:
             )
         return value
 
-    def _empty(self, name: str, line: int) -> DataError:
+    def _empty(self, name: str, line: int, cell: str = "") -> DataError:
+        state = f"holds {cell!r}, which says that there is no value" if cell else "is empty"
         return DataError(
-            f"{self.path}, line {line}: the cell of column {name!r} is empty; "
+            f"{self.path}, line {line}: the cell of column {name!r} {state}; "
             "fill it, remove that row, or say what to do: --missing drop, mean or median"
         )
 

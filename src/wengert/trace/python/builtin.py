@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -106,10 +107,14 @@ class Vectorized:
         """Call the function for each element of the arguments, which are broadcast."""
         args = tuple(map(joined_lists, args))
         traced = find(args) is not None or find(list(kwargs.values())) is not None
-        if self._signature is not None or kwargs:
-            if not traced:
-                return self._plain(*args, **kwargs)
-            return np.vectorize(self._function, signature=self._signature)(*args, **kwargs)
+        if not traced:
+            return self._plain(*args, **kwargs)
+        if kwargs:
+            names = sorted(kwargs)  # NumPy loops over them too
+            called = Vectorized(_by_name(self._function, names), self._plain, set(), None)
+            return called(*args, *(kwargs[name] for name in names))
+        if self._signature is not None:
+            return self._by_signature(args)
         moving = [i for i in range(len(args)) if i not in self._excluded]
         arrays = np.broadcast_arrays(*[args[i] for i in moving])
         flat = [np.ravel(a) for a in arrays]
@@ -128,6 +133,28 @@ class Vectorized:
             return tuple(_gathered([row[j] for row in rows], shape) for j in range(len(rows[0])))
         return _gathered(rows, shape)
 
+    def _by_signature(self, args: tuple[Any, ...]) -> Any:
+        """Call the function for parts of the arguments with the axes that the signature names."""
+        inputs, _, results = self._signature.replace(" ", "").partition("->")
+        cores = [c.count(",") + 1 if c else 0 for c in re.findall(r"\(([^)]*)\)", inputs)]
+        arrays = [np.asarray(a) if find(a) is None else a for a in args]
+        outer = [np.shape(a)[: np.ndim(a) - n] for a, n in zip(arrays, cores, strict=True)]
+        shape = np.broadcast_shapes(*outer)
+        arrays = [
+            np.broadcast_to(a, shape + np.shape(a)[np.ndim(a) - n :])
+            for a, n in zip(arrays, cores, strict=True)
+        ]
+        rows = [self._function(*[a[i] for a in arrays]) for i in np.ndindex(shape)]
+
+        def gathered(parts: list[Any]) -> Any:
+            made = joined_lists([joined_lists(p) for p in parts])
+            made = made if isinstance(made, Tracer) else np.array(made)
+            return np.reshape(made, shape + np.shape(made)[1:])
+
+        if results.count("(") > 1:
+            return tuple(gathered([row[j] for row in rows]) for j in range(results.count("(")))
+        return gathered(rows)
+
     def _collected(self, rows: list[Any], args: tuple[Any, ...]) -> Any:
         """Return the array that NumPy makes of results that are plain."""
         results = iter(rows)
@@ -140,6 +167,17 @@ class Vectorized:
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of NumPy's object."""
         return getattr(self._plain, name)
+
+
+def _by_name(f: Any, names: list[str]) -> Any:
+    """Return a function that takes its last arguments by position, and passes them by name."""
+    n = len(names)
+    return lambda *args: f(*args[:-n], **dict(zip(names, args[-n:], strict=True)))
+
+
+def vectorized(f: Any) -> Any:
+    """Return what stands for an object of `numpy.vectorize` that was made before."""
+    return Vectorized(f.pyfunc, f, set(f.excluded), f.signature)
 
 
 def _gathered(rows: list[Any], shape: tuple[int, ...]) -> Any:

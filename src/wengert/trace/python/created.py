@@ -58,7 +58,8 @@ def _filled(function: Any) -> Callable[..., Any]:
         if x is None:
             return fresh(function(*args, **kwargs))
         if function in CREATION and (function is np.full or x.dtype.kind in "fc"):
-            return FUNCTIONS[function](x, *args, **kwargs)
+            kwargs = {k: joined_lists(v) for k, v in kwargs.items()}
+            return FUNCTIONS[function](x, *args[:1], *map(joined_lists, args[1:]), **kwargs)
         if function is np.full_like and type(args[0]) is not Tracer:
             return FUNCTIONS[function](np.asarray(args[0]), *args[1:], **kwargs)
         y = function(*map(joined_lists, args), **kwargs)

@@ -28,6 +28,9 @@ _NAMES = (
 _SEQUENCES = {getattr(np, name) for name in _NAMES if hasattr(np, name)} | {np.linalg.multi_dot}
 """Functions that take a sequence of arrays and ask each, or whose lists are no arrays."""
 
+_OF_POLYNOMIALS = {np.polyadd, np.polyder, np.polyint, np.polymul, np.polysub, np.polyval}
+"""Functions of objects of `numpy.poly1d`, which NumPy would make arrays of."""
+
 _MADE: dict[Any, Callable[..., Any]] = {}
 
 
@@ -45,6 +48,9 @@ def _asking(f: Any) -> Callable[..., Any]:
             kind = type(a)
             if kind is list or kind is tuple:
                 return f(*map(_array, args), **kwargs)
+            if kind is np.poly1d and f in _OF_POLYNOMIALS:
+                made = f(*[p.coeffs if type(p) is np.poly1d else p for p in args], **kwargs)
+                return made if f is np.polyval else np.poly1d(made)
             if kind in HOLDERS and (f in CONVERTING or f.__module__ == "numpy.linalg"):
                 return f(*map(_opened, args), **kwargs)
         return f(*args, **kwargs)

@@ -19,7 +19,7 @@ from wengert.trace.python import (  # noqa: F401  (they fill the tables)
     statistic,
     stored,
 )
-from wengert.trace.python.builtin import _CACHED, cached
+from wengert.trace.python.builtin import _CACHED, cached, vectorized
 from wengert.trace.python.drawn import drawn
 from wengert.trace.python.listed import listed
 from wengert.trace.python.table import among
@@ -107,6 +107,7 @@ for _calls, _answer in (
     _calls.kinds[np.ufunc] = listed
     _calls.kinds[type(np.sum)] = listed
     _calls.kinds[_CACHED] = cached
+    _calls.kinds[np.vectorize] = vectorized
 
 
 def _dispatched(f: Any) -> Any:
