@@ -131,9 +131,22 @@ def broken(a):
     return x * n
 
 
+def kept(a):
+    x, y, n = a, 0.0, 0
+    while n < 5 and a * n < 30:
+        n += 1
+        for _ in range(10):
+            y = 0.7 * x + 0.1
+            x = 0.8 * x
+            if x - y < 0.2 * a:
+                break
+            x = 0.9 * x + 0.01
+    return x + 3 * y
+
+
 FOLDED = {
     newton: 1, capped: 1, returning: 1, counted: 1, otherwise: 1, branching: 1, calling: 1,
-    nested: 1, bisected: 1, searched: 2, solved: 1, broken: 2,
+    nested: 1, bisected: 1, searched: 2, solved: 1, broken: 2, kept: 3,
 }  # fmt: skip
 
 

@@ -110,11 +110,14 @@ class Body(NamedTuple):
         For each, the number of the user's instruction that it is.
     code : CodeType
         The user's.
+    after : frozenset of str
+        Names that are read after all of them.
     """
 
     items: list[Any]
     numbers: list[int]
     code: CodeType
+    after: frozenset[str] = frozenset()
 
 
 class Trip(NamedTuple):
@@ -191,7 +194,8 @@ class Loop:
         self.is_counted = self.is_for and len(leaving) == 1 and not self.returns
         others = [*body.items[: place.head], *body.items[place.stop :]]
         assigned = {n for x in instructions for n in _writes(x)}
-        after = {n for x in others if _is_instruction(x) for n in _reads(x)} & assigned
+        after = {n for x in others if _is_instruction(x) for n in _reads(x)} | body.after
+        after &= assigned
         alive = self._alive(after)
         self.carried = frozenset(alive & assigned)
         self.made = frozenset(after - alive)
@@ -325,7 +329,8 @@ class Loop:
             put(number, make("LOAD_FAST", MORE), make(_IF_FALSE, items[0].arg))
             put(number, make("LOAD_FAST", ITEM))
             start = 1
-        for x, source in self._write(Body(items[start:], self._numbers[start:], self.code)):
+        after = self.carried | self.made
+        for x, source in self._write(Body(items[start:], self._numbers[start:], self.code, after)):
             if not _is_instruction(x) or not x.name.startswith("RETURN"):
                 put(source, x)
                 continue

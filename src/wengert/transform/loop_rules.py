@@ -22,7 +22,7 @@ from wengert.ops.convert import select
 from wengert.ops.loops import cond, scan, while_loop, with_unread
 from wengert.ops.shape import filled
 from wengert.trace.recorder import active_recorder
-from wengert.trace.region import example, record_region
+from wengert.trace.region import RegionRecorder, example, record_region
 from wengert.trace.replay import as_function
 from wengert.trace.tracer import Tracer
 from wengert.transform.batch import BatchTrace
@@ -36,6 +36,7 @@ from wengert.transform.regions import (
     widened,
     zeros_like,
 )
+from wengert.transform.while_rules import pull_while, tape_inside
 
 __all__ = ["TAPED", "Loop", "Taped", "chosen", "reordered", "results", "spread"]
 
@@ -333,6 +334,13 @@ def tape_while(xs: list[Any], active: list[bool], attrs: Attrs) -> Taping:
     trips = results(while_loop(*xs, **attrs))[-1]
     carries = len(xs) - attrs["consts"]
     batch = any(map(_is_batched, xs))
+    if _is_inside(trips):
+
+        def settled(flags: Sequence[bool], examples: Sequence[Any]) -> list[bool]:
+            loop = Loop(xs, attrs)
+            return loop.settled(flags, lambda flags: pushed(loop.body, flags, examples).active)
+
+        return tape_inside(xs, active, attrs, settled)  # type: ignore[no-any-return]
     length = None if batch else _length(trips)
     rolled = {
         "body": attrs["body"] if length is None and not batch else _guarded(attrs),
@@ -350,6 +358,17 @@ def _length(trips: Any) -> int | None:
     if not isinstance(trips, Tracer) or active_recorder() is None:
         return None
     return LENGTHS[min(int(np.searchsorted(LENGTHS, trips)), len(LENGTHS) - 1)]
+
+
+def _is_inside(trips: Any) -> bool:
+    """Whether a number of trips is another one in each run of the body that is being recorded."""
+    recorder = active_recorder()
+    x = trips
+    while isinstance(x, Tracer):
+        if x._trace is recorder and isinstance(recorder, RegionRecorder):
+            return True
+        x = x._var.data
+    return False
 
 
 def _is_batched(x: Any) -> bool:
@@ -452,9 +471,5 @@ def rule(derivative: Any, push: Any, taped: Any, pull: Any, along: Any) -> None:
     derivative.pull, derivative.batched = pull, along
 
 
-def _refuse(*_: Any) -> Any:
-    raise AssertionError("a tape records a scan in place of a while loop")
-
-
 rule(scan.derivative, push_scan, tape_scan, pull_scan, batch_scan)
-rule(while_loop.derivative, push_while, tape_while, _refuse, batch_while)
+rule(while_loop.derivative, push_while, tape_while, pull_while, batch_while)
