@@ -157,7 +157,7 @@ def test_passes_differ_without_colours():
     f, args, nums = ARGUMENTS["weight_decay"]
     s = scene(wg.draw(f, *args, argnums=nums))
     dashes = {line.stroke: line.dash for line in s.lines}
-    assert len({dashes["forward"], dashes["backward"], dashes["kept"]}) == 3
+    assert len({dashes[kind] for kind in ("forward", "backward", "kept", "read")}) == 4
 
 
 @pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
@@ -192,3 +192,16 @@ def test_large_graphs_are_closed_by_function():
     assert d.opened("for k in range(n)  × 60").svg()
     chain = next(g for g in d.groups if g.kind == "chain")
     assert all(g.closed for g in d.groups if g.parent == chain.id)
+
+
+def test_many_trips_are_bundled():
+    """So that a box that is opened shows some dozens, and a page stays quick."""
+    d = wg.draw(stepped, 0.3, n=200)
+    children = {}
+    for g in d.groups:
+        children.setdefault(g.parent, []).append(g)
+    assert max(map(len, children.values())) <= 60
+    (outer,) = [g for g in d.groups if g.label == "× 198 alike"]
+    bundles = children[outer.id]
+    assert sum(g.times for g in bundles) == 198
+    assert bundles[0].label == "trip 2 … trip 16"

@@ -41,7 +41,7 @@ class Drawing(Diagram):
         ----------
         path : str or Path
             ``.svg``, ``.png``, ``.pdf``, ``.html`` (a page that needs no network), ``.dot``,
-            ``.mmd`` (Mermaid), ``.txt`` or ``.tex`` (the equations).
+            ``.mmd`` (Mermaid), ``.txt`` or ``.tex`` (the equations); in a folder that exists.
         **options
             Those of `svg`, for pictures; those of `html`, for pages.
 

@@ -34,6 +34,8 @@ def save(drawing: Diagram, path: str | Path, **options: Any) -> Path:
             target.write_text(data, encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError) and not target.parent.exists():
+            reason = f"there is no folder {str(target.parent)!r}; make it first"
         raise type(error)(
             error.errno, f"the drawing cannot be written: {reason}", str(path)
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,9 @@ __all__ = ["Grouping"]
 
 ALIKE = 4
 """From so many equal trips on, those between the first and the last are one closed box."""
+
+MANY = 60
+"""More trips or calls in a group are bundled."""
 
 OPEN = 160
 """With more nodes than this, groups are closed, the innermost ones first."""
@@ -121,6 +125,7 @@ class Grouping:
         self._merge(nodes)
         self._count_trips()
         self._fold(nodes)
+        self._bundle()
         self._cut(nodes)
         self._close(nodes)
         return tuple(_sorted(self._ids))
@@ -270,6 +275,27 @@ class Grouping:
         self._made[me] = self._ids[me] = made
         for g in middle:
             self._ids[g.id] = replace(g, parent=me)
+
+    def _bundle(self) -> None:
+        """Put many trips or calls into boxes of some, so that a box that opens shows few."""
+        children: dict[str, list[Group]] = {}
+        for g in self._ids.values():
+            if g.kind in ("trip", "function"):
+                children.setdefault(g.parent, []).append(g)
+        for parent, found in children.items():
+            if len(found) <= MANY:
+                continue
+            size = math.ceil(math.sqrt(len(found)))
+            for k in range(0, len(found), size):
+                some = found[k : k + size]
+                me = f"g{len(self._made)}"
+                label = f"{some[0].label.partition(':')[0]} … {some[-1].label.partition(':')[0]}"
+                made = Group(
+                    me, label, "chain", parent, some[0].file, some[0].line, len(some), True
+                )
+                self._made[me] = self._ids[me] = made
+                for g in some:
+                    self._ids[g.id] = replace(g, parent=me)
 
     def _marks(self, nodes: Sequence[Node]) -> dict[str, Any]:
         """Return what is in each group: operations and shapes, in order."""

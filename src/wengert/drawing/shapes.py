@@ -118,7 +118,7 @@ def width_of(text: str, size: float, bold: bool = False) -> float:
     return found * size / 100 * (1.12 if bold else 1.0)
 
 
-DASHES = {"forward": "", "backward": "7 3", "kept": "1.5 3", "read": "1.5 3", "second": "9 2 2 2"}
+DASHES = {"forward": "", "backward": "7 3", "kept": "1.5 3", "read": "1.5 6", "second": "9 2 2 2"}
 
 
 REGION_DASHES = ("", "6 3", "2 3", "9 3 2 3", "1 5", "12 4")

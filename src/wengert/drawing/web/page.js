@@ -6,7 +6,7 @@ const [LABEL, OPERATOR, ORDER, STAGE, ROLE, OP, SHAPE, DTYPE, NBYTES, FLOPS, BYT
   FILE, LINE, FUNCTION, SOURCE, GROUP, PRIMAL, KEPT, STEP, VALUE, COTANGENT, W, H, COLOUR, TRIPS, REGION] = N.length ? [...Array(29).keys()] : [];
 const [NODE, BOX, CHIP, PORT, DUMMY] = [0, 1, 2, 3, 4];
 const KINDS = ["forward", "backward", "kept", "read"];
-const DASHES = {forward: "", backward: "7 3", kept: "1.5 3", read: "1.5 3", second: "9 2 2 2"};
+const DASHES = {forward: "", backward: "7 3", kept: "1.5 3", read: "1.5 6", second: "9 2 2 2"};
 const MOST = 4000;
 const $ = id => document.getElementById(id);
 const NS = "http://www.w3.org/2000/svg";
