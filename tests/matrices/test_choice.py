@@ -310,3 +310,26 @@ def test_few_colours_are_needed():
         wg.jacobian(lambda x: np.sort(x.reshape(2, 3), axis=1), mode="coloured")(X6)
     with pytest.raises(UnsupportedError, match="depends on too much"):
         wg.jacobian(lambda x: np.sort(TALL @ x), mode="coloured")(X4)
+
+
+@pytest.mark.parametrize("name", ["elementwise", "small solves", "stencil", "dense"])
+def test_a_call_without_jit_finds_few_nonzeros_where_sweeps_are_long(name, monkeypatch):
+    x = np.linspace(0.1, 1.0, 600)
+    pairs = np.random.default_rng(0).standard_normal((300, 2, 2)) + 3 * np.eye(2)
+    f, taken = {
+        "elementwise": (np.tanh, "accumulate"),
+        "small solves": (
+            lambda x: np.linalg.solve(pairs, x.reshape(300, 2, 1)).ravel(),
+            "coloured",
+        ),
+        "stencil": (lambda x: x[2:] - 2 * x[1:-1] * x[:-2], "accumulate"),
+        "dense": (lambda x: np.tanh(np.ones((600, 600)) @ np.sin(x)), "forward"),
+    }[name]
+    used = []
+    for mode, way in list(WAYS.items()):
+        monkeypatch.setitem(
+            WAYS, mode, lambda p, mode=mode, way=way: (way(p), used.append(mode))[0]
+        )
+    found = wg.jacobian(f)(x)
+    assert used in ([taken], ["reverse"] if taken == "forward" else [taken])
+    np.testing.assert_allclose(found, wg.jacobian(f, mode="forward")(x), rtol=1e-10, atol=1e-12)

@@ -3,12 +3,13 @@
 Where a recording is at work (`wengert.jit`), each way that can be the cheapest is recorded, the
 time of what was recorded is predicted as native code runs it (`wengert.matrices.work`), and the
 cheapest is taken; what only the others need is dropped with all that no result needs. Without a
-recording a call computes once, with NumPy, and the two sweeps are compared by what their operations
-touch.
+recording a call computes once, with NumPy: the two sweeps are compared by what their operations
+touch, and where both are long the nonzeros are carried, if there are few, or coloured.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -39,6 +40,9 @@ LONG = 2000
 
 SHORT = 1e-6
 """Seconds below which a call takes longer than what it computes, so that no way is better."""
+
+LENGTHY = 2.5e5
+"""Nanoseconds, roughly, of a sweep with NumPy from which on a call looks for nonzeros first."""
 
 FEW = 16
 """Rows or columns below which colours are not looked for."""
@@ -143,8 +147,7 @@ def blocks_of(point: Point, mode: str | Order, name: str) -> Blocks:
         return _in_order(point, point.columns <= point.rows)
     recorder = active_recorder()
     if recorder is None or not _is_recorded(point, recorder):
-        forward, reverse = rough(point)
-        return _in_order(point, forward <= reverse)
+        return _at_once(point)
     return _Trial(point, recorder, name).best()
 
 
@@ -168,6 +171,18 @@ def _values(found: Sequence[Any], recorder: GraphRecorder) -> Any:
 
 
 # --- without a recording --------------------------------------------------------------------------
+def _at_once(point: Point) -> Blocks:
+    """Compute with NumPy: the nonzeros where sweeps are long and there are few, else one sweep."""
+    forward, reverse = rough(point)
+    is_long = min(forward, reverse) >= LENGTHY and min(point.rows, point.columns) >= FEW
+    if is_long and point.chunk is None and len(point.lin.tape.nodes) <= LONG:
+        point.most = point.rows * point.columns // 8
+        for mode in ("accumulate", "coloured"):
+            with contextlib.suppress(NotAccumulable):
+                return WAYS[mode](point)
+    return _in_order(point, forward <= reverse)
+
+
 def _in_order(point: Point, forward: bool) -> Blocks:
     """Return what one sweep computes, or the other where the first is not possible."""
     first, second = ("forward", "reverse") if forward else ("reverse", "forward")

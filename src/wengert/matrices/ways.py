@@ -51,6 +51,8 @@ class Point:
         Entries of all results, and of all arguments.
     order : Order or None
         In which the vertices of its linear graph are to be eliminated, or were.
+    most : int or None
+        Nonzeros that accumulation may carry.
     scalar : callable or None
         Of a Hessian: linearises the function of which `lin` is the gradient.
     """
@@ -67,6 +69,7 @@ class Point:
         self.leaves = leaves
         self.chunk = chunk
         self.order: Order | None = None
+        self.most: int | None = None
         self.rows = sum(size_of(y) for y in lin.ys)
         self.columns = sum(size_of(x) for x in leaves)
 
@@ -248,7 +251,9 @@ def by_terms(point: Point) -> Blocks:
     NotAccumulable
     """
     dtype = alike(point)
-    most = 4 * point.rows * point.columns + 4096  # more entries than a dense matrix has: no gain
+    most = point.most
+    if most is None:  # more entries than a dense matrix has: no gain
+        most = 4 * point.rows * point.columns + 4096
     with quiet():
         leaves = list(point.leaves)
         found = accumulate_flat(replayed(point.lin), leaves, range(len(leaves)), most)
