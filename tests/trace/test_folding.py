@@ -20,6 +20,7 @@ def early(monkeypatch):
     monkeypatch.setattr(folding, "LEAST", 8)
     monkeypatch.setattr(folding, "TRIPS", 3)
     monkeypatch.setattr(folding, "HELD", 12)
+    monkeypatch.setattr(folding, "WORTH", 0)
     with np.errstate(all="ignore"):  # warnings are errors here, which nothing may wait for
         yield
 

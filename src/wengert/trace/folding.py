@@ -50,6 +50,10 @@ LEAST = 1000
 TRIPS = 8
 """The least number of trips of a loop."""
 
+WORTH = 50
+"""How many operations of whole trips are worth one that is left over before or after them: trips
+that are recorded one by one can often be rolled without a rest."""
+
 HELD = 64
 """Values of past trips that are in use, from which a loop is recorded trip by trip: what is done
 with so many of them is often a loop as well, which is found when all trips are there."""
@@ -90,6 +94,7 @@ class Fold:
         self.steps = [Step(s, log[k - period].result) for k, s in enumerate(steps)]
         self.by_aval = {id(s.aval): s for s in self.steps if s.aval is not None}
         back = max((d for s in steps for d in self._distances(s)), default=0)
+        self.before = len(trail.made)
         self.keep = max(back, period, 16)
         self.made = [noted.result for noted in log[-self.keep :]]
         self.first = -len(self.made)
@@ -303,7 +308,11 @@ class Fold:
                     used.setdefault(at, self.made[at - self.first])
         order = [(start + k) % period for k in range(period)]
         numbers = {j: i for i, j in enumerate(j for j in order if self.steps[j].aval is not None)}
-        if start > 0 or n < TRIPS or whole < 0 or len(used) >= HELD:
+        early = sum(k < whole - period for k in used)
+        if start > 0 or n < TRIPS or whole < 0 or early >= HELD or len(used) >= 4 * HELD:
+            return False
+        left = min(self.before + start, 4 * period) + stop - whole
+        if n * period < WORTH * left:
             return False
         outside = Outside(self)
         writing = Writing(self, start, n, numbers, outside)

@@ -77,6 +77,7 @@ class Trail:
         self._ended = False
         self._folds = 0
         self._short = 0
+        self._awaited = 0
 
     def process(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Record an operation of the trace."""
@@ -220,9 +221,15 @@ class Trail:
         period = period_of(log)
         if period:
             steps = steps_of(log, period, self.trace.numbers)
-            if 2 * sum(step.operands is not None for step in steps) > period:
+            known = sum(step.operands is not None for step in steps)
+            if 2 * known > period:
                 if self._may_fold(steps):
                     Fold(self, steps, log)
+                    return
+                early = len(log) < 6 * period != 6 * self._awaited
+                if known < period and early and self.recorder.taken_in is not None:
+                    self._awaited = period  # first trips often differ in what they read
+                    self._look = len(log) + 2 * period
                     return
                 self.steps, self._log = steps, []
                 self.at = self._missed = 0

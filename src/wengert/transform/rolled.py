@@ -16,6 +16,7 @@ import numpy as np
 from wengert.ir.graph import Const, Graph, Node, Value, aval_of
 from wengert.ir.questions import RAISES
 from wengert.ops.base import Op, RegionOp
+from wengert.ops.loops import scan
 from wengert.rolling.roll import roll
 from wengert.trace.numbers import is_number
 from wengert.trace.recorder import GraphRecorder, active_recorder
@@ -129,7 +130,7 @@ class _Reading:
 
     def _node(self, node: Node) -> Node | None:
         op, outputs = node.op, node.outputs
-        if type(op) is not Op and (type(op) is RegionOp or not _is_plain(op)):
+        if type(op) is not Op and op is not scan and (type(op) is RegionOp or not _is_plain(op)):
             return None
         values, inputs = self.values, []
         for x in node.inputs:
