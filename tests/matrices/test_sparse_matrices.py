@@ -200,6 +200,20 @@ def test_paths_without_end_are_not_kept():
     np.testing.assert_array_equal(J(np.full(2, 65.0)).diagonal(), [1.0, 1.0])
 
 
+def test_a_variable_that_changes_often_is_planned_once_for_each_value():
+    calls, t = [], 0.0
+
+    def f(x):
+        calls.append(1)
+        return t * x
+
+    J = wg.jacobian(f, format="csr", mode="accumulate", probe=False)
+    for t in map(float, range(1, 70)):
+        for _ in range(2 if t > 67 else 1):
+            assert J(np.ones(2)).diagonal()[0] == t
+    assert len(calls) == 69
+
+
 def test_methods():
     class Spring:
         stiffness = 2.0

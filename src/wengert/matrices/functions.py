@@ -381,6 +381,11 @@ class MatrixFunction(PlannedFunction[..., Any]):
                 raise
         return None  # an exception is for the function's own handlers, or its caller
 
+    def _is_full(self, key: Any) -> bool:
+        """Whether there are too many paths. Of states the oldest goes: each has to be planned."""
+        tree = self._trees.get(key)
+        return tree is not None and tree.size >= self._most
+
     def _plan(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MatrixPlan:
         """Plan a call; keep the plan, if it stands for other calls too."""
         leaves, form = self._split(args, kwargs)
@@ -413,8 +418,7 @@ class MatrixFunction(PlannedFunction[..., Any]):
             self._keep(key, Leaf(plan, plan.run, plan.pack))
         elif self._overflows(key):
             warnings.warn(
-                too_many(self.name, self._most, key in self._trees, "are planned at each call")
-                + user_line(),
+                too_many(self.name, self._most, True, "are planned at each call") + user_line(),
                 TooManySpecialisations,
                 stacklevel=4,
             )
