@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.util
 
 import pytest
@@ -79,6 +80,17 @@ def test_a_planted_change_is_in_functions_that_exist(module):
     assert plant(str(path), SOURCE, mutant.tree)
     assert kept(2.0, 3.0) == 6.0
     assert made.area(2, 3) == 6
+
+
+def test_what_is_frozen_is_changed_too(module):
+    path, made = module
+    (mutant,) = (m for m in mutants(SOURCE) if m.what == "-x -> x")
+
+    def planted():
+        gc.freeze()
+        return KILLED if plant(str(path), SOURCE, mutant.tree) and made.rule(2.0, 3.0) == 6.0 else 0
+
+    assert in_fork(planted, 20) == KILLED
 
 
 def test_verdicts(module, monkeypatch):

@@ -15,6 +15,21 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "True -> False",
     ): "says that the compiler may compute with the constant; without it the program is slower",
     (
+        "ops/order.py",
+        "for a, b in zip(args, batched, strict=True)",
+        "True -> False",
+    ): "the two are of one length",
+    (
+        "ops/order.py",
+        "if p.size and scale.min() > 1 / bound and scale.max() < bound:",
+        "1 / bound -> 1",
+    ): "chooses between two ways to the same recurrence",
+    (
+        "ops/decompose.py",
+        "if n > m:",
+        "n > m -> n >= m",
+    ): "of a square matrix nothing is outside of the vectors, so it adds rounding only",
+    (
         "ops/special.py",
         "lambda t, y, a, b: t * (a / np.where((a == 0) & (b == -1), 1, 1 + b)),",
         "1 -> 2",

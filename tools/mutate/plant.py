@@ -16,6 +16,16 @@ def _pairs(old: CodeType, new: CodeType) -> list[tuple[CodeType, CodeType]]:
     return found
 
 
+def _functions() -> list[FunctionType]:
+    """Return all living functions, also those that tests have frozen, which are not listed."""
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    found = [f for f in gc.get_objects() if isinstance(f, FunctionType)]
+    if frozen:
+        gc.freeze()
+    return found
+
+
 def plant(path: str, source: str, tree: ast.Module) -> bool:
     """Change every living function of the file; whether there was one to change.
 
@@ -28,7 +38,7 @@ def plant(path: str, source: str, tree: ast.Module) -> bool:
     changed = dict(_pairs(old, new))
     changed.pop(old, None)
     found = False
-    for function in [f for f in gc.get_objects() if isinstance(f, FunctionType)]:
+    for function in _functions():
         code = changed.get(function.__code__)  # equal code of another file compares equal too
         if code is not None and function.__code__.co_filename == path:
             function.__code__ = code
