@@ -271,3 +271,39 @@ def test_after_a_scan_and_in_a_checkpoint():
     ys, _ = results(wg.grad(f), Limits())
     zs, _ = results(wg.grad(f), None)
     np.testing.assert_allclose(ys[0], zs[0], rtol=1e-12)
+
+
+def as_scan(x):
+    v, _ = wg.scan(lambda v, row: (np.tanh(v * row) + 0.1, None), x[:3], ROWS)
+    return np.sum(v)
+
+
+def as_loop(x):
+    v = x[:3]
+    for row in ROWS:
+        v = np.tanh(v * row) + 0.1
+    return np.sum(v)
+
+
+def pair_as_scan(x):
+    def step(pair, _):
+        a, b = pair
+        return (np.sin(a) * b, 0.9 * b + a * 0.01), None
+
+    (a, b), _ = wg.scan(step, (x[0], x[1]), None, length=N)
+    return a * b
+
+
+def pair_as_loop(x):
+    a, b = x[0], x[1]
+    for _ in range(N):
+        a, b = np.sin(a) * b, 0.9 * b + a * 0.01
+    return a * b
+
+
+@pytest.mark.parametrize("loop, scan", [(as_loop, as_scan), (pair_as_loop, pair_as_scan)])
+@pytest.mark.parametrize("mode", ["value", "grad"])
+def test_the_program_is_that_of_a_scan_of_the_same_body(loop, scan, mode):
+    with rolling(Limits()):
+        one, other = (wg.jit(MODES[mode](f)).plan(X).graph for f in (loop, scan))
+    assert one.text == other.text
