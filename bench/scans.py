@@ -361,7 +361,7 @@ def _jax(name: str, n: int, got: dict[str, Any], found: dict[str, Any]) -> None:
 def _c(name: str, n: int, x: Any, got: dict[str, Any], found: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder, "f.c"), Path(folder, "f.so")
-        source.writeas_time(C[name])
+        source.write_text(C[name])
         flags = ["-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC"]
         subprocess.run(["gcc", *flags, str(source), "-o", str(library), "-lm"], check=True)
         lib = ctypes.CDLL(str(library))

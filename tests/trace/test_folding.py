@@ -301,7 +301,7 @@ def pair_as_loop(x):
     return a * b
 
 
-@pytest.mark.parametrize("loop, scan", [(as_loop, as_scan), (pair_as_loop, pair_as_scan)])
+@pytest.mark.parametrize(("loop", "scan"), [(as_loop, as_scan), (pair_as_loop, pair_as_scan)])
 @pytest.mark.parametrize("mode", ["value", "grad"])
 def test_the_program_is_that_of_a_scan_of_the_same_body(loop, scan, mode):
     with rolling(Limits()):
