@@ -61,7 +61,7 @@ reveal_type(wg.value_and_jacobian(decorated, mode="reverse")(a))  # tuple[Any, A
 reveal_type(wg.hessian(loss, format="operator"))  # MatrixFunction
 wg.jacobian(decorated, mode="backwards")  # error: No overload variant
 wg.jacobian(decorated, format="sparse")  # error: No overload variant
-wg.hessian(loss)(m)  # error: Missing positional argument
+wg.hessian(loss)(m)  # error: Too few arguments
 wg.jit(loss, backend="gpu")  # error: No overload variant
 
 wg.grad(loss)(a, a)  # error: incompatible type
