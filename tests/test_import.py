@@ -82,6 +82,7 @@ LEFT_OUT = {
     "from wengert import jit, hessian": [
         *("scipy.optimize", "scipy.spatial", "scipy.fft", "scipy.sparse.csgraph", "llvmlite"),
         *("scipy.stats", "rich", "wengert.train", "wengert.report"),
+        *("wengert.analysis", "wengert.drawing", "wengert.devices"),
     ],
 }
 

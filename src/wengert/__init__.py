@@ -37,7 +37,10 @@ class _Package(types.ModuleType):
             return importlib.import_module(f"wengert.{name}")
         public = importlib.import_module("wengert.public")
         for key in ("__all__", *public.__all__):
-            super().__setattr__(key, getattr(public, key))
+            if key not in public.LATER:
+                super().__setattr__(key, getattr(public, key))
+        if name in public.LATER:
+            super().__setattr__(name, getattr(public, name))
         return super().__getattribute__(name)
 
     def __setattr__(self, name: str, value: typing.Any) -> None:

@@ -4,11 +4,10 @@ May import: errors, classes, tree, follow, transform, linear, backend.native.run
 derivatives, taylor, matrices, analysis, drawing.
 """
 
+import importlib
+import typing
+
 from wengert import errors, tree
-from wengert.analysis.cost import cost, count
-from wengert.analysis.memory_use import memory, partition
-from wengert.analysis.nans import debug_nans, find_nan
-from wengert.analysis.shapes import Shape, eval_shape
 from wengert.backend.native.run.pool import get_threads, set_threads
 from wengert.classes import register
 from wengert.derivatives import (
@@ -21,7 +20,6 @@ from wengert.derivatives import (
     vjp,
     vmap,
 )
-from wengert.drawing.draw import draw
 from wengert.follow.functions import unfollowed
 from wengert.gradients import elementwise_grad
 from wengert.jit.decorator import jit
@@ -48,6 +46,34 @@ from wengert.transform.control import (
 )
 from wengert.transform.custom import custom_jvp, custom_vjp
 from wengert.transform.prefix import associative_scan
+
+if typing.TYPE_CHECKING:
+    from wengert.analysis.cost import cost, count
+    from wengert.analysis.memory_use import memory, partition
+    from wengert.analysis.nans import debug_nans, find_nan
+    from wengert.analysis.shapes import Shape, eval_shape
+    from wengert.drawing.draw import draw
+
+LATER = {
+    "Shape": "analysis.shapes",
+    "cost": "analysis.cost",
+    "count": "analysis.cost",
+    "debug_nans": "analysis.nans",
+    "draw": "drawing.draw",
+    "eval_shape": "analysis.shapes",
+    "find_nan": "analysis.nans",
+    "memory": "analysis.memory_use",
+    "partition": "analysis.memory_use",
+}
+"""Names that no other needs, and the modules that are loaded when one is asked for."""
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Load a name of `LATER`."""
+    if name not in LATER:
+        raise AttributeError(f"module 'wengert.public' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"wengert.{LATER[name]}"), name)
+
 
 __all__ = [
     "Shape",
