@@ -295,3 +295,41 @@ def test_a_trail_that_expects_in_vain_ends(monkeypatch):
 
     np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X), rtol=1e-12)
     assert any(ended)
+
+
+def rising_slices(x):
+    c, b = x * 1.0, np.zeros(20)
+    for t in range(20):
+        c = 0.5 * c + 0.1 * c**2
+        b[: t + 1] += 0.1 * np.sum(c)
+    return b
+
+
+def falling_slices(x):
+    c, b = x * 1.0, np.zeros(20, like=x)
+    for t in range(19, -1, -1):
+        c = 0.5 * c + 0.1 * c**2
+        b[t:] += 0.1 * np.sum(c)
+    return b
+
+
+def longer_arrays(x):
+    c = x * 1.0
+    for _ in range(20):
+        c = np.concatenate([c * 0.9, np.sin(c[:1]) + 0.1])
+    return c
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("f", [rising_slices, falling_slices, longer_arrays])
+def test_what_grows_from_trip_to_trip_is_not_expected(f, backend):
+    x = np.random.default_rng(0).random((3, 4))
+    for made in (
+        lambda x: f(x[0]),
+        wg.vmap(f),
+        wg.grad(lambda x: np.sum(wg.vmap(f)(x) ** 2)),
+        lambda x: wg.jvp(lambda r: f(r[0]), (x,), (x,))[1],
+    ):
+        compiled = wg.jit(made, backend=backend)
+        for scale in (1.0, 0.7):
+            np.testing.assert_allclose(compiled(x * scale), made(x * scale), rtol=1e-11, atol=1e-13)

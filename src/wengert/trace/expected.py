@@ -195,6 +195,8 @@ def _step(
     if now.fresh != last.fresh or (now.node is None) != (last.node is None):
         return step
     if now.node is not None:
+        if now.node.outputs[0].aval != last.node.outputs[0].aval:  # type: ignore[union-attr]
+            return step  # which grows from trip to trip
         step.flat = not now.fresh
         step.inner = _inner(now)
         if step.inner is None:
@@ -207,6 +209,8 @@ def _step(
         if step.result is None or plain or agreed(step, last.attrs) is not step.attrs:
             return step
     step.operands = operands
+    if INDEXED.get(now.op) == len(now.inputs) and agreed(step, last.attrs) is None:
+        step.operands = None  # the part that it reads or writes differs by more than its place
     return step
 
 

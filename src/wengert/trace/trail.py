@@ -72,6 +72,7 @@ class Trail:
         self._log: list[Noted] = []
         self._look = expected.FIRST
         self._missed = 0
+        self._odd: set[int] = set()
         self._begun = 0
         self._failures = 0
         self._ended = False
@@ -103,6 +104,7 @@ class Trail:
         self.made.append(result)
         self.fresh.append(taken is not None or node is not None)
         if self.steps:
+            self._odd.add(len(self.made) - 1)
             self._advance(1)
             return y
         inputs = tuple([a._var if type(a) is Tracer else a for a in args])
@@ -123,7 +125,7 @@ class Trail:
         if inner is None or lazy is not inner.lazy or not _is_calm(recorder):
             return None
         if lazy:
-            moved = attrs is not step.attrs and bool(attrs)
+            moved = (attrs is not step.attrs and bool(attrs)) or self._is_odd(step)
             if moved and lazy_aval(step.op, below, attrs) != inner.aval:
                 return None
             value: Value = LazyValue(inner.aval, recorder, is_array=inner.kind is np.ndarray)
@@ -141,6 +143,11 @@ class Trail:
         if inner.fails:
             recorder._mark(value)
         return value
+
+    def _is_odd(self, step: Step) -> bool:
+        """Whether an operand was made by an operation that was not the expected one."""
+        odd, n = self._odd, len(self.made)
+        return bool(odd) and any(type(d) is int and n - d in odd for d in step.operands or ())
 
     def _advance(self, missed: int) -> None:
         self._missed += missed
@@ -206,6 +213,7 @@ class Trail:
         self._look = min(2 * self._look, 4 * expected.LONGEST) if short else expected.FIRST
         self.steps = []
         self.at = self._missed = 0
+        self._odd = set()
         self._log = []
 
     def _failed(self, again: bool) -> None:
@@ -233,7 +241,8 @@ class Trail:
                     return
                 self.steps, self._log = steps, []
                 self.at = self._missed = 0
-                self._begun = len(self.made)
+                self._begun = n = len(self.made)
+                self._odd = {n - period + k for k, s in enumerate(steps) if s.operands is None}
                 return
         if len(log) > 4 * expected.LONGEST:
             self._log = []
