@@ -21,6 +21,7 @@ from wengert.errors import (
 )
 from wengert.follow.functions import call as call_followed
 from wengert.ir.graph import Graph
+from wengert.jit import running as running  # makes programs of loops
 from wengert.jit.fallback import Fallbacks, NotCompiled, too_many, unplannable
 from wengert.jit.fastpath import matcher
 from wengert.jit.form import Laid, bare

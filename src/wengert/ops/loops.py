@@ -7,6 +7,7 @@ to the next trip, then the row that the trip adds to each stacked result.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from wengert.ir.graph import Aval, Graph, Node, Value, aval_of
 from wengert.ops import patterns
 from wengert.ops.base import OfRegions, RegionOp, register
 
-__all__ = ["cond", "joined", "one", "scan", "while_loop", "with_unread"]
+__all__ = ["FASTER", "cond", "joined", "one", "scan", "while_loop", "with_unread"]
 
 
 def one(ys: Sequence[Any]) -> Any:
@@ -207,11 +208,29 @@ scan = register(
 
 
 # --- while ----------------------------------------------------------------------------------------
+LONG = 200
+"""After how many trips, over all runs of a loop, a program is made of one that is recorded."""
+
+FASTER: list[Callable[[Graph, Graph, int], Callable[[Sequence[Any]], Sequence[Any]] | None]] = []
+"""What makes such a program, given the test, the body, and how many operands are constants."""
+
+_RUNS: weakref.WeakKeyDictionary[Graph, list[Any]] = weakref.WeakKeyDictionary()
+"""Of each body: its trips so far, and its program once there is one."""
+
+
 def _while(*xs: Any, test: Any, body: Any, consts: int = 0) -> Any:
     ask, run = _runner(test), _runner(body)
     fixed, carry = list(xs[:consts]), list(xs[consts:])
     trips = 0
+    known = _RUNS.setdefault(body, [0, None]) if isinstance(body, Graph) and FASTER else None
     while ask([*fixed, *carry])[0]:
+        if known is not None:
+            if known[0] == LONG:
+                known[1] = FASTER[0](test, body, consts)
+            known[0] += 1
+            if known[1] is not None:
+                *carry, more = known[1]([*fixed, *carry])
+                return one([*map(_kept, carry), np.int64(trips + more)])
         carry = list(run([*fixed, *carry]))
         trips += 1
     return one([*map(_kept, carry), np.int64(trips)])

@@ -12,7 +12,7 @@ from wengert.ir.build import Builder, strip
 from wengert.ir.graph import Aval, Graph, Value, aval_of
 from wengert.ir.simplify import simplify
 from wengert.ops import loops
-from wengert.ops.base import TABLE
+from wengert.ops.base import TABLE, Traced
 from wengert.ops.control import as_number
 from wengert.ops.convert import select
 from wengert.trace.trips import Path, RefusedError
@@ -122,14 +122,17 @@ class TripWriter:
         self.coded = True
 
     def _join(self, first: Path, path: Path) -> None:
-        """Take arrays for the same that paths make anew at the same place."""
+        """Take arrays and values for the same that paths make anew at the same place.
+
+        Until they decide otherwise, paths do the same to the same values: what comes from outside
+        and is another object in each was made by the path itself, of what does not differ by trip.
+        """
         pairs = zip(first.outcomes, path.outcomes, strict=False)
         depth = next(k for k, (a, b) in enumerate(pairs) if a is not b)
         count = min(first.counts[depth], path.counts[depth])
         for a, b in list(zip(first.outside.items(), path.outside.items(), strict=False))[:count]:
             (mark, (x, _, _)), (other, (y, _, _)) = a, b
-            arrays = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
-            if mark != other and other not in self.same and arrays and _are_alike(x, y):
+            if mark != other and other not in self.same and _are_alike(x, y):
                 self.same[other] = self.same[mark]
 
     def graphs(self) -> tuple[list[Any], Graph, Graph, bool]:
@@ -335,6 +338,10 @@ SAFE = frozenset(
 
 
 def _are_alike(x: Any, y: Any) -> bool:
+    if isinstance(x, Traced) and isinstance(y, Traced):
+        return aval_of(x) == aval_of(y)
+    if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
+        return False
     return bool(x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
 
 
