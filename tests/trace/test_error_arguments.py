@@ -46,7 +46,7 @@ def test_an_integer_inside_a_tree():
 
 
 NO_NUMBERS = [
-    ("text", "floating-point inputs, but argument 0"),
+    ("text", "takes arrays and numbers, but argument 0 is a str"),
     (np.array([True]), "floating-point inputs, but argument 0"),
     (np.array(["a"]), "argument 0 is an array of dtype <U1"),
     (np.array([None]), "argument 0 is an array of Python objects"),
