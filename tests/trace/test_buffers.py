@@ -286,3 +286,14 @@ def test_checksum_tells_changes(shape, dtype):
         assert checksum(x) != before
     assert checksum(x[::2]) != checksum(x[1::2])
     assert checksum(x.T) == checksum(x)
+
+
+def test_a_plain_array_that_discards_imaginary_parts_says_so_as_numpy_does():
+    def f(y):
+        b = np.zeros(3)
+        b[1] = np.exp(0.3j)
+        return b * y
+
+    for function in (f, lambda y: wg.vjp(f, y)[0], wg.jit(f)):
+        with pytest.warns(np.exceptions.ComplexWarning):
+            np.testing.assert_allclose(function(2.0), [0, 2 * np.cos(0.3), 0])

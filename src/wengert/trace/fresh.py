@@ -137,7 +137,10 @@ class _Fresh(Trace):
         if sys.getrefcount(target._var) > _ALONE:
             return False  # another handle, or a recording, stands for what is there now
         spec = attrs["spec"]
-        target._var.data[spec if len(spec) != 1 else spec[0]] = value
+        try:
+            target._var.data[spec if len(spec) != 1 else spec[0]] = value
+        except RuntimeWarning:  # which is told where the operation is evaluated
+            return False
         return True
 
     def without(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
