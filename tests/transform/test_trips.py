@@ -144,9 +144,16 @@ def kept(a):
     return x + 3 * y
 
 
+def comprehending(a):
+    x, places = a, [0.1, 0.3, 0.5]
+    while x > 0.2:
+        x = 0.2 * x + sum(0.1 * abs(x - p) for p in places) - 0.1 * len([2 * p for p in places])
+    return x
+
+
 FOLDED = {
     newton: 1, capped: 1, returning: 1, counted: 1, otherwise: 1, branching: 1, calling: 1,
-    nested: 1, bisected: 1, searched: 2, solved: 1, broken: 2, kept: 3,
+    nested: 1, bisected: 1, searched: 2, solved: 1, broken: 2, kept: 3, comprehending: 1,
 }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ _IF_NONE = "POP_JUMP_FORWARD_IF_NONE" if _OLD else "POP_JUMP_IF_NONE"
 _OF_CELLS = ("LOAD_DEREF", "STORE_DEREF", "LOAD_CLOSURE")
 _FOLDS = sys.version_info < (3, 14)
 
+_OF_GENERATORS = frozenset({"RETURN_GENERATOR", "YIELD_VALUE"})
 _REFLECTIVE = frozenset({"locals", "vars", "dir", "eval", "exec", "_getframe", "currentframe"})
 """Names of what reads local names that the instructions do not."""
 
@@ -349,18 +350,27 @@ class Loop:
         return Trip(self._write.finish(made, lines, self.code), tuple(args))
 
 
-def is_pure(code: CodeType) -> bool:
-    """Whether the instructions of a function have no effects but those of what they call."""
+def is_pure(code: CodeType, nested: bool = False) -> bool:
+    """Whether the instructions of a function have no effects but those of what they call.
+
+    Parameters
+    ----------
+    nested : bool
+        Whether it may be a generator, whose items are taken where it is made.
+    """
     import bytecode
 
     items: list[Any] = list(bytecode.Bytecode.from_code(code))
-    own = all(_is_plain(x) for x in items if _is_instruction(x))
-    cells = all(
-        type(x.arg).__name__ == "CellVar"
-        for x in items
-        if _is_instruction(x) and x.name == "STORE_DEREF"
-    )
-    return own and cells and not any(type(x).__name__ == "TryBegin" for x in items)
+    found = [x for x in items if _is_instruction(x)]
+    own = all(_is_plain(x) or (nested and x.name in _OF_GENERATORS) for x in found)
+    cells = all(type(x.arg).__name__ == "CellVar" for x in found if x.name == "STORE_DEREF")
+    tries = any(type(x).__name__ == "TryBegin" for x in items)
+    return own and cells and not tries and _are_pure(code.co_consts)
+
+
+def _are_pure(constants: Iterable[Any]) -> bool:
+    """Whether all functions among constants are pure."""
+    return all(is_pure(c, True) for c in constants if isinstance(c, CodeType))
 
 
 # --- where they are -------------------------------------------------------------------------------
@@ -389,7 +399,8 @@ def loops_of(body: Body, write: Any) -> tuple[dict[int, Loop], dict[int, Any]]:
         items = body.items[place.head : place.stop]
         if not all(_is_label(x) or (_is_instruction(x) and _is_plain(x)) for x in items):
             continue
-        if not _keeps_cells(body, place, items):
+        constants = [x.arg for x in items if _is_instruction(x) and x.name == "LOAD_CONST"]
+        if not _keeps_cells(body, place, items) or not _are_pure(constants):
             continue
         loop = Loop(body, place, write)
         if not loop.exits and not loop.returns:

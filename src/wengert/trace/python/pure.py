@@ -72,6 +72,8 @@ def _refuse(what: str) -> EffectError:
 def _called(f: Any) -> Any:
     """Return what is called in the place of something that has no effect."""
     kind = type(f)
+    if not callable(f):
+        return f  # the iterator of a comprehension, whose own code asks these tables
     if kind is FunctionType:
         return _function(f)
     if kind is MethodType:
