@@ -203,7 +203,7 @@ def test_derivatives(f, mode):
 
 
 @slow
-@pytest.mark.parametrize("f", [newton, branching, bisected, otherwise], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("f", [newton, branching, otherwise], ids=lambda f: f.__name__)
 def test_batches_of_loops(f):
     points = np.array(POINTS)
     expected = [f(a) for a in points]
