@@ -127,3 +127,8 @@ def test_jacobians_within_other_transformations() -> None:
     for k, e in enumerate(np.eye(4)):
         near = (jacobian(x + step * e) - jacobian(x - step * e)) / (2 * step)
         np.testing.assert_allclose(second[..., k], near, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("jacobian", [wg.jacfwd, wg.jacrev, lambda f: wg.jit(wg.jacobian(f))])
+def test_an_empty_part_has_a_jacobian_without_rows(jacobian):
+    assert jacobian(lambda x: np.diff(x[:0]))(np.ones(3)).shape == (0, 3)

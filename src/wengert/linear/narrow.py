@@ -107,9 +107,9 @@ class _Demand:
         if not wanted:
             return
         parts = self.parts[wanted[0]] if len(node.outputs) == 1 else None
-        if parts:
+        n = math.prod(shape_of(node.outputs[0].data))
+        if parts and n:
             (y,) = node.outputs
-            n = math.prod(shape_of(y.data))
             less = sum(n // shape_of(y.data)[p.axis] * p.size for p in parts.values())
             passed = [through(node, p) for p in parts.values()] if 2 * less <= n else [None]
             if all(found is not None for found in passed):
