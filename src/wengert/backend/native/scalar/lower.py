@@ -38,7 +38,7 @@ def loop_dtypes(node: Node) -> Dtypes | None:
     if op.name == "select":
         out = node.outputs[0].dtype
         return (_BOOL, out, out), out
-    if op.name == "cut":
+    if op.name in ("cut", "instead"):
         out = node.outputs[0].dtype
         return (out, aval_of(_plain(node.inputs[1])).dtype), out
     if op.name in CASTS:
