@@ -9,12 +9,18 @@ Transactions on Software Engineering 28, 2002.)
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 Fails = Callable[[str], bool]
+
+SECONDS = 5.0
+"""How long a smaller program may take. One without the statement that ends its loop has no end."""
 
 MODULES = ("np", "special", "scipy", "copy", "functools", "itertools", "wg")
 
@@ -42,10 +48,33 @@ def shrunk(source: str, fails: Fails, seconds: float) -> str:
                 return _laid_out(best)
             if candidate not in seen:
                 seen.add(candidate)
-                if fails(candidate):
+                if _in_time(fails, candidate):
                     best, progress = candidate, True
                     break
     return _laid_out(best)
+
+
+class LateError(BaseException):
+    """A program takes too long. No handler of exceptions in it is to take this."""
+
+
+def _in_time(fails: Fails, source: str) -> bool:
+    """Whether a program fails in the same way, and ends."""
+    if threading.current_thread() is not threading.main_thread():
+        return fails(source)
+    before = signal.signal(signal.SIGALRM, _late)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        with contextlib.suppress(LateError):
+            return fails(source)
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _late(*_: Any) -> None:
+    raise LateError
 
 
 def _laid_out(source: str) -> str:

@@ -171,7 +171,7 @@ def wrong_tanh():
 def first_failure(word, names, seeds):
     for i in seeds:
         source = generate.program(f"9/{i}")
-        if word in source and "wg." not in source:
+        if word in source and "wg." not in source and "while" not in source:  # these shrink fast
             failures = examine(Program.parsed(source), names).failures
             if failures:
                 return source, failures[0]
