@@ -159,6 +159,17 @@ CHARTS = {
         {"first result": ratio(3, 2), "gradient": ratio(5, 4), "value": ratio(7, 6)},
         "Loops of Python: JAX's loops over them", named=2,
     ),
+    "loops-folded": Chart(
+        "loops", 2, {"first gradient": ratio(3, 4)},
+        "Loops of Python: recorded trip by trip, over taken in while they run",
+        "times as long as now", 2,
+    ),
+    "loops-compiled": Chart(
+        "loops", 3,
+        {"JAX, value": ratio(3, 2), "JAX, gradient": ratio(7, 6), "PyTorch, gradient": ratio(8, 6),
+         "C, value": ratio(5, 2), "C, gradient": ratio(9, 6)},
+        "Loops of Python: JAX, PyTorch and C over them", named=2,
+    ),
     "scans": Chart(
         "scans", 0,
         {"JAX, value": ratio(5, 2), "JAX, gradient": ratio(6, 3), "C, value": ratio(7, 2),

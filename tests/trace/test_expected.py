@@ -258,13 +258,13 @@ def test_a_value_that_is_let_go_is_not_read_again(first):
 
 def test_a_derivative_within_a_loop(first):
     def inner(y, a):
-        for _ in range(20):
+        for _ in range(10):
             y = np.tanh(y * a)
         return y
 
     def f(x):
         y = x[0]
-        for _ in range(12):
+        for _ in range(8):
             y = y - 0.1 * wg.grad(inner)(y, x[1])
         return y
 

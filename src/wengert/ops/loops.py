@@ -7,7 +7,6 @@ to the next trip, then the row that the trip adds to each stacked result.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -214,22 +213,46 @@ LONG = 200
 FASTER: list[Callable[[Graph, Graph, int], Callable[[Sequence[Any]], Sequence[Any]] | None]] = []
 """What makes such a program, given the test, the body, and how many operands are constants."""
 
-_RUNS: weakref.WeakKeyDictionary[Graph, list[Any]] = weakref.WeakKeyDictionary()
-"""Of each body: its trips so far, and its program once there is one."""
+KEPT = 64
+"""For how many loops, those met last, trips are counted and programs kept."""
+
+
+class _Runs:
+    """The trips of a loop so far, and its program once there is one."""
+
+    def __init__(self, test: Graph, body: Graph) -> None:
+        self.graphs = test, body  # alive, so that no others have their identities
+        self.trips = 0
+        self.program: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+
+
+_RUNS: dict[tuple[int, int, int], _Runs] = {}
+
+
+def _runs_of(test: Any, body: Any, consts: int) -> _Runs | None:
+    """Return what is known of the runs of a loop; None where its regions are programs."""
+    if not FASTER or not isinstance(body, Graph) or not isinstance(test, Graph):
+        return None
+    key = id(test), id(body), consts
+    found = _RUNS.pop(key, None) or _Runs(test, body)
+    _RUNS[key] = found
+    while len(_RUNS) > KEPT:
+        _RUNS.pop(next(iter(_RUNS)), None)
+    return found
 
 
 def _while(*xs: Any, test: Any, body: Any, consts: int = 0) -> Any:
     ask, run = _runner(test), _runner(body)
     fixed, carry = list(xs[:consts]), list(xs[consts:])
     trips = 0
-    known = _RUNS.setdefault(body, [0, None]) if isinstance(body, Graph) and FASTER else None
+    known = _runs_of(test, body, consts)
     while ask([*fixed, *carry])[0]:
         if known is not None:
-            if known[0] == LONG:
-                known[1] = FASTER[0](test, body, consts)
-            known[0] += 1
-            if known[1] is not None:
-                *carry, more = known[1]([*fixed, *carry])
+            if known.trips == LONG:
+                known.program = FASTER[0](test, body, consts)
+            known.trips += 1
+            if known.program is not None:
+                *carry, more = known.program([*fixed, *carry])
                 return one([*map(_kept, carry), np.int64(trips + more)])
         carry = list(run([*fixed, *carry]))
         trips += 1

@@ -27,7 +27,8 @@ def _real_or_complex(op: Op, x: Any) -> Any:
 
 def size_of(x: Any, op: Op = ew.absolute) -> Any:
     """Apply ``absolute``, whose derivative differs for complex numbers, or ``fabs``."""
-    return remember((ew.complex_absolute if x.dtype.kind == "c" else op)(x), x)
+    is_modulus = op is ew.absolute and x.dtype.kind == "c"  # fabs of complex numbers raises
+    return remember((ew.complex_absolute if is_modulus else op)(x), x)
 
 
 def _arithmetic(op: Op, a: Any, b: Any) -> Any:

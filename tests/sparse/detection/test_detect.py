@@ -76,7 +76,7 @@ def nonzeros(f, xs, wrt):
             for unit in (1, 1j) if x.dtype.kind == "c" else (1,):
                 t = np.zeros(x.size, x.dtype)
                 t[j] = unit
-                found = leaves(wg.jvp(g, (x[()],), (t.reshape(x.shape)[()],))[1])
+                found = leaves(wg.jvp(g, (x[()],), (t.reshape(x.shape)[()],), allow_int=True)[1])
                 column = np.concatenate([np.ravel(y) != 0 for y in found])
                 hit = column if hit is None else hit | column
             columns.append(hit)
