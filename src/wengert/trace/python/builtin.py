@@ -107,7 +107,7 @@ class Vectorized:
         """Call the function for each element of the arguments, which are broadcast."""
         args = tuple(map(joined_lists, args))
         traced = find(args) is not None or find(list(kwargs.values())) is not None
-        if not traced:
+        if not traced and (kwargs or self._signature is not None):
             return self._plain(*args, **kwargs)
         if kwargs:
             names = sorted(kwargs)  # NumPy loops over them too

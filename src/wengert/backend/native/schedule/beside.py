@@ -46,7 +46,8 @@ def concatenation(schedule: Any, position: int, node: Node) -> None:
 def _lengthened(schedule: Any, position: int, node: Node) -> View | None:
     """Return the memory of rows that a loop made, so that others can be put behind them.
 
-    None where something else reads these rows, or has them in memory of another form.
+    None where something else reads these rows, be it a loop that is to write behind them, or has
+    them in memory of another form.
     """
     x, v = schedule._value(node.inputs[0]), node.outputs[0]
     view: View | None = schedule._view.get(x) if isinstance(x, Value) else None
@@ -57,6 +58,8 @@ def _lengthened(schedule: Any, position: int, node: Node) -> View | None:
     if not whole or b.kind != "arena" or b.dtype != v.dtype or b.last_write < 0:
         return None
     if type(schedule.steps[b.last_write]) is not Repeat or schedule._uses.after(x, position):
+        return None
+    if b.last_read >= 0 or any(schedule._lies_in(b, y) for y in node.inputs[1:]):
         return None
     b.size = math.prod(v.shape)
     schedule.made_for[id(b)] = v
