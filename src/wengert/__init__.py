@@ -15,6 +15,17 @@ import typing
 
 if typing.TYPE_CHECKING:
     from wengert.public import *  # noqa: F403  (what type checkers and editors see)
+    from wengert.public import (  # noqa: F401  (what tools that read it find by name only)
+        Shape,
+        cost,
+        count,
+        debug_nans,
+        draw,
+        eval_shape,
+        find_nan,
+        memory,
+        partition,
+    )
 
 __version__ = "0.1.0"
 
